@@ -1,0 +1,116 @@
+//! Files on shares: the operations that live folders and the rehearsal's folders in memory both
+//! have. What a copy is (chunks, `.wrk`, verify, rename) is built on them, once.
+
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+/// One file of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// File name, verbatim.
+    pub name: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was last written, seconds since 1970 UTC.
+    pub modified: i64,
+}
+
+/// First and last bytes of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The first bytes: as many as asked for, fewer where the file is shorter.
+    pub head: Vec<u8>,
+    /// The last bytes, likewise.
+    pub tail: Vec<u8>,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// Why a share refused, as far as it decides what to do next (`reference/skype-powershell.md` 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The file or folder is not there (Windows 2, 3).
+    NotFound,
+    /// No right to it (5).
+    Denied,
+    /// Another program has it open (32, 33).
+    InUse,
+    /// The host or the share cannot be reached (53, 64, 67, 59, 121, 1326).
+    Unreachable,
+    /// The disk is full (39, 112).
+    Full,
+    /// A file of that name is already there (80, 183).
+    Exists,
+    /// Anything else.
+    Other,
+}
+
+/// A refusal by a share.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}`: {text}")]
+pub struct ShareError {
+    /// File or folder.
+    pub path: String,
+    /// What kind of refusal.
+    pub cause: Cause,
+    /// The system's words, with its number where it has one.
+    pub text: String,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "not found",
+            Self::Denied => "access denied",
+            Self::InUse => "in use by another program",
+            Self::Unreachable => "not reachable",
+            Self::Full => "disk full",
+            Self::Exists => "already there",
+            Self::Other => "failed",
+        })
+    }
+}
+
+/// Answer of a share.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, ShareError>>;
+
+/// Folders with files. Paths are whole, in the spelling of the site file.
+pub trait Shares: Send + Sync {
+    /// The files of a folder (no folders), in no order.
+    fn list<'a>(&'a self, folder: &'a str) -> Answer<'a, Vec<Entry>>;
+
+    /// First and last `bytes` bytes of a file.
+    fn ends<'a>(&'a self, path: &'a str, bytes: usize) -> Answer<'a, Ends>;
+
+    /// All of a small file.
+    fn read<'a>(&'a self, path: &'a str) -> Answer<'a, Vec<u8>>;
+
+    /// SHA-256 over all bytes of a file.
+    fn digest<'a>(&'a self, path: &'a str) -> Answer<'a, [u8; 32]>;
+
+    /// Makes an empty file for a copy; what was there under that name is gone.
+    fn create<'a>(&'a self, path: &'a str) -> Answer<'a, ()>;
+
+    /// Appends up to `length` bytes of `from`, beginning at `offset`, to `to`, and says how many
+    /// they were: 0 at the end of `from`.
+    fn append_from<'a>(
+        &'a self,
+        from: &'a str,
+        offset: u64,
+        length: u64,
+        to: &'a str,
+    ) -> Answer<'a, u64>;
+
+    /// Flushes a file to its disk, then gives it another name in the same folder. Refuses
+    /// ([`Cause::Exists`]) when that name is taken.
+    fn settle<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, ()>;
+
+    /// Removes a file.
+    fn remove<'a>(&'a self, path: &'a str) -> Answer<'a, ()>;
+
+    /// Writes a small file whole: makes folders as needed, writes aside, flushes, renames over.
+    fn write<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> Answer<'a, ()>;
+}

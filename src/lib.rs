@@ -1,0 +1,7 @@
+//! pchadr runs the failover and failback of a Persistent Chat pool as one reviewed, rehearsed,
+//! resumable, recorded command.
+
+pub mod access;
+pub mod model;
+pub mod rehearsal;
+pub mod site;

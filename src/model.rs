@@ -1,0 +1,13 @@
+//! The words of the field as types: no I/O, no async, no clock.
+
+pub mod chain;
+pub mod header;
+pub mod lsn;
+pub mod names;
+pub mod quote;
+pub mod states;
+
+pub use chain::LogChain;
+pub use header::BackupHeader;
+pub use lsn::Lsn;
+pub use names::{DatabaseName, Fqdn, Instance, Role, SharePath, SqlServer};
