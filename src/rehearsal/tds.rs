@@ -1,0 +1,94 @@
+//! A TDS server over any byte stream (`reference/tds.md`): packets, negotiation, login, requests,
+//! answers. What the requests mean is the matter of a [`Server`].
+
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use super::value::{Column, Datum, ServerError, SqlType};
+
+/// What a client says of itself when it signs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    /// Login name; empty for integrated sign-in.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// `host_name` of the session.
+    pub host_name: String,
+    /// `program_name` of the session.
+    pub program_name: String,
+    /// Initial database; empty for the login's own.
+    pub database: String,
+}
+
+/// A parameter of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// With its `@`; empty where it came without a name.
+    pub name: String,
+    /// Its type.
+    pub sql_type: SqlType,
+    /// Its value.
+    pub value: Datum,
+}
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// A SQL batch, or the statement of `sp_executesql` with its parameters.
+    Batch {
+        /// The text.
+        sql: String,
+        /// Empty for a plain batch.
+        parameters: Vec<Parameter>,
+    },
+    /// Another procedure called by name.
+    Procedure {
+        /// As written.
+        name: String,
+        /// Its arguments.
+        parameters: Vec<Parameter>,
+    },
+}
+
+/// What a session does after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The answer is complete.
+    Go,
+    /// The connection breaks here: what was answered so far is not sent.
+    Cut,
+}
+
+/// Receives an answer, in the order in which it goes over the wire.
+pub trait Reply: Send {
+    /// Begins a result set.
+    fn columns(&mut self, columns: &[Column]);
+    /// One row of it.
+    fn row(&mut self, row: &[Datum]);
+    /// An informational message (severity up to 10).
+    fn info(&mut self, message: &ServerError);
+    /// An error message.
+    fn error(&mut self, error: &ServerError);
+    /// Ends a statement; `rows` where it counts them.
+    fn done(&mut self, rows: Option<u64>);
+}
+
+/// One signed-in connection.
+pub trait Session: Send {
+    /// Runs a request to its end. The future is dropped when the client goes away, sends an
+    /// Attention, or is killed: what was not finished then is undone as the engine's rules say.
+    fn run<'a>(&'a mut self, request: Request, reply: &'a mut dyn Reply) -> BoxFuture<'a, Flow>;
+
+    /// Cancelled when another session kills this one: the client reads error 596 and the end.
+    fn killed(&self) -> CancellationToken;
+}
+
+/// A simulated instance as its listener sees it.
+pub trait Server: Send + Sync {
+    /// Its name in messages.
+    fn name(&self) -> String;
+
+    /// Lets a client in, or says 18456, 4060, … why not.
+    fn login(&self, login: &Login) -> Result<Box<dyn Session>, ServerError>;
+}
