@@ -3,5 +3,8 @@
 
 pub mod access;
 pub mod model;
+pub mod plan;
 pub mod rehearsal;
+pub mod run;
 pub mod site;
+pub mod step;

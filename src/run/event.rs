@@ -1,0 +1,257 @@
+//! The records of a run (DESIGN 8): what the journal keeps, what `--output json` prints, what every
+//! report is folded from.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::step::{Effect, Standing};
+
+/// One line of a journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Number of the line, from 1.
+    pub seq: u64,
+    /// When, UTC.
+    pub at: Timestamp,
+    /// SHA-256 of the line before, in hex, without its newline; 64 zeros in the first line.
+    pub prev: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first record of a run.
+    RunStarted(RunStarted),
+    /// A step was observed and judged.
+    StepChecked {
+        /// Step.
+        id: String,
+        /// Judgement.
+        standing: Standing,
+        /// What was observed: the evidence.
+        facts: Value,
+    },
+    /// Somebody agreed to something that needs it.
+    Consent {
+        /// Step that needed it.
+        step: String,
+        /// What was agreed to.
+        what: String,
+        /// `typed`, `--yes`, `--accept-loss-after …`, `--override …`, `rehearsal`.
+        by: String,
+    },
+    /// A step is about to act.
+    StepStarted {
+        /// Step.
+        id: String,
+    },
+    /// A command is about to be sent.
+    Command {
+        /// Step.
+        step: String,
+        /// Number of the command in its step.
+        n: usize,
+        /// Values of its holes: an object, or for an `each` the ordered list of them.
+        values: Value,
+    },
+    /// A step ended.
+    StepFinished {
+        /// Step.
+        id: String,
+        /// How.
+        outcome: StepOutcome,
+        /// What was seen, or what went wrong.
+        note: String,
+    },
+    /// The plan differs from the one that the run began with, and the operator agreed.
+    PlanChanged {
+        /// Digest before.
+        from: String,
+        /// Digest now.
+        to: String,
+    },
+    /// The run stopped part-way.
+    RunStopped {
+        /// At which step.
+        stopped_at: String,
+        /// What went wrong.
+        error: ErrorRecord,
+    },
+    /// The run goes on.
+    RunResumed {
+        /// Digest of the plan.
+        plan_digest: String,
+        /// Machine.
+        host: String,
+        /// User.
+        user: String,
+    },
+    /// The last record of an execution.
+    RunFinished(RunFinished),
+}
+
+/// Format of the journal.
+pub const FORMAT: u32 = 1;
+
+/// How a run began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// Format of the journal.
+    pub format: u32,
+    /// Run id.
+    pub run: String,
+    /// `failover` or `failback`.
+    pub runbook: String,
+    /// Digest of the plan.
+    pub plan_digest: String,
+    /// Digest of the site as loaded.
+    pub site_digest: String,
+    /// The pool.
+    pub pool: String,
+    /// Name and version of this program.
+    pub tool: String,
+    /// Machine.
+    pub host: String,
+    /// User.
+    pub user: String,
+    /// Whose time it is.
+    pub clock: ClockKind,
+    /// Every step, in order: a reader can say "3 of 10".
+    pub steps: Vec<StepLine>,
+}
+
+/// Whose time the records carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockKind {
+    /// The machine's.
+    Wall,
+    /// The rehearsal's.
+    Simulated,
+}
+
+/// A step as the first record lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepLine {
+    /// Its id.
+    pub id: String,
+    /// Number in the vendor's procedure.
+    pub vendor: Option<String>,
+    /// What it does.
+    pub title: String,
+    /// Number of its stage, from 1.
+    pub stage: usize,
+    /// How far it can be undone.
+    pub effect: Effect,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepOutcome {
+    /// Its effect was seen after it acted.
+    Done,
+    /// Its purpose was met before it acted.
+    DoneBefore,
+    /// A later step, satisfied, makes it moot.
+    Overtaken,
+    /// Undone by `abort`.
+    Undone,
+    /// It stopped.
+    Stopped,
+    /// Whether it took effect could not be seen.
+    Unknown,
+    /// The run ended before its turn.
+    NotReached,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything is as the runbook wants it.
+    Done,
+    /// Everything is as it was.
+    Undone,
+    /// Nothing was changed.
+    Refused,
+    /// Something was changed, not everything.
+    Stopped,
+}
+
+/// What failed, why, and what to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorRecord {
+    /// What failed.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
+    /// Instance, where it was one.
+    pub instance: Option<String>,
+    /// SQL Server's error number, where there is one.
+    pub number: Option<u32>,
+}
+
+/// The end of an execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFinished {
+    /// Run id.
+    pub run: String,
+    /// Digest of the plan.
+    pub digest: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Exit status.
+    pub exit: u8,
+    /// How each step ended.
+    pub steps: BTreeMap<String, StepOutcome>,
+    /// Step it stopped at.
+    pub stopped_at: Option<String>,
+    /// What went wrong.
+    pub error: Option<ErrorRecord>,
+    /// The command that goes on.
+    pub resume: Option<String>,
+    /// Seconds of chat that are lost, where there is a loss and its size is known.
+    pub loss_seconds: Option<i64>,
+    /// Seconds by the run's own clock.
+    pub elapsed_seconds: f64,
+    /// Seconds by the wall clock.
+    pub wall_seconds: f64,
+}
+
+/// How far a step is: shown, never journaled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Step.
+    pub step: String,
+    /// Done so far, in `unit`.
+    pub done: u64,
+    /// Of so many; 0 = not known.
+    pub total: u64,
+    /// What is counted.
+    pub unit: Unit,
+    /// The file, the LSN, the state at this moment.
+    pub detail: String,
+}
+
+/// What progress counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Files.
+    Files,
+    /// Percent.
+    Percent,
+    /// Nothing: it waits.
+    Waiting,
+}
