@@ -19,11 +19,20 @@
 //! `{"message","id","category"}`, `id` being PowerShell's `FullyQualifiedErrorId`; any entry in
 //! `errors` means that the cmdlet failed, non-terminating or not.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::ByteStream;
+use super::sql::Fate;
 
 /// Starts the process that answers the line protocol: a PowerShell, or the rehearsal's cmdlets.
 pub trait Launch: Send + Sync {
@@ -31,5 +40,417 @@ pub trait Launch: Send + Sync {
     fn launch(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>>;
 }
 
+/// An object that a cmdlet returned: property name to text, list of texts, or null.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Object(BTreeMap<String, Option<Property>>);
+
+/// Value of a property.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum Property {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Object {
+    /// A text property; `None` where it is missing, null or a list.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.0.get(name)? {
+            Some(Property::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A list property; null is the empty list, a text a list of one; `None` where it is missing.
+    pub fn list(&self, name: &str) -> Option<Vec<String>> {
+        Some(match self.0.get(name)? {
+            None => Vec::new(),
+            Some(Property::Text(text)) => vec![text.clone()],
+            Some(Property::List(list)) => list.clone(),
+        })
+    }
+}
+
+/// A cmdlet to call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call<'a> {
+    /// Its name.
+    pub cmdlet: &'a str,
+    /// Its parameters.
+    pub parameters: BTreeMap<&'a str, Value>,
+    /// What is read of each object that it returns.
+    pub properties: &'a [&'a str],
+}
+
+/// Why a cmdlet failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// PowerShell could not be started.
+    NotStarted(String),
+    /// The module could not be imported.
+    NoModule {
+        /// Its name.
+        module: String,
+        /// PowerShell's words.
+        text: String,
+    },
+    /// The cmdlet said so.
+    Refused {
+        /// The message.
+        message: String,
+        /// `FullyQualifiedErrorId`.
+        id: String,
+    },
+    /// The process ended without an answer.
+    Ended,
+    /// It answered what is no answer.
+    Garbled(String),
+    /// Nothing came within the limit; the process was ended.
+    TimedOut(Duration),
+}
+
+/// A cmdlet that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CmdletError {
+    /// Which.
+    pub cmdlet: String,
+    /// Why.
+    pub failure: Failure,
+    /// Whether it took effect. A cmdlet that failed may have done half of its work.
+    pub fate: Fate,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(why) => write!(f, "PowerShell did not start: {why}"),
+            Self::NoModule { module, text } => {
+                write!(f, "the module `{module}` could not be imported: {text}")
+            }
+            Self::Refused { message, .. } => f.write_str(message),
+            Self::Ended => f.write_str("PowerShell ended without an answer"),
+            Self::Garbled(line) => write!(f, "PowerShell gave an answer that is none: {line}"),
+            Self::TimedOut(limit) => write!(f, "no answer within {} s", limit.as_secs()),
+        }
+    }
+}
+
+impl fmt::Display for CmdletError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.cmdlet, self.failure)
+    }
+}
+
+impl std::error::Error for CmdletError {}
+
+impl CmdletError {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match &self.failure {
+            Failure::NotStarted(_) => "see `[powershell] program` of the site file",
+            Failure::NoModule { .. } => {
+                "install the Skype for Business administrative tools on this machine, or see `[powershell] module`"
+            }
+            Failure::Refused { .. } => {
+                "see the message; run the command in the management shell to see more"
+            }
+            Failure::Ended | Failure::Garbled(_) | Failure::TimedOut(_) => {
+                "look at the pool with `pchadr status`, then go on with --resume"
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    nonce: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cmdlet: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<&'a BTreeMap<&'a str, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<&'a [&'a str]>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    #[serde(default)]
+    objects: Vec<Object>,
+    #[serde(default)]
+    errors: Vec<ErrorRecord>,
+}
+
+#[derive(Deserialize)]
+struct ErrorRecord {
+    message: String,
+    #[serde(default)]
+    id: String,
+}
+
+type Process = BufReader<Box<dyn ByteStream>>;
+
 /// The one PowerShell process of a run.
-pub struct PowerShellDoor {}
+pub struct PowerShellDoor {
+    launch: Arc<dyn Launch>,
+    module: String,
+    limit: Duration,
+    nonce: u64,
+    calls: AtomicU64,
+    process: tokio::sync::Mutex<Option<Process>>,
+}
+
+impl PowerShellDoor {
+    /// A door that starts its process when it is first needed. `nonce` is random, made once near
+    /// `main`; `limit` is for one cmdlet.
+    pub fn new(launch: Arc<dyn Launch>, module: &str, limit: Duration, nonce: u64) -> Self {
+        Self {
+            launch,
+            module: module.to_owned(),
+            limit,
+            nonce,
+            calls: AtomicU64::new(0),
+            process: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    /// Calls a cmdlet. One at a time; after anything but an answer the process is ended and the
+    /// next call starts another.
+    pub async fn call(&self, call: Call<'_>) -> Result<Vec<Object>, CmdletError> {
+        let error = |failure, fate| CmdletError {
+            cmdlet: call.cmdlet.to_owned(),
+            failure,
+            fate,
+        };
+        let mut slot = self.process.lock().await;
+        let mut process = match slot.take() {
+            Some(process) => process,
+            None => self
+                .start()
+                .await
+                .map_err(|failure| error(failure, Fate::NotSent))?,
+        };
+        let request = Request {
+            nonce: "",
+            import: None,
+            cmdlet: Some(call.cmdlet),
+            parameters: Some(&call.parameters),
+            properties: Some(call.properties),
+        };
+        let answer = tokio::time::timeout(self.limit, self.exchange(&mut process, request)).await;
+        match answer {
+            Ok(Ok(response)) => {
+                *slot = Some(process);
+                match response.errors.into_iter().next() {
+                    None => Ok(response.objects),
+                    Some(first) => {
+                        let failure = Failure::Refused {
+                            message: first.message,
+                            id: first.id,
+                        };
+                        Err(error(failure, Fate::Refused))
+                    }
+                }
+            }
+            Ok(Err(failure)) => Err(error(failure, Fate::Unknown)),
+            Err(_) => Err(error(Failure::TimedOut(self.limit), Fate::Unknown)),
+        }
+    }
+
+    async fn start(&self) -> Result<Process, Failure> {
+        let stream = self
+            .launch
+            .launch()
+            .await
+            .map_err(|cause| Failure::NotStarted(cause.to_string()))?;
+        let mut process = BufReader::new(stream);
+        let request = Request {
+            nonce: "",
+            import: Some(&self.module),
+            cmdlet: None,
+            parameters: None,
+            properties: None,
+        };
+        let importing = self.exchange(&mut process, request);
+        let response = tokio::time::timeout(self.limit, importing)
+            .await
+            .map_err(|_| Failure::TimedOut(self.limit))??;
+        match response.errors.into_iter().next() {
+            None => Ok(process),
+            Some(first) => Err(Failure::NoModule {
+                module: self.module.clone(),
+                text: first.message,
+            }),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        process: &mut Process,
+        request: Request<'_>,
+    ) -> Result<Response, Failure> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let nonce = format!("{:016x}{call:08x}", self.nonce);
+        let request = Request {
+            nonce: &nonce,
+            ..request
+        };
+        let json =
+            serde_json::to_string(&request).map_err(|cause| Failure::Garbled(cause.to_string()))?;
+        let mut line = ascii(&json);
+        line.push('\n');
+        let broken = |_| Failure::Ended;
+        process.write_all(line.as_bytes()).await.map_err(broken)?;
+        process.flush().await.map_err(broken)?;
+        let frame = format!("@pchadr {nonce} ");
+        loop {
+            let mut bytes = Vec::new();
+            let read = process
+                .read_until(b'\n', &mut bytes)
+                .await
+                .map_err(broken)?;
+            if read == 0 {
+                return Err(Failure::Ended);
+            }
+            let line = String::from_utf8_lossy(&bytes);
+            if let Some(json) = line.strip_prefix(&frame) {
+                return serde_json::from_str(json.trim_end())
+                    .map_err(|_| Failure::Garbled(json.trim_end().chars().take(160).collect()));
+            }
+        }
+    }
+}
+
+/// Spells a JSON text in ASCII: the pipe's code page then does not matter.
+fn ascii(json: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            text.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+    use tokio::io::AsyncReadExt;
+
+    proptest! {
+        #[test]
+        fn a_json_text_in_ascii_has_the_same_value(text in any::<String>()) {
+            let json = serde_json::to_string(&text).unwrap();
+            let plain = ascii(&json);
+            prop_assert!(plain.is_ascii());
+            prop_assert_eq!(serde_json::from_str::<String>(&plain).unwrap(), text);
+        }
+    }
+
+    /// Answers each request by a function of its nonce.
+    struct Script(fn(&str, &Value) -> String);
+
+    impl Launch for Script {
+        fn launch(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+            let answer = self.0;
+            Box::pin(async move {
+                let (ours, theirs) = tokio::io::duplex(4096);
+                tokio::spawn(async move {
+                    let mut process = BufReader::new(theirs);
+                    let mut line = String::new();
+                    while process.read_line(&mut line).await.is_ok_and(|n| n > 0) {
+                        let request: Value = serde_json::from_str(&line).unwrap();
+                        let reply = answer(request["nonce"].as_str().unwrap(), &request);
+                        if reply == "silence" {
+                            let _ = process.read_u8().await;
+                        }
+                        if process.write_all(reply.as_bytes()).await.is_err() || reply.is_empty() {
+                            break;
+                        }
+                        line.clear();
+                    }
+                });
+                Ok(Box::new(ours) as Box<dyn ByteStream>)
+            })
+        }
+    }
+
+    fn door(answer: fn(&str, &Value) -> String) -> PowerShellDoor {
+        PowerShellDoor::new(
+            Arc::new(Script(answer)),
+            "SkypeForBusiness",
+            Duration::from_secs(60),
+            7,
+        )
+    }
+
+    fn call() -> Call<'static> {
+        Call {
+            cmdlet: "Get-CsService",
+            parameters: BTreeMap::from([("PersistentChatServer", json!(true))]),
+            properties: &["Identity"],
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_found_by_its_nonce_among_other_lines() {
+        let door = door(|nonce, request| {
+            if request["import"].is_string() {
+                return format!("@pchadr {nonce} {{}}\r\n");
+            }
+            format!(
+                "WARNING: old\n@pchadr 00 {{\"objects\":[]}}\n@pchadr {nonce} {{\"objects\":[{{\"Identity\":\"x\",\"ActiveServers\":null}}],\"errors\":[]}}\r\n"
+            )
+        });
+        let objects = door.call(call()).await.unwrap();
+        assert_eq!(objects[0].text("Identity"), Some("x"));
+        assert_eq!(objects[0].list("ActiveServers"), Some(Vec::new()));
+        assert_eq!(objects[0].list("Registrar"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_of_any_kind_is_a_failure_and_leaves_the_process_usable() {
+        let door = door(|nonce, request| {
+            if request["import"].is_string() {
+                return format!("@pchadr {nonce} {{}}\n");
+            }
+            format!("@pchadr {nonce} {{\"errors\":[{{\"message\":\"no\",\"id\":\"X\"}}]}}\n")
+        });
+        for _ in 0..2 {
+            let error = door.call(call()).await.unwrap_err();
+            assert_eq!(error.fate, Fate::Refused);
+            assert_eq!(error.to_string(), "`Get-CsService`: no");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_an_end_and_garbage_leave_the_outcome_unknown() {
+        fn imported(nonce: &str, request: &Value) -> Option<String> {
+            request["import"]
+                .is_string()
+                .then(|| format!("@pchadr {nonce} {{}}\n"))
+        }
+        let silent = door(|n, r| imported(n, r).unwrap_or_else(|| "silence".to_owned()));
+        let ended = door(|n, r| imported(n, r).unwrap_or_default());
+        let garbled = door(|n, r| imported(n, r).unwrap_or_else(|| format!("@pchadr {n} {{nil\n")));
+        for (door, failure) in [
+            (silent, Failure::TimedOut(Duration::from_secs(60))),
+            (ended, Failure::Ended),
+            (garbled, Failure::Garbled("{nil".to_owned())),
+        ] {
+            let error = door.call(call()).await.unwrap_err();
+            assert_eq!(error.failure, failure);
+            assert_eq!(error.fate, Fate::Unknown);
+        }
+    }
+}
