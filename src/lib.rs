@@ -3,5 +3,7 @@
 
 pub mod access;
 pub mod model;
+pub mod problem;
 pub mod rehearsal;
+pub mod runbook;
 pub mod site;
