@@ -66,7 +66,7 @@ fn site(mut root: Table<'_>, base_dir: &Path) -> Result<Site, Reported> {
     let powershell = powershell(&mut root);
     let copy = copy(&mut root);
     let log_shipping = log_shipping(&mut root, base_dir);
-    let run = run(&mut root, shares.as_ref().ok());
+    let run_mirror = run_mirror(&mut root);
     let limits = limits(&mut root);
     root.finish();
     let shares = shares?;
@@ -78,7 +78,7 @@ fn site(mut root: Table<'_>, base_dir: &Path) -> Result<Site, Reported> {
         copy: copy?,
         log_shipping: log_shipping?,
         run: Run {
-            mirror: run?.unwrap_or_else(|| shares.copy.join("pchadr-runs")),
+            mirror: run_mirror?.unwrap_or_else(|| shares.copy.join("pchadr-runs")),
         },
         limits: limits?,
         shares,
@@ -214,18 +214,10 @@ fn log_shipping(root: &mut Table<'_>, base_dir: &Path) -> Result<LogShipping, Re
     Ok(LogShipping { saved: saved? })
 }
 
-fn run(root: &mut Table<'_>, shares: Option<&Shares>) -> Result<Option<String>, Reported> {
+fn run_mirror(root: &mut Table<'_>) -> Result<Option<String>, Reported> {
     let mut table = root.table("run")?;
     let mirror = table.optional("mirror", |field| {
         let path: SharePath = field.name(A_PATH)?;
-        let is_log_folder =
-            shares.is_some_and(|s| same_folder(&path, &s.backup) || same_folder(&path, &s.copy));
-        if is_log_folder {
-            field.problem(
-                "is a folder that holds log backups",
-                "give the records of runs a folder of their own",
-            );
-        }
         Ok(path.to_string())
     });
     table.finish();

@@ -14,21 +14,19 @@ const POINT_TO_IT: &str = "never write it here: whoever reads the file or a copy
      `{ file = \"…\" }` or `{ prompt = true }`. Where others may have seen it, change it on the server";
 
 /// Reports every password that is written anywhere in the file, under any known name.
-pub(super) fn refuse_written(table: &Table<'_>) {
-    for field in table.fields() {
-        refuse_in(&field);
-    }
-}
-
-fn refuse_in(field: &Field<'_>) {
-    if let Some(table) = field.as_table() {
-        refuse_written(&table);
-    } else if is_secret(field.key()) && field.path() != PLACE {
-        field.refuse(WRITTEN, POINT_TO_IT);
-    } else if field.as_text().is_some_and(holds_secret) {
-        field.refuse(WRITTEN, POINT_TO_IT);
-    } else {
-        field.items().iter().for_each(refuse_in);
+pub(super) fn refuse_written(root: &Table<'_>) {
+    // A list of what is still to be looked at: tables may be nested deeper than a stack is.
+    let mut open = root.fields();
+    while let Some(field) = open.pop() {
+        if let Some(table) = field.as_table() {
+            open.extend(table.fields());
+        } else if is_secret(field.key()) && field.path() != PLACE
+            || field.as_text().is_some_and(holds_secret)
+        {
+            field.refuse(WRITTEN, POINT_TO_IT);
+        } else {
+            open.extend(field.items());
+        }
     }
 }
 
