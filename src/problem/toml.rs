@@ -205,6 +205,12 @@ impl<'a> Table<'a> {
         self.entries.is_some_and(|e| e.contains_key(key))
     }
 
+    /// The table below `key`, if there is one: a look that makes the key no more known.
+    pub(crate) fn table_at(&self, key: &str) -> Option<Table<'a>> {
+        let is_it = |field: &Field<'_>| field.key == key;
+        self.fields().into_iter().find(is_it)?.as_table()
+    }
+
     /// Every key with its value, known or not.
     pub(crate) fn fields(&self) -> Vec<Field<'a>> {
         self.entries

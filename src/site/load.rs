@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    Copy, Databases, Limits, LogShipping, PowerShell, Run, Shares, Site, Sql, Verify, pool, secret,
-    sql,
+    Copy, Databases, Limits, LogShipping, PowerShell, Run, Shares, Site, Verify, pool, secret, sql,
 };
-use crate::model::{DatabaseName, Role, SharePath};
+use crate::model::{DatabaseName, SharePath};
 use crate::problem::Problems;
 use crate::problem::toml::{Field, Reported, Table, read};
 
@@ -62,7 +61,7 @@ fn site(mut root: Table<'_>, base_dir: &Path) -> Result<Site, Reported> {
     let database = database(&mut root);
     let compliance_off = database.as_ref().is_ok_and(|d| d.compliance.is_none());
     let sql = sql::read(&mut root, base_dir, compliance_off);
-    let shares = shares(&mut root, sql.as_ref().ok());
+    let shares = shares(&mut root);
     let powershell = powershell(&mut root);
     let copy = copy(&mut root);
     let log_shipping = log_shipping(&mut root, base_dir);
@@ -126,7 +125,7 @@ fn database_name<'a>(field: &Field<'a>) -> Result<(DatabaseName, Field<'a>), Rep
 
 const A_PATH: &str = r"write an absolute path: '\\fs1\pchat-logs', 'E:\pchat-copy' or '/srv/pchat'";
 
-fn shares(root: &mut Table<'_>, sql: Option<&Sql>) -> Result<Shares, Reported> {
+fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
     let mut table = root.required("shares", "[shares]", Field::table)?;
     let path = |field: &Field<'_>| field.name::<SharePath>(A_PATH);
     let backup = table.required("backup", r"backup = '\\fs1\pchat-logs'", path);
@@ -139,9 +138,7 @@ fn shares(root: &mut Table<'_>, sql: Option<&Sql>) -> Result<Shares, Reported> {
     let mirror = table.optional("mirror", path);
     let archive = table.optional("archive", path);
 
-    let has_backup_mirror =
-        sql.is_some_and(|s| s.instances.keys().any(|i| i.role == Role::BackupMirror));
-    if has_backup_mirror && !table.has("mirror") {
+    if sql::names_backup_mirror(root) && !table.has("mirror") {
         table.missing(
             "mirror",
             r"sql.backup_mirror is set, and Install-CsMirrorDatabase needs a share that both instances reach: write `mirror = '\\fs1\pchat-mirror'`",

@@ -21,8 +21,8 @@ pub(super) fn read(
     compliance_off: bool,
 ) -> Result<Sql, Reported> {
     let mut sql = root.required("sql", "[sql]", Field::table)?;
-    let chat = instances(&mut sql, Instance::chat);
-    let compliance = sql.table("compliance").and_then(|mut table| {
+    let (chat, all_chat) = instances(&mut sql, Instance::chat);
+    let compliance = sql.table("compliance").map(|mut table| {
         if compliance_off && table.is_there() {
             table.problem(
                 "is there, but the site has no compliance database",
@@ -36,20 +36,34 @@ pub(super) fn read(
     let auth = sql.table("auth").and_then(|table| auth(table, base_dir));
     let tls = sql.table("tls").and_then(|table| tls(table, base_dir));
     sql.finish();
-    let instances = chat.and_then(|chat| Ok(distinct(chat, compliance?)));
+    // What could be read is compared even where something else could not.
+    let (compliance, all_compliance) = compliance?;
+    let instances = distinct(chat, compliance);
+    all_chat.and(all_compliance)?;
     Ok(Sql {
-        instances: instances?,
+        instances,
         auth: auth?,
         tls: tls?,
     })
 }
 
-/// Reads the four roles of a table; for chat, two of them must be there.
+/// Says whether the file names a backup mirror, be its address good or bad.
+pub(super) fn names_backup_mirror(root: &Table<'_>) -> bool {
+    let key = Role::BackupMirror.key();
+    root.table_at("sql").is_some_and(|sql| {
+        let compliance = sql.table_at("compliance");
+        sql.has(key) || compliance.is_some_and(|table| table.has(key))
+    })
+}
+
+/// Reads the four roles of a table; for chat, two of them must be there. The second value says
+/// whether all went well.
 fn instances<'a>(
     table: &mut Table<'a>,
     instance: fn(Role) -> Instance,
-) -> Result<Vec<Named<'a>>, Reported> {
+) -> (Vec<Named<'a>>, Result<(), Reported>) {
     let mut found = Vec::new();
+    let mut all = Ok(());
     for role in Role::ALL {
         let instance = instance(role);
         let read = |field: &Field<'a>| {
@@ -60,16 +74,18 @@ fn instances<'a>(
             })
         };
         let needed = !instance.compliance && matches!(role, Role::Primary | Role::Backup);
-        found.push(if needed {
+        let read = if needed {
             let example = format!(r"{} = 'sql1.dc1.litwareinc.com\chat'", role.key());
             table.required(role.key(), &example, read).map(Some)
         } else {
             table.optional(role.key(), read)
-        });
+        };
+        match read {
+            Ok(named) => found.extend(named),
+            Err(reported) => all = Err(reported),
+        }
     }
-    // All are read before the first one that failed ends this.
-    let found: Result<Vec<Option<Named<'a>>>, Reported> = found.into_iter().collect();
-    Ok(found?.into_iter().flatten().collect())
+    (found, all)
 }
 
 /// Refuses two roles on one instance, for chat and for compliance; compliance roles that have no

@@ -260,6 +260,21 @@ fn two_roles_on_one_instance_are_refused_however_they_are_spelled() {
 }
 
 #[test]
+fn an_instance_that_cannot_be_read_hides_no_problem_of_the_others() {
+    assert_eq!(
+        refused(
+            "primary = 'sql1.dc1.litwareinc.com\\chat'",
+            "primary = 'sql 1'\nbackup_mirror = 'sql3.dc2.litwareinc.com\\chat'"
+        ),
+        [
+            "10 sql.primary: `sql 1` is no SQL Server instance: expected `host`, `host\\instance`, `host,port` or `host\\instance,port`",
+            r"11 sql.backup_mirror: `sql3.dc2.litwareinc.com\chat` is the backup already (line 12)",
+            "13 shares.mirror: is missing",
+        ]
+    );
+}
+
+#[test]
 fn compliance_instances_are_distinct_where_they_are_own_ones() {
     let with = |entries: &str| {
         format!("[database]\nchat = 'mgc'\ncompliance = 'mgccomp'\n[sql.compliance]\n{entries}")
