@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod copy;
+pub mod headers;
 pub mod powershell;
 pub mod shares;
 pub mod sql;
@@ -20,6 +21,8 @@ pub struct Access {
     pub powershell: Arc<powershell::PowerShellDoor>,
     /// Files on shares.
     pub shares: Arc<dyn shares::Shares>,
+    /// Backup headers read so far.
+    pub headers: Arc<headers::Headers>,
     /// What time it is.
     pub clock: Clock,
 }

@@ -4,7 +4,9 @@
 pub mod access;
 pub mod model;
 pub mod plan;
+pub mod problem;
 pub mod rehearsal;
 pub mod run;
+pub mod runbook;
 pub mod site;
 pub mod step;

@@ -8,6 +8,20 @@ use serde::Serialize;
 
 use crate::model::{DatabaseName, Fqdn, Instance, Role, SharePath, SqlServer};
 
+mod find;
+mod load;
+mod pool;
+mod secret;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use find::NotFound;
+pub use load::LoadError;
+
+/// An example site file with every key explained: the site of DESIGN 7.
+pub const EXAMPLE: &str = include_str!("../runbooks/litware.toml");
+
 /// A stretched Persistent Chat pool, as its site file describes it. Holds no secret: only where a
 /// secret is to be found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,8 +1,37 @@
 //! Steps: each observes, judges, acts and observes again (DESIGN 5).
+//!
+//! One file a step. Check and verify are the same code: [`Step::observe`] and [`Step::judge`]. A
+//! step changes the site only through [`Hands`], which records a command before it is sent.
 
 pub mod command;
+pub mod hands;
+pub mod ledger;
+pub mod observe;
+pub mod saved;
+pub mod terms;
+
+mod apply_logs;
+mod backup_database;
+mod copy_backups;
+mod drop_log_shipping;
+mod end_connections;
+mod install_mirror;
+mod recover_database;
+mod save_log_shipping;
+mod set_active_servers;
+mod set_pool_state;
+mod stop_log_shipping_jobs;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::access::Access;
+use crate::site::Site;
+use command::Command;
+use hands::{Hands, StepError};
+use saved::Saved;
+use terms::Terms;
 
 /// How far a step can be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +73,44 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    fn satisfied(why: impl Into<String>) -> Self {
+        Self::Satisfied { why: why.into() }
+    }
+
+    fn pending(what: impl Into<String>) -> Self {
+        Self::Pending {
+            what: what.into(),
+            underway: false,
+        }
+    }
+
+    fn underway(what: impl Into<String>) -> Self {
+        Self::Pending {
+            what: what.into(),
+            underway: true,
+        }
+    }
+
+    fn unknown(what: impl Into<String>) -> Self {
+        Self::Unknown { what: what.into() }
+    }
+
+    /// Blocked when there is a reason, else what `otherwise` says.
+    fn unless(blocks: Vec<Block>, otherwise: impl FnOnce() -> Self) -> Self {
+        if blocks.is_empty() {
+            otherwise()
+        } else {
+            Self::Blocked { blocks }
+        }
+    }
+
+    /// True when the step's purpose is met.
+    pub fn is_satisfied(&self) -> bool {
+        matches!(self, Self::Satisfied { .. })
+    }
+}
+
 /// One reason why a step must not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
@@ -71,4 +138,221 @@ pub enum Lift {
     Consent,
     /// An override with a reason: an interlock.
     Override,
+}
+
+impl Block {
+    fn site(id: &str, why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            id: id.to_owned(),
+            why: why.into(),
+            hint: hint.into(),
+            cleared_by: None,
+            lift: Lift::Site,
+        }
+    }
+
+    fn cleared_by(mut self, step: Step) -> Self {
+        self.cleared_by = Some(step.id().to_owned());
+        self
+    }
+
+    fn lifted_by(mut self, lift: Lift) -> Self {
+        self.lift = lift;
+        self
+    }
+}
+
+/// What a step reads with.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// The doors.
+    pub access: &'a Access,
+    /// What the operator allowed.
+    pub terms: &'a Terms,
+    /// The log-shipping configuration that this run saved, or that the site file names.
+    pub saved: Option<&'a Saved>,
+    /// Run id.
+    pub run: &'a str,
+    /// True once this run has started the step that looks.
+    pub started: bool,
+}
+
+/// What is fixed about a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Info {
+    /// Its id.
+    pub id: &'static str,
+    /// Number in the vendor's failover procedure.
+    pub vendor: Option<&'static str>,
+    /// One line that says what it does.
+    pub title: &'static str,
+    /// How far it can be undone.
+    pub effect: Effect,
+    /// What is looked at before and after.
+    pub checks: &'static [&'static str],
+}
+
+/// What one step file defines.
+trait Kind {
+    /// What it observes: the evidence.
+    type Facts: Serialize + Send;
+
+    const INFO: Info;
+
+    /// What it may send, in order.
+    fn commands(site: &Site) -> Vec<Command>;
+
+    /// Reads.
+    fn observe(cx: Context<'_>) -> impl Future<Output = Self::Facts> + Send;
+
+    /// Decides from the facts alone.
+    fn judge(facts: &Self::Facts) -> Standing;
+
+    /// Acts. Success is not decided here: the next observation decides.
+    fn act(
+        cx: Context<'_>,
+        facts: &Self::Facts,
+        hands: &Hands<'_>,
+    ) -> impl Future<Output = Result<(), StepError>> + Send;
+}
+
+macro_rules! steps {
+    ($($variant:ident = $module:ident),+ $(,)?) => {
+        /// The built-in steps.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Step {
+            $(#[doc = concat!("See `step/", stringify!($module), ".rs`.")] $variant,)+
+        }
+
+        /// What a step observed.
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        pub enum Facts {
+            $(#[doc = concat!("Of `", stringify!($module), "`.")] $variant(Box<<$module::$variant as Kind>::Facts>),)+
+        }
+
+        impl Step {
+            /// Every step.
+            pub const ALL: &'static [Step] = &[$(Step::$variant),+];
+
+            /// What is fixed about it.
+            pub fn info(self) -> Info {
+                match self { $(Step::$variant => $module::$variant::INFO,)+ }
+            }
+
+            /// What it may send at that site, in order.
+            pub fn commands(self, site: &Site) -> Vec<Command> {
+                match self { $(Step::$variant => $module::$variant::commands(site),)+ }
+            }
+
+            /// Reads what it needs to know.
+            pub async fn observe(self, cx: Context<'_>) -> Facts {
+                match self {
+                    $(Step::$variant => Facts::$variant(Box::new($module::$variant::observe(cx).await)),)+
+                }
+            }
+
+            /// Acts on what was observed.
+            ///
+            /// # Errors
+            /// Whatever the site said first. It decides nothing: see [`Step::observe`].
+            pub async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+                match facts { $(Facts::$variant(facts) => $module::$variant::act(cx, facts, hands).await,)+ }
+            }
+        }
+
+        impl Facts {
+            /// Where the step stands, by these facts alone.
+            pub fn judge(&self) -> Standing {
+                match self { $(Facts::$variant(facts) => $module::$variant::judge(facts),)+ }
+            }
+        }
+    };
+}
+
+steps! {
+    SaveLogShipping = save_log_shipping,
+    StopLogShippingJobs = stop_log_shipping_jobs,
+    DropLogShipping = drop_log_shipping,
+    CopyBackups = copy_backups,
+    ApplyLogs = apply_logs,
+    EndConnections = end_connections,
+    RecoverDatabase = recover_database,
+    SetPoolState = set_pool_state,
+    InstallMirror = install_mirror,
+    SetActiveServers = set_active_servers,
+}
+
+impl Step {
+    /// The failover's steps, in the vendor's order.
+    pub const FAILOVER: &'static [Step] = Self::ALL;
+
+    /// Its id.
+    pub fn id(self) -> &'static str {
+        self.info().id
+    }
+
+    /// The step with that id.
+    pub fn find(id: &str) -> Option<Step> {
+        Self::ALL.iter().copied().find(|step| step.id() == id)
+    }
+
+    /// True for the step behind which there is no way back.
+    pub fn is_point_of_no_return(self) -> bool {
+        self == Step::RecoverDatabase
+    }
+
+    /// Steps that this one, when satisfied, makes moot (`steps.md` 1.6).
+    pub fn overtakes(self) -> &'static [Step] {
+        match self {
+            Step::RecoverDatabase => &[Step::CopyBackups, Step::ApplyLogs, Step::EndConnections],
+            _ => &[],
+        }
+    }
+
+    /// Steps that must stand before it in a runbook, where the runbook has them.
+    pub fn after(self) -> &'static [Step] {
+        match self {
+            Step::SaveLogShipping => &[],
+            Step::StopLogShippingJobs => &[Step::SaveLogShipping],
+            Step::DropLogShipping => &[Step::SaveLogShipping, Step::StopLogShippingJobs],
+            Step::CopyBackups => &[Step::StopLogShippingJobs],
+            Step::ApplyLogs => &[Step::StopLogShippingJobs, Step::CopyBackups],
+            Step::EndConnections => &[Step::ApplyLogs],
+            Step::RecoverDatabase => &[
+                Step::StopLogShippingJobs,
+                Step::CopyBackups,
+                Step::ApplyLogs,
+                Step::EndConnections,
+            ],
+            Step::SetPoolState => &[Step::RecoverDatabase],
+            Step::InstallMirror | Step::SetActiveServers => {
+                &[Step::RecoverDatabase, Step::SetPoolState]
+            }
+        }
+    }
+
+    /// Time limit of its act; `None` = as long as it makes progress.
+    pub fn limit(self, site: &Site) -> Option<Duration> {
+        let limits = &site.limits;
+        match self {
+            Step::CopyBackups | Step::ApplyLogs => None,
+            Step::RecoverDatabase => limits.restore,
+            Step::StopLogShippingJobs => Some(limits.jobs.saturating_mul(2)),
+            Step::InstallMirror => Some(limits.mirror),
+            Step::SetActiveServers => Some(limits.powershell.saturating_mul(10)),
+            _ => Some(limits.step),
+        }
+    }
+
+    /// How long its effect may take to show after the act.
+    pub fn settle(self, site: &Site) -> Duration {
+        match self {
+            Step::InstallMirror => site.limits.mirror,
+            Step::RecoverDatabase => site.limits.step,
+            _ => site.limits.settle,
+        }
+    }
 }

@@ -80,6 +80,8 @@ pub struct Call<'a> {
     pub parameters: BTreeMap<&'a str, Value>,
     /// What is read of each object that it returns.
     pub properties: &'a [&'a str],
+    /// Its own time limit; `None` = the door's.
+    pub limit: Option<Duration>,
 }
 
 /// Why a cmdlet failed.
@@ -238,7 +240,8 @@ impl PowerShellDoor {
             parameters: Some(&call.parameters),
             properties: Some(call.properties),
         };
-        let answer = tokio::time::timeout(self.limit, self.exchange(&mut process, request)).await;
+        let limit = call.limit.unwrap_or(self.limit);
+        let answer = tokio::time::timeout(limit, self.exchange(&mut process, request)).await;
         match answer {
             Ok(Ok(response)) => {
                 *slot = Some(process);
@@ -254,7 +257,7 @@ impl PowerShellDoor {
                 }
             }
             Ok(Err(failure)) => Err(error(failure, Fate::Unknown)),
-            Err(_) => Err(error(Failure::TimedOut(self.limit), Fate::Unknown)),
+            Err(_) => Err(error(Failure::TimedOut(limit), Fate::Unknown)),
         }
     }
 
@@ -399,6 +402,7 @@ mod tests {
             cmdlet: "Get-CsService",
             parameters: BTreeMap::from([("PersistentChatServer", json!(true))]),
             properties: &["Identity"],
+            limit: None,
         }
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::step::ledger::{ErrorRecord, Progress, Unit};
 use crate::step::{Effect, Standing};
 
 /// One line of a journal.
@@ -186,21 +187,6 @@ pub enum Outcome {
     Stopped,
 }
 
-/// What failed, why, and what to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorRecord {
-    /// What failed.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// What to do.
-    pub hint: String,
-    /// Instance, where it was one.
-    pub instance: Option<String>,
-    /// SQL Server's error number, where there is one.
-    pub number: Option<u32>,
-}
-
 /// The end of an execution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFinished {
@@ -226,32 +212,4 @@ pub struct RunFinished {
     pub elapsed_seconds: f64,
     /// Seconds by the wall clock.
     pub wall_seconds: f64,
-}
-
-/// How far a step is: shown, never journaled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Step.
-    pub step: String,
-    /// Done so far, in `unit`.
-    pub done: u64,
-    /// Of so many; 0 = not known.
-    pub total: u64,
-    /// What is counted.
-    pub unit: Unit,
-    /// The file, the LSN, the state at this moment.
-    pub detail: String,
-}
-
-/// What progress counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// Bytes.
-    Bytes,
-    /// Files.
-    Files,
-    /// Percent.
-    Percent,
-    /// Nothing: it waits.
-    Waiting,
 }

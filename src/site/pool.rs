@@ -1,0 +1,151 @@
+//! `[pool]`: the pool and its servers.
+
+use super::Pool;
+use crate::model::Fqdn;
+use crate::problem::nearest;
+use crate::problem::toml::{Field, Reported, Table};
+
+/// A server as the file lists it, and where.
+struct Listed<'a> {
+    server: Fqdn,
+    field: Field<'a>,
+}
+
+type Servers<'a> = Vec<Listed<'a>>;
+
+/// As many chat servers may be active at a time (`procedure.md`, The site).
+const MOST_ACTIVE: usize = 4;
+
+pub(super) fn read(root: &mut Table<'_>) -> Result<Pool, Reported> {
+    let mut pool = root.required("pool", "[pool]", Field::table)?;
+    let fqdn = pool.required("fqdn", "fqdn = \"pchat.litwareinc.com\"", |f| {
+        f.name("write the pool's fully qualified name, as the topology has it")
+    });
+    let identity = pool.optional("identity", |f| f.text().map(str::to_owned));
+    let active_identity = pool.optional("active_identity", |f| f.text().map(str::to_owned));
+
+    let every = pool
+        .required("servers", "[pool.servers]", Field::table)
+        .map(|mut table| {
+            let primary = table.required("primary", PRIMARY, servers);
+            let backup = table.required("backup", BACKUP, servers);
+            table.finish();
+            (primary, backup)
+        });
+    let active = pool
+        .required("active_servers", "[pool.active_servers]", Field::table)
+        .map(|mut table| {
+            let normal = table.required("normal", NORMAL, active_servers);
+            let failed_over = table.required("failed_over", FAILED_OVER, active_servers);
+            table.finish();
+            (normal, failed_over)
+        });
+    let front_ends = pool.table("front_ends").and_then(|mut table| {
+        let primary = table.or("primary", Vec::new(), servers);
+        table.finish();
+        primary
+    });
+    pool.finish();
+
+    let (primary, backup) = every?;
+    let (normal, failed_over) = active?;
+    // Who is a stranger is only known when both lists are.
+    if let (Ok(primary), Ok(backup)) = (&primary, &backup) {
+        refuse_in_both(primary, backup);
+        let known: Vec<&Fqdn> = primary.iter().chain(backup).map(|l| &l.server).collect();
+        for list in [&normal, &failed_over].into_iter().flatten() {
+            refuse_strangers(list, &known);
+        }
+    }
+    Ok(Pool {
+        fqdn: fqdn?,
+        identity: identity?,
+        active_identity: active_identity?,
+        primary_servers: names(primary?),
+        backup_servers: names(backup?),
+        normal: names(normal?),
+        failed_over: names(failed_over?),
+        front_ends: names(front_ends?),
+    })
+}
+
+const PRIMARY: &str = "primary = [\"pc1.dc1.litwareinc.com\"]";
+const BACKUP: &str = "backup = [\"pc5.dc2.litwareinc.com\"]";
+const NORMAL: &str = "normal = [\"pc1.dc1.litwareinc.com\"]";
+const FAILED_OVER: &str = "failed_over = [\"pc5.dc2.litwareinc.com\"]";
+
+fn names(servers: Servers<'_>) -> Vec<Fqdn> {
+    servers.into_iter().map(|l| l.server).collect()
+}
+
+/// Reads a list of servers: at least one, each once.
+fn servers<'a>(field: &Field<'a>) -> Result<Servers<'a>, Reported> {
+    let items = field.list()?;
+    if items.is_empty() {
+        return Err(field.problem("is an empty list", "name at least one server"));
+    }
+    let read: Vec<Result<Listed<'a>, Reported>> = items
+        .into_iter()
+        .map(|field| {
+            let server = field.name("write the server's fully qualified name")?;
+            Ok(Listed { server, field })
+        })
+        .collect();
+    for (n, later) in read.iter().enumerate() {
+        let Ok(later) = later else { continue };
+        let same = |l: &&Listed<'_>| l.server.is(later.server.as_str());
+        if let Some(first) = read.iter().take(n).flatten().find(same) {
+            later.field.problem(
+                &format!(
+                    "`{}` is in this list already (line {})",
+                    later.server,
+                    first.field.line()
+                ),
+                "name each server once",
+            );
+        }
+    }
+    read.into_iter().collect()
+}
+
+fn active_servers<'a>(field: &Field<'a>) -> Result<Servers<'a>, Reported> {
+    let servers = servers(field)?;
+    if servers.len() > MOST_ACTIVE {
+        field.problem(
+            &format!("{} servers are listed", servers.len()),
+            "at most four servers of a pool may be active at a time; the others stand by",
+        );
+    }
+    Ok(servers)
+}
+
+fn refuse_in_both(primary: &Servers<'_>, backup: &Servers<'_>) {
+    for later in backup {
+        let same = |l: &&Listed<'_>| l.server.is(later.server.as_str());
+        if let Some(first) = primary.iter().find(same) {
+            later.field.problem(
+                &format!(
+                    "`{}` is in both data centers' lists (also in line {})",
+                    later.server,
+                    first.field.line()
+                ),
+                "keep it in the list of the data center where it stands",
+            );
+        }
+    }
+}
+
+fn refuse_strangers(active: &Servers<'_>, known: &[&Fqdn]) {
+    let words: Vec<&str> = known.iter().map(|s| s.as_str()).collect();
+    for Listed { server, field } in active {
+        if known.iter().any(|k| k.is(server.as_str())) {
+            continue;
+        }
+        let add = "add it to pool.servers, under the data center where it stands";
+        let hint = match nearest(server.as_str(), &words) {
+            Some(word) => format!("did you mean `{word}`? Else {add}"),
+            None => add.to_owned(),
+        };
+        field.problem(&format!("`{server}` is no server of the pool"), &hint);
+    }
+}

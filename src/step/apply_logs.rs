@@ -1,0 +1,373 @@
+//! `apply-logs`, F3: every log backup beyond redo start, in LSN order (`steps.md` 4, 5.5, 5.6;
+//! `sql-server.md` 2.3 to 2.5).
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::backup_database::{BackupDatabase, classify};
+use super::command::{Command, Hole, HoleType, Values};
+use super::copy_backups::{self, size};
+use super::hands::{Hands, StepError};
+use super::ledger::Unit;
+use super::observe::Observed;
+use super::observe::database::redo_start;
+use super::observe::folders::{Chain, Set, SetFacts, set_facts};
+use super::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use super::save_log_shipping::count;
+use super::stop_log_shipping_jobs::backup;
+use super::{Block, Context, Effect, Info, Kind, Lift, Standing, Step};
+use crate::access::sql::Session;
+use crate::model::{Instance, Lsn, Role, quote};
+use crate::site::Site;
+
+const LEAVE_STANDBY: usize = 1;
+const RESTORE_LOG: usize = 2;
+
+/// Tries to leave STANDBY: somebody may take the single slot first (3101).
+const STANDBY_TRIES: usize = 5;
+
+/// Sets between two looks at the redo start (`steps.md` 4).
+const LOOK_EVERY: usize = 100;
+
+/// Interlock of a kind: sessions that read a STANDBY database are ended.
+const STANDBY_SESSIONS: &str = "standby-sessions";
+
+pub(super) struct ApplyLogs;
+
+/// The chain, and what could be in its way.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    files: copy_backups::Facts,
+    /// What the instance says of the first and the last set: fork, family, damage. Between them
+    /// error 4330 guards.
+    sets: Vec<(String, Observed<SetFacts>)>,
+    family: Option<String>,
+    restores: Observed<Vec<RunningRestore>>,
+    sessions: Observed<Vec<Holder>>,
+    accepts_gap: bool,
+    consents: bool,
+}
+
+impl Facts {
+    fn sets(&self) -> &[Set] {
+        self.files.chain().map_or(&[], |chain| &chain.sets)
+    }
+
+    fn is_standby(&self) -> bool {
+        classify(self.files.look()) == BackupDatabase::Standby
+    }
+}
+
+impl Kind for ApplyLogs {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "apply-logs",
+        vendor: Some("F3"),
+        title: "Apply the log backups to the backup's chat database, in LSN order",
+        effect: Effect::Reversible,
+        checks: &[
+            "the chain from redo start on has no gap; fork, family and damage as the instance reads them",
+            "no RESTORE holds the database; a STANDBY database is made RESTORING first",
+            "redo start reaches the LastLSN of the last set, after a fresh look at the share",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        let database = quote::identifier(site.database.chat.as_str());
+        let server = backup(site);
+        let sample = site.shares.copy_local.join("mgc_20261124031500.trn");
+        vec![
+            Command::tsql(
+                Role::Backup,
+                &server,
+                format!(
+                    "ALTER DATABASE {database} SET SINGLE_USER WITH ROLLBACK IMMEDIATE; RESTORE DATABASE {database} WITH NORECOVERY;"
+                ),
+                Vec::new(),
+            )
+            .when("the database is in STANDBY; again after 3101, when somebody took the slot"),
+            Command::tsql(
+                Role::Backup,
+                &server,
+                format!(
+                    "RESTORE LOG {database} FROM DISK = {{file}} WITH FILE = {{position}}, NORECOVERY;"
+                ),
+                vec![
+                    Hole::new(
+                        "file",
+                        HoleType::Text,
+                        "the set's file in the copy folder, as the instance sees it",
+                        sample,
+                    ),
+                    Hole::new(
+                        "position",
+                        HoleType::Integer,
+                        "place of the set in its file",
+                        1,
+                    ),
+                ],
+            )
+            .each("set of the chain from redo start on that is not empty, in LSN order"),
+        ]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let access = cx.access;
+        let backup = Instance::chat(Role::Backup);
+        let name = &cx.site.database.chat;
+        let files = copy_backups::observe(cx).await;
+        let ends: Vec<Set> = match files.chain().map(|chain| chain.sets.as_slice()) {
+            None | Some([]) => Vec::new(),
+            Some([only]) => vec![only.clone()],
+            Some([first, .., last]) => vec![first.clone(), last.clone()],
+        };
+        let mut sets = Vec::new();
+        for set in ends {
+            let path = engine_path(cx.site, &set);
+            let seen = set_facts(access, &path, set.position).await;
+            sets.push((path, seen));
+        }
+        let family = files
+            .look()
+            .history
+            .seen()
+            .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
+        let accepts_gap = files.chain().is_some_and(|chain| {
+            super::recover_database::accepts(cx.terms, chain) && !chain.whole
+        });
+        Facts {
+            files,
+            sets,
+            family,
+            restores: restores(access, backup, name).await,
+            sessions: sessions(access, backup, name).await,
+            accepts_gap,
+            consents: cx.terms.consents(),
+        }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        if let Err(standing) = facts.files.judge_database() {
+            return standing;
+        }
+        let (Some(chain), Some(restores)) = (facts.files.chain(), facts.restores.seen()) else {
+            return Standing::unknown(facts.restores.unknown().unwrap_or("the chain"));
+        };
+        let mut blocks: Vec<Block> = facts.files.share_block().into_iter().collect();
+        blocks.extend(chain_blocks(facts, chain));
+        blocks.extend(restores.iter().map(|restore| {
+            Block::site(
+                "restore-runs",
+                format!(
+                    "a {} holds the chat database: session {}",
+                    restore.command,
+                    restore.by.describe()
+                ),
+                "wait until it ends, or stop its job",
+            )
+            .cleared_by(Step::StopLogShippingJobs)
+        }));
+        let standby = facts.is_standby();
+        if let (true, Some([_, ..])) = (standby, facts.sessions.seen().map(Vec::as_slice))
+            && !facts.consents
+        {
+            let number = facts.sessions.seen().map_or(0, Vec::len);
+            blocks.push(
+                Block::site(
+                    STANDBY_SESSIONS,
+                    format!("{} read the STANDBY database and must be ended", count(number, "session")),
+                    "consent with --yes, or end them first",
+                )
+                .lifted_by(Lift::Consent),
+            );
+        }
+        Standing::unless(blocks, || match facts.sets() {
+            [] => Standing::satisfied(match chain.last_finished {
+                Some(time) => format!("applied up to LSN {}, {time}", chain.to),
+                None => format!("applied up to LSN {}", chain.to),
+            }),
+            sets => Standing::pending(format!(
+                "apply {}, LSN {} to {}, {}{}",
+                count(sets.len(), "log backup"),
+                chain.from,
+                chain.to,
+                size(sets.iter().map(|set| set.size).sum()),
+                if standby { ", STANDBY first made RESTORING" } else { "" }
+            )),
+        })
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let mut session = cx.access.sql.open(Instance::chat(Role::Backup)).await?;
+        if facts.is_standby() {
+            leave_standby(hands, &mut session).await?;
+        }
+        let Some(chain) = facts.files.chain() else {
+            return Ok(());
+        };
+        let each: Vec<Values> = chain
+            .sets
+            .iter()
+            .filter_map(|set| values(cx.site, chain, set))
+            .collect();
+        hands.announce_each(RESTORE_LOG, &each)?;
+        let total = chain.sets.len() as u64;
+        for (index, (set, values)) in chain.sets.iter().zip(&each).enumerate() {
+            hands.check_stop()?;
+            wait_for_file(hands, set, values).await?;
+            hands.progress(
+                index as u64,
+                total,
+                Unit::Files,
+                format!("LSN {}", set.first_lsn),
+            );
+            apply(hands, &mut session, values).await?;
+            if (index + 1) % LOOK_EVERY == 0 {
+                confirm(cx, set.last_lsn).await?;
+            }
+        }
+        hands.progress(total, total, Unit::Files, format!("LSN {}", chain.to));
+        Ok(())
+    }
+}
+
+/// Where the instance reads a set: in the copy folder, or, before it is copied, in the share.
+fn engine_path(site: &Site, set: &Set) -> String {
+    match (&set.in_copy, &set.in_share) {
+        (Some(name), _) => site.shares.copy_local.join(name),
+        (None, Some(name)) => site.shares.backup.join(name),
+        (None, None) => String::new(),
+    }
+}
+
+fn values(site: &Site, chain: &Chain, set: &Set) -> Option<Values> {
+    let name = set.in_copy.clone().or_else(|| chain.copy_name(set))?;
+    Some(Values::from([
+        ("file".to_owned(), json!(site.shares.copy_local.join(&name))),
+        ("position".to_owned(), json!(set.position)),
+    ]))
+}
+
+/// Gap, fork, family, damage.
+fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    if let (Some(gap), false) = (chain.gaps.first(), facts.accepts_gap) {
+        let ends = chain
+            .last_finished
+            .map_or_else(String::new, |time| format!(", {time}"));
+        blocks.push(
+            Block::site(
+                "gap",
+                format!(
+                    "a log backup is missing: the chain ends at LSN {}{ends} and goes on at LSN {}",
+                    gap.after, gap.before
+                ),
+                format!(
+                    "find it, also in the mirror share and on the old primary; if it is lost, accept the loss with --accept-loss-after {}",
+                    gap.after
+                ),
+            )
+            .lifted_by(Lift::Loss),
+        );
+    }
+    for (path, set) in &facts.sets {
+        let Some(set) = set.seen() else { continue };
+        let block = |id, why: String, hint: &str| Block::site(id, why, hint);
+        if set.damaged {
+            blocks.push(block(
+                "damaged",
+                format!("`{path}` is damaged: the instance says so of its header"),
+                "find another copy of that log backup",
+            ));
+        }
+        let differs = |a: &Option<String>, b: &Option<String>| {
+            a.as_ref()
+                .zip(b.as_ref())
+                .is_some_and(|(a, b)| !a.eq_ignore_ascii_case(b))
+        };
+        if differs(&set.family, &facts.family) {
+            blocks.push(block(
+                "other-family",
+                format!("`{path}` is of another database of the same name: its family differs"),
+                "see who writes to the share; the old primary may have been rebuilt",
+            ));
+        }
+    }
+    let redo_fork = facts.files.redo().seen().and_then(|redo| redo.fork.clone());
+    if let (Some((path, Observed::Seen(first))), Some(redo_fork)) = (facts.sets.first(), redo_fork)
+        && first
+            .first_fork
+            .as_ref()
+            .is_some_and(|fork| !fork.eq_ignore_ascii_case(&redo_fork))
+    {
+        blocks.push(Block::site(
+            "other-fork",
+            format!("`{path}` is on another recovery fork than the backup's database (4330)"),
+            "the source was recovered from a backup since; seed the secondary again",
+        ));
+    }
+    blocks
+}
+
+async fn leave_standby(hands: &Hands<'_>, session: &mut Session<'_>) -> Result<(), StepError> {
+    for left in (0..STANDBY_TRIES).rev() {
+        match hands.send(session, LEAVE_STANDBY, &Values::new()).await {
+            Err(StepError::Sql(error)) if error.number() == Some(3101) && left > 0 => {}
+            other => return other.map(|_| ()),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until `copy-backups` has landed the file, where both run together.
+async fn wait_for_file(hands: &Hands<'_>, set: &Set, values: &Values) -> Result<(), StepError> {
+    let (None, Some(source), Some(handoff)) = (&set.in_copy, &set.in_share, hands.handoff) else {
+        return Ok(());
+    };
+    let expected = values["file"].as_str().unwrap_or_default();
+    match handoff.wait(source).await {
+        Some(name) if expected.ends_with(&name) => Ok(()),
+        Some(name) => Err(StepError::other(
+            format!("`{source}` landed as `{name}`, not as `{expected}`"),
+            "go on with --resume",
+        )),
+        None => Err(StepError::other(
+            format!("`{source}` was not copied"),
+            "see the error of copy-backups",
+        )),
+    }
+}
+
+/// Applies one set. 4326: already applied. 3009: applied, only its history row is missing. 4319: a
+/// restore was interrupted before; the same set again completes it (`sql-server.md` 2.5).
+async fn apply(
+    hands: &Hands<'_>,
+    session: &mut Session<'_>,
+    values: &Values,
+) -> Result<(), StepError> {
+    match hands.send_announced(session, RESTORE_LOG, values).await {
+        Err(StepError::Sql(error)) if matches!(error.number(), Some(4326 | 3009)) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// Redo start must have followed.
+async fn confirm(cx: Context<'_>, reached: Lsn) -> Result<(), StepError> {
+    let backup = Instance::chat(Role::Backup);
+    match redo_start(cx.access, backup, &cx.site.database.chat).await {
+        Observed::Seen(redo) if redo.lsn >= reached => Ok(()),
+        Observed::Seen(redo) => Err(StepError::other(
+            format!(
+                "the restores said done, but redo start is {} and not {reached}",
+                redo.lsn
+            ),
+            "see the SQL Server error log, then go on with --resume",
+        )),
+        Observed::Absent => Err(StepError::other(
+            "the database is no longer RESTORING",
+            "see who recovered it",
+        )),
+        Observed::Unknown(why) => Err(StepError::other(why, "go on with --resume")),
+    }
+}

@@ -1,0 +1,216 @@
+//! `drop-log-shipping`, F1: the backup's database is no log-shipping secondary any more
+//! (`steps.md` 4, 5.3; `sql-server.md` 1.1).
+
+use serde::Serialize;
+
+use super::command::{Command, Values};
+use super::hands::{Hands, StepError};
+use super::observe::Observed;
+use super::observe::instance::{Identity, identity};
+use super::observe::log_shipping::{
+    Job, JobIds, Secondary, jobs, knows_ignore_monitor, secondary,
+};
+use super::saved::Saved;
+use super::stop_log_shipping_jobs::backup;
+use super::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::model::{Instance, Role, quote};
+use crate::site::Site;
+
+const DROP: usize = 1;
+const DROP_WITHOUT_MONITOR: usize = 2;
+
+/// A monitor that does not answer (`sql-server.md` 1.1).
+const DEAD_MONITOR: [u32; 4] = [32054, 32055, 32030, 32031];
+
+/// Interlock: the rows stay behind, for no monitor answers. Disabled, idle jobs are all that the
+/// next steps need (`steps.md` 5.3).
+const ROWS_STAY: &str = "rows-stay";
+
+pub(super) struct DropLogShipping;
+
+/// The rows, the jobs, and whether they are kept.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    database: String,
+    identity: Observed<Identity>,
+    rows: Observed<Vec<Secondary>>,
+    jobs: Observed<Vec<Job>>,
+    ignores_monitor: Observed<bool>,
+    kept: bool,
+    rows_may_stay: bool,
+}
+
+impl Facts {
+    fn row(&self) -> Option<&Secondary> {
+        self.rows.seen()?.iter().find(|row| {
+            row.database
+                .as_deref()
+                .is_some_and(|name| name.to_lowercase() == self.database.to_lowercase())
+        })
+    }
+}
+
+impl Kind for DropLogShipping {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "drop-log-shipping",
+        vendor: Some("F1"),
+        title: "Remove log shipping from the backup's chat database",
+        effect: Effect::Reversible,
+        checks: &[
+            "the configuration is kept, and its jobs are disabled and idle",
+            "@@SERVERNAME is the server's name, and we are sysadmin",
+            "no row for the chat database; siblings under the same id, if any, stay with disabled jobs",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        let database = quote::literal(site.database.chat.as_str());
+        let text = |more: &str| {
+            format!(
+                "DECLARE @rc int; EXEC @rc = master.dbo.sp_delete_log_shipping_secondary_database \
+                 @secondary_database = {database}{more}; SELECT @rc AS rc;"
+            )
+        };
+        vec![
+            Command::tsql(Role::Backup, &backup(site), text(""), Vec::new()),
+            Command::tsql(
+                Role::Backup,
+                &backup(site),
+                text(", @ignoreremotemonitor = 1"),
+                Vec::new(),
+            )
+            .when(
+                "the first form says that the monitor server does not answer (32054, 32055, 32030, 32031), \
+                 and the procedure has this parameter",
+            ),
+        ]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let access = cx.access;
+        let backup = Instance::chat(Role::Backup);
+        let rows = secondary(access, backup, &cx.site.database.chat).await;
+        let ids = rows
+            .seen()
+            .and_then(|rows| rows.first())
+            .map(JobIds::from)
+            .or_else(|| cx.saved.and_then(Saved::job_ids));
+        let jobs = match &ids {
+            Some(ids) => jobs(access, backup, ids).await,
+            None => Observed::Absent,
+        };
+        Facts {
+            database: cx.site.database.chat.to_string(),
+            identity: identity(access, backup).await,
+            rows,
+            jobs,
+            ignores_monitor: knows_ignore_monitor(access, backup).await,
+            kept: cx.saved.is_some_and(|saved| saved.run == cx.run),
+            rows_may_stay: cx.terms.overrides(ROWS_STAY),
+        }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        if let Some(why) = facts.rows.unknown().or(facts.jobs.unknown()) {
+            return Standing::unknown(why);
+        }
+        let enabled = facts.jobs.seen().into_iter().flatten().any(|job| job.enabled);
+        let idle = facts
+            .jobs
+            .seen()
+            .into_iter()
+            .flatten()
+            .all(|job| !job.started_and_not_stopped);
+        let Some(_) = facts.row() else {
+            // Siblings keep the jobs; without siblings they went with the last row.
+            return if enabled {
+                Standing::Blocked {
+                    blocks: vec![
+                        Block::site(
+                            "jobs-enabled",
+                            "the row is gone, but a job of this log shipping is enabled",
+                            "disable it: sp_update_job @enabled = 0",
+                        )
+                        .cleared_by(Step::StopLogShippingJobs),
+                    ],
+                }
+            } else {
+                Standing::satisfied("no log-shipping row for the chat database")
+            };
+        };
+        let mut blocks = Vec::new();
+        match &facts.identity {
+            Observed::Unknown(why) => return Standing::unknown(why),
+            Observed::Seen(identity) if !identity.name_is_sound() => blocks.push(Block::site(
+                "server-name",
+                format!(
+                    "@@SERVERNAME is {}, the server's name is {}: the procedure fails (32053) or finds no row",
+                    identity.at_servername.as_deref().unwrap_or("NULL"),
+                    identity.server_name
+                ),
+                "sp_dropserver, sp_addserver …, 'local', then restart the instance",
+            )),
+            Observed::Seen(identity) if !identity.sysadmin => blocks.push(Block::site(
+                "not-sysadmin",
+                "the procedure is for members of sysadmin",
+                "sign in as a member of sysadmin there",
+            )),
+            _ => {}
+        }
+        if !facts.kept {
+            blocks.push(
+                Block::site(
+                    "not-kept",
+                    "the configuration is not kept yet, and this destroys it",
+                    "run `save-log-shipping` first",
+                )
+                .cleared_by(Step::SaveLogShipping),
+            );
+        }
+        if enabled || !idle {
+            blocks.push(
+                Block::site(
+                    "jobs-not-idle",
+                    "a copy or restore job is enabled or runs",
+                    "run `stop-log-shipping-jobs` first",
+                )
+                .cleared_by(Step::StopLogShippingJobs),
+            );
+        }
+        Standing::unless(blocks, || {
+            if facts.rows_may_stay {
+                Standing::satisfied("the row stays behind, by the operator's override")
+            } else {
+                Standing::pending("remove the log-shipping row")
+            }
+        })
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let mut session = cx.access.sql.open(Instance::chat(Role::Backup)).await?;
+        match hands.send(&mut session, DROP, &Values::new()).await {
+            Err(StepError::Sql(error))
+                if error.number().is_some_and(|n| DEAD_MONITOR.contains(&n)) =>
+            {
+                let again = match facts.ignores_monitor {
+                    Observed::Seen(true) => hands
+                        .send(&mut session, DROP_WITHOUT_MONITOR, &Values::new())
+                        .await
+                        .map_err(|error| error.to_string()),
+                    _ => Err(error.to_string()),
+                };
+                again.map(|_| ()).map_err(|why| {
+                    StepError::other(
+                        format!("the monitor server does not answer: {why}"),
+                        format!(
+                            "the row may stay: go on with --resume --override {ROWS_STAY}=REASON, and remove it later"
+                        ),
+                    )
+                })
+            }
+            other => other.map(|_| ()),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The ledger: what a step tells the run it is part of. The run's recorder is behind it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What failed, why, and what to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorRecord {
+    /// What failed.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
+    /// Instance, where it was one.
+    pub instance: Option<String>,
+    /// SQL Server's error number, where there is one.
+    pub number: Option<u32>,
+}
+
+/// How far a step is: shown, never journaled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Step.
+    pub step: String,
+    /// Done so far, in `unit`.
+    pub done: u64,
+    /// Of so many; 0 = not known.
+    pub total: u64,
+    /// What is counted.
+    pub unit: Unit,
+    /// The file, the LSN, the state at this moment.
+    pub detail: String,
+}
+
+/// What progress counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Files.
+    Files,
+    /// Percent.
+    Percent,
+    /// Nothing: it waits.
+    Waiting,
+}
+
+/// Says that the record of the run cannot be written: nothing more may be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the record of the run cannot be written: {0}")]
+pub struct Unwritable(pub String);
+
+/// Where a step's commands are recorded and its progress is shown.
+pub trait Ledger: Send + Sync {
+    /// Records, durably, that command `n` of `step` is about to be sent with these values.
+    ///
+    /// # Errors
+    /// When the record cannot be written: the command must not be sent.
+    fn command(&self, step: &str, n: usize, values: Value) -> Result<(), Unwritable>;
+
+    /// Keeps a document in the run's folder, durably, and with its second copy.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), Unwritable>;
+
+    /// Reads a kept document back.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, Unwritable>;
+
+    /// Shows how far a step is.
+    fn progress(&self, progress: Progress);
+}

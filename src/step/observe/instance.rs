@@ -1,0 +1,120 @@
+//! O1, O12, O13: who an instance is, its services, its mirroring endpoint.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Observed, every, first, table};
+use crate::access::Access;
+use crate::access::sql::Query;
+use crate::model::Instance;
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// `SERVERPROPERTY('ServerName')`: follows the machine.
+    pub server_name: String,
+    /// `@@SERVERNAME`: what the log-shipping rows join on; NULL after a botched rename.
+    pub at_servername: Option<String>,
+    /// Major version: 11 = 2012, 13 = 2016.
+    pub major: u32,
+    /// Whole version.
+    pub version: String,
+    /// 2 Standard, 3 Enterprise, 4 Express.
+    pub edition: i64,
+    /// Whether we are sysadmin there.
+    pub sysadmin: bool,
+}
+
+impl Identity {
+    /// Log-shipping procedures need both names, alike (32053, text join; `steps.md` 1.4).
+    pub fn name_is_sound(&self) -> bool {
+        self.at_servername
+            .as_deref()
+            .is_some_and(|name| name.eq_ignore_ascii_case(&self.server_name))
+    }
+}
+
+/// O1.
+pub async fn identity(access: &Access, instance: Instance) -> Observed<Identity> {
+    let answer = table(
+        access,
+        instance,
+        Query::plain(include_str!("../../sql/identity.sql")),
+    )
+    .await;
+    first(answer, |row| {
+        let version = row.text("product_version")?;
+        Some(Identity {
+            server_name: row.text("server_name")?,
+            at_servername: row.text("at_servername"),
+            major: version.split('.').next()?.parse().ok()?,
+            version,
+            edition: row.int("engine_edition")?,
+            sysadmin: row.bit("is_sysadmin") == Some(true),
+        })
+    })
+}
+
+/// A service of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// `SQL Server (…)`, `SQL Server Agent (…)`.
+    pub name: String,
+    /// 1 stopped, 4 running.
+    pub status: i64,
+    /// Its account.
+    pub account: Option<String>,
+}
+
+/// O12.
+pub async fn services(access: &Access, instance: Instance) -> Observed<Vec<Service>> {
+    let answer = table(
+        access,
+        instance,
+        Query::plain(include_str!("../../sql/services.sql")),
+    )
+    .await;
+    every(answer, |row| {
+        Some(Service {
+            name: row.text("servicename")?,
+            status: row.int("status")?,
+            account: row.text("service_account"),
+        })
+    })
+}
+
+/// Whether the Agent runs; `None` where it cannot be told.
+pub fn agent_runs(services: &Observed<Vec<Service>>) -> Option<bool> {
+    let agent = services
+        .seen()?
+        .iter()
+        .find(|service| service.name.starts_with("SQL Server Agent"))?;
+    Some(agent.status == 4)
+}
+
+/// A mirroring endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its name.
+    pub name: String,
+    /// True when STARTED.
+    pub started: bool,
+    /// TCP port.
+    pub port: i64,
+}
+
+/// O13; absent when the instance has none (the set-up then makes one).
+pub async fn endpoint(access: &Access, instance: Instance) -> Observed<Endpoint> {
+    let answer = table(
+        access,
+        instance,
+        Query::plain(include_str!("../../sql/endpoint.sql")),
+    )
+    .await;
+    first(answer, |row| {
+        Some(Endpoint {
+            name: row.text("name")?,
+            started: row.int("state")? == 0,
+            port: row.int("port")?,
+        })
+    })
+}

@@ -1,0 +1,213 @@
+//! K1 to K6: the pool, as the Central Management Store says it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Observed;
+use crate::access::Access;
+use crate::access::powershell::{Call, Object};
+use crate::model::Fqdn;
+use crate::model::states::PoolState;
+
+async fn call(
+    access: &Access,
+    cmdlet: &str,
+    parameters: &[(&str, Value)],
+    properties: &[&str],
+) -> Result<Vec<Object>, String> {
+    let parameters: BTreeMap<&str, Value> = parameters.iter().cloned().collect();
+    access
+        .powershell
+        .call(Call {
+            cmdlet,
+            parameters,
+            properties,
+            limit: None,
+        })
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// K1: the pool's service. A property that the object lacks is `None`: unknown, not empty
+/// (`skype-powershell.md` 1.3, names from one third-party source).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Identity to pass back to the state cmdlets.
+    pub identity: String,
+    /// Next hop.
+    pub registrar: Option<String>,
+    /// Active servers.
+    pub active_servers: Option<Vec<String>>,
+    /// Inactive servers.
+    pub inactive_servers: Option<Vec<String>>,
+    /// `BackupPersistentChatDatabase`
+    pub backup_database: Option<String>,
+    /// `BackupMirrorPersistentChatDatabase`
+    pub backup_mirror_database: Option<String>,
+}
+
+impl Service {
+    /// Host part of a database reference `PersistentChatDatabase:<sql fqdn>`.
+    pub fn host_of(reference: &str) -> &str {
+        reference.split_once(':').map_or(reference, |(_, host)| host)
+    }
+}
+
+/// K1; unknown when no service or several have that pool.
+pub async fn service(access: &Access, pool: &Fqdn) -> Observed<Service> {
+    let answer = call(
+        access,
+        "Get-CsService",
+        &[("PersistentChatServer", json!(true))],
+        &[
+            "Identity",
+            "PoolFqdn",
+            "Registrar",
+            "ActiveServers",
+            "InactiveServers",
+            "BackupPersistentChatDatabase",
+            "BackupMirrorPersistentChatDatabase",
+        ],
+    )
+    .await;
+    let objects = match answer {
+        Err(why) => return Observed::Unknown(why),
+        Ok(objects) => objects,
+    };
+    let mut found = objects
+        .iter()
+        .filter(|object| object.text("PoolFqdn").is_some_and(|fqdn| pool.is(fqdn)));
+    let (Some(object), None) = (found.next(), found.next()) else {
+        return Observed::Unknown(format!(
+            "Get-CsService names no pool `{pool}`, or several; see `[pool] fqdn`"
+        ));
+    };
+    let text = |name| object.text(name).map(str::to_owned);
+    let Some(identity) = text("Identity") else {
+        return Observed::Unknown("Get-CsService returned no Identity".to_owned());
+    };
+    Observed::Seen(Service {
+        identity,
+        registrar: text("Registrar"),
+        active_servers: object.list("ActiveServers"),
+        inactive_servers: object.list("InactiveServers"),
+        backup_database: text("BackupPersistentChatDatabase"),
+        backup_mirror_database: text("BackupMirrorPersistentChatDatabase"),
+    })
+}
+
+/// K2: the pool's state; unknown unless exactly one object answers with a known word.
+pub async fn state(access: &Access, identity: &str) -> Observed<PoolState> {
+    let answer = call(
+        access,
+        "Get-CsPersistentChatState",
+        &[("Identity", json!(identity))],
+        &["PoolState"],
+    )
+    .await;
+    match answer {
+        Err(why) => Observed::Unknown(why),
+        Ok(objects) => match objects.as_slice() {
+            [object] => object
+                .text("PoolState")
+                .and_then(PoolState::from_word)
+                .map_or_else(
+                    || Observed::Unknown("the pool state is no known word".to_owned()),
+                    Observed::Seen,
+                ),
+            others => Observed::Unknown(format!(
+                "`{identity}` matches {} pools, expected one",
+                others.len()
+            )),
+        },
+    }
+}
+
+/// K3: the master of the Central Management Store; absent when there is none.
+pub async fn central_management(access: &Access) -> Observed<String> {
+    let answer = call(
+        access,
+        "Get-CsManagementStoreReplicationStatus",
+        &[("CentralManagementStoreStatus", json!(true))],
+        &["ActiveMasterFqdn"],
+    )
+    .await;
+    match answer {
+        Err(why) => Observed::Unknown(why),
+        Ok(objects) => objects
+            .first()
+            .and_then(|object| object.text("ActiveMasterFqdn"))
+            .filter(|fqdn| !fqdn.trim().is_empty())
+            .map_or(Observed::Absent, |fqdn| Observed::Seen(fqdn.to_owned())),
+    }
+}
+
+/// K4: whether a replica is up to date.
+pub async fn replica_is_up_to_date(access: &Access, server: &Fqdn) -> Observed<bool> {
+    let answer = call(
+        access,
+        "Get-CsManagementStoreReplicationStatus",
+        &[("ReplicaFqdn", json!(server.as_str()))],
+        &["UpToDate"],
+    )
+    .await;
+    match answer {
+        Err(why) => Observed::Unknown(why),
+        Ok(objects) => objects
+            .first()
+            .and_then(|object| object.text("UpToDate"))
+            .map_or(Observed::Absent, |word| {
+                Observed::Seen(word.eq_ignore_ascii_case("true"))
+            }),
+    }
+}
+
+/// K5: whether the chat service runs on a server, found by its display name
+/// (`skype-powershell.md` 1.9: the short name was never confirmed).
+pub async fn chat_service_runs(access: &Access, server: &Fqdn) -> Observed<bool> {
+    let answer = call(
+        access,
+        "Get-CsWindowsService",
+        &[("ComputerName", json!(server.as_str()))],
+        &["DisplayName", "Status"],
+    )
+    .await;
+    match answer {
+        Err(why) => Observed::Unknown(why),
+        Ok(objects) => objects
+            .iter()
+            .find(|object| {
+                object.text("DisplayName").is_some_and(|name| {
+                    let name = name.to_lowercase();
+                    name.contains("persistent chat") && !name.contains("compliance")
+                })
+            })
+            .and_then(|object| object.text("Status"))
+            .map_or(Observed::Absent, |status| {
+                Observed::Seen(status.eq_ignore_ascii_case("Running"))
+            }),
+    }
+}
+
+/// K6: every server of the pool, active or not.
+pub async fn computers(access: &Access, pool: &Fqdn) -> Observed<Vec<String>> {
+    let answer = call(
+        access,
+        "Get-CsPool",
+        &[("Identity", json!(pool.as_str()))],
+        &["Computers"],
+    )
+    .await;
+    match answer {
+        Err(why) => Observed::Unknown(why),
+        Ok(objects) => objects
+            .first()
+            .and_then(|object| object.list("Computers"))
+            .map_or_else(
+                || Observed::Unknown("Get-CsPool returned no Computers".to_owned()),
+                Observed::Seen,
+            ),
+    }
+}

@@ -1,0 +1,263 @@
+//! `set-active-servers`, F7: the chat servers that accept clients (`steps.md` 4;
+//! `skype-powershell.md` 1.2).
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::command::{Command, Hole, HoleType, Values};
+use super::hands::{Hands, StepError};
+use super::observe::Observed;
+use super::observe::database::{Database, database};
+use super::observe::pool::{self, Service};
+use super::observe::sessions::{Holder, sessions};
+use super::set_pool_state::{identity_and_state, not_serving};
+use super::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::model::states::PoolState;
+use crate::model::{Instance, Role};
+use crate::site::Site;
+
+const REMOVE: usize = 1;
+const ADD: usize = 2;
+
+pub(super) struct SetActiveServers;
+
+/// The list, and the proof that it serves.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    service: Observed<Service>,
+    wanted: Vec<String>,
+    computers: Observed<Vec<String>>,
+    state: Observed<PoolState>,
+    database: Observed<Database>,
+    /// `mgccomp` on the backup side; `None` when compliance is off.
+    compliance: Option<Observed<Database>>,
+    /// Wanted servers whose chat service does not run, or is not known to.
+    not_running: Vec<String>,
+    sessions: Observed<Vec<Holder>>,
+}
+
+impl Facts {
+    fn active(&self) -> Option<&[String]> {
+        self.service.seen()?.active_servers.as_deref()
+    }
+
+    fn to_remove(&self) -> impl Iterator<Item = &String> {
+        let wanted = &self.wanted;
+        self.active()
+            .into_iter()
+            .flatten()
+            .filter(move |server| !contains(wanted, server))
+    }
+
+    fn to_add(&self) -> impl Iterator<Item = &String> {
+        let active = self.active().unwrap_or_default();
+        self.wanted
+            .iter()
+            .filter(move |server| !contains(active, server))
+    }
+
+    /// Wanted servers without a session on the database.
+    fn without_session(&self) -> Vec<&String> {
+        let holders = self.sessions.seen().map(Vec::as_slice).unwrap_or_default();
+        self.wanted
+            .iter()
+            .filter(|server| {
+                let label = server.split('.').next().unwrap_or(server);
+                !holders.iter().any(|holder| {
+                    holder.host.as_deref().is_some_and(|host| {
+                        let host = host.split('.').next().unwrap_or(host);
+                        host.eq_ignore_ascii_case(label)
+                    })
+                })
+            })
+            .collect()
+    }
+}
+
+fn contains(list: &[String], server: &str) -> bool {
+    list.iter().any(|other| other.eq_ignore_ascii_case(server))
+}
+
+impl Kind for SetActiveServers {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "set-active-servers",
+        vendor: Some("F7"),
+        title: "Make the chat servers for the failed-over state active",
+        effect: Effect::Reversible,
+        checks: &[
+            "the pool is FailedOver and the backup's chat database is writable",
+            "the compliance database is ONLINE while compliance is on",
+            "the active list is the wanted set",
+            "the chat service runs on every wanted server, and each has a session on the database",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        let command = |change: &'static str, rule: &str, sample: &str| {
+            let mut parameters: Vec<(&'static str, Value)> = Vec::new();
+            if let Some(identity) = &site.pool.active_identity {
+                parameters.push(("Identity", json!(identity)));
+            }
+            parameters.push(("ActiveServers", json!({ change: "{server}" })));
+            parameters.push(("Confirm", json!(false)));
+            Command::powershell(
+                "Set-CsPersistentChatActiveServer",
+                parameters,
+                vec![Hole::new("server", HoleType::Text, rule, sample)],
+            )
+        };
+        let sample = |servers: &[crate::model::Fqdn]| {
+            servers
+                .first()
+                .map_or_else(|| "pc1.dc1.litwareinc.com".to_owned(), ToString::to_string)
+        };
+        vec![
+            command("Remove", "FQDN of the server", &sample(&site.pool.normal))
+                .each("active server that is not wanted"),
+            command("Add", "FQDN of the server", &sample(&site.pool.failed_over))
+                .each("wanted server that is not active"),
+        ]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let access = cx.access;
+        let backup = Instance::chat(Role::Backup);
+        let service = pool::service(access, &cx.site.pool.fqdn).await;
+        let (_, state) = identity_and_state(cx, &service).await;
+        let mut not_running = Vec::new();
+        for server in &cx.site.pool.failed_over {
+            if pool::chat_service_runs(access, server).await != Observed::Seen(true) {
+                not_running.push(server.to_string());
+            }
+        }
+        Facts {
+            wanted: cx
+                .site
+                .pool
+                .failed_over
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            computers: pool::computers(access, &cx.site.pool.fqdn).await,
+            state,
+            database: database(access, backup, &cx.site.database.chat).await,
+            compliance: match &cx.site.database.compliance {
+                Some(name) => {
+                    let own = Instance::compliance(Role::Backup);
+                    let at = if access.sql.has(own) { own } else { backup };
+                    Some(database(access, at, name).await)
+                }
+                None => None,
+            },
+            not_running,
+            sessions: sessions(access, backup, &cx.site.database.chat).await,
+            service,
+        }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        if let Some(why) = facts.service.unknown().or(facts.state.unknown()) {
+            return Standing::unknown(why);
+        }
+        let Some(active) = facts.active() else {
+            return Standing::unknown("Get-CsService returned no ActiveServers");
+        };
+        let equal = facts.to_remove().next().is_none() && facts.to_add().next().is_none();
+        let mut blocks = Vec::new();
+        if facts.state.seen() != Some(&PoolState::FailedOver) {
+            blocks.push(
+                Block::site(
+                    "pool-not-failed-over",
+                    "the pool is not FailedOver: its servers would use the lost databases",
+                    "run `set-pool-state` first",
+                )
+                .cleared_by(Step::SetPoolState),
+            );
+        }
+        blocks.extend(not_serving(&facts.database));
+        if let Some(compliance) = &facts.compliance
+            && !compliance.seen().is_some_and(Database::serves)
+        {
+            blocks.push(Block::site(
+                "compliance",
+                format!(
+                    "compliance is on, but its database on the backup side is {}: the compliance service cannot start",
+                    match compliance {
+                        Observed::Seen(row) => row.state.to_string(),
+                        Observed::Absent => "not there".to_owned(),
+                        Observed::Unknown(why) => format!("unknown ({why})"),
+                    }
+                ),
+                "bring it online; see `[sql.compliance]` and `[database] compliance`",
+            ));
+        }
+        if let Some(computers) = facts.computers.seen() {
+            for server in facts.wanted.iter().filter(|it| !contains(computers, it)) {
+                blocks.push(Block::site(
+                    "no-such-server",
+                    format!("`{server}` is no server of the pool"),
+                    "see `[pool.active_servers] failed_over`, and Get-CsPool",
+                ));
+            }
+        }
+        Standing::unless(blocks, || {
+            if !equal {
+                return Standing::pending(format!(
+                    "active now: {}; wanted: {}",
+                    list(active),
+                    list(&facts.wanted)
+                ));
+            }
+            let silent = facts.without_session();
+            if silent.is_empty() && facts.not_running.is_empty() {
+                Standing::satisfied(format!("active and serving: {}", list(&facts.wanted)))
+            } else if silent.is_empty() {
+                Standing::underway(format!(
+                    "the list is set; the chat service is not seen running on {}",
+                    list(&facts.not_running)
+                ))
+            } else {
+                let silent: Vec<String> = silent.into_iter().cloned().collect();
+                Standing::underway(format!(
+                    "the list is set; no session on the database yet from {}",
+                    list(&silent)
+                ))
+            }
+        })
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let each = |servers: Vec<&String>| -> Vec<Values> {
+            servers
+                .into_iter()
+                .map(|server| Values::from([("server".to_owned(), json!(server))]))
+                .collect()
+        };
+        // Unwanted ones first: a server next to a dead database makes the others restart
+        // (skype-powershell.md 8.6), and the list takes four.
+        for (n, values) in [
+            (REMOVE, each(facts.to_remove().collect())),
+            (ADD, each(facts.to_add().collect())),
+        ] {
+            if values.is_empty() {
+                continue;
+            }
+            hands.announce_each(n, &values)?;
+            for values in &values {
+                hands.check_stop()?;
+                hands.call_announced(cx.access, n, values).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn list(servers: &[String]) -> String {
+    if servers.is_empty() {
+        "none".to_owned()
+    } else {
+        servers.join(", ")
+    }
+}

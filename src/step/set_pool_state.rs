@@ -1,0 +1,200 @@
+//! `set-pool-state`, F5: the pool uses its backup databases (`steps.md` 4; `skype-powershell.md` 1.1, 3).
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::command::{Command, Hole, HoleType, Values};
+use super::hands::{Hands, StepError};
+use super::observe::Observed;
+use super::observe::database::{Database, database};
+use super::observe::pool::{self, Service};
+use super::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::model::states::PoolState;
+use crate::model::{Instance, Role};
+use crate::site::Site;
+
+const SET: usize = 1;
+
+pub(super) struct SetPoolState;
+
+/// The pool, the store that keeps its state, and the database that it would use.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    service: Observed<Service>,
+    /// Identity that the Get cmdlet binds: what is passed to the Set cmdlet.
+    identity: Option<String>,
+    state: Observed<PoolState>,
+    central_management: Observed<String>,
+    database: Observed<Database>,
+    backup_host: String,
+    late_replicas: Vec<String>,
+}
+
+/// The identity that binds, and the state: the site file's, else what `Get-CsService` returned,
+/// else `service:<fqdn>` (`skype-powershell.md` 3; `steps.md` 8).
+pub(super) async fn identity_and_state(
+    cx: Context<'_>,
+    service: &Observed<Service>,
+) -> (Option<String>, Observed<PoolState>) {
+    let candidates = match &cx.site.pool.identity {
+        Some(identity) => vec![identity.clone()],
+        None => service
+            .seen()
+            .map(|service| service.identity.clone())
+            .into_iter()
+            .chain([format!("service:{}", cx.site.pool.fqdn)])
+            .collect(),
+    };
+    let mut last = Observed::Unknown("the pool has no identity".to_owned());
+    for identity in candidates {
+        let state = pool::state(cx.access, &identity).await;
+        if state.seen().is_some() {
+            return (Some(identity), state);
+        }
+        last = state;
+    }
+    (None, last)
+}
+
+impl Kind for SetPoolState {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "set-pool-state",
+        vendor: Some("F5"),
+        title: "Fail the pool over to its backup databases",
+        effect: Effect::Reversible,
+        checks: &[
+            "the backup's chat database is as `recover-database` leaves it",
+            "the Central Management Store has an active master",
+            "the topology names the same backup instance as the site file",
+            "the pool's state, read back, is FailedOver",
+        ],
+    };
+
+    fn commands(_site: &Site) -> Vec<Command> {
+        vec![Command::powershell(
+            "Set-CsPersistentChatState",
+            vec![
+                ("Identity", json!("{identity}")),
+                ("PoolState", json!("FailedOver")),
+                ("Confirm", json!(false)),
+            ],
+            vec![Hole::new(
+                "identity",
+                HoleType::Text,
+                "`[pool] identity`; else the Identity that Get-CsService returns; else service:<pool FQDN>; the first that Get-CsPersistentChatState binds",
+                "PersistentChatServer:pchat.litwareinc.com",
+            )],
+        )]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let access = cx.access;
+        let service = pool::service(access, &cx.site.pool.fqdn).await;
+        let (identity, state) = identity_and_state(cx, &service).await;
+        let mut late_replicas = Vec::new();
+        if state.seen() == Some(&PoolState::FailedOver) {
+            for server in &cx.site.pool.failed_over {
+                if pool::replica_is_up_to_date(access, server).await != Observed::Seen(true) {
+                    late_replicas.push(server.to_string());
+                }
+            }
+        }
+        Facts {
+            service,
+            identity,
+            state,
+            central_management: pool::central_management(access).await,
+            database: database(access, Instance::chat(Role::Backup), &cx.site.database.chat).await,
+            backup_host: cx
+                .site
+                .chat(Role::Backup)
+                .map_or_else(String::new, |server| server.host.clone()),
+            late_replicas,
+        }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        match &facts.state {
+            Observed::Seen(PoolState::FailedOver) => {
+                // A replica that lags is a warning, never a failure (steps.md 4).
+                return Standing::satisfied(if facts.late_replicas.is_empty() {
+                    "FailedOver".to_owned()
+                } else {
+                    format!(
+                        "FailedOver; not yet replicated to {}",
+                        facts.late_replicas.join(", ")
+                    )
+                });
+            }
+            Observed::Seen(PoolState::Normal) => {}
+            Observed::Unknown(why) => return Standing::unknown(why),
+            Observed::Absent => return Standing::unknown("the pool's state"),
+        }
+        let mut blocks = Vec::new();
+        match &facts.central_management {
+            Observed::Seen(_) => {}
+            Observed::Absent => blocks.push(Block::site(
+                "no-master",
+                "the Central Management Store has no active master",
+                "fail it over first: Invoke-CsManagementServerFailover, on a server of the paired pool",
+            )),
+            Observed::Unknown(why) => blocks.push(Block::site(
+                "no-store",
+                format!("the Central Management Store does not answer: {why}"),
+                "see Get-CsManagementConnection; if it died with the data center, fail it over first",
+            )),
+        }
+        // The property's name comes from one source: missing, it decides nothing.
+        let named = facts
+            .service
+            .seen()
+            .and_then(|service| service.backup_database.as_deref())
+            .map(Service::host_of);
+        if let Some(host) = named
+            && !host.eq_ignore_ascii_case(&facts.backup_host)
+        {
+            blocks.push(Block::site(
+                "other-backup",
+                format!(
+                    "the topology's backup database is on `{host}`, the site file's on `{}`",
+                    facts.backup_host
+                ),
+                "see which is right: `[sql] backup`, or Topology Builder",
+            ));
+        }
+        if let Some(block) = not_serving(&facts.database) {
+            blocks.push(block);
+        }
+        Standing::unless(blocks, || Standing::pending("set the pool to FailedOver"))
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let Some(identity) = &facts.identity else {
+            return Err(StepError::other(
+                "no identity of the pool binds",
+                "set `[pool] identity` in the site file",
+            ));
+        };
+        let values = Values::from([("identity".to_owned(), json!(identity))]);
+        hands.call(cx.access, SET, &values).await
+    }
+}
+
+/// The backup's database is not as `recover-database` leaves it.
+pub(super) fn not_serving(database: &Observed<Database>) -> Option<Block> {
+    let why = match database {
+        Observed::Seen(row) if row.is_sound() => return None,
+        Observed::Seen(row) if row.serves() => {
+            format!("the backup's chat database serves, but {}", row.unsound().join(", "))
+        }
+        Observed::Seen(row) => format!("the backup's chat database is {}", row.state),
+        Observed::Absent => "the backup has no chat database".to_owned(),
+        Observed::Unknown(why) => format!("the backup's chat database cannot be seen: {why}"),
+    };
+    Some(
+        Block::site("backup-not-serving", why, "run `recover-database` first")
+            .cleared_by(Step::RecoverDatabase),
+    )
+}

@@ -1,0 +1,233 @@
+//! `stop-log-shipping-jobs`: no copy and no restore job may run while the chain is applied
+//! (`steps.md` 4, 5.2; `procedure.md`, "leaves out" 3).
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::command::{Command, Hole, HoleType, Values};
+use super::hands::{Hands, StepError};
+use super::ledger::Unit;
+use super::observe::Observed;
+use super::observe::instance::{agent_runs, services};
+use super::observe::log_shipping::{Job, JobIds, jobs, secondary};
+use super::observe::sessions::{RunningRestore, restores};
+use super::save_log_shipping::count;
+use super::saved::Saved;
+use super::{Block, Context, Effect, Info, Kind, Standing};
+use crate::access::Access;
+use crate::model::{Instance, Role};
+use crate::site::Site;
+
+const DISABLE: usize = 1;
+const STOP: usize = 2;
+
+/// Time between the two looks that must both find nothing (`steps.md` 4).
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+
+pub(super) struct StopLogShippingJobs;
+
+/// The jobs, and whether a RESTORE holds the database.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    ids: Option<JobIds>,
+    jobs: Observed<Vec<Job>>,
+    /// Whether the Agent runs; without it no job does, whatever its rows say.
+    agent_runs: Option<bool>,
+    restores: Observed<Vec<RunningRestore>>,
+    looks: usize,
+}
+
+impl Facts {
+    fn running(&self) -> impl Iterator<Item = &Job> {
+        let agent = self.agent_runs != Some(false);
+        self.jobs
+            .seen()
+            .into_iter()
+            .flatten()
+            .filter(move |job| agent && job.started_and_not_stopped)
+    }
+
+    fn enabled(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.seen().into_iter().flatten().filter(|job| job.enabled)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.enabled().next().is_none()
+            && self.running().next().is_none()
+            && self.restores.seen().is_some_and(Vec::is_empty)
+    }
+}
+
+impl Kind for StopLogShippingJobs {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "stop-log-shipping-jobs",
+        vendor: None,
+        title: "Disable the copy and restore jobs on the backup, and wait until they are idle",
+        effect: Effect::Reversible,
+        checks: &[
+            "every RESTORE that holds the chat database belongs to a listed job",
+            "all jobs disabled, none running, no RESTORE: in two looks 5 s apart",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        let server = backup(site);
+        let job = |rule: &str| {
+            Hole::new(
+                "job",
+                HoleType::Text,
+                rule,
+                "5F0C2C54-1D9E-4D0B-9C5A-2D3F6E7A8B90",
+            )
+        };
+        vec![
+            Command::tsql(
+                Role::Backup,
+                &server,
+                "EXEC msdb.dbo.sp_update_job @job_id = {job}, @enabled = 0;",
+                vec![job("job_id of the job")],
+            )
+            .each("enabled copy or restore job of the chat database"),
+            Command::tsql(
+                Role::Backup,
+                &server,
+                "EXEC msdb.dbo.sp_stop_job @job_id = {job};",
+                vec![job("job_id of the job")],
+            )
+            .when("a job still runs past its limit, and no RESTORE is in the middle of a file")
+            .each("copy or restore job that still runs"),
+        ]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let first = look(cx, None).await;
+        if !first.is_quiet() || first.ids.is_none() {
+            return first;
+        }
+        tokio::time::sleep(SECOND_LOOK).await;
+        let second = look(cx, first.ids.clone()).await;
+        Facts { looks: 2, ..second }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        let (Some(jobs), Some(restores)) = (facts.jobs.seen(), facts.restores.seen()) else {
+            if facts.jobs.is_absent() && facts.restores.seen().is_some() {
+                return judge_without_jobs(facts);
+            }
+            let why = facts.jobs.unknown().or(facts.restores.unknown());
+            return Standing::unknown(why.unwrap_or("the jobs of log shipping"));
+        };
+        let mut blocks = Vec::new();
+        if facts.running().next().is_none() {
+            blocks.extend(restores.iter().map(foreign));
+        }
+        Standing::unless(blocks, || {
+            let enabled = facts.enabled().count();
+            let running = facts.running().count();
+            if enabled > 0 || running > 0 {
+                let mut what = Vec::new();
+                if enabled > 0 {
+                    what.push(format!("disable {}", count(enabled, "job")));
+                }
+                if running > 0 {
+                    what.push(format!("wait for {}", count(running, "running job")));
+                }
+                Standing::pending(what.join(", "))
+            } else if jobs.is_empty() {
+                Standing::satisfied("no log-shipping job is left")
+            } else {
+                Standing::satisfied(format!("{} disabled and idle", count(jobs.len(), "job")))
+            }
+        })
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let backup = Instance::chat(Role::Backup);
+        let values = |job: &Job| Values::from([("job".to_owned(), json!(job.id))]);
+        let enabled: Vec<Values> = facts.enabled().map(values).collect();
+        let mut session = cx.access.sql.open(backup).await?;
+        if !enabled.is_empty() {
+            hands.announce_each(DISABLE, &enabled)?;
+            for values in &enabled {
+                hands.check_stop()?;
+                hands.send_announced(&mut session, DISABLE, values).await?;
+            }
+        }
+        let deadline = tokio::time::Instant::now() + cx.site.limits.jobs;
+        loop {
+            let now = look(cx, facts.ids.clone()).await;
+            let running: Vec<&Job> = now.running().collect();
+            if running.is_empty() && now.jobs.unknown().is_none() {
+                return Ok(());
+            }
+            let between_files = now.restores.seen().is_some_and(Vec::is_empty);
+            if tokio::time::Instant::now() >= deadline && between_files {
+                let running: Vec<Values> = running.into_iter().map(values).collect();
+                hands.announce_each(STOP, &running)?;
+                for values in &running {
+                    // 22022 where it ended by itself meanwhile: the next look tells.
+                    hands.send_announced(&mut session, STOP, values).await?;
+                }
+                return Ok(());
+            }
+            hands.check_stop()?;
+            let names: Vec<&str> = running.iter().map(|job| job.name.as_str()).collect();
+            hands.progress(0, 0, Unit::Waiting, format!("waiting for {}", names.join(", ")));
+            tokio::time::sleep(cx.site.limits.poll).await;
+        }
+    }
+}
+
+async fn look(cx: Context<'_>, ids: Option<JobIds>) -> Facts {
+    let access: &Access = cx.access;
+    let backup = Instance::chat(Role::Backup);
+    let name = &cx.site.database.chat;
+    let rows = match &ids {
+        Some(_) => Observed::Absent,
+        None => secondary(access, backup, name).await,
+    };
+    let ids = ids
+        .or_else(|| rows.seen().and_then(|rows| rows.first()).map(JobIds::from))
+        .or_else(|| cx.saved.and_then(Saved::job_ids));
+    let jobs = match (&ids, rows.unknown()) {
+        (Some(ids), _) => jobs(access, backup, ids).await,
+        (None, Some(why)) => Observed::Unknown(why.to_owned()),
+        (None, None) => Observed::Absent,
+    };
+    Facts {
+        ids,
+        jobs,
+        agent_runs: agent_runs(&services(access, backup).await),
+        restores: restores(access, backup, name).await,
+        looks: 1,
+    }
+}
+
+fn judge_without_jobs(facts: &Facts) -> Standing {
+    let blocks = facts.restores.seen().into_iter().flatten().map(foreign);
+    Standing::unless(blocks.collect(), || {
+        Standing::satisfied("no log shipping on the backup")
+    })
+}
+
+fn foreign(restore: &RunningRestore) -> Block {
+    Block::site(
+        "foreign-restore",
+        format!(
+            "a {} that belongs to no log-shipping job holds the chat database: session {}",
+            restore.command,
+            restore.by.describe()
+        ),
+        "wait until it ends, or ask whoever runs it to stop it",
+    )
+}
+
+/// Address of the backup instance, for commands.
+pub(super) fn backup(site: &Site) -> String {
+    site.chat(Role::Backup)
+        .map_or_else(|| "?".to_owned(), ToString::to_string)
+}
