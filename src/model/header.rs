@@ -57,7 +57,7 @@ pub struct BackupHeader {
     pub last_lsn: Lsn,
     /// LSN of the checkpoint.
     pub checkpoint_lsn: Lsn,
-    /// CheckpointLSN of the full backup that the set builds on.
+    /// `CheckpointLSN` of the full backup that the set builds on.
     pub database_backup_lsn: Lsn,
     /// When the database was created, server's local time.
     pub database_created: DateTime,
