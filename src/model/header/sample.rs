@@ -120,8 +120,8 @@ fn configuration(header: &BackupHeader, finished: Option<DateTime>) -> Vec<u8> {
             BackupKind::Differential => b"I",
         },
     );
-    set(0x5A, &[header.compatibility_level]);
-    set(0x5D, &header.database_version.to_le_bytes());
+    set(0x5B, &[header.compatibility_level]);
+    set(0x5E, &header.database_version.to_le_bytes());
     set(0x68, &word(database.len()));
     set(0x6A, &word(names));
     set(0x6C, &word(server.len()));
