@@ -2,6 +2,7 @@
 //! (DESIGN 9, 10); everything above is the same code.
 
 pub mod clock;
+pub mod files;
 pub mod powershell;
 pub mod shares;
 pub mod sql;
