@@ -14,6 +14,7 @@ mod blocks;
 mod bytes;
 mod configuration;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

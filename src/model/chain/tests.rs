@@ -275,11 +275,11 @@ fn a_hundred_thousand_files_are_quick_and_take_less_than_a_kibibyte_each() {
     assert!(each < 256, "{each}");
 }
 
+/// Links, what is left out, gaps.
+type Told = (Vec<Vec<String>>, Vec<(String, String)>, Vec<Gap>);
+
 /// What a chain says, by path instead of index.
-fn told(
-    files: &[LogFile],
-    chain: &LogChain,
-) -> (Vec<Vec<String>>, Vec<(String, String)>, Vec<Gap>) {
+fn told(files: &[LogFile], chain: &LogChain) -> Told {
     let path = |file: usize| files[file].path.clone();
     let mut links: Vec<Vec<String>> = Vec::new();
     for link in &chain.links {
@@ -339,7 +339,7 @@ proptest! {
         from in 0u32..14,
     ) {
         // Files are told apart by path: of two copies either may be named as the covering one.
-        let named = |text: (Vec<Vec<String>>, Vec<(String, String)>, Vec<Gap>)| {
+        let named = |text: Told| {
             let left = text.1.into_iter().map(|(path, reason)| {
                 (path, reason.split('`').next().unwrap_or_default().to_owned())
             });
