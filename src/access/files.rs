@@ -288,14 +288,17 @@ fn rename_new(from: &str, to: &str) -> Result<(), ShareError> {
         Ok(()) => fs::remove_file(from).map_err(at(from)),
         Err(error) if cause(&error) == Cause::Exists => Err(at(to)(error)),
         Err(error) if cause(&error) == Cause::NotFound => Err(at(from)(error)),
-        // Not every share can do that.
-        Err(_) => match fs::symlink_metadata(to) {
-            Ok(_) => Err(at(to)(ErrorKind::AlreadyExists.into())),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                fs::rename(from, to).map_err(at(to))
-            }
-            Err(error) => Err(at(to)(error)),
-        },
+        // Not every share has second names.
+        Err(_) => rename_looking(from, to),
+    }
+}
+
+/// The same where the file system gives no way but to look first.
+fn rename_looking(from: &str, to: &str) -> Result<(), ShareError> {
+    match fs::symlink_metadata(to) {
+        Ok(_) => Err(at(to)(ErrorKind::AlreadyExists.into())),
+        Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(from, to).map_err(at(to)),
+        Err(error) => Err(at(to)(error)),
     }
 }
 

@@ -161,6 +161,18 @@ async fn settling_gives_the_name_once_and_never_replaces() {
     assert_eq!(missing.unwrap_err().cause, Cause::NotFound);
 }
 
+#[test]
+fn without_second_names_settling_still_replaces_nothing() {
+    let place = Place::new();
+    let (work, whole) = (place.put("a.wrk", b"new"), place.put("a.trn", b"old"));
+    let refused = rename_looking(&work, &whole).unwrap_err();
+    assert_eq!((refused.cause, &refused.path), (Cause::Exists, &whole));
+    assert_eq!(fs::read(&whole).unwrap(), b"old");
+    fs::remove_file(&whole).unwrap();
+    rename_looking(&work, &whole).unwrap();
+    assert_eq!(place.names(), ["a.trn"]);
+}
+
 #[tokio::test]
 async fn writing_makes_folders_replaces_and_leaves_nothing_aside() {
     let place = Place::new();
