@@ -1,6 +1,6 @@
 //! Reads real backup files, made by SQL Server 2008 R2 and 2016.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::explicit_write)]
 
 use std::fs;
 use std::io::{self, Write};

@@ -130,6 +130,18 @@ async fn a_refused_append_names_the_side_that_refused() {
     assert_eq!(place.names(), ["from"]);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_is_told_of_the_side_that_is_full() {
+    let place = Place::new();
+    let from = place.put("from", b"x");
+    let full = Files
+        .append_from(&from, 0, 1, "/dev/full")
+        .await
+        .unwrap_err();
+    assert_eq!((full.cause, full.path.as_str()), (Cause::Full, "/dev/full"));
+}
+
 #[tokio::test]
 async fn create_empties_its_own_name_only() {
     let place = Place::new();
