@@ -305,16 +305,18 @@ fn rename_looking(from: &str, to: &str) -> Result<(), ShareError> {
 fn write(path: &str, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder_of(path))?;
     let aside = format!("{path}.new");
-    let mut file = File::create(&aside)?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&aside, path));
+    let written = write_flushed(&aside, bytes).and_then(|()| fs::rename(&aside, path));
     if written.is_err() {
         let _ = fs::remove_file(&aside);
     }
     written?;
     sync_folder(path)
+}
+
+fn write_flushed(path: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn folder_of(path: &str) -> &Path {
