@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod copy;
+pub mod files;
 pub mod headers;
 pub mod powershell;
 pub mod shares;

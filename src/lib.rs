@@ -2,6 +2,7 @@
 //! resumable, recorded command.
 
 pub mod access;
+pub mod cli;
 pub mod model;
 pub mod plan;
 pub mod problem;

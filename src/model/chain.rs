@@ -1,11 +1,30 @@
 //! The log chain: which log backups follow one another from a redo start (`reference/steps.md` 2,
-//! `reference/sql-server.md` 2.3).
+//! `reference/sql-server.md` 2.3). By LSN alone: names and dates of files say nothing certain, and
+//! recovery forks are known only to an instance.
+//!
+//! | set | |
+//! |---|---|
+//! | `FirstLSN` ≤ current LSN < `LastLSN` | a link; the next set begins at its `LastLSN` |
+//! | `FirstLSN` = `LastLSN` = current LSN | a link that needs no RESTORE: the database was idle |
+//! | `LastLSN` ≤ redo start | left out: already applied |
+//! | several fit | the one that begins at the current LSN, then the longest; the others are covered |
+//! | same LSNs and start date, same bytes | copies: one link |
+//! | same LSNs and start date, other bytes | stripes or a conflict: all left out |
+//! | anything behind a hole | left out |
+
+mod build;
+mod survey;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
+use super::header::{self, Unreadable};
 use super::{BackupHeader, Lsn};
+pub use survey::survey;
 
-/// A log backup file whose header was read, wherever it lies.
+/// A backup file whose header was read, wherever it lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogFile {
     /// Path as the caller names it.
@@ -34,7 +53,7 @@ pub struct Link {
 pub struct Gap {
     /// LSN at which the missing set begins.
     pub after: Lsn,
-    /// FirstLSN of the nearest set behind the hole.
+    /// `FirstLSN` of the nearest set behind the hole.
     pub before: Lsn,
 }
 
@@ -56,8 +75,65 @@ pub struct LogChain {
     pub to: Lsn,
     /// The sets from `from` to `to`, in order, empty ones too.
     pub links: Vec<Link>,
-    /// All else.
+    /// All other files, by index.
     pub left_out: Vec<LeftOut>,
     /// Every hole, in order.
     pub gaps: Vec<Gap>,
+    /// Highest `LastLSN` that any log backup of the database names, usable or not. Beyond `to` where
+    /// there is more log than the chain gives: behind a gap, or in files that were refused.
+    pub reaches: Lsn,
+}
+
+impl LogFile {
+    /// Reads a file from its first and last [`header::END_BYTES`] and its size in bytes.
+    pub fn read(path: String, head: &[u8], tail: &[u8], size: u64) -> Result<Self, Unreadable> {
+        let header = header::read(head, tail, size)?;
+        let mut digest = Sha256::new();
+        digest.update(size.to_le_bytes());
+        digest.update(head);
+        digest.update(tail);
+        Ok(Self {
+            path,
+            size,
+            header,
+            fingerprint: digest.finalize().into(),
+        })
+    }
+}
+
+impl Link {
+    /// True where it holds no log, and so needs no RESTORE.
+    pub fn is_empty(&self) -> bool {
+        self.first_lsn == self.last_lsn
+    }
+}
+
+impl LogChain {
+    /// Builds the chain of `database` (compared without case) from a redo start on. Every file that
+    /// is in no link stands in `left_out`. The order of `files` plays no part.
+    pub fn build(files: &[LogFile], database: &str, redo_start: Lsn) -> Self {
+        let database = database.to_lowercase();
+        let mut left_out = Vec::new();
+        let mut members = Vec::new();
+        for (file, it) in files.iter().enumerate() {
+            if it.header.database.to_lowercase() == database {
+                members.push(file);
+            } else {
+                let reason = format!("of database `{}`", it.header.database);
+                left_out.push(LeftOut { file, reason });
+            }
+        }
+        build::build(files, members, Some(redo_start), left_out)
+    }
+
+    /// The links that need a RESTORE.
+    pub fn applicable(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(|link| !link.is_empty())
+    }
+
+    /// True when the chain gives all the log that any of its files names: no gap, and nothing
+    /// beyond its end in a file that was refused.
+    pub fn is_whole(&self) -> bool {
+        self.gaps.is_empty() && self.reaches <= self.to
+    }
 }

@@ -14,6 +14,7 @@ mod blocks;
 mod bytes;
 mod configuration;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
@@ -57,7 +58,7 @@ pub struct BackupHeader {
     pub last_lsn: Lsn,
     /// LSN of the checkpoint.
     pub checkpoint_lsn: Lsn,
-    /// CheckpointLSN of the full backup that the set builds on.
+    /// `CheckpointLSN` of the full backup that the set builds on.
     pub database_backup_lsn: Lsn,
     /// When the database was created, server's local time.
     pub database_created: DateTime,

@@ -133,9 +133,9 @@ impl Kind for ApplyLogs {
             .history
             .seen()
             .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
-        let accepts_gap = files.chain().is_some_and(|chain| {
-            super::recover_database::accepts(cx.terms, chain) && !chain.whole
-        });
+        let accepts_gap = files
+            .chain()
+            .is_some_and(|chain| super::recover_database::accepts(cx.terms, chain) && !chain.whole);
         Facts {
             files,
             sets,
@@ -176,7 +176,10 @@ impl Kind for ApplyLogs {
             blocks.push(
                 Block::site(
                     STANDBY_SESSIONS,
-                    format!("{} read the STANDBY database and must be ended", count(number, "session")),
+                    format!(
+                        "{} read the STANDBY database and must be ended",
+                        count(number, "session")
+                    ),
                     "consent with --yes, or end them first",
                 )
                 .lifted_by(Lift::Consent),
@@ -193,7 +196,11 @@ impl Kind for ApplyLogs {
                 chain.from,
                 chain.to,
                 size(sets.iter().map(|set| set.size).sum()),
-                if standby { ", STANDBY first made RESTORING" } else { "" }
+                if standby {
+                    ", STANDBY first made RESTORING"
+                } else {
+                    ""
+                }
             )),
         })
     }

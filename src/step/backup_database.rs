@@ -135,7 +135,9 @@ fn sets_beyond(look: &Look, share: &Observed<Folder>, cx: Context<'_>) -> Observ
                 .count(),
         ),
         (Observed::Unknown(why), _) => Observed::Unknown(why.clone()),
-        _ => Observed::Unknown("the point where the database left its fork is not known".to_owned()),
+        _ => {
+            Observed::Unknown("the point where the database left its fork is not known".to_owned())
+        }
     }
 }
 
@@ -213,7 +215,9 @@ impl BackupDatabase {
             ),
             Self::Mirror => block(
                 "is-mirror",
-                format!("`{name}` on the backup instance is a mirror, not a log-shipping secondary"),
+                format!(
+                    "`{name}` on the backup instance is a mirror, not a log-shipping secondary"
+                ),
                 "see `[sql]`: the backup mirror may have been taken for the backup",
             ),
             Self::CreatedEmpty => block(

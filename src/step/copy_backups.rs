@@ -56,9 +56,7 @@ pub(super) async fn observe(cx: Context<'_>) -> Facts {
         other => other,
     };
     let start = redo.seen().map_or(Lsn::ZERO, |redo| redo.lsn);
-    let chain = redo
-        .seen()
-        .map(|_| chain(cx.site, &share, &copies, start));
+    let chain = redo.seen().map(|_| chain(cx.site, &share, &copies, start));
     let number = |folder: &Observed<super::observe::folders::Folder>| match folder {
         Observed::Seen(folder) => Observed::Seen(folder.files.len()),
         Observed::Absent => Observed::Absent,
@@ -114,9 +112,7 @@ impl Facts {
         match class {
             BackupDatabase::Unknown(why) => Err(Standing::unknown(why)),
             BackupDatabase::Starting => Err(Standing::unknown("the database is still starting")),
-            class if class.is_recovered() => {
-                Err(Standing::satisfied("the database is recovered"))
-            }
+            class if class.is_recovered() => Err(Standing::satisfied("the database is recovered")),
             _ => match &self.redo {
                 Observed::Seen(_) => Ok(()),
                 Observed::Unknown(why) => Err(Standing::unknown(why)),

@@ -7,9 +7,7 @@ use super::command::{Command, Values};
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
 use super::observe::instance::{Identity, identity};
-use super::observe::log_shipping::{
-    Job, JobIds, Secondary, jobs, knows_ignore_monitor, secondary,
-};
+use super::observe::log_shipping::{Job, JobIds, Secondary, jobs, knows_ignore_monitor, secondary};
 use super::saved::Saved;
 use super::stop_log_shipping_jobs::backup;
 use super::{Block, Context, Effect, Info, Kind, Standing, Step};
@@ -116,7 +114,12 @@ impl Kind for DropLogShipping {
         if let Some(why) = facts.rows.unknown().or(facts.jobs.unknown()) {
             return Standing::unknown(why);
         }
-        let enabled = facts.jobs.seen().into_iter().flatten().any(|job| job.enabled);
+        let enabled = facts
+            .jobs
+            .seen()
+            .into_iter()
+            .flatten()
+            .any(|job| job.enabled);
         let idle = facts
             .jobs
             .seen()

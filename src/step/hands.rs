@@ -17,7 +17,6 @@ use crate::access::powershell::{Call, CmdletError};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
 
-
 /// Why an act ended early. It decides nothing: the next observation does.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {

@@ -110,11 +110,15 @@ impl Kind for InstallMirror {
             .filter(|host| !host.is_empty());
         let Some(mirror) = &facts.mirror else {
             return match named {
-                None => Standing::satisfied("neither the site nor the topology has a backup mirror"),
+                None => {
+                    Standing::satisfied("neither the site nor the topology has a backup mirror")
+                }
                 Some(host) => Standing::Blocked {
                     blocks: vec![Block::site(
                         "mirror-not-in-site",
-                        format!("the topology has a backup mirror on `{host}`, the site file has none"),
+                        format!(
+                            "the topology has a backup mirror on `{host}`, the site file has none"
+                        ),
                         "add `[sql] backup_mirror`",
                     )],
                 },
@@ -146,7 +150,10 @@ impl Kind for InstallMirror {
         {
             blocks.push(Block::site(
                 "mirror-in-use",
-                format!("the backup mirror has a chat database that is {}: somebody's data", row.state),
+                format!(
+                    "the backup mirror has a chat database that is {}: somebody's data",
+                    row.state
+                ),
                 "see what it holds; keep it and drop it there, then go on",
             ));
         }
@@ -247,8 +254,7 @@ fn judge_mirrored(
 
 fn instance_blocks(facts: &Facts, mirror: &Partner) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let (Some(principal), Some(other)) =
-        (facts.principal.identity.seen(), mirror.identity.seen())
+    let (Some(principal), Some(other)) = (facts.principal.identity.seen(), mirror.identity.seen())
     else {
         return vec![Block::site(
             "partner-unknown",
@@ -256,10 +262,16 @@ fn instance_blocks(facts: &Facts, mirror: &Partner) -> Vec<Block> {
             "see that both answer",
         )];
     };
-    if principal.server_name.eq_ignore_ascii_case(&other.server_name) {
+    if principal
+        .server_name
+        .eq_ignore_ascii_case(&other.server_name)
+    {
         blocks.push(Block::site(
             "one-instance",
-            format!("backup and backup mirror are both `{}`", principal.server_name),
+            format!(
+                "backup and backup mirror are both `{}`",
+                principal.server_name
+            ),
             "see `[sql]`, and DNS aliases",
         ));
     }

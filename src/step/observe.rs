@@ -10,8 +10,8 @@ pub mod sessions;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::sql::{Query, SqlError, Table};
 use crate::access::Access;
+use crate::access::sql::{Query, SqlError, Table};
 use crate::model::Instance;
 
 /// Something looked at. Unknown is never taken for absent (`steps.md` 1.1).
@@ -89,9 +89,13 @@ fn every<T>(
 ) -> Observed<Vec<T>> {
     match answer {
         Err(why) => Observed::Unknown(why),
-        Ok(table) => table.rows().map(read).collect::<Option<Vec<T>>>().map_or_else(
-            || Observed::Unknown("the answer lacks a column".to_owned()),
-            Observed::Seen,
-        ),
+        Ok(table) => table
+            .rows()
+            .map(read)
+            .collect::<Option<Vec<T>>>()
+            .map_or_else(
+                || Observed::Unknown("the answer lacks a column".to_owned()),
+                Observed::Seen,
+            ),
     }
 }

@@ -78,9 +78,7 @@ pub(super) fn accepts(terms: &Terms, chain: &Chain) -> bool {
     match terms.accepted.or(rehearsed) {
         None => false,
         Some(AcceptedLoss::EndOfChain) => {
-            chain.whole
-                && chain.unreadable.is_empty()
-                && !terms.overrides(copy_backups::SHARE_LOST)
+            chain.whole && chain.unreadable.is_empty() && !terms.overrides(copy_backups::SHARE_LOST)
         }
         Some(AcceptedLoss::Lsn(lsn)) => chain.to >= lsn,
         Some(AcceptedLoss::Time(time)) => {
@@ -307,7 +305,11 @@ impl Kind for RecoverDatabase {
         blocks.extend(restores.iter().map(|restore| {
             Block::site(
                 "restore-runs",
-                format!("a {} holds the database: session {}", restore.command, restore.by.describe()),
+                format!(
+                    "a {} holds the database: session {}",
+                    restore.command,
+                    restore.by.describe()
+                ),
                 "wait until it ends",
             )
             .cleared_by(Step::StopLogShippingJobs)
@@ -408,7 +410,10 @@ fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
         Observed::Unknown(why) => {
             return Some(Block::site(
                 "primary-unclear",
-                format!("the {} answers, but its database cannot be seen: {why}", side.role),
+                format!(
+                    "the {} answers, but its database cannot be seen: {why}",
+                    side.role
+                ),
                 "sign in as a member of sysadmin there",
             ));
         }
@@ -431,7 +436,9 @@ fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
                 Block::site(
                     FRESH_PRIMARY,
                     format!("the {} serves a fresh, empty chat database", side.role),
-                    format!("if it is a new installation, say so with --override {FRESH_PRIMARY}=REASON"),
+                    format!(
+                        "if it is a new installation, say so with --override {FRESH_PRIMARY}=REASON"
+                    ),
                 )
                 .lifted_by(Lift::Override)
             });
@@ -465,9 +472,9 @@ fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
 }
 
 fn loss_block(facts: &Facts, chain: &Chain) -> Block {
-    let end = chain
-        .last_finished
-        .map_or_else(String::new, |time| format!(", {time} by the clock of its server"));
+    let end = chain.last_finished.map_or_else(String::new, |time| {
+        format!(", {time} by the clock of its server")
+    });
     let mut why = format!(
         "what was written after the end of the chain, LSN {}{end}, is lost",
         chain.to

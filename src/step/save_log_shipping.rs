@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::command::Command;
 use super::hands::{Hands, StepError};
+use super::observe::Observed;
 use super::observe::database::{Database, database};
 use super::observe::instance::{Identity, identity};
 use super::observe::log_shipping::{
     Job, JobIds, Primary, Schedule, Secondary, jobs, primary, schedules, secondary,
 };
-use super::observe::Observed;
 use super::saved::{DOCUMENT, Saved, SavedPrimary, SavedSecondary};
 use super::{Block, Context, Effect, Info, Kind, Standing};
 use crate::access::Access;
@@ -123,8 +123,10 @@ impl Kind for SaveLogShipping {
         if rows.is_empty() {
             return Standing::satisfied(match &facts.kept {
                 Some(kept) => format!("no log shipping on the backup; run {} kept it", kept.run),
-                None => "no log shipping on the backup: removed before, folders as in the site file"
-                    .to_owned(),
+                None => {
+                    "no log shipping on the backup: removed before, folders as in the site file"
+                        .to_owned()
+                }
             });
         }
         let (Some(jobs), Some(schedules)) = (facts.jobs.seen(), facts.schedules.seen()) else {
@@ -175,8 +177,17 @@ fn same(kept: &Saved, rows: &[Secondary], jobs: &[Job], schedules: &[Schedule]) 
         ..row.clone()
     };
     let fixed = |job: &Job| (job.id.clone(), job.name.clone(), job.command.clone());
-    kept.backup.rows.iter().map(steady).eq(rows.iter().map(steady))
-        && kept.backup.jobs.iter().map(fixed).eq(jobs.iter().map(fixed))
+    kept.backup
+        .rows
+        .iter()
+        .map(steady)
+        .eq(rows.iter().map(steady))
+        && kept
+            .backup
+            .jobs
+            .iter()
+            .map(fixed)
+            .eq(jobs.iter().map(fixed))
         && kept.backup.schedules == schedules
 }
 

@@ -187,7 +187,10 @@ pub(super) fn not_serving(database: &Observed<Database>) -> Option<Block> {
     let why = match database {
         Observed::Seen(row) if row.is_sound() => return None,
         Observed::Seen(row) if row.serves() => {
-            format!("the backup's chat database serves, but {}", row.unsound().join(", "))
+            format!(
+                "the backup's chat database serves, but {}",
+                row.unsound().join(", ")
+            )
         }
         Observed::Seen(row) => format!("the backup's chat database is {}", row.state),
         Observed::Absent => "the backup has no chat database".to_owned(),

@@ -50,7 +50,11 @@ impl Facts {
     }
 
     fn enabled(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.seen().into_iter().flatten().filter(|job| job.enabled)
+        self.jobs
+            .seen()
+            .into_iter()
+            .flatten()
+            .filter(|job| job.enabled)
     }
 
     fn is_quiet(&self) -> bool {
@@ -176,7 +180,12 @@ impl Kind for StopLogShippingJobs {
             }
             hands.check_stop()?;
             let names: Vec<&str> = running.iter().map(|job| job.name.as_str()).collect();
-            hands.progress(0, 0, Unit::Waiting, format!("waiting for {}", names.join(", ")));
+            hands.progress(
+                0,
+                0,
+                Unit::Waiting,
+                format!("waiting for {}", names.join(", ")),
+            );
             tokio::time::sleep(cx.site.limits.poll).await;
         }
     }

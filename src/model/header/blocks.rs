@@ -45,7 +45,7 @@ impl Layout {
             .map(|power| Self {
                 physical: 1 << power,
             })
-            .find(|it| head.is(b"SSET", it.set()) || head.is(b"VOLB", it.volume()))
+            .find(|it| head.is(*b"SSET", it.set()) || head.is(*b"VOLB", it.volume()))
             .ok_or(Unreadable::NoBlocks)?;
         if layout.configuration() + FORMAT_BLOCK > head.len().max(END_BYTES) {
             return Err(Unreadable::BlockSize {
@@ -57,13 +57,13 @@ impl Layout {
 
     /// Checks the blocks at the start; answers the configuration, from its `SCIN` on.
     pub(super) fn start(self, head: Bytes<'_>) -> Result<Bytes<'_>, Unreadable> {
-        block(head, b"TAPE", 0, "media block (TAPE)")?;
-        block(head, b"SFMB", self.mark(), "filemark (SFMB)")?;
-        let set = block(head, b"SSET", self.set(), "start of the set (SSET)")?;
-        block(head, b"VOLB", self.volume(), "volume block (VOLB)")?;
+        block(head, *b"TAPE", 0, "media block (TAPE)")?;
+        block(head, *b"SFMB", self.mark(), "filemark (SFMB)")?;
+        let set = block(head, *b"SSET", self.set(), "start of the set (SSET)")?;
+        block(head, *b"VOLB", self.volume(), "volume block (VOLB)")?;
         let configuration = block(
             head,
-            b"MSCI",
+            *b"MSCI",
             self.configuration(),
             "opening configuration (MSCI)",
         )?;
@@ -82,11 +82,11 @@ impl Layout {
         let (Some(mark), Some(set), true) = (mark, set, whole) else {
             return Ok(None);
         };
-        if !tail.is(b"SFMB", mark) || !tail.is(b"ESET", set) {
+        if !tail.is(*b"SFMB", mark) || !tail.is(*b"ESET", set) {
             return Ok(None);
         }
-        block(tail, b"SFMB", mark, "last filemark (SFMB)")?;
-        let set = block(tail, b"ESET", set, "end of the set (ESET)")?;
+        block(tail, *b"SFMB", mark, "last filemark (SFMB)")?;
+        let set = block(tail, *b"ESET", set, "end of the set (ESET)")?;
         match set.u16(ESET_NUMBER) {
             Some(1) => {}
             Some(sets) if sets > 1 => return Err(Unreadable::SeveralSets { sets }),
@@ -98,9 +98,9 @@ impl Layout {
         let closing = CLOSING_BYTES
             .iter()
             .filter_map(|bytes| place(behind + bytes.next_multiple_of(self.block())))
-            .find(|offset| tail.is(b"MSLS", *offset));
+            .find(|offset| tail.is(*b"MSLS", *offset));
         let closing = closing.ok_or(Unreadable::NoClosingCopy)?;
-        let configuration = block(tail, b"MSLS", closing, "closing configuration (MSLS)")?;
+        let configuration = block(tail, *b"MSLS", closing, "closing configuration (MSLS)")?;
         Ok(Some(End {
             written: set.date(ESET_DATE),
             configuration: stream(configuration)?,
@@ -132,7 +132,7 @@ impl Layout {
 /// The block `name` at `offset`, its checksum verified.
 fn block<'a>(
     bytes: Bytes<'a>,
-    name: &[u8; 4],
+    name: [u8; 4],
     offset: usize,
     what: &'static str,
 ) -> Result<Bytes<'a>, Unreadable> {
@@ -149,12 +149,12 @@ fn stream(block: Bytes<'_>) -> Result<Bytes<'_>, Unreadable> {
     let what = "configuration stream (MQCI)";
     let offset = usize::from(block.u16(FIRST_STREAM).unwrap_or_default());
     let stream = block.from(offset);
-    if !stream.is(b"MQCI", 0) || !stream.xor_holds(STREAM_WORDS) {
+    if !stream.is(*b"MQCI", 0) || !stream.xor_holds(STREAM_WORDS) {
         return Err(stream.damaged(what, 0));
     }
     let payload = stream.from(STREAM_HEADER);
     let part = payload.u16(4).map(u64::from);
-    if !payload.is(b"SCIN", 0) || part > stream.u64(8) {
+    if !payload.is(*b"SCIN", 0) || part > stream.u64(8) {
         return Err(payload.damaged("configuration (SCIN)", 0));
     }
     Ok(payload)

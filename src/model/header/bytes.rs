@@ -39,8 +39,8 @@ impl<'a> Bytes<'a> {
     }
 
     /// True when the four letters `name` stand at `offset`.
-    pub(super) fn is(self, name: &[u8; 4], offset: usize) -> bool {
-        self.array(offset) == Some(*name)
+    pub(super) fn is(self, name: [u8; 4], offset: usize) -> bool {
+        self.array(offset) == Some(name)
     }
 
     pub(super) fn array<const N: usize>(self, offset: usize) -> Option<[u8; N]> {
@@ -66,8 +66,10 @@ impl<'a> Bytes<'a> {
     /// Five bytes, most significant bit first: year 14 bits, month 4, day 5, hour 5, minute 6,
     /// second 6. `None` also where that is no date.
     pub(super) fn date(self, offset: usize) -> Option<DateTime> {
-        let [a, b, c, d, e] = self.array(offset)?;
-        let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+        let bytes: [u8; 5] = self.array(offset)?;
+        let bits = bytes
+            .iter()
+            .fold(0, |bits, byte| bits << 8 | u64::from(*byte));
         let field = |shift: u32, width: u32| {
             i16::try_from(bits >> shift & ((1 << width) - 1)).unwrap_or(i16::MAX)
         };

@@ -33,27 +33,27 @@ pub(crate) fn file(header: &BackupHeader, physical: usize, filler: u8) -> Vec<u8
     let opening = configuration(header, None);
     let closing = configuration(header, header.finished);
     let mut file = Vec::new();
-    put(&mut file, b"TAPE", block, &[]);
-    put(&mut file, b"SFMB", physical, &[]);
-    put(&mut file, b"SSET", block, &number(10));
-    put(&mut file, b"VOLB", block, &[]);
-    put(&mut file, b"MSCI", 4 * block, &opening);
+    put(&mut file, *b"TAPE", block, &[]);
+    put(&mut file, *b"SFMB", physical, &[]);
+    put(&mut file, *b"SSET", block, &number(10));
+    put(&mut file, *b"VOLB", block, &[]);
+    put(&mut file, *b"MSCI", 4 * block, &opening);
     file.extend(std::iter::repeat_n(filler, 16 * 1024));
     put(
         &mut file,
-        b"MSLS",
+        *b"MSLS",
         3072usize.next_multiple_of(block),
         &closing,
     );
-    put(&mut file, b"SFMB", physical, &[]);
+    put(&mut file, *b"SFMB", physical, &[]);
     let mut end = number(26);
     if let Some(finished) = header.finished {
         end.extend(date(finished));
     }
-    put(&mut file, b"ESET", block, &end);
-    put(&mut file, b"TSMP", block, &[]);
-    put(&mut file, b"ESET", block, &end);
-    put(&mut file, b"SFMB", physical, &[]);
+    put(&mut file, *b"ESET", block, &end);
+    put(&mut file, *b"TSMP", block, &[]);
+    put(&mut file, *b"ESET", block, &end);
+    put(&mut file, *b"SFMB", physical, &[]);
     file
 }
 
@@ -69,7 +69,7 @@ fn number(offset: usize) -> Vec<u8> {
     body
 }
 
-fn put(file: &mut Vec<u8>, name: &[u8; 4], length: usize, body: &[u8]) {
+fn put(file: &mut Vec<u8>, name: [u8; 4], length: usize, body: &[u8]) {
     let at = file.len();
     file.extend(name);
     file.resize(at + 8, 0);
@@ -120,8 +120,8 @@ fn configuration(header: &BackupHeader, finished: Option<DateTime>) -> Vec<u8> {
             BackupKind::Differential => b"I",
         },
     );
-    set(0x5A, &[header.compatibility_level]);
-    set(0x5D, &header.database_version.to_le_bytes());
+    set(0x5B, &[header.compatibility_level]);
+    set(0x5E, &header.database_version.to_le_bytes());
     set(0x68, &word(database.len()));
     set(0x6A, &word(names));
     set(0x6C, &word(server.len()));

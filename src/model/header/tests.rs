@@ -122,6 +122,39 @@ fn a_wrong_checksum_is_named_with_its_place() {
 }
 
 #[test]
+fn every_byte_of_a_block_header_is_guarded() {
+    let mut file = file(&sample(), 512, 0);
+    let size = file.len();
+    let end = |from_end: usize| size - from_end;
+    for block in [
+        0,
+        0x400,
+        0x600,
+        0xA00,
+        0xE00,
+        end(7168),
+        end(1536),
+        end(512),
+    ] {
+        for at in block..block + 52 {
+            file[at] ^= 0x04;
+            let told = read_file(&file);
+            let cut = told.as_ref().is_ok_and(|header| !header.complete);
+            assert!(told.is_err() || cut, "{at:#x}: {told:?}");
+            file[at] ^= 0x04;
+        }
+    }
+}
+
+#[test]
+fn a_file_of_broken_sectors_has_no_end_whatever_its_last_bytes_say() {
+    let file = file(&sample(), 512, 0);
+    let (head, tail) = ends(&file);
+    let told = read(head, tail, file.len() as u64 + 1);
+    assert!(!told.unwrap().complete);
+}
+
+#[test]
 fn a_file_or_filegroup_backup_is_of_another_kind() {
     let mut file = file(&sample(), 512, 0);
     for at in [0xE4E, file.len() - 7168 + 0x4E] {

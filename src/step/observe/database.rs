@@ -158,7 +158,11 @@ pub struct Lineage {
 }
 
 /// O4.
-pub async fn lineage(access: &Access, instance: Instance, name: &DatabaseName) -> Observed<Lineage> {
+pub async fn lineage(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Observed<Lineage> {
     let query = Query::of(include_str!("../../sql/lineage.sql"), name.as_str());
     first(table(access, instance, query).await, |row| {
         Some(Lineage {
@@ -227,7 +231,11 @@ pub struct Content {
 }
 
 /// O15, of an ONLINE database only; absent when it has no message.
-pub async fn content(access: &Access, instance: Instance, name: &DatabaseName) -> Observed<Content> {
+pub async fn content(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Observed<Content> {
     let text = include_str!("../../sql/chat_content.sql")
         .replace("{database}", &quote::identifier(name.as_str()));
     match table(access, instance, Query::plain(&text)).await {

@@ -167,11 +167,7 @@ pub struct SetFacts {
 }
 
 /// Asks the backup instance about one set of a file, by the path by which it sees it (D3).
-pub async fn set_facts(
-    access: &Access,
-    engine_path: &str,
-    position: u16,
-) -> Observed<SetFacts> {
+pub async fn set_facts(access: &Access, engine_path: &str, position: u16) -> Observed<SetFacts> {
     let query = Query::of(HEADER_ONLY, engine_path);
     match table(access, Instance::chat(Role::Backup), query).await {
         Err(why) => Observed::Unknown(why),
@@ -244,15 +240,12 @@ pub struct Chain {
 }
 
 /// The chain over the two folders; a folder that is unknown adds nothing, and its caller looks at that.
-pub fn chain(
-    site: &Site,
-    share: &Observed<Folder>,
-    copies: &Observed<Folder>,
-    redo: Lsn,
-) -> Chain {
+pub fn chain(site: &Site, share: &Observed<Folder>, copies: &Observed<Folder>, redo: Lsn) -> Chain {
     let database = site.database.chat.as_str();
     let of = |folder: &Observed<Folder>| -> Vec<Arc<LogFile>> {
-        folder.seen().map_or_else(Vec::new, |folder| folder.files.clone())
+        folder
+            .seen()
+            .map_or_else(Vec::new, |folder| folder.files.clone())
     };
     let in_copy = of(copies);
     let border = in_copy.len();

@@ -153,11 +153,7 @@ pub struct Job {
 }
 
 /// O8: the jobs by their ids, and those whose step names the secondary id.
-pub async fn jobs(
-    access: &Access,
-    instance: Instance,
-    ids: &JobIds,
-) -> Observed<Vec<Job>> {
+pub async fn jobs(access: &Access, instance: Instance, ids: &JobIds) -> Observed<Vec<Job>> {
     let query = Query {
         text: include_str!("../../sql/jobs.sql"),
         parameters: vec![

@@ -51,7 +51,9 @@ pub struct Service {
 impl Service {
     /// Host part of a database reference `PersistentChatDatabase:<sql fqdn>`.
     pub fn host_of(reference: &str) -> &str {
-        reference.split_once(':').map_or(reference, |(_, host)| host)
+        reference
+            .split_once(':')
+            .map_or(reference, |(_, host)| host)
     }
 }
 

@@ -1,0 +1,164 @@
+//! `pchadr logs`: the log chains of folders, read from the files alone.
+
+mod human;
+mod json;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+
+use anyhow::Context;
+use futures_util::{StreamExt, stream};
+
+use crate::access::shares::{Entry, ShareError, Shares};
+use crate::model::chain::{LogChain, LogFile, survey};
+use crate::model::header::END_BYTES;
+
+/// Files opened at once.
+const AT_ONCE: usize = 16;
+
+/// What [`run`] has to say beside its data, for stderr.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// Files that were not looked at, and why; one sentence each.
+    pub notes: Vec<String>,
+    /// Folders that could not be read; the data names them among the unreadable too.
+    pub failures: Vec<ShareError>,
+}
+
+/// A file whose header was not readable, or a folder: one that cannot be read is not empty.
+#[derive(Debug, serde::Serialize)]
+struct Refused {
+    path: String,
+    reason: String,
+}
+
+/// All that was found.
+#[derive(Debug, Default)]
+struct Found {
+    files: Vec<LogFile>,
+    unreadable: Vec<Refused>,
+    chains: Vec<(String, LogChain)>,
+}
+
+/// Reads every file of the folders, whatever its name, and writes to `out` what they are and the
+/// log chains they make: tables, or the JSON of DESIGN 8. Work files of copies (`.wrk`) and undo
+/// files of a standby (`.tuf`) are noted, not read. Nothing is changed.
+///
+/// Exit status of the command: 0 when all folders could be read, whatever was in them; 1 when
+/// [`Aside::failures`] names one (the others were read and written all the same). An error is one
+/// of `out`.
+pub async fn run(
+    dirs: &[String],
+    json: bool,
+    shares: &dyn Shares,
+    out: &mut dyn Write,
+) -> anyhow::Result<Aside> {
+    let mut aside = Aside::default();
+    let mut paths = Vec::new();
+    let mut found = Found::default();
+    for (n, dir) in dirs.iter().enumerate() {
+        if dirs[..n].contains(dir) {
+            continue;
+        }
+        match shares.list(dir).await {
+            Ok(entries) => paths.extend(backups(dir, entries, &mut aside.notes)),
+            Err(failure) => {
+                found.unreadable.push(refused(dir.clone(), &failure));
+                aside.failures.push(failure);
+            }
+        }
+    }
+    let mut reads = stream::iter(paths)
+        .map(|path| read(shares, path))
+        .buffered(AT_ONCE);
+    while let Some(read) = reads.next().await {
+        match read {
+            Ok(file) => found.files.push(file),
+            Err(refused) => found.unreadable.push(refused),
+        }
+    }
+    found.chains = survey(&found.files);
+    let written = if json {
+        json::write(&found, out)
+    } else {
+        human::write(&found, out)
+    };
+    written.context("cannot write the log chains")?;
+    Ok(aside)
+}
+
+/// Paths of the files that may be backups, by name.
+fn backups(dir: &str, mut entries: Vec<Entry>, notes: &mut Vec<String>) -> Vec<String> {
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut paths = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let path = join(dir, &entry.name);
+        let extension = entry.name.rsplit('.').next().map(str::to_lowercase);
+        match extension.as_deref() {
+            Some("wrk") => notes.push(format!("{path}: not read: the work file of a copy")),
+            Some("tuf") => notes.push(format!("{path}: not read: the undo file of a standby")),
+            _ => paths.push(path),
+        }
+    }
+    paths
+}
+
+async fn read(shares: &dyn Shares, path: String) -> Result<LogFile, Refused> {
+    let ends = match shares.ends(&path, END_BYTES).await {
+        Ok(ends) => ends,
+        Err(refusal) => return Err(refused(path, &refusal)),
+    };
+    LogFile::read(path.clone(), &ends.head, &ends.tail, ends.size).map_err(|unreadable| Refused {
+        path,
+        reason: unreadable.to_string(),
+    })
+}
+
+fn refused(path: String, refusal: &ShareError) -> Refused {
+    let reason = format!("{}: {}", refusal.cause, refusal.text);
+    Refused { path, reason }
+}
+
+/// Path of a file of a folder: the folder as given, a separator in its own manner, the name.
+fn join(dir: &str, name: &str) -> String {
+    let windows = dir.starts_with(r"\\") || dir.get(1..3) == Some(r":\");
+    if dir.ends_with('/') || windows && dir.ends_with('\\') {
+        format!("{dir}{name}")
+    } else {
+        format!("{dir}{}{name}", if windows { '\\' } else { '/' })
+    }
+}
+
+impl Found {
+    /// The one file of each link that stands for its copies, and what is in no chain, each with its
+    /// reason, copies too.
+    fn places<'a>(&'a self, chain: &'a LogChain) -> (Vec<&'a str>, Vec<Refused>) {
+        let path = |file: &usize| self.files[*file].path.as_str();
+        let mut first = Vec::with_capacity(chain.links.len());
+        let mut left: Vec<(usize, String)> = chain
+            .left_out
+            .iter()
+            .map(|it| (it.file, it.reason.clone()))
+            .collect();
+        for link in &chain.links {
+            let Some((one, copies)) = link.files.split_first() else {
+                continue;
+            };
+            first.push(path(one));
+            let reason = format!("a copy of `{}`", path(one));
+            left.extend(copies.iter().map(|copy| (*copy, reason.clone())));
+        }
+        left.sort();
+        let left = left.into_iter().map(|(file, reason)| Refused {
+            path: path(&file).to_owned(),
+            reason,
+        });
+        (first, left.collect())
+    }
+}
+
+/// Version as `RESTORE HEADERONLY` users know it: `10.50.4042`.
+fn software((major, minor, build): (u8, u8, u16)) -> String {
+    format!("{major}.{minor}.{build}")
+}
