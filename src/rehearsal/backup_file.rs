@@ -65,7 +65,7 @@ fn head_of(set: &BackupSet) -> Vec<u8> {
     text(&mut bytes, 0, COMMON + 28, 0x5E, software);
     put(&mut bytes, 0x54, &[0, 4, 0, 0x12]);
     date(&mut bytes, 0x57, set.started);
-    tape.write(&mut bytes, 0, b"TAPE", 0x0003_0000);
+    tape.write(&mut bytes, 0, "TAPE", 0x0003_0000);
     pad(&mut bytes, 0xC4, head::SFMB);
 
     filemark(&mut bytes, head::SFMB, 0);
@@ -79,7 +79,7 @@ fn head_of(set: &BackupSet) -> Vec<u8> {
         strings: 2,
         ..Block::default()
     }
-    .write(&mut bytes, at, b"SSET", 0);
+    .write(&mut bytes, at, "SSET", 0);
     pad(&mut bytes, at + 0x90, head::VOLB);
 
     let at = head::VOLB;
@@ -93,15 +93,15 @@ fn head_of(set: &BackupSet) -> Vec<u8> {
         address: 1,
         number: 1,
     }
-    .write(&mut bytes, at, b"VOLB", 0);
+    .write(&mut bytes, at, "VOLB", 0);
     pad(&mut bytes, at + 0x1D0, head::MSCI);
 
-    configuration(&mut bytes, head::MSCI, head::DATA, b"MSCI", set, 2, false);
+    configuration(&mut bytes, head::MSCI, head::DATA, "MSCI", set, 2, false);
 
     let data = if set.kind == SetKind::Log {
-        b"MSTL"
+        "MSTL"
     } else {
-        b"MSDA"
+        "MSDA"
     };
     Block {
         stream: 0x1E0,
@@ -117,7 +117,7 @@ fn tail_of(set: &BackupSet) -> Vec<u8> {
     let mut bytes = vec![0; END];
     let closing = CLOSING[usize::from(set.software.0 < 13)];
     let mark = END - tail::FIRST_FILEMARK;
-    configuration(&mut bytes, END - closing, mark, b"MSLS", set, 3, true);
+    configuration(&mut bytes, END - closing, mark, "MSLS", set, 3, true);
     filemark(&mut bytes, mark, 1);
     for at in [END - tail::CATALOG, END - tail::ESET] {
         put(&mut bytes, at + COMMON, &attributes(set).to_le_bytes());
@@ -127,7 +127,7 @@ fn tail_of(set: &BackupSet) -> Vec<u8> {
             stream: 0x58,
             ..Block::default()
         }
-        .write(&mut bytes, at, b"ESET", 0);
+        .write(&mut bytes, at, "ESET", 0);
     }
     pad(
         &mut bytes,
@@ -162,7 +162,7 @@ fn configuration(
     bytes: &mut [u8],
     at: usize,
     end: usize,
-    name: &[u8; 4],
+    name: &str,
     set: &BackupSet,
     number: u32,
     closing: bool,
@@ -176,7 +176,7 @@ fn configuration(
     .write(bytes, at, name, 0);
     // The closing block of 2008 R2 has the least room: 3072 bytes. Both copies have one length.
     let length = 0xA78;
-    stream(bytes, at + CONFIGURATION, b"MQCI", length);
+    stream(bytes, at + CONFIGURATION, "MQCI", length);
 
     let scin = at + SCIN;
     put(bytes, scin, b"SCIN");
@@ -219,7 +219,7 @@ fn filemark(bytes: &mut [u8], at: usize, number: u32) {
         stream: 0x200,
         ..Block::default()
     }
-    .write(bytes, at, b"SFMB", 0x8000_0000);
+    .write(bytes, at, "SFMB", 0x8000_0000);
 }
 
 /// What differs between the common headers of two blocks.
@@ -236,8 +236,8 @@ struct Block {
 }
 
 impl Block {
-    fn write(&self, bytes: &mut [u8], at: usize, name: &[u8; 4], attributes: u32) {
-        put(bytes, at, name);
+    fn write(&self, bytes: &mut [u8], at: usize, name: &str, attributes: u32) {
+        put(bytes, at, name.as_bytes());
         put(bytes, at + 4, &attributes.to_le_bytes());
         put(bytes, at + 8, &self.stream.to_le_bytes());
         // OS id and version: Windows NT, as every real file says.
@@ -251,8 +251,8 @@ impl Block {
 }
 
 /// A stream header, with its checksum.
-fn stream(bytes: &mut [u8], at: usize, name: &[u8; 4], length: usize) {
-    put(bytes, at, name);
+fn stream(bytes: &mut [u8], at: usize, name: &str, length: usize) {
+    put(bytes, at, name.as_bytes());
     put(bytes, at + 8, &(length as u64).to_le_bytes());
     let sum = words(&bytes[at..at + 20]);
     put(bytes, at + 20, &sum.to_le_bytes());
@@ -260,7 +260,7 @@ fn stream(bytes: &mut [u8], at: usize, name: &[u8; 4], length: usize) {
 
 /// A padding stream up to `end`.
 fn pad(bytes: &mut [u8], at: usize, end: usize) {
-    stream(bytes, at, b"SPAD", end - at - STREAM);
+    stream(bytes, at, "SPAD", end - at - STREAM);
 }
 
 /// XOR of the little-endian words of some bytes.

@@ -18,21 +18,21 @@ pub fn set_of(first: &[u8], last: &[u8], size: u64, family: Guid, fork: Guid) ->
     let first = &first[..END];
     let last = &last[last.len() - END..];
     for (at, name) in [
-        (0, b"TAPE"),
-        (head::SFMB, b"SFMB"),
-        (head::SSET, b"SSET"),
-        (head::VOLB, b"VOLB"),
-        (head::MSCI, b"MSCI"),
+        (0, "TAPE"),
+        (head::SFMB, "SFMB"),
+        (head::SSET, "SSET"),
+        (head::VOLB, "VOLB"),
+        (head::MSCI, "MSCI"),
     ] {
         block(first, at, name)?;
     }
-    block(last, END - tail::ESET, b"ESET")?;
-    block(last, END - tail::SFMB, b"SFMB")?;
+    block(last, END - tail::ESET, "ESET")?;
+    block(last, END - tail::SFMB, "SFMB")?;
     let opening = configuration(first, head::MSCI)?;
     let closing = CLOSING
         .iter()
         .map(|from_end| END - from_end)
-        .find(|at| block(last, *at, b"MSLS").is_some())
+        .find(|at| block(last, *at, "MSLS").is_some())
         .and_then(|at| configuration(last, at))?;
     // No checksum covers the fields; the second copy does. The finish date and two counters differ.
     let same = (0..256).all(|i| {
@@ -82,10 +82,10 @@ pub fn set_of(first: &[u8], last: &[u8], size: u64, family: Guid, fork: Guid) ->
 }
 
 /// The block's name and checksum hold.
-fn block(bytes: &[u8], at: usize, name: &[u8; 4]) -> Option<()> {
+fn block(bytes: &[u8], at: usize, name: &str) -> Option<()> {
     let header = bytes.get(at..at + COMMON)?;
     let sum = number(header, 50)?;
-    (header.starts_with(name) && words(&header[..50]) == sum).then_some(())
+    (header.starts_with(name.as_bytes()) && words(&header[..50]) == sum).then_some(())
 }
 
 /// `SCIN` up to the end of what is at hand, where the stream around it holds.
