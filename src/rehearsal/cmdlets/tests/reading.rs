@@ -164,7 +164,7 @@ async fn a_change_reaches_living_replicas_after_a_while_and_dead_ones_never() {
     {
         let mut pool = lock(&bench.pool);
         pool.set_alive(true, false);
-        pool.replication = Duration::from_secs(120);
+        pool.replication = Duration::from_mins(2);
         pool.local_replica = true;
     }
     let mut shell = bench.shell().await;
@@ -190,7 +190,7 @@ async fn a_change_reaches_living_replicas_after_a_while_and_dead_ones_never() {
                 .await;
             assert_eq!(state, json!([{ "PoolState": expected }]));
         }
-        tokio::time::sleep(Duration::from_secs(120)).await;
+        tokio::time::sleep(Duration::from_mins(2)).await;
     }
     let all = shell
         .look(
