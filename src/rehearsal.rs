@@ -4,7 +4,10 @@
 //! It knows the site and `model`, stands behind the doors of [`crate::access`], and shares no
 //! statement text with `src/sql`: else it would only confirm what it was told.
 
+pub mod backup_file;
 pub mod backup_set;
+pub mod cmdlets;
+pub mod folders;
 pub mod select;
 pub mod tds;
 pub mod value;
