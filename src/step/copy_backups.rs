@@ -222,9 +222,9 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(
     let total: u64 = each.iter().map(|(_, size)| size).sum();
     let done = std::sync::atomic::AtomicU64::new(0);
     let done = &done;
-    let copies = each.iter().map(|(values, _)| async move {
+    let copies = values.into_iter().map(|values| async move {
         hands.check_stop()?;
-        let (from, to) = hands.copy_paths(COPY, values)?;
+        let (from, to) = hands.copy_paths(COPY, &values)?;
         let name = values["target"].as_str().unwrap_or_default();
         let before = std::sync::atomic::AtomicU64::new(0);
         let progress = |offset: u64| {
