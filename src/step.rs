@@ -230,7 +230,7 @@ macro_rules! steps {
         #[derive(Serialize)]
         #[serde(untagged)]
         pub enum Facts {
-            $(#[doc = concat!("Of `", stringify!($module), "`.")] $variant(Box<<$module::$variant as Kind>::Facts>),)+
+            $(#[doc = concat!("Of `", stringify!($module), "`.")] $variant(Box<$module::Facts>),)+
         }
 
         impl Step {

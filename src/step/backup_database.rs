@@ -18,7 +18,7 @@ const STALE_HOURS: i64 = 24;
 
 /// What was read to tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
+pub(super) struct Look {
     /// O2
     pub database: Observed<Database>,
     /// O5
@@ -35,7 +35,7 @@ pub struct Look {
 
 /// What it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BackupDatabase {
+pub(super) enum BackupDatabase {
     /// No such database.
     NeverSetUp,
     /// RESTORING and not mirrored: a log-shipping secondary, or what is left of one.
@@ -66,7 +66,7 @@ pub enum BackupDatabase {
 }
 
 /// Reads what [`classify`] needs.
-pub async fn look(cx: Context<'_>, share: &Observed<Folder>) -> Look {
+pub(super) async fn look(cx: Context<'_>, share: &Observed<Folder>) -> Look {
     let access = cx.access;
     let backup = Instance::chat(Role::Backup);
     let name = &cx.site.database.chat;
@@ -90,7 +90,7 @@ pub async fn look(cx: Context<'_>, share: &Observed<Folder>) -> Look {
 }
 
 /// K2, by the identity of the site file or of K1.
-pub async fn pool_state(cx: Context<'_>) -> Observed<PoolState> {
+pub(super) async fn pool_state(cx: Context<'_>) -> Observed<PoolState> {
     match identity(cx).await {
         Observed::Seen(identity) => pool::state(cx.access, &identity).await,
         Observed::Absent => Observed::Absent,
@@ -99,7 +99,7 @@ pub async fn pool_state(cx: Context<'_>) -> Observed<PoolState> {
 }
 
 /// `-Identity` of the pool state cmdlets.
-pub async fn identity(cx: Context<'_>) -> Observed<String> {
+pub(super) async fn identity(cx: Context<'_>) -> Observed<String> {
     if let Some(identity) = &cx.site.pool.identity {
         return Observed::Seen(identity.clone());
     }
@@ -142,7 +142,7 @@ fn sets_beyond(look: &Look, share: &Observed<Folder>, cx: Context<'_>) -> Observ
 }
 
 /// Decides, from the top of the table.
-pub fn classify(look: &Look) -> BackupDatabase {
+pub(super) fn classify(look: &Look) -> BackupDatabase {
     let database = match &look.database {
         Observed::Absent => return BackupDatabase::NeverSetUp,
         Observed::Unknown(why) => return BackupDatabase::Unknown(why.clone()),
