@@ -5,6 +5,7 @@ pub mod access;
 pub mod model;
 pub mod plan;
 pub mod rehearsal;
+pub mod report;
 pub mod run;
 pub mod site;
 pub mod step;
