@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_runs_are_runs() {
+        let (first, second) = sample::resumed_run();
+        for mut records in [sample::stopped_run(), [first, second].concat()] {
+            for (seq, record) in (1..).zip(&mut records) {
+                record.seq = seq;
+            }
+            let state = crate::run::fold::fold(&records).map(|state| state.ended);
+            assert!(matches!(state, Ok(Some(_))), "{state:?}");
+        }
+    }
+
+    #[test]
     fn a_text_from_outside_cannot_steer_a_terminal() {
         assert_eq!(one_line("a\r\nb\tc\n"), "a b c");
         assert_eq!(one_line("\u{1b}[2J\u{202e}x"), "\\u{1b}[2J\\u{202e}x");

@@ -257,6 +257,22 @@ impl RunState {
             .any(|step| step.effect != Effect::ReadOnly && acted(step))
     }
 
+    /// True where what is recorded of a step makes such an end of the run a lie. A refusal is judged
+    /// in a first execution only: later ones speak of themselves.
+    fn contradicts(&self, outcome: Outcome, step: &StepEntry) -> bool {
+        use StepOutcome::{Done, Stopped, Unknown};
+        let open = matches!(
+            step.state,
+            StepState::Started | StepState::Ended(Stopped | Unknown)
+        );
+        let changed = step.commanded || step.state == StepState::Ended(Done);
+        match outcome {
+            Outcome::Done => open,
+            Outcome::Refused => self.executions == 1 && step.effect != Effect::ReadOnly && changed,
+            Outcome::Undone | Outcome::Stopped => false,
+        }
+    }
+
     fn place(&self, id: &str) -> Result<usize, String> {
         self.steps
             .iter()
@@ -345,6 +361,16 @@ impl RunState {
                     "`run_finished` calls `{id}` done, and no record says so"
                 ));
             }
+        }
+        if let Some(step) = self
+            .steps
+            .iter()
+            .find(|step| self.contradicts(finished.outcome, step))
+        {
+            return Err(match finished.outcome {
+                Outcome::Refused => format!("`run_finished` as refused, but `{}` acted", step.id),
+                _ => format!("`run_finished` as done, but `{}` is not", step.id),
+            });
         }
         self.ended = Some(finished.outcome);
         Ok(())

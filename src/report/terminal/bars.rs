@@ -98,7 +98,91 @@ fn style(shape: Shape) -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use indicatif::TermLike;
+
     use super::*;
+    use crate::report::sample::Paper;
+
+    /// A terminal that keeps what was drawn, one line a bar.
+    #[derive(Clone)]
+    struct Screen(Paper);
+
+    impl std::fmt::Debug for Screen {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Screen")
+        }
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            90
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            io::Write::write_all(&mut self.0.clone(), text.as_bytes())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_bar_shows_how_far_its_step_is_and_what_it_is_at() {
+        let shapes = [
+            (
+                3_u64 << 20,
+                12_u64 << 20,
+                Unit::Bytes,
+                "[=======>                      ] 3.00 MiB of 12.00 MiB",
+            ),
+            (3 << 20, 0, Unit::Bytes, "apply-logs  3.00 MiB  mgc_7.trn"),
+            (
+                4,
+                8,
+                Unit::Files,
+                "[===============>              ] 4 of 8 files",
+            ),
+            (4, 0, Unit::Files, "apply-logs  4 files  mgc_7.trn"),
+            (50, 100, Unit::Percent, "] 50 %  mgc_7.trn"),
+            (0, 0, Unit::Waiting, "apply-logs  mgc_7.trn"),
+        ];
+        for (done, total, unit, shown) in shapes {
+            let paper = Paper::default();
+            let target = ProgressDrawTarget::term_like(Box::new(Screen(paper.clone())));
+            let mut bars = Bars::new(target);
+            bars.show(&Progress {
+                step: "apply-logs".to_owned(),
+                done,
+                total,
+                unit,
+                detail: "mgc_7.trn".to_owned(),
+            });
+            bars.suspend(|| ());
+            let text = paper.text();
+            assert!(text.contains(shown), "{unit:?}: {text}");
+            bars.end("apply-logs");
+            assert!(bars.by_step.is_empty());
+        }
+    }
 
     #[test]
     fn every_template_is_valid() {

@@ -233,6 +233,30 @@ fn every_illegal_pair_is_named() {
             "`run_finished` calls `drop` done, and no record says so",
         ),
         (
+            vec![start("drop"), finished(Outcome::Done, &[])],
+            "`run_finished` as done, but `drop` is not",
+        ),
+        (
+            vec![end("drop", Unknown), finished(Outcome::Done, &[])],
+            "`run_finished` as done, but `drop` is not",
+        ),
+        (
+            vec![
+                start("drop"),
+                command("drop"),
+                finished(Outcome::Refused, &[]),
+            ],
+            "`run_finished` as refused, but `drop` acted",
+        ),
+        (
+            vec![
+                start("drop"),
+                end("drop", Done),
+                finished(Outcome::Refused, &[]),
+            ],
+            "`run_finished` as refused, but `drop` acted",
+        ),
+        (
             vec![resumed("p2"), start("drop")],
             "`step_started` under another plan, without `plan_changed`",
         ),
@@ -302,4 +326,31 @@ fn consents_are_kept_and_a_journal_without_a_beginning_is_no_run() {
     assert_eq!(folded(&[given]).unwrap().consents[0].by, "typed");
     assert_eq!(fold(&[]), Err(FoldError::Empty));
     assert!(RunState::begin(&start("drop")).is_err());
+}
+
+#[test]
+fn a_run_that_was_killed_after_any_record_can_be_resumed() {
+    let events = [
+        start("save"),
+        end("save", Done),
+        start("drop"),
+        command("drop"),
+        end("drop", Stopped),
+        stopped("drop"),
+        finished(Outcome::Stopped, &["save"]),
+        resumed("p2"),
+        changed("p1", "p2"),
+        start("drop"),
+        command("drop"),
+        end("drop", Done),
+        end("recover", DoneBefore),
+        finished(Outcome::Done, &["save", "drop"]),
+    ];
+    for length in 0..=events.len() {
+        let state = folded(&events[..length]).unwrap();
+        assert_eq!(state.is_finished(), length == events.len(), "{length}");
+        let digest = state.plan_digest.clone();
+        let again = [&events[..length], &[resumed(&digest)]].concat();
+        assert!(!folded(&again).unwrap().is_finished());
+    }
 }
