@@ -131,3 +131,27 @@ fn a_block_that_an_earlier_step_clears_is_shown_only_when_that_step_ended_withou
         "{text}"
     );
 }
+
+#[test]
+fn what_cannot_be_seen_is_told_once_and_not_while_a_step_settles() {
+    let first = stopped_run().remove(0);
+    let then = |event: Event| Record {
+        event,
+        ..first.clone()
+    };
+    let unknown = || {
+        then(Event::StepChecked {
+            id: "copy-backups".to_owned(),
+            standing: Standing::Unknown {
+                what: "the share".to_owned(),
+            },
+            facts: serde_json::Value::Null,
+        })
+    };
+    let told = "  unknown     copy-backups: the share\n";
+    let text = piped(&[], &[first.clone(), unknown(), unknown()]);
+    assert_eq!(text.matches(told).count(), 1, "{text}");
+    let acts = then(start("copy-backups"));
+    let text = piped(&[], &[first.clone(), acts, unknown()]);
+    assert_eq!(text.matches(told).count(), 0, "{text}");
+}
