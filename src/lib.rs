@@ -7,6 +7,7 @@ pub mod model;
 pub mod plan;
 pub mod problem;
 pub mod rehearsal;
+pub mod report;
 pub mod run;
 pub mod runbook;
 pub mod site;

@@ -1,0 +1,289 @@
+//! What the records of a run say, put together for people.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::run::event::{
+    ClockKind, Event, Outcome, Record, RunFinished, RunStarted, StepLine, StepOutcome,
+};
+
+/// The account of a run so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// How it began.
+    pub started: Option<RunStarted>,
+    /// When.
+    pub began: Option<Timestamp>,
+    /// The steps, in order.
+    pub steps: Vec<StepAccount>,
+    /// What was agreed to.
+    pub consents: Vec<Consent>,
+    /// Every resume: when, machine, user.
+    pub resumes: Vec<(Timestamp, String, String)>,
+    /// Every change of plan: from, to.
+    pub changes: Vec<(String, String)>,
+    /// How the last execution ended, and when.
+    pub finished: Option<(Timestamp, RunFinished)>,
+}
+
+/// The account of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepAccount {
+    /// As the run lists it.
+    pub line: StepLine,
+    /// When it began to act, in the execution that ended it or is under way.
+    pub began: Option<Timestamp>,
+    /// When it began to act in an earlier execution that never ended it: it is in doubt.
+    pub interrupted: Option<Timestamp>,
+    /// How it ended, with its note.
+    pub ended: Option<(StepOutcome, String)>,
+    /// From its beginning to its end.
+    pub took: Option<Duration>,
+    /// Every command that was about to be sent.
+    pub sent: Vec<Sent>,
+}
+
+/// A command that was about to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// When.
+    pub at: Timestamp,
+    /// Number in its step.
+    pub n: usize,
+    /// Values of its holes.
+    pub values: Value,
+}
+
+/// A consent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// When.
+    pub at: Timestamp,
+    /// Step that needed it.
+    pub step: String,
+    /// What was agreed to.
+    pub what: String,
+    /// How.
+    pub by: String,
+}
+
+impl Account {
+    /// The account that whole records give.
+    pub fn of(records: &[Record]) -> Self {
+        let mut account = Self::default();
+        for record in records {
+            account.take(record);
+        }
+        account
+    }
+
+    /// Takes one more record. A record that does not fit is passed over: this is for showing.
+    pub fn take(&mut self, record: &Record) {
+        let at = record.at;
+        match &record.event {
+            Event::RunStarted(started) => {
+                self.steps = started.steps.iter().map(StepAccount::new).collect();
+                self.began = Some(at);
+                self.started = Some(started.clone());
+            }
+            Event::StepChecked { .. } | Event::RunStopped { .. } => {}
+            Event::Consent { step, what, by } => self.consents.push(Consent {
+                at,
+                step: step.clone(),
+                what: what.clone(),
+                by: by.clone(),
+            }),
+            Event::StepStarted { id } => {
+                if let Some(step) = self.step_mut(id) {
+                    step.began = Some(at);
+                    step.interrupted = None;
+                    step.ended = None;
+                    step.took = None;
+                }
+            }
+            Event::Command { step, n, values } => {
+                if let Some(step) = self.step_mut(step) {
+                    step.sent.push(Sent {
+                        at,
+                        n: *n,
+                        values: values.clone(),
+                    });
+                }
+            }
+            Event::StepFinished { id, outcome, note } => {
+                if let Some(step) = self.step_mut(id) {
+                    let took = step.began.map(|began| at.duration_since(began));
+                    step.took = took.and_then(|took| took.try_into().ok());
+                    step.interrupted = None;
+                    step.ended = Some((*outcome, note.clone()));
+                }
+            }
+            Event::PlanChanged { from, to } => self.changes.push((from.clone(), to.clone())),
+            Event::RunResumed { host, user, .. } => {
+                self.resumes.push((at, host.clone(), user.clone()));
+                self.finished = None;
+                // A time that spans two executions would tell nothing about the step.
+                for step in self.steps.iter_mut().filter(|step| !step.is_done()) {
+                    let began = step.began.take();
+                    if step.ended.is_none() {
+                        step.interrupted = began.or(step.interrupted);
+                    }
+                }
+            }
+            Event::RunFinished(finished) => self.finished = Some((at, finished.clone())),
+        }
+    }
+
+    /// The step with that id, and its number from 1.
+    pub fn step(&self, id: &str) -> Option<(usize, &StepAccount)> {
+        let mut numbered = (1..).zip(&self.steps);
+        numbered.find(|(_, step)| step.line.id == id)
+    }
+
+    /// Digest of the plan that holds now: the first, or the last that was agreed to.
+    pub fn plan_digest(&self) -> Option<&String> {
+        let first = self.started.as_ref().map(|started| &started.plan_digest);
+        self.changes.last().map(|(_, to)| to).or(first)
+    }
+
+    /// Whose time the records carry: `true` for a rehearsal's.
+    pub fn is_simulated(&self) -> bool {
+        self.started
+            .as_ref()
+            .is_some_and(|started| started.clock == ClockKind::Simulated)
+    }
+
+    /// How the last execution ended, in one sentence.
+    pub fn sentence(&self) -> Option<String> {
+        let (_, finished) = self.finished.as_ref()?;
+        Some(match finished.outcome {
+            Outcome::Done => done_sentence(&self.steps, &finished.steps),
+            Outcome::Undone => "undone: everything is as it was".to_owned(),
+            Outcome::Refused if self.resumes.is_empty() => {
+                "refused: nothing was changed".to_owned()
+            }
+            // An earlier execution of this run may well have changed something.
+            Outcome::Refused => "refused: nothing more was changed".to_owned(),
+            Outcome::Stopped => {
+                let place = finished.stopped_at.as_ref().map(|id| match self.step(id) {
+                    Some((number, _)) => format!(" at `{id}` ({number}/{})", self.steps.len()),
+                    None => format!(" at `{id}`"),
+                });
+                format!(
+                    "stopped{}: something was changed, not everything",
+                    place.unwrap_or_default()
+                )
+            }
+        })
+    }
+
+    fn step_mut(&mut self, id: &str) -> Option<&mut StepAccount> {
+        self.steps.iter_mut().find(|step| step.line.id == id)
+    }
+}
+
+impl StepAccount {
+    /// True when it is recorded as done, and will not run again.
+    pub fn is_done(&self) -> bool {
+        let ended = self.ended.as_ref();
+        ended.is_some_and(|(outcome, _)| outcome.is_done())
+    }
+
+    fn new(line: &StepLine) -> Self {
+        Self {
+            line: line.clone(),
+            began: None,
+            interrupted: None,
+            ended: None,
+            took: None,
+            sent: Vec::new(),
+        }
+    }
+}
+
+fn done_sentence(steps: &[StepAccount], outcomes: &BTreeMap<String, StepOutcome>) -> String {
+    let is = |step: &StepAccount, wanted: StepOutcome| outcomes.get(&step.line.id) == Some(&wanted);
+    let left = steps
+        .iter()
+        .filter(|step| is(step, StepOutcome::NotReached))
+        .count();
+    if left > 0 {
+        return format!(
+            "done as far as it was to go: {} not reached",
+            super::count(left, "step")
+        );
+    }
+    let before =
+        |outcome: &StepOutcome| matches!(outcome, StepOutcome::DoneBefore | StepOutcome::Overtaken);
+    if !outcomes.is_empty() && outcomes.values().all(before) {
+        return "done: there was nothing to do".to_owned();
+    }
+    "done: everything is as the runbook wants it".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{resumed_run, stopped_run};
+
+    /// The sentence of a run that ended so, its steps with these outcomes.
+    fn sentence(mut records: Vec<Record>, outcome: Outcome, step: StepOutcome) -> Option<String> {
+        if let Some(Record {
+            event: Event::RunFinished(finished),
+            ..
+        }) = records.last_mut()
+        {
+            finished.outcome = outcome;
+            for value in finished.steps.values_mut() {
+                *value = step;
+            }
+        }
+        Account::of(&records).sentence()
+    }
+
+    #[test]
+    fn every_end_of_a_run_has_its_sentence() {
+        use StepOutcome::{Done, DoneBefore, NotReached, Undone};
+        let cases = [
+            (
+                Outcome::Done,
+                Done,
+                "done: everything is as the runbook wants it",
+            ),
+            (Outcome::Done, DoneBefore, "done: there was nothing to do"),
+            (
+                Outcome::Done,
+                NotReached,
+                "done as far as it was to go: 5 steps not reached",
+            ),
+            (Outcome::Undone, Undone, "undone: everything is as it was"),
+            (Outcome::Refused, NotReached, "refused: nothing was changed"),
+        ];
+        for (outcome, step, said) in cases {
+            let found = sentence(stopped_run(), outcome, step);
+            assert_eq!(found.as_deref(), Some(said));
+        }
+    }
+
+    #[test]
+    fn a_resume_that_was_refused_does_not_say_that_nothing_was_changed() {
+        let (first, second) = resumed_run();
+        let records = [first, second].concat();
+        assert_eq!(
+            sentence(records, Outcome::Refused, StepOutcome::NotReached).as_deref(),
+            Some("refused: nothing more was changed")
+        );
+    }
+
+    #[test]
+    fn a_step_that_spans_two_executions_has_no_time() {
+        let (first, second) = resumed_run();
+        let account = Account::of(&[first, second].concat());
+        let took = |id: &str| account.step(id).and_then(|(_, step)| step.took);
+        assert_eq!(took("recover-database"), None);
+        assert_eq!(took("set-pool-state"), Some(Duration::from_secs(93)));
+    }
+}

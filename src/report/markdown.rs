@@ -1,0 +1,339 @@
+//! A run as Markdown: a record that can be pasted into a ticket.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::account::{Account, Sent, StepAccount};
+use super::duration::{humanize, seconds};
+use super::error::place;
+use super::terminal::{loss, moment};
+use super::{one_line, outcome_words, steers};
+use crate::plan::Plan;
+use crate::run::event::{Event, Record, StepOutcome};
+use crate::run::recorder::Sink;
+use crate::step::command::{Command, Kind, Values};
+
+/// Commands of one `each` that are spelled out; the journal has them all.
+const SPELLED: usize = 20;
+
+/// Writes the whole record of a run when its execution ends.
+pub struct Markdown {
+    writer: Box<dyn Write + Send>,
+    plan: Option<Plan>,
+    account: Account,
+}
+
+impl Markdown {
+    /// Writes to `writer`. With the run's plan, commands are spelled as they were sent; without it,
+    /// their values are shown.
+    pub fn new(writer: Box<dyn Write + Send>, plan: Option<Plan>) -> Self {
+        Self {
+            writer,
+            plan,
+            account: Account::default(),
+        }
+    }
+}
+
+impl Sink for Markdown {
+    fn record(&mut self, record: &Record) {
+        self.account.take(record);
+        if matches!(record.event, Event::RunFinished(_)) {
+            let mut text = Vec::new();
+            if write_run(&self.account, self.plan.as_ref(), &mut text).is_ok() {
+                // A reader that went away does not stop a run.
+                let _ = self
+                    .writer
+                    .write_all(&text)
+                    .and_then(|()| self.writer.flush());
+            }
+        }
+    }
+
+    fn earlier(&mut self, record: &Record) {
+        self.account.take(record);
+    }
+}
+
+/// Writes the account of a run, finished or not. A plan with another digest than the run's last one
+/// is not used: its texts are not what was sent.
+pub fn write_run(
+    account: &Account,
+    plan: Option<&Plan>,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    let plan = plan.filter(|plan| account.plan_digest() == Some(&plan.digest));
+    write_head(account, out)?;
+    write_steps(account, out)?;
+    write_consents(account, out)?;
+    write_commands(account, plan, out)?;
+    let finished = account.finished.as_ref().map(|(_, finished)| finished);
+    if let Some(error) = finished.and_then(|finished| finished.error.as_ref()) {
+        writeln!(out, "\n## What went wrong\n")?;
+        writeln!(
+            out,
+            "**{}{}**\n",
+            inline(&error.what),
+            inline(&place(error))
+        )?;
+        writeln!(out, "- why: {}", inline(&error.why))?;
+        writeln!(out, "- what to do: {}", inline(&error.hint))?;
+    }
+    if let Some(resume) = finished.and_then(|finished| finished.resume.as_ref()) {
+        write!(out, "\nTo go on:\n\n{}", fence("", resume, ""))?;
+    }
+    Ok(())
+}
+
+fn write_head(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    let title = account.started.as_ref().map_or_else(
+        || "A run whose beginning is missing".to_owned(),
+        |started| format!("{} of {}", started.runbook, started.pool),
+    );
+    writeln!(out, "# {}\n", inline(&title))?;
+    if let Some(started) = &account.started {
+        rows.push(("run", started.run.clone()));
+        let who = format!("{} on {}", started.user, started.host);
+        rows.push(("by", format!("{who}, {}", started.tool)));
+    }
+    let outcome = account.sentence();
+    rows.push((
+        "outcome",
+        outcome.unwrap_or_else(|| "not finished".to_owned()),
+    ));
+    if account.is_simulated() {
+        rows.push((
+            "clock",
+            "simulated: a rehearsal; nothing of the site was touched".to_owned(),
+        ));
+    }
+    rows.extend(account.began.map(|at| ("began", moment(at))));
+    for (at, host, user) in &account.resumes {
+        rows.push(("resumed", format!("{}, by {user} on {host}", moment(*at))));
+    }
+    if let Some((at, finished)) = &account.finished {
+        rows.push(("ended", moment(*at)));
+        let mut time = humanize(seconds(finished.elapsed_seconds));
+        if account.is_simulated() {
+            let wall = humanize(seconds(finished.wall_seconds));
+            time = format!("{time} simulated, {wall} real");
+        }
+        if !account.resumes.is_empty() {
+            time += ", since it was resumed";
+        }
+        rows.push(("time", time));
+        rows.extend(loss(finished).map(|loss| ("loss", loss)));
+    }
+    rows.extend(
+        account
+            .plan_digest()
+            .map(|digest| ("plan", digest.to_owned())),
+    );
+    for (from, _) in &account.changes {
+        rows.push(("plan before", from.clone()));
+    }
+    writeln!(out, "| | |\n|---|---|")?;
+    for (label, value) in rows {
+        writeln!(out, "| {label} | {} |", inline(&value))?;
+    }
+    Ok(())
+}
+
+fn write_steps(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    writeln!(out, "\n## Steps\n")?;
+    writeln!(out, "| | step | | outcome | began | time | note |")?;
+    writeln!(out, "|---|---|---|---|---|---|---|")?;
+    for (number, step) in (1..).zip(&account.steps) {
+        let (outcome, note) = step_end(account, step);
+        writeln!(
+            out,
+            "| {number} | {} | {} | {outcome} | {} | {} | {} |",
+            inline(&step.line.id),
+            inline(step.line.vendor.as_deref().unwrap_or("–")),
+            step.began
+                .or(step.interrupted)
+                .map(moment)
+                .unwrap_or_default(),
+            step.took.map(humanize).unwrap_or_default(),
+            inline(note),
+        )?;
+    }
+    Ok(())
+}
+
+/// How a step ended; where no record of its own says so, what the end of the run says.
+fn step_end<'a>(account: &'a Account, step: &'a StepAccount) -> (&'static str, &'a str) {
+    if let Some((outcome, note)) = &step.ended {
+        return (outcome_words(*outcome), note);
+    }
+    let finished = account.finished.as_ref();
+    let outcome: Option<&StepOutcome> =
+        finished.and_then(|(_, finished)| finished.steps.get(&step.line.id));
+    match outcome {
+        Some(outcome) => (outcome_words(*outcome), ""),
+        None if step.began.or(step.interrupted).is_some() => ("in doubt", "no end is recorded"),
+        None => ("", ""),
+    }
+}
+
+fn write_consents(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    if account.consents.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Consents\n")?;
+    writeln!(out, "| when | step | what | how |\n|---|---|---|---|")?;
+    for consent in &account.consents {
+        writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            moment(consent.at),
+            inline(&consent.step),
+            inline(&consent.what),
+            inline(&consent.by)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_commands(
+    account: &Account,
+    plan: Option<&Plan>,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    if account.steps.iter().all(|step| step.sent.is_empty()) {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n## Commands\n\nEach was recorded before it was sent; what came of it is the outcome of its step."
+    )?;
+    for (number, step) in (1..).zip(&account.steps) {
+        if !step.sent.is_empty() {
+            writeln!(out, "\n### {number}. {}", inline(&step.line.id))?;
+        }
+        for sent in &step.sent {
+            write_sent(sent, step, plan, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_sent(
+    sent: &Sent,
+    step: &StepAccount,
+    plan: Option<&Plan>,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    let planned = plan.and_then(|plan| plan.step(&step.line.id));
+    let command = planned.and_then(|step| step.commands.iter().find(|it| it.n == sent.n));
+    let sets: Vec<&Value> = match &sent.values {
+        Value::Array(sets) => sets.iter().collect(),
+        one => vec![one],
+    };
+    let bound = command.and_then(|command| {
+        let spelled = sets.iter().take(SPELLED);
+        let texts: Option<Vec<String>> = spelled.map(|values| bind(command, values)).collect();
+        Some((command, texts?))
+    });
+    let (target, language, texts) = if let Some((command, texts)) = bound {
+        (format!(", {}", target(command)), language(command), texts)
+    } else {
+        let values = sets.iter().take(SPELLED).map(ToString::to_string);
+        (", with the values".to_owned(), "json", values.collect())
+    };
+    writeln!(out, "\n- {}, command {}{target}\n", moment(sent.at), sent.n)?;
+    write!(out, "{}", fence(language, &texts.join("\n"), "  "))?;
+    let more = sets.len().saturating_sub(SPELLED);
+    if more > 0 {
+        writeln!(out, "\n  and {more} more, which the journal names")?;
+    }
+    Ok(())
+}
+
+fn bind(command: &Command, values: &Value) -> Option<String> {
+    let values: Values = match values {
+        Value::Object(map) => map.clone().into_iter().collect(),
+        Value::Null => Values::new(),
+        _ => return None,
+    };
+    match command.bind_copy(&values).ok()? {
+        Some((from, to)) => Some(format!("copy {from} to {to}")),
+        None => command.bind(&values).ok(),
+    }
+}
+
+/// Where a command goes, in words.
+pub(crate) fn target(command: &Command) -> String {
+    match &command.kind {
+        Kind::Tsql { instance, server } => format!("T-SQL on the {instance}, {}", code(server)),
+        Kind::Powershell { .. } => "Skype for Business Server Management Shell".to_owned(),
+        Kind::Copy { .. } => "file copy".to_owned(),
+    }
+}
+
+/// Language of a command's fenced block.
+pub(crate) fn language(command: &Command) -> &'static str {
+    match command.kind {
+        Kind::Tsql { .. } => "sql",
+        Kind::Powershell { .. } => "powershell",
+        Kind::Copy { .. } => "text",
+    }
+}
+
+/// A fenced block, every line after `indent`: whatever the text holds, it does not end the block.
+pub(crate) fn fence(language: &str, text: &str, indent: &str) -> String {
+    let marks = "`".repeat(longest_run(text).max(2) + 1);
+    let mut block = format!("{indent}{marks}{language}\n");
+    for line in text.lines() {
+        if !line.is_empty() {
+            block.push_str(indent);
+        }
+        // As it was sent, but for what would steer a terminal.
+        let steered = line.chars().any(|c| steers(c) && c != '\t');
+        block.push_str(&if steered { one_line(line) } else { line.into() });
+        block.push('\n');
+    }
+    block + indent + &marks + "\n"
+}
+
+/// A code span, whatever the text holds.
+pub(crate) fn code(text: &str) -> String {
+    let text = one_line(text);
+    let marks = "`".repeat(longest_run(&text) + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
+    format!("{marks}{space}{text}{space}{marks}")
+}
+
+fn longest_run(text: &str) -> usize {
+    let runs = text.split(|c| c != '`').map(str::len);
+    runs.max().unwrap_or(0)
+}
+
+/// Text of ours or of a server inside a line or a table cell. `code spans` stay what they are;
+/// everything else means itself.
+pub(crate) fn inline(text: &str) -> String {
+    let text = one_line(text);
+    let spans = text.matches('`').count().is_multiple_of(2);
+    let mut in_code = false;
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '`' if spans => in_code = !in_code,
+            // A table is cut into cells before code spans are looked for.
+            '|' => safe.push('\\'),
+            '\\' | '*' | '<' | '[' | ']' | '~' | '`' if !in_code => safe.push('\\'),
+            _ => {}
+        }
+        safe.push(c);
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests;

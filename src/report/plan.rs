@@ -1,0 +1,189 @@
+//! A plan for people and programs: for the change review, for the ticket, for a tool. Same plan,
+//! same bytes.
+
+use std::io::{self, Write};
+
+use super::markdown::{code, fence, inline, language, target};
+use super::{count, effect_words, one_line};
+use crate::plan::{Plan, PlannedStep};
+use crate::step::Effect;
+use crate::step::command::{Command, HoleType, Kind};
+
+/// Writes a plan as compact JSON and a line end (DESIGN 8).
+pub fn json(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, plan)?;
+    writeln!(out)
+}
+
+/// Writes a plan for a reviewer at a terminal: compact, every command with its holes and the rules
+/// that fill them.
+pub fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    writeln!(out, "{}: {}", plan.runbook, size(plan))?;
+    writeln!(out, "plan {}", plan.digest)?;
+    for (number, step) in (1..).zip(&plan.steps) {
+        let id = match step.vendor {
+            Some(vendor) => format!("{} ({vendor})", step.id),
+            None => step.id.clone(),
+        };
+        let mut marks = vec![effect_words(step.effect).to_owned()];
+        if step.point_of_no_return {
+            marks.push("POINT OF NO RETURN".to_owned());
+        }
+        marks.extend(company(plan, step).map(|others| format!("together with {others}")));
+        writeln!(out, "\n{number:>3}. {id}: {}", marks.join(", "))?;
+        writeln!(out, "     {}", one_line(&step.title))?;
+        for check in &step.checks {
+            writeln!(out, "     looks at  {}", one_line(check))?;
+        }
+        for command in &step.commands {
+            write_command(command, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_command(command: &Command, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let place = match &command.kind {
+        Kind::Tsql { instance, server } => format!("T-SQL on the {instance}, {server}"),
+        Kind::Powershell { .. } => "PowerShell".to_owned(),
+        Kind::Copy { .. } => "file copy".to_owned(),
+    };
+    writeln!(out, "     {:>2}) {place}", command.n)?;
+    for rule in conditions(command) {
+        writeln!(out, "         {}", one_line(&rule))?;
+    }
+    for line in command.text.lines() {
+        writeln!(out, "         | {}", one_line(line))?;
+    }
+    for hole in &command.holes {
+        let spelling = spelling(hole.hole_type);
+        let rule = one_line(&hole.rule);
+        writeln!(out, "         {{{}}} = {rule} ({spelling})", hole.name)?;
+    }
+    Ok(())
+}
+
+/// Writes a plan as a runbook to work through by hand: a heading a step, a box to tick a command.
+/// `site_name` says whose it is: the pool.
+pub fn markdown(plan: &Plan, site_name: &str, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    writeln!(
+        out,
+        "# {} of {}\n",
+        inline(&plan.runbook),
+        inline(site_name)
+    )?;
+    writeln!(out, "{}. Plan `{}`.\n", size(plan), plan.digest)?;
+    writeln!(
+        out,
+        "Commands are shown with sample values; below each stands the rule by which a run finds the real ones."
+    )?;
+    for (number, step) in (1..).zip(&plan.steps) {
+        let vendor = step.vendor.map(|vendor| format!(" ({vendor})"));
+        let vendor = vendor.unwrap_or_default();
+        writeln!(out, "\n## {number}. {}{vendor}\n", inline(&step.id))?;
+        if step.point_of_no_return {
+            writeln!(
+                out,
+                "**Point of no return: behind this step there is no way back.**\n"
+            )?;
+        }
+        let company = company(plan, step).map(|others| format!(", together with {others}"));
+        writeln!(
+            out,
+            "{} ({}{})",
+            inline(&step.title),
+            effect_words(step.effect),
+            company.unwrap_or_default()
+        )?;
+        if !step.checks.is_empty() {
+            writeln!(out, "\nLook at, before and after:\n")?;
+        }
+        for check in &step.checks {
+            writeln!(out, "- {}", inline(check))?;
+        }
+        writeln!(out)?;
+        if step.commands.is_empty() {
+            writeln!(out, "- [ ] nothing is sent")?;
+        }
+        for (index, command) in step.commands.iter().enumerate() {
+            if index > 0 {
+                writeln!(out)?;
+            }
+            tick_box(command, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn tick_box(command: &Command, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    write!(out, "- [ ] {}. {}", command.n, target(command))?;
+    for rule in conditions(command) {
+        write!(out, "; {}", inline(&rule))?;
+    }
+    writeln!(out, "\n")?;
+    write!(out, "{}", fence(language(command), &command.sample, "  "))?;
+    if !command.holes.is_empty() {
+        writeln!(out)?;
+    }
+    for hole in &command.holes {
+        // The sample's own text, so that a reader finds the place that the rule is about.
+        let sample = match &hole.sample {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let name = code(hole.name);
+        writeln!(
+            out,
+            "  - {name}, here {}: {}",
+            code(&sample),
+            inline(&hole.rule)
+        )?;
+    }
+    Ok(())
+}
+
+/// `10 steps, 9 of them change the site`
+fn size(plan: &Plan) -> String {
+    let changing = plan.steps.iter().filter(|it| it.effect != Effect::ReadOnly);
+    let changing = changing.count();
+    format!(
+        "{}, {changing} of them {} the site",
+        count(plan.steps.len(), "step"),
+        if changing == 1 { "changes" } else { "change" }
+    )
+}
+
+/// The other steps of its stage.
+fn company(plan: &Plan, step: &PlannedStep) -> Option<String> {
+    let stage = plan.stages.iter().find(|stage| stage.contains(&step.id))?;
+    let others: Vec<&str> = stage
+        .iter()
+        .filter(|id| **id != step.id)
+        .map(String::as_str)
+        .collect();
+    (!others.is_empty()).then(|| others.join(", "))
+}
+
+fn conditions(command: &Command) -> Vec<String> {
+    let when = command
+        .when
+        .as_ref()
+        .map(|rule| format!("only when {rule}"));
+    let each = command
+        .each
+        .as_ref()
+        .map(|rule| format!("once for each {rule}"));
+    when.into_iter().chain(each).collect()
+}
+
+fn spelling(hole_type: HoleType) -> &'static str {
+    match hole_type {
+        HoleType::Integer => "integer",
+        HoleType::Text => "text",
+        HoleType::Identifier => "identifier",
+        HoleType::Name => "name",
+    }
+}
+
+#[cfg(test)]
+mod tests;

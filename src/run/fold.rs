@@ -1,0 +1,397 @@
+//! Folds a journal to where its run stands: what a resume goes on from. Kinds, ids, outcomes and
+//! digests are read, never facts (DESIGN 5).
+//!
+//! One transition function, [`RunState::apply`], judges every record: of a journal that is read,
+//! and of a run that is under way ([`super::recorder`]).
+
+use super::event::{Event, Outcome, Record, RunFinished, RunStarted, StepOutcome};
+use crate::step::Effect;
+
+/// Where a run stands after its records so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunState {
+    /// Run id.
+    pub run: String,
+    /// `failover` or `failback`.
+    pub runbook: String,
+    /// Digest of the plan that holds now: the first one, or the last that was agreed to.
+    pub plan_digest: String,
+    /// Digest of the site as the run began with it.
+    pub site_digest: String,
+    /// The pool.
+    pub pool: String,
+    /// The steps, in order.
+    pub steps: Vec<StepEntry>,
+    /// Every consent, in order.
+    pub consents: Vec<Given>,
+    /// How the last execution ended; `None` while one is under way, or was killed.
+    pub ended: Option<Outcome>,
+    /// How many executions there were: 1, and one for every resume.
+    pub executions: usize,
+    announced: String,
+    stopping: bool,
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepEntry {
+    /// Its id.
+    pub id: String,
+    /// How far it can be undone.
+    pub effect: Effect,
+    /// Where it stands.
+    pub state: StepState,
+    /// True when it began to act and has not been recorded done since: its effect, or part of it,
+    /// may be there.
+    pub started: bool,
+    /// True when one of its commands was recorded since it began: it may have been sent.
+    pub commanded: bool,
+    execution: usize,
+}
+
+/// Where a step of a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepState {
+    /// It neither began nor ended.
+    Untouched,
+    /// It began, and no end is recorded: in doubt.
+    Started,
+    /// It ended.
+    Ended(StepOutcome),
+}
+
+/// A consent as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Step that needed it.
+    pub step: String,
+    /// What was agreed to.
+    pub what: String,
+    /// How.
+    pub by: String,
+}
+
+/// Why records are not a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// There is no record.
+    #[error("the journal has no record")]
+    Empty,
+    /// A record must not follow the ones before it.
+    #[error("record {seq}: {why}")]
+    Illegal {
+        /// Its number.
+        seq: u64,
+        /// The pair that is illegal.
+        why: String,
+    },
+}
+
+/// Folds a whole journal.
+pub fn fold(records: &[Record]) -> Result<RunState, FoldError> {
+    let (first, rest) = records.split_first().ok_or(FoldError::Empty)?;
+    let mut state = RunState::begin(&first.event).map_err(|why| illegal(first, why))?;
+    for record in rest {
+        state
+            .apply(&record.event)
+            .map_err(|why| illegal(record, why))?;
+    }
+    Ok(state)
+}
+
+fn illegal(record: &Record, why: String) -> FoldError {
+    FoldError::Illegal {
+        seq: record.seq,
+        why,
+    }
+}
+
+impl StepOutcome {
+    /// True where nothing is left to do for the step in this run.
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Done | Self::DoneBefore | Self::Overtaken)
+    }
+}
+
+impl StepEntry {
+    /// True when a resume neither judges nor runs it again.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, StepState::Ended(outcome) if outcome.is_done())
+    }
+
+    /// True when it began to act and how that ended is not recorded as done: it must be observed,
+    /// never simply run again.
+    pub fn in_doubt(&self) -> bool {
+        self.started && !self.is_done()
+    }
+}
+
+impl RunState {
+    /// The state after the first record of a run.
+    pub fn begin(event: &Event) -> Result<Self, String> {
+        let Event::RunStarted(started) = event else {
+            return Err("the first record is not `run_started`".to_owned());
+        };
+        let RunStarted {
+            run,
+            runbook,
+            plan_digest,
+            site_digest,
+            pool,
+            ..
+        } = started.clone();
+        let mut steps: Vec<StepEntry> = Vec::with_capacity(started.steps.len());
+        for line in &started.steps {
+            if steps.iter().any(|step| step.id == line.id) {
+                return Err(format!("step `{}` is listed twice", line.id));
+            }
+            steps.push(StepEntry {
+                id: line.id.clone(),
+                effect: line.effect,
+                state: StepState::Untouched,
+                started: false,
+                commanded: false,
+                execution: 1,
+            });
+        }
+        Ok(Self {
+            run,
+            runbook,
+            announced: plan_digest.clone(),
+            plan_digest,
+            site_digest,
+            pool,
+            steps,
+            consents: Vec::new(),
+            ended: None,
+            executions: 1,
+            stopping: false,
+        })
+    }
+
+    /// Goes on to the state after `event`, or says why it must not come now. An event that is
+    /// refused leaves the state as it was.
+    pub fn apply(&mut self, event: &Event) -> Result<(), String> {
+        match event {
+            Event::RunResumed { plan_digest, .. } => {
+                self.announced.clone_from(plan_digest);
+                self.ended = None;
+                self.stopping = false;
+                self.executions += 1;
+                return Ok(());
+            }
+            Event::PlanChanged { from, to } => return self.change_plan(from, to),
+            _ if self.ended.is_some() => {
+                return Err(format!(
+                    "`{}` after `run_finished`, without `run_resumed`",
+                    kind(event)
+                ));
+            }
+            _ if self.announced != self.plan_digest => {
+                return Err(format!(
+                    "`{}` under another plan, without `plan_changed`",
+                    kind(event)
+                ));
+            }
+            _ => {}
+        }
+        match event {
+            Event::RunStarted(_) => Err("`run_started` twice".to_owned()),
+            Event::StepChecked { id, .. } => self.place(id).map(|_| ()),
+            Event::Consent { step, what, by } => {
+                self.place(step)?;
+                self.consents.push(Given {
+                    step: step.clone(),
+                    what: what.clone(),
+                    by: by.clone(),
+                });
+                Ok(())
+            }
+            Event::StepStarted { id } => self.start(id),
+            Event::Command { step, .. } => self.command(step),
+            Event::StepFinished { id, outcome, .. } => self.end(id, *outcome),
+            Event::RunStopped { stopped_at, .. } => {
+                self.place(stopped_at)?;
+                if self.stopping {
+                    return Err("`run_stopped` twice in one execution".to_owned());
+                }
+                self.stopping = true;
+                Ok(())
+            }
+            Event::RunFinished(finished) => self.finish(finished),
+            Event::RunResumed { .. } | Event::PlanChanged { .. } => Ok(()),
+        }
+    }
+
+    /// The step with that id.
+    pub fn step(&self, id: &str) -> Option<&StepEntry> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// True when the step is recorded done: it is neither judged nor run again.
+    pub fn is_done(&self, id: &str) -> bool {
+        self.step(id).is_some_and(StepEntry::is_done)
+    }
+
+    /// The step that a resume goes on with: the first that is not done.
+    pub fn next(&self) -> Option<&StepEntry> {
+        self.steps.iter().find(|step| !step.is_done())
+    }
+
+    /// True when nothing is left to resume. A refusal counts only where nothing was changed before:
+    /// an execution that was refused does not finish a run that had begun.
+    pub fn is_finished(&self) -> bool {
+        match self.ended {
+            Some(Outcome::Done | Outcome::Undone) => true,
+            Some(Outcome::Refused) => !self.has_acted(),
+            Some(Outcome::Stopped) | None => false,
+        }
+    }
+
+    /// True when any step that changes the site began to act, in any execution, and was not undone.
+    pub fn has_acted(&self) -> bool {
+        let acted =
+            |step: &StepEntry| step.started || step.state == StepState::Ended(StepOutcome::Done);
+        self.steps
+            .iter()
+            .any(|step| step.effect != Effect::ReadOnly && acted(step))
+    }
+
+    /// True where what is recorded of a step makes such an end of the run a lie. A refusal is judged
+    /// in a first execution only: later ones speak of themselves.
+    fn contradicts(&self, outcome: Outcome, step: &StepEntry) -> bool {
+        use StepOutcome::{Done, Stopped, Unknown};
+        let open = matches!(
+            step.state,
+            StepState::Started | StepState::Ended(Stopped | Unknown)
+        );
+        let changed = step.commanded || step.state == StepState::Ended(Done);
+        match outcome {
+            Outcome::Done => open,
+            Outcome::Refused => self.executions == 1 && step.effect != Effect::ReadOnly && changed,
+            Outcome::Undone | Outcome::Stopped => false,
+        }
+    }
+
+    fn place(&self, id: &str) -> Result<usize, String> {
+        self.steps
+            .iter()
+            .position(|step| step.id == id)
+            .ok_or_else(|| format!("step `{id}` is not a step of this run"))
+    }
+
+    fn change_plan(&mut self, from: &str, to: &str) -> Result<(), String> {
+        if from != self.plan_digest {
+            return Err(format!(
+                "`plan_changed` from `{from}`, but the plan is `{}`",
+                self.plan_digest
+            ));
+        }
+        to.clone_into(&mut self.plan_digest);
+        // Agreed to before the resume is recorded, or after: both ways the two digests meet.
+        to.clone_into(&mut self.announced);
+        Ok(())
+    }
+
+    fn start(&mut self, id: &str) -> Result<(), String> {
+        let place = self.place(id)?;
+        let (execution, stopping) = (self.executions, self.stopping);
+        let step = &mut self.steps[place];
+        let earlier = step.execution < execution;
+        let why = match step.state {
+            _ if stopping => "after `run_stopped`",
+            StepState::Started if !earlier => "twice",
+            StepState::Ended(outcome) if outcome.is_done() => "after it was done",
+            StepState::Ended(_) if !earlier => "after its end, without `run_resumed`",
+            _ => {
+                step.state = StepState::Started;
+                step.started = true;
+                // What an earlier execution sent stays in doubt until the step is done.
+                step.execution = execution;
+                return Ok(());
+            }
+        };
+        Err(format!("`step_started` of `{id}` {why}"))
+    }
+
+    fn command(&mut self, id: &str) -> Result<(), String> {
+        let place = self.place(id)?;
+        let execution = self.executions;
+        let step = &mut self.steps[place];
+        if step.state != StepState::Started || step.execution != execution {
+            return Err(format!("`command` of `{id}`, which is not started"));
+        }
+        step.commanded = true;
+        Ok(())
+    }
+
+    fn end(&mut self, id: &str, outcome: StepOutcome) -> Result<(), String> {
+        let place = self.place(id)?;
+        let execution = self.executions;
+        let step = &mut self.steps[place];
+        let earlier = step.execution < execution;
+        let why = match (step.state, outcome) {
+            (StepState::Ended(_), _) if !earlier => "twice",
+            (StepState::Ended(before), StepOutcome::Undone) if before != StepOutcome::Undone => "",
+            (StepState::Ended(before), _) if before.is_done() => "after it was done",
+            (StepState::Untouched, StepOutcome::Done) => "as done, but it never started",
+            (StepState::Started, StepOutcome::NotReached) => "as not reached, but it started",
+            _ => "",
+        };
+        if !why.is_empty() {
+            return Err(format!("`step_finished` of `{id}` {why}"));
+        }
+        step.state = StepState::Ended(outcome);
+        step.execution = execution;
+        if outcome.is_done() || outcome == StepOutcome::Undone {
+            step.started = false;
+            step.commanded = false;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, finished: &RunFinished) -> Result<(), String> {
+        if finished.run != self.run {
+            return Err(format!("`run_finished` of another run, `{}`", finished.run));
+        }
+        for (id, outcome) in &finished.steps {
+            let step = &self.steps[self.place(id)?];
+            if *outcome == StepOutcome::Done && step.state != StepState::Ended(StepOutcome::Done) {
+                return Err(format!(
+                    "`run_finished` calls `{id}` done, and no record says so"
+                ));
+            }
+        }
+        if let Some(step) = self
+            .steps
+            .iter()
+            .find(|step| self.contradicts(finished.outcome, step))
+        {
+            return Err(match finished.outcome {
+                Outcome::Refused => format!("`run_finished` as refused, but `{}` acted", step.id),
+                _ => format!("`run_finished` as done, but `{}` is not", step.id),
+            });
+        }
+        self.ended = Some(finished.outcome);
+        Ok(())
+    }
+}
+
+/// The name of an event's kind, as a journal spells it.
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::RunStarted(_) => "run_started",
+        Event::StepChecked { .. } => "step_checked",
+        Event::Consent { .. } => "consent",
+        Event::StepStarted { .. } => "step_started",
+        Event::Command { .. } => "command",
+        Event::StepFinished { .. } => "step_finished",
+        Event::PlanChanged { .. } => "plan_changed",
+        Event::RunStopped { .. } => "run_stopped",
+        Event::RunResumed { .. } => "run_resumed",
+        Event::RunFinished(_) => "run_finished",
+    }
+}
+
+#[cfg(test)]
+mod tests;

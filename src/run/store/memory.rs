@@ -1,0 +1,150 @@
+//! A store in memory: the rehearsal's, and the one that tests look into.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Store;
+use super::folder::check_name;
+
+/// Keeps a run's record in memory. A clone is the same store: it can be looked at while a run
+/// writes.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    bytes: Vec<u8>,
+    synced: usize,
+    documents: BTreeMap<String, Vec<u8>>,
+    operations: Vec<Operation>,
+    fail_append: Option<usize>,
+    fail_sync: Option<usize>,
+}
+
+/// What was asked of a [`MemoryStore`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// So many bytes were appended.
+    Append(usize),
+    /// All was made durable.
+    Sync,
+    /// The journal was cut to this length.
+    Truncate(u64),
+    /// The document of this name was kept.
+    Keep(String),
+}
+
+impl MemoryStore {
+    /// A store whose journal holds `bytes`, durably.
+    pub fn with(bytes: &[u8]) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            bytes: bytes.to_vec(),
+            synced: bytes.len(),
+            ..Inner::default()
+        })))
+    }
+
+    /// The journal at this moment.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.inner().bytes.clone()
+    }
+
+    /// How many bytes of the journal would survive a crash.
+    pub fn synced(&self) -> usize {
+        self.inner().synced
+    }
+
+    /// Everything that was asked so far and succeeded, in order.
+    pub fn operations(&self) -> Vec<Operation> {
+        self.inner().operations.clone()
+    }
+
+    /// Lets the `n`-th append from now (from 1) and all later ones fail.
+    pub fn fail_append(&self, n: usize) {
+        self.inner().fail_append = Some(n);
+    }
+
+    /// Lets the `n`-th sync from now (from 1) and all later ones fail.
+    pub fn fail_sync(&self, n: usize) {
+        self.inner().fail_sync = Some(n);
+    }
+
+    /// What would survive a crash at this moment, as a store of its own: documents, synced bytes,
+    /// and up to `torn` bytes of what was not synced. Nothing fails in it.
+    #[must_use]
+    pub fn crash(&self, torn: usize) -> Self {
+        let inner = self.inner();
+        let end = inner.synced.saturating_add(torn).min(inner.bytes.len());
+        Self(Arc::new(Mutex::new(Inner {
+            bytes: inner.bytes[..end].to_vec(),
+            synced: end,
+            documents: inner.documents.clone(),
+            ..Inner::default()
+        })))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // A test that panicked while holding it leaves whole values behind.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts down to the failure that was asked for, and stays there.
+fn strike(count: &mut Option<usize>) -> io::Result<()> {
+    match count {
+        None => Ok(()),
+        Some(0 | 1) => {
+            *count = Some(0);
+            Err(io::Error::other("told to fail"))
+        }
+        Some(n) => {
+            *n -= 1;
+            Ok(())
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn load(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.bytes())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut inner = self.inner();
+        strike(&mut inner.fail_append)?;
+        inner.bytes.extend_from_slice(bytes);
+        inner.operations.push(Operation::Append(bytes.len()));
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut inner = self.inner();
+        strike(&mut inner.fail_sync)?;
+        inner.synced = inner.bytes.len();
+        inner.operations.push(Operation::Sync);
+        Ok(())
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        let mut inner = self.inner();
+        let kept = usize::try_from(length).unwrap_or(usize::MAX);
+        inner.bytes.truncate(kept);
+        inner.synced = inner.bytes.len();
+        inner.operations.push(Operation::Truncate(length));
+        Ok(())
+    }
+
+    fn keep(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        check_name(name)?;
+        let mut inner = self.inner();
+        inner.documents.insert(name.to_owned(), bytes.to_vec());
+        inner.operations.push(Operation::Keep(name.to_owned()));
+        Ok(())
+    }
+
+    fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        check_name(name)?;
+        Ok(self.inner().documents.get(name).cloned())
+    }
+}
