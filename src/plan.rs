@@ -4,8 +4,10 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::step::Effect;
+use crate::runbook::{Runbook, RunbookStepKind};
+use crate::site::Site;
 use crate::step::command::Command;
+use crate::step::{Effect, Step};
 
 /// A runbook bound to a site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,13 +45,92 @@ pub struct PlannedStep {
     pub commands: Vec<Command>,
 }
 
+/// Why a runbook cannot be bound to a site.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlan {
+    /// A step stands before one that it rests on.
+    #[error("the runbook has `{step}` before `{first}`, and it rests on it; move it behind")]
+    Order {
+        /// The step.
+        step: &'static str,
+        /// What must come first.
+        first: &'static str,
+    },
+    /// A step is missing without which another must not run.
+    #[error("the runbook has `{step}` without `{first}`; add it before")]
+    Missing {
+        /// The step.
+        step: &'static str,
+        /// What it cannot do without.
+        first: &'static str,
+    },
+    /// Steps that the operator does are not run by this version.
+    #[error("`{0}` is a manual step; this version runs built-in steps only")]
+    Manual(String),
+}
+
 impl Plan {
+    /// Binds a runbook to a site.
+    ///
+    /// # Errors
+    /// When the order of the runbook breaks what a step rests on: see [`Step::after`].
+    pub fn bind(runbook: &Runbook, site: &Site) -> Result<Self, NoPlan> {
+        let mut steps = Vec::new();
+        for entry in &runbook.steps {
+            match (&entry.kind, Step::find(&entry.id)) {
+                (RunbookStepKind::BuiltIn, Some(step)) => steps.push(step),
+                _ => return Err(NoPlan::Manual(entry.id.clone())),
+            }
+        }
+        for (index, step) in steps.iter().enumerate() {
+            for first in step.after() {
+                let (step, first) = (step.id(), *first);
+                if steps[index..].contains(&first) {
+                    return Err(NoPlan::Order {
+                        step,
+                        first: first.id(),
+                    });
+                }
+                if !steps.contains(&first) {
+                    return Err(NoPlan::Missing {
+                        step,
+                        first: first.id(),
+                    });
+                }
+            }
+        }
+        let stages = stages(&steps, site.copy.overlap);
+        let stage_of = |step: Step| {
+            stages
+                .iter()
+                .position(|stage| stage.iter().any(|id| id == step.id()))
+                .map_or(0, |index| index + 1)
+        };
+        let planned = steps
+            .iter()
+            .map(|step| {
+                let info = step.info();
+                PlannedStep {
+                    id: info.id.to_owned(),
+                    vendor: info.vendor,
+                    title: info.title.to_owned(),
+                    stage: stage_of(*step),
+                    effect: info.effect,
+                    point_of_no_return: step.is_point_of_no_return(),
+                    checks: info
+                        .checks
+                        .iter()
+                        .map(|check| (*check).to_owned())
+                        .collect(),
+                    commands: step.commands(site),
+                }
+            })
+            .collect();
+        Ok(Self::seal(runbook.name.clone(), stages, planned))
+    }
+
     /// Completes a plan: numbers the commands and takes the digest.
-    pub(crate) fn seal(
-        runbook: String,
-        stages: Vec<Vec<String>>,
-        mut steps: Vec<PlannedStep>,
-    ) -> Self {
+    fn seal(runbook: String, stages: Vec<Vec<String>>, mut steps: Vec<PlannedStep>) -> Self {
         for step in &mut steps {
             for (index, command) in step.commands.iter_mut().enumerate() {
                 command.n = index + 1;
@@ -89,6 +170,21 @@ impl Plan {
     pub fn step(&self, id: &str) -> Option<&PlannedStep> {
         self.steps.iter().find(|step| step.id == id)
     }
+}
+
+/// One step a stage, or the pair that copies and applies at the same time (DESIGN 5).
+fn stages(steps: &[Step], overlap: bool) -> Vec<Vec<String>> {
+    let mut stages: Vec<Vec<String>> = Vec::new();
+    let mut before = None;
+    for step in steps {
+        let pair = (before, *step) == (Some(Step::CopyBackups), Step::ApplyLogs);
+        match stages.last_mut() {
+            Some(stage) if pair && overlap => stage.push(step.id().to_owned()),
+            _ => stages.push(vec![step.id().to_owned()]),
+        }
+        before = Some(*step);
+    }
+    stages
 }
 
 /// Lower-case hexadecimal.

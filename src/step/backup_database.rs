@@ -205,7 +205,7 @@ fn serving(look: &Look) -> BackupDatabase {
 
 impl BackupDatabase {
     /// Why no failover may go on with it; `None` where it may.
-    pub fn block(&self, name: &str) -> Option<Block> {
+    pub(super) fn block(&self, name: &str) -> Option<Block> {
         let block = |id, why: String, hint: &str| Some(Block::site(id, why, hint));
         match self {
             Self::NeverSetUp => block(
@@ -254,7 +254,7 @@ impl BackupDatabase {
     }
 
     /// True where it was recovered: what comes before that is moot.
-    pub fn is_recovered(&self) -> bool {
+    pub(super) fn is_recovered(&self) -> bool {
         matches!(self, Self::InService | Self::Recovered)
     }
 }

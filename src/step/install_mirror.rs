@@ -23,7 +23,7 @@ pub(super) struct InstallMirror;
 
 /// One partner.
 #[derive(Debug, Serialize)]
-pub struct Partner {
+pub(super) struct Partner {
     identity: Observed<Identity>,
     database: Observed<Database>,
     endpoint: Observed<Endpoint>,

@@ -41,7 +41,7 @@ pub(super) struct RecoverDatabase;
 
 /// One instance of the primary side.
 #[derive(Debug, Serialize)]
-pub struct PrimarySide {
+pub(super) struct PrimarySide {
     role: Role,
     answers: bool,
     database: Observed<Database>,
