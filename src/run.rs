@@ -1,7 +1,12 @@
 //! Runs: the executor, its journal and its resumption (DESIGN 5, 8).
 
 pub mod event;
+pub mod executor;
+pub mod exit;
 pub mod fold;
 pub mod journal;
+pub mod ledger;
+pub mod operator;
+pub mod preflight;
 pub mod recorder;
 pub mod store;

@@ -285,6 +285,17 @@ steps! {
     SetActiveServers = set_active_servers,
 }
 
+impl Facts {
+    /// Seconds of chat that are lost by what the step is about to do; `None` where it loses nothing,
+    /// or where that is not known.
+    pub fn loss_seconds(&self, terms: &Terms) -> Option<i64> {
+        match self {
+            Facts::RecoverDatabase(facts) => facts.loss_seconds(terms),
+            _ => None,
+        }
+    }
+}
+
 impl Step {
     /// The failover's steps, in the vendor's order.
     pub const FAILOVER: &'static [Step] = Self::ALL;

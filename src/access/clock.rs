@@ -13,6 +13,7 @@ use tokio::time::Instant;
 pub struct Clock {
     base: Timestamp,
     started: Instant,
+    wall: std::time::Instant,
     simulated: bool,
 }
 
@@ -22,6 +23,7 @@ impl Clock {
         Self {
             base: Timestamp::now(),
             started: Instant::now(),
+            wall: std::time::Instant::now(),
             simulated: false,
         }
     }
@@ -31,6 +33,7 @@ impl Clock {
         Self {
             base,
             started: Instant::now(),
+            wall: std::time::Instant::now(),
             simulated: true,
         }
     }
@@ -45,6 +48,11 @@ impl Clock {
     /// Time since the clock was made.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Time since then on the wall, which a paused clock does not move.
+    pub fn wall_elapsed(&self) -> Duration {
+        self.wall.elapsed()
     }
 
     /// True in a rehearsal.

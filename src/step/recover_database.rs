@@ -116,6 +116,17 @@ impl Facts {
         })
     }
 
+    /// Seconds of chat that are lost: from the end of the last set to the moment of the disaster,
+    /// never to the present (`steps.md` 2); `None` where one of them is not known.
+    pub(super) fn loss_seconds(&self, terms: &Terms) -> Option<i64> {
+        if self.nothing_is_lost() {
+            return Some(0);
+        }
+        let end = self.files.chain()?.last_finished?;
+        let lost = terms.disaster_at?.duration_since(end);
+        Some(lost.as_secs().max(0))
+    }
+
     fn owner_differs(&self) -> bool {
         match (&self.wanted_owner, self.row().map(|row| &row.owner)) {
             (Some(wanted), Some(owner)) => owner

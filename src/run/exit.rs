@@ -1,0 +1,38 @@
+//! Exit status (DESIGN 8).
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// Failed before anything was changed.
+    Refused,
+    /// Usage or configuration.
+    Usage,
+    /// A check blocks.
+    Blocked,
+    /// Stopped part-way.
+    Stopped,
+    /// The operator said no, or was not there to be asked.
+    NoConsent,
+    /// Another run holds the site.
+    Held,
+    /// A defect.
+    Defect,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Refused => 1,
+            Self::Usage => 2,
+            Self::Blocked => 3,
+            Self::Stopped => 4,
+            Self::NoConsent => 5,
+            Self::Held => 6,
+            Self::Defect => 70,
+        }
+    }
+}
