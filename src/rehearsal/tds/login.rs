@@ -253,6 +253,10 @@ mod tests {
         let whole = login7(NEWEST, 0, &[UTF8, 1, 0, 0, 0, 1, 0xFF]);
         for length in 0..whole.len() {
             assert!(Login7::decode(&whole[..length]).is_err(), "{length}");
+            // Also where it does not even say that there should be more.
+            let mut part = whole[..length].to_vec();
+            part.splice(..length.min(4), 0_u32.to_le_bytes());
+            assert!(Login7::decode(&part).is_err(), "{length}");
         }
     }
 

@@ -233,6 +233,10 @@ mod tests {
         let mut bytes = Vec::new();
         put_type(&mut bytes, sql_type);
         put_value(&mut bytes, sql_type, datum).unwrap();
+        for length in 0..bytes.len() {
+            let cut = typed_value(&mut Reader::new(&bytes[..length]), 1);
+            assert_eq!(cut.unwrap_err().number, 4002, "{sql_type:?}");
+        }
         let mut reader = Reader::new(&bytes);
         let read = typed_value(&mut reader, 1).unwrap();
         assert_eq!(reader.peek(), None);

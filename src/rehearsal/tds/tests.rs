@@ -1,8 +1,9 @@
 //! The server against tiberius, and against bytes of our own, over in-memory pipes and a paused
 //! clock.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::large_futures)]
 
+mod any_bytes;
 mod client;
 mod raw;
 

@@ -9,6 +9,7 @@ use tokio::io::DuplexStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
 use super::super::{Parameter, Request};
+use super::raw::end;
 use super::{Toy, all_types};
 use crate::rehearsal::value::{Datum, SqlType};
 
@@ -66,7 +67,7 @@ async fn a_refused_login_reads_why_and_the_end() {
     let error = server_error(error);
     assert_eq!((error.code(), error.class()), (18456, 14));
     assert_eq!(error.message(), "Login failed for user 'sa'.");
-    server.await.unwrap().unwrap();
+    end(server).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +291,7 @@ async fn a_statement_of_three_hours_ends_in_a_moment() {
     let begin = tokio::time::Instant::now();
     let rows = sets(&mut client, "sleep 10800; numbers 1").await.unwrap();
     assert_eq!(rows[0].len(), 1);
-    assert_eq!(begin.elapsed(), Duration::from_secs(10_800));
+    assert_eq!(begin.elapsed(), Duration::from_hours(3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,13 +299,13 @@ async fn a_client_that_goes_away_ends_its_request() {
     let toy = Toy::default();
     let (stream, server) = toy.start();
     let mut client = Client::connect(config(), stream.compat()).await.unwrap();
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     tokio::time::timeout(hour, client.simple_query("forever"))
         .await
         .unwrap_err();
     assert!(!toy.was_dropped());
     drop(client);
-    server.await.unwrap().unwrap();
+    end(server).await.unwrap();
     assert!(toy.was_dropped());
 }
 
@@ -315,14 +316,14 @@ async fn a_killed_session_reads_596_and_the_end() {
     let mut client = Client::connect(config(), stream.compat()).await.unwrap();
     let kill = toy.0.kill.clone();
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         kill.cancel();
     });
     let error = sets(&mut client, "numbers 2; forever").await.unwrap_err();
     let error = server_error(error);
     assert_eq!((error.code(), error.class()), (596, 21));
     assert!(toy.was_dropped());
-    server.await.unwrap().unwrap();
+    end(server).await.unwrap();
     assert!(sets(&mut client, "done").await.is_err());
 }
 
@@ -332,7 +333,7 @@ async fn a_session_killed_while_idle_ends() {
     let (stream, server) = toy.start();
     let mut client = Client::connect(config(), stream.compat()).await.unwrap();
     toy.0.kill.cancel();
-    server.await.unwrap().unwrap();
+    end(server).await.unwrap();
     let error = sets(&mut client, "done").await.unwrap_err();
     assert!(
         matches!(error, tiberius::error::Error::Io { .. }),
@@ -352,7 +353,7 @@ async fn a_cut_connection_is_an_io_error_and_nothing_was_answered() {
         matches!(error, tiberius::error::Error::Io { .. }),
         "{error:?}"
     );
-    server.await.unwrap().unwrap();
+    end(server).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
@@ -11,12 +10,12 @@ use super::super::Request;
 use super::Toy;
 use crate::rehearsal::value::{Datum, SqlType};
 
-const BATCH: u8 = 0x01;
-const RPC: u8 = 0x03;
-const ATTENTION: u8 = 0x06;
-const TRANSACTION: u8 = 0x0E;
-const LOGIN: u8 = 0x10;
-const PRELOGIN: u8 = 0x12;
+pub(super) const BATCH: u8 = 0x01;
+pub(super) const RPC: u8 = 0x03;
+pub(super) const ATTENTION: u8 = 0x06;
+pub(super) const TRANSACTION: u8 = 0x0E;
+pub(super) const LOGIN: u8 = 0x10;
+pub(super) const PRELOGIN: u8 = 0x12;
 
 const LAST: u8 = 0x01;
 const LAST_IGNORED: u8 = 0x03;
@@ -26,11 +25,18 @@ const ACKNOWLEDGEMENT: [u8; 13] = [0xFD, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const FAILED: [u8; 13] = [0xFD, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const DONE: [u8; 13] = [0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
+const HOUR: Duration = Duration::from_hours(1);
+
+/// How a connection ended.
+pub(super) async fn end(server: JoinHandle<std::io::Result<()>>) -> std::io::Result<()> {
+    tokio::time::timeout(HOUR, server).await.unwrap().unwrap()
+}
+
 fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
-fn packet(kind: u8, status: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn packet(kind: u8, status: u8, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len() + 8).unwrap().to_be_bytes();
     [&[kind, status, length[0], length[1], 0, 0, 1, 0], body].concat()
 }
@@ -41,13 +47,13 @@ fn batch(sql: &str) -> Vec<u8> {
 }
 
 /// VERSION, ENCRYPTION not supported.
-fn prelogin() -> Vec<u8> {
+pub(super) fn prelogin() -> Vec<u8> {
     let table = [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xFF];
     packet(PRELOGIN, LAST, &[&table[..], &[0; 6], &[2]].concat())
 }
 
 /// LOGIN7 of a nameless client with the right password.
-fn login() -> Vec<u8> {
+pub(super) fn login() -> Vec<u8> {
     let password = utf16("geheim");
     let mut body = vec![0; 94];
     body[..4].copy_from_slice(&106_u32.to_le_bytes());
@@ -73,6 +79,12 @@ impl Raw {
         raw
     }
 
+    /// Reads as many bytes as fit; fails where the server stays silent.
+    async fn read(&mut self, bytes: &mut [u8]) {
+        let read = self.stream.read_exact(bytes);
+        tokio::time::timeout(HOUR, read).await.unwrap().unwrap();
+    }
+
     async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
@@ -86,13 +98,13 @@ impl Raw {
         let mut message = Vec::new();
         loop {
             let mut header = [0; 8];
-            self.stream.read_exact(&mut header).await.unwrap();
+            self.read(&mut header).await;
             assert_eq!(header[0], 0x04);
             let length = u16::from_be_bytes([header[2], header[3]]);
             assert!((8..=4096).contains(&length));
             let begin = message.len();
             message.resize(begin + usize::from(length) - 8, 0);
-            self.stream.read_exact(&mut message[begin..]).await.unwrap();
+            self.read(&mut message[begin..]).await;
             if header[1] == 1 {
                 return message;
             }
@@ -101,9 +113,46 @@ impl Raw {
 
     /// That the server says nothing more for an hour.
     async fn assert_silent(&mut self) {
-        let hour = Duration::from_secs(3600);
-        let silence = tokio::time::timeout(hour, self.stream.read_u8()).await;
+        let silence = tokio::time::timeout(HOUR, self.stream.read_u8()).await;
         assert!(silence.is_err(), "{silence:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_answer_is_divided_into_full_packets() {
+    let toy = Toy::default();
+    let mut raw = Raw::signed_in(&toy).await;
+    raw.send(BATCH, LAST, &batch("numbers 100")).await;
+    let mut packets = Vec::new();
+    loop {
+        let mut header = [0; 8];
+        raw.read(&mut header).await;
+        let length = u16::from_be_bytes([header[2], header[3]]);
+        raw.read(&mut vec![0; usize::from(length) - 8]).await;
+        packets.push(length);
+        assert_eq!(usize::from(header[6]), packets.len());
+        if header[1] == 1 {
+            break;
+        }
+    }
+    let (last, full) = packets.split_last().unwrap();
+    assert!(full.len() > 10 && full.iter().all(|length| *length == 4096));
+    assert!(*last <= 4096);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prelogin_that_points_outside_itself_ends_the_connection() {
+    for (offset, length) in [(6, 2), (8, 0), (0xFFFF, 0xFF)] {
+        let toy = Toy::default();
+        let (mut stream, server) = toy.start();
+        let [high, low] = u16::to_be_bytes(offset);
+        let body = [1, high, low, 0, length, 0xFF, 2];
+        stream
+            .write_all(&packet(PRELOGIN, LAST, &body))
+            .await
+            .unwrap();
+        let error = end(server).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
     }
 }
 
@@ -332,7 +381,7 @@ async fn a_request_while_another_runs_ends_both() {
     let mut raw = Raw::signed_in(&toy).await;
     raw.send(BATCH, LAST, &batch("forever")).await;
     raw.send(BATCH, LAST, &batch("done")).await;
-    let error = raw.server.await.unwrap().unwrap_err();
+    let error = end(raw.server).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
     assert!(toy.was_dropped());
 }
@@ -342,79 +391,8 @@ async fn a_tls_client_is_refused_at_its_first_byte() {
     let toy = Toy::default();
     let (mut stream, server) = toy.start();
     stream.write_all(&[0x16]).await.unwrap();
-    let error = server.await.unwrap().unwrap_err();
+    let error = end(server).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
-}
-
-/// How far a connection gets before the bytes are any.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Nothing,
-    Prelogin,
-    Login,
-}
-
-/// Writes bytes at a server and goes away; returns when the server has ended.
-async fn throw(stage: Stage, bytes: &[u8]) {
-    let toy = Toy::default();
-    let (stream, server) = toy.start();
-    let (mut answers, mut requests) = tokio::io::split(stream);
-    let reading = tokio::spawn(async move {
-        let mut all = Vec::new();
-        let _ = answers.read_to_end(&mut all).await;
-    });
-    let polite = match stage {
-        Stage::Nothing => vec![],
-        Stage::Prelogin => prelogin(),
-        Stage::Login => [prelogin(), login()].concat(),
-    };
-    // The server may hang up at any byte.
-    let _ = requests.write_all(&[&polite, bytes].concat()).await;
-    let _ = requests.shutdown().await;
-    let hour = Duration::from_secs(3600);
-    let ended = tokio::time::timeout(hour, server).await;
-    let _ = ended.unwrap().unwrap();
-    reading.await.unwrap();
-}
-
-fn any_packets() -> impl Strategy<Value = Vec<u8>> {
-    let kind = prop::sample::select(vec![
-        BATCH,
-        RPC,
-        ATTENTION,
-        TRANSACTION,
-        LOGIN,
-        PRELOGIN,
-        0x07,
-        0x11,
-    ]);
-    let body = prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..60),
-        prop::collection::vec(any::<u8>(), 0..60)
-            .prop_map(|bytes| [&[4, 0, 0, 0][..], &bytes].concat()),
-        prop::collection::vec(any::<u8>(), 0..60).prop_map(|bytes| [
-            &[4, 0, 0, 0, 0xFF, 0xFF, 10, 0, 0, 0][..],
-            &bytes
-        ]
-        .concat()),
-    ];
-    let one = (kind, 0_u8..32, body).prop_map(|(kind, status, body)| packet(kind, status, &body));
-    prop::collection::vec(one, 0..6).prop_map(|packets| packets.concat())
-}
-
-proptest! {
-    #[test]
-    fn no_bytes_of_a_client_panic_and_the_server_ends(
-        stage in prop::sample::select(vec![Stage::Nothing, Stage::Prelogin, Stage::Login]),
-        bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), any_packets()],
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(throw(stage, &bytes));
-    }
 }
 
 #[test]
