@@ -90,11 +90,13 @@ pub enum Flow {
     Cut,
 }
 
-/// Receives an answer, in the order in which it goes over the wire.
+/// Receives an answer, in the order in which it goes over the wire. It is sent when the request has
+/// run to its end.
 pub trait Reply: Send {
     /// Begins a result set.
     fn columns(&mut self, columns: &[Column]);
-    /// One row of it.
+    /// One row of it. A value that its column cannot hold goes out as the statement's error (8114,
+    /// 8115, 8152), a row of another length as 213.
     fn row(&mut self, row: &[Datum]);
     /// An informational message (severity up to 10).
     fn info(&mut self, message: &ServerError);

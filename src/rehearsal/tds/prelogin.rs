@@ -7,8 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::packet::{Wire, kind};
 use super::reader::{Malformed, Reader};
 
-/// Version of the simulated server: 2014 SP3, the newest that Skype for Business 2015 is
-/// commonly run on. Major, minor, build (two bytes).
+/// Version that clients are told: SQL Server 2014 SP3 (12.0.6024). Major, minor, build.
 pub(super) const VERSION: [u8; 4] = [12, 0, 0x17, 0x88];
 
 /// The server has no encryption: the answer to whatever a client proposes.

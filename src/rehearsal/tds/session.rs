@@ -20,8 +20,9 @@ use crate::rehearsal::value::ServerError;
 /// for the client's going.
 ///
 /// # Errors
-/// When the stream fails, or the client sends what is not TDS 7.3 or later (`InvalidData`). A
-/// client that goes away, is refused, killed or cut off is no error.
+/// When the stream fails, as it does under an answer that the client no longer takes, or when the
+/// client sends what is not TDS 7.3 or later (`InvalidData`). A client that goes away between
+/// answers, is refused, killed or cut off is no error.
 pub async fn serve<S>(server: Arc<dyn Server>, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,

@@ -35,7 +35,9 @@ async fn connect(toy: &Toy) -> Toyed {
 }
 
 async fn sets(client: &mut Toyed, sql: &str) -> tiberius::Result<Vec<Vec<Row>>> {
-    client.simple_query(sql).await?.into_results().await
+    let asked = async { client.simple_query(sql).await?.into_results().await };
+    let day = Duration::from_hours(24);
+    tokio::time::timeout(day, asked).await.unwrap()
 }
 
 fn server_error(error: tiberius::error::Error) -> tiberius::error::TokenError {

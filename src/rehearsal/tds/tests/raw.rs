@@ -387,6 +387,19 @@ async fn a_request_while_another_runs_ends_both() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_packet_shorter_than_its_header_ends_the_connection() {
+    for length in 0..8 {
+        let toy = Toy::default();
+        let (mut stream, server) = toy.start();
+        let header = [PRELOGIN, LAST, 0, length, 0, 0, 1, 0];
+        stream.write_all(&header).await.unwrap();
+        let error = end(server).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+        assert!(error.to_string().contains("shorter than its header"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tls_client_is_refused_at_its_first_byte() {
     let toy = Toy::default();
     let (mut stream, server) = toy.start();
