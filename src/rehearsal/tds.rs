@@ -1,13 +1,31 @@
 //! A TDS server over any byte stream (`reference/tds.md`): packets, negotiation, login, requests,
 //! answers. What the requests mean is the matter of a [`Server`].
 
+mod codepage;
+mod date;
+mod login;
+mod packet;
+mod parameter;
+mod prelogin;
+mod reader;
+mod rpc;
+mod session;
+#[cfg(test)]
+mod tests;
+mod token;
+mod types;
+
+use std::fmt;
+
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::value::{Column, Datum, ServerError, SqlType};
 
+pub use session::serve;
+
 /// What a client says of itself when it signs in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Login {
     /// Login name; empty for integrated sign-in.
     pub user: String,
@@ -19,6 +37,18 @@ pub struct Login {
     pub program_name: String,
     /// Initial database; empty for the login's own.
     pub database: String,
+}
+
+/// Without the password.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("user", &self.user)
+            .field("host_name", &self.host_name)
+            .field("program_name", &self.program_name)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A parameter of a request.
@@ -60,11 +90,13 @@ pub enum Flow {
     Cut,
 }
 
-/// Receives an answer, in the order in which it goes over the wire.
+/// Receives an answer, in the order in which it goes over the wire. It is sent when the request has
+/// run to its end.
 pub trait Reply: Send {
     /// Begins a result set.
     fn columns(&mut self, columns: &[Column]);
-    /// One row of it.
+    /// One row of it. A value that its column cannot hold goes out as the statement's error (8114,
+    /// 8115, 8152), a row of another length as 213.
     fn row(&mut self, row: &[Datum]);
     /// An informational message (severity up to 10).
     fn info(&mut self, message: &ServerError);

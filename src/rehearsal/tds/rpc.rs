@@ -1,0 +1,335 @@
+//! Requests: a batch's text, a call's procedure and parameters.
+
+use super::parameter::typed_value;
+use super::reader::{Malformed, Reader, utf16};
+use super::{Parameter, Request};
+use crate::rehearsal::value::{Datum, ServerError, SqlType};
+
+/// Most parameters of a call.
+const MOST_PARAMETERS: usize = 2100;
+const SP_EXECUTESQL: &str = "sp_executesql";
+
+/// Procedures that a call can name by a number, from 1.
+const BY_NUMBER: [&str; 15] = [
+    "sp_cursor",
+    "sp_cursoropen",
+    "sp_cursorprepare",
+    "sp_cursorexecute",
+    "sp_cursorprepexec",
+    "sp_cursorunprepare",
+    "sp_cursorfetch",
+    "sp_cursoroption",
+    "sp_cursorclose",
+    SP_EXECUTESQL,
+    "sp_prepare",
+    "sp_execute",
+    "sp_prepexec",
+    "sp_prepexecrpc",
+    "sp_unprepare",
+];
+
+/// Decodes a batch.
+pub(super) fn batch(body: &[u8]) -> Result<Request, ServerError> {
+    let mut reader = Reader::new(body);
+    reader.skip_headers()?;
+    Ok(Request::Batch {
+        sql: utf16(reader.rest())?,
+        parameters: Vec::new(),
+    })
+}
+
+/// Decodes a call. `sp_executesql` becomes the batch that it runs.
+///
+/// # Errors
+/// 4002 for bytes that break the protocol, 8003, 8004, 8009 and 214 as SQL Server has them.
+pub(super) fn call(body: &[u8]) -> Result<Request, ServerError> {
+    let mut reader = Reader::new(body);
+    reader.skip_headers()?;
+    let name = match reader.u16()? {
+        0xFFFF => {
+            let number = usize::from(reader.u16()?);
+            let name = number.checked_sub(1).and_then(|at| BY_NUMBER.get(at));
+            (*name.ok_or_else(|| refused(8004, "The RPC name is invalid."))?).to_owned()
+        }
+        units => reader.text(units.into())?,
+    };
+    reader.u16()?; // options
+
+    let mut arguments = Vec::new();
+    while let Some(next) = reader.peek() {
+        // Lengths that no name has: another call begins in the same message.
+        if next >= 0xFE {
+            return Err(Malformed("several calls in one message are not simulated").into());
+        }
+        if arguments.len() == MOST_PARAMETERS {
+            return Err(refused(8003, "Too many parameters were provided."));
+        }
+        let name = reader.b_varchar()?;
+        reader.u8()?; // by reference, or default
+        let (sql_type, value) = typed_value(&mut reader, arguments.len() + 1)?;
+        arguments.push(Argument {
+            name,
+            sql_type,
+            value,
+        });
+    }
+    if is_executesql(&name) {
+        return executesql(arguments);
+    }
+    let parameters = arguments.into_iter().map(|a| a.declared(&[])).collect();
+    Ok(Request::Procedure { name, parameters })
+}
+
+/// A parameter as it came.
+struct Argument {
+    name: String,
+    sql_type: Option<SqlType>,
+    value: Datum,
+}
+
+impl Argument {
+    /// Fills what did not come with the value from the declaration that fits.
+    fn declared(self, declarations: &[Declaration<'_>]) -> Parameter {
+        let declaration = declarations
+            .iter()
+            .find(|declaration| declaration.name.eq_ignore_ascii_case(&self.name));
+        Parameter {
+            sql_type: self
+                .sql_type
+                .or_else(|| declaration?.sql_type)
+                .unwrap_or(SqlType::Int), // what an untyped NULL is
+            name: self.name,
+            value: self.value,
+        }
+    }
+}
+
+fn refused(number: u32, why: &str) -> ServerError {
+    ServerError::new(
+        number,
+        format!(
+            "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream \
+             is incorrect. {why}"
+        ),
+    )
+}
+
+fn is_executesql(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = last
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(last);
+    last.eq_ignore_ascii_case(SP_EXECUTESQL)
+}
+
+/// The statement, the declaration of its parameters, their values.
+fn executesql(arguments: Vec<Argument>) -> Result<Request, ServerError> {
+    let mut arguments = arguments.into_iter();
+    let Some(Datum::Text(sql)) = arguments.next().map(|argument| argument.value) else {
+        return Err(ServerError::new(
+            214,
+            "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.",
+        ));
+    };
+    let declared = match arguments.next().map(|argument| argument.value) {
+        None | Some(Datum::Null) => String::new(),
+        Some(Datum::Text(text)) => text,
+        Some(_) => {
+            return Err(ServerError::new(
+                214,
+                "Procedure expects parameter '@params' of type 'ntext/nchar/nvarchar'.",
+            ));
+        }
+    };
+    let declarations = declarations(&declared);
+    let parameters = arguments
+        .enumerate()
+        .map(|(at, mut argument)| {
+            if let (true, Some(declaration)) = (argument.name.is_empty(), declarations.get(at)) {
+                declaration.name.clone_into(&mut argument.name);
+            }
+            argument.declared(&declarations)
+        })
+        .collect();
+    Ok(Request::Batch { sql, parameters })
+}
+
+/// `@name type`
+struct Declaration<'a> {
+    name: &'a str,
+    /// `None` for a type that is not simulated.
+    sql_type: Option<SqlType>,
+}
+
+/// Reads `@P1 int,@P2 numeric(25,0) OUTPUT`.
+fn declarations(text: &str) -> Vec<Declaration<'_>> {
+    let mut depth = 0_u32;
+    text.split(|character| {
+        match character {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == ',' && depth == 0
+    })
+    .filter_map(|declaration| {
+        let (name, sql_type) = declaration.trim().split_once(char::is_whitespace)?;
+        Some(Declaration {
+            name,
+            sql_type: declared_type(sql_type),
+        })
+    })
+    .collect()
+}
+
+fn declared_type(text: &str) -> Option<SqlType> {
+    let text = text.trim().to_ascii_lowercase();
+    let (name, arguments) = match text.split_once('(') {
+        Some((name, rest)) => (name, rest.split_once(')')?.0),
+        None => (text.split_whitespace().next()?, ""),
+    };
+    let mut numbers = arguments.split(',').map(str::trim);
+    let first = numbers.next().unwrap_or_default();
+    let length = match first {
+        "" => Some(1),
+        "max" => None,
+        number => Some(number.parse().ok()?),
+    };
+    Some(match name.trim() {
+        "bit" => SqlType::Bit,
+        "tinyint" => SqlType::TinyInt,
+        "smallint" => SqlType::SmallInt,
+        "int" | "integer" => SqlType::Int,
+        "bigint" => SqlType::BigInt,
+        "float" | "real" => SqlType::Float,
+        "numeric" | "decimal" => {
+            let precision = if first.is_empty() {
+                18
+            } else {
+                first.parse().ok()?
+            };
+            let scale = numbers.next().map_or(Some(0), |scale| scale.parse().ok())?;
+            SqlType::Numeric(precision, scale)
+        }
+        "nvarchar" | "nchar" => SqlType::NVarChar(length),
+        "varchar" | "char" => SqlType::VarChar(length),
+        "varbinary" | "binary" => SqlType::VarBinary(length),
+        "datetime" | "smalldatetime" => SqlType::DateTime,
+        "datetime2" => SqlType::DateTime2,
+        "uniqueidentifier" => SqlType::UniqueIdentifier,
+        "sql_variant" => SqlType::Variant,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NO_HEADERS: [u8; 4] = [4, 0, 0, 0];
+
+    fn utf16le(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    fn named(name: &str, arguments: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(name.len()).unwrap().to_le_bytes();
+        [&NO_HEADERS[..], &length, &utf16le(name), &[0, 0], arguments].concat()
+    }
+
+    fn nvarchar(name: &str, text: &str) -> Vec<u8> {
+        let text = utf16le(text);
+        let length = u16::try_from(text.len()).unwrap().to_le_bytes();
+        let head = [0, 0xE7, 0x40, 0x1F, 0, 0, 0, 0, 0];
+        let units = u8::try_from(name.len()).unwrap();
+        [&[units][..], &utf16le(name), &head, &length, &text].concat()
+    }
+
+    #[test]
+    fn executesql_is_known_by_name_and_takes_missing_names_and_types_from_the_declaration() {
+        let arguments = [
+            nvarchar("", "SELECT @a, @b, @c"),
+            nvarchar("", "@a int, @b numeric(25, 3),@c nvarchar(max) OUTPUT"),
+            vec![0, 0, 0x26, 4, 4, 5, 0, 0, 0], // unnamed int 5
+            vec![0, 0, 0x1F],                   // unnamed NULL without a type
+            [&[2][..], &utf16le("@C"), &[0, 0x1F]].concat(),
+        ]
+        .concat();
+        for name in [
+            "sp_executesql",
+            "sys.SP_ExecuteSQL",
+            "[sys].[sp_executesql]",
+        ] {
+            let parameter = |name: &str, sql_type, value| Parameter {
+                name: name.to_owned(),
+                sql_type,
+                value,
+            };
+            assert_eq!(
+                call(&named(name, &arguments)).unwrap(),
+                Request::Batch {
+                    sql: "SELECT @a, @b, @c".to_owned(),
+                    parameters: vec![
+                        parameter("@a", SqlType::Int, Datum::Int(5)),
+                        parameter("@b", SqlType::Numeric(25, 3), Datum::Null),
+                        parameter("@C", SqlType::NVarChar(None), Datum::Null),
+                    ],
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn other_procedures_keep_their_name() {
+        let body = named("msdb.dbo.sp_help_job", &nvarchar("@job_name", "copy"));
+        assert_eq!(
+            call(&body).unwrap(),
+            Request::Procedure {
+                name: "msdb.dbo.sp_help_job".to_owned(),
+                parameters: vec![Parameter {
+                    name: "@job_name".to_owned(),
+                    sql_type: SqlType::NVarChar(Some(4000)),
+                    value: Datum::Text("copy".to_owned()),
+                }],
+            }
+        );
+        let prepare = [&NO_HEADERS[..], &[0xFF, 0xFF, 11, 0, 0, 0]].concat();
+        assert!(
+            matches!(call(&prepare).unwrap(), Request::Procedure { name, .. } if name == "sp_prepare")
+        );
+    }
+
+    #[test]
+    fn calls_that_break_the_protocol_are_refused_by_number() {
+        let by_number = |number: u8| [&NO_HEADERS[..], &[0xFF, 0xFF, number, 0, 0, 0]].concat();
+        for (body, number) in [
+            (vec![], 4002),
+            (vec![3, 0, 0, 0], 4002),
+            (vec![0xFF; 40], 4002),
+            (by_number(0), 8004),
+            (by_number(16), 8004),
+            (by_number(10), 214),
+            (named("x", &[0xFF]), 4002),
+            (named("x", &[0, 0, 0x1F].repeat(2101)), 8003),
+        ] {
+            assert_eq!(call(&body).unwrap_err().number, number, "{body:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_call_panics(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = call(&[&NO_HEADERS[..], &bytes].concat());
+            let _ = call(&[&NO_HEADERS[..], &[0xFF, 0xFF, 10, 0, 0, 0], &bytes].concat());
+            let _ = batch(&bytes);
+        }
+
+        #[test]
+        fn no_declaration_panics(text in "[@a-z0-9(), ]{0,40}|\\PC{0,20}") {
+            let _ = declarations(&text);
+        }
+    }
+}
