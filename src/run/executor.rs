@@ -65,7 +65,6 @@ pub struct Who {
 /// How a step, or the run, came to a halt.
 struct Halt {
     at: Step,
-    outcome: StepOutcome,
     exit: Exit,
     error: ErrorRecord,
 }
@@ -155,7 +154,6 @@ impl Execution<'_> {
             }
             Verdict::No { exit, at, error } => Some(Halt {
                 at: checked[at].step,
-                outcome: StepOutcome::NotReached,
                 exit,
                 error,
             }),
@@ -334,7 +332,6 @@ impl Execution<'_> {
         let halt = |exit, why: String, hint: String| {
             Turn::Halted(Box::new(Halt {
                 at: step,
-                outcome: StepOutcome::NotReached,
                 exit,
                 error: ErrorRecord {
                     what: format!("step `{}`", step.id()),
@@ -383,7 +380,6 @@ impl Execution<'_> {
                 Answer::No => {
                     return Ok(Some(Halt {
                         at: step,
-                        outcome: StepOutcome::NotReached,
                         exit: Exit::NoConsent,
                         error: ErrorRecord {
                             what: format!("step `{}`", step.id()),
@@ -433,9 +429,6 @@ impl Execution<'_> {
 
     /// Looks until the effect shows or the settle limit is past, and records how the step ended.
     async fn settle(&self, step: Step, acted: Result<(), StepError>) -> Result<Turn, JournalError> {
-        if let Err(StepError::Ledger(_)) = &acted {
-            // The journal is gone: the next record says so, and nothing more is sent.
-        }
         let limit = match &acted {
             Err(error) if !may_have_happened(error) => Duration::ZERO,
             _ => step.settle(self.site),
@@ -485,7 +478,6 @@ impl Execution<'_> {
         self.end(step, outcome, &error.why)?;
         Ok(Turn::Halted(Box::new(Halt {
             at: step,
-            outcome,
             exit: Exit::Stopped,
             error,
         })))
@@ -627,7 +619,6 @@ fn past(limit: Duration) -> StepError {
 fn stopped_by_operator(step: Step) -> Halt {
     Halt {
         at: step,
-        outcome: StepOutcome::NotReached,
         exit: Exit::Stopped,
         error: StepError::Stopped.record(step.id()),
     }
