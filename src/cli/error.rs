@@ -97,14 +97,19 @@ fn describe(error: &anyhow::Error) -> Failure {
         };
     }
     if let Some(NotFound { looked }) = error.downcast_ref() {
-        let places: String = looked
-            .iter()
-            .map(|path| format!(", `{}` is not there", path.display()))
-            .collect();
+        let mut places = vec![
+            "--config is not given".to_owned(),
+            "PCHADR_CONFIG is not set".to_owned(),
+        ];
+        places.extend(
+            looked
+                .iter()
+                .map(|path| format!("`{}` is not there", path.display())),
+        );
         return Failure {
             exit: Exit::Usage,
             what: "there is no site file".to_owned(),
-            why: format!("--config is not given, PCHADR_CONFIG is not set{places}"),
+            why: places.join(", "),
             hint: "name one with --config FILE".to_owned(),
         };
     }

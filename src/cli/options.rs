@@ -48,8 +48,14 @@ pub struct FailoverOptions {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Print in this form
-    #[arg(long, value_enum, default_value_t)]
+    /// Print in FORM: human, json or markdown
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub output: Output,
 
     // The rehearsal is switched on here: `#[command(flatten)]` in place of `#[arg(skip)]`.
@@ -150,8 +156,14 @@ pub struct LogsOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "dirs", help = CONFIG)]
     pub config: Option<PathBuf>,
 
-    /// Print in this form
-    #[arg(long, value_enum, default_value_t)]
+    /// Print in FORM: human or json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub output: LogsOutput,
 }
 
