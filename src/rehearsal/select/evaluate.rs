@@ -93,6 +93,7 @@ pub(super) fn evaluate<'e>(
     catalog: &dyn Catalog,
 ) -> Outcome<Cow<'e, Datum>> {
     let value = match &node.kind {
+        Kind::Null => Datum::Null,
         Kind::Value(value) => return Ok(Cow::Borrowed(value)),
         Kind::Column(place) => return Ok(borrow(frame, *place)),
         Kind::Aggregate(number) => match frame.aggregates.get(*number) {

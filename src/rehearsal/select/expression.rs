@@ -35,11 +35,11 @@ impl Node {
         explicit: bool,
         attempt: bool,
     ) -> Outcome<Self> {
+        if self.is_null() {
+            return Ok(Self::new(Kind::Value(Datum::Null), to));
+        }
         if self.sql_type == to && style.is_none() {
             return Ok(self);
-        }
-        if self.is_null() {
-            return Ok(Self::new(self.kind, to));
         }
         convert::check(self.sql_type, to, explicit)?;
         if style.is_none() && is_wider(self.sql_type, to) {
@@ -397,7 +397,7 @@ fn literal(value: &Value) -> Outcome<Node> {
             (Datum::Bytes(bytes), SqlType::VarBinary(length))
         }
         // An int until something wants it to be another type.
-        Value::Null => (Datum::Null, SqlType::Int),
+        Value::Null => return Ok(Node::new(Kind::Null, SqlType::Int)),
         other => return Err(syntax(other)),
     };
     Ok(Node::new(Kind::Value(datum), sql_type))

@@ -162,6 +162,7 @@ impl Binder<'_> {
         let values: Option<Vec<Datum>> = nodes
             .iter()
             .map(|node| match &node.kind {
+                Kind::Null => Some(Datum::Null),
                 Kind::Value(value) => Some(value.clone()),
                 _ => None,
             })

@@ -26,7 +26,7 @@ impl Node {
 
     /// Whether it is the constant NULL, which takes any type.
     pub(super) fn is_null(&self) -> bool {
-        self.kind == Kind::Value(Datum::Null)
+        self.kind == Kind::Null
     }
 }
 
@@ -41,6 +41,8 @@ pub(super) struct Place {
 /// How a value comes about.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
+    /// The constant NULL before anything gave it a type.
+    Null,
     /// Known before the query runs.
     Value(Datum),
     /// A column of the row.
@@ -233,7 +235,7 @@ impl Node {
             return;
         }
         match &self.kind {
-            Kind::Value(_) | Kind::Column(_) | Kind::Aggregate(_) => {}
+            Kind::Null | Kind::Value(_) | Kind::Column(_) | Kind::Aggregate(_) => {}
             Kind::Convert { operand, .. } => operand.visit(see),
             Kind::Arithmetic(_, left, right) | Kind::Concat(left, right) => {
                 left.visit(see);

@@ -47,7 +47,7 @@ impl Binder<'_> {
             pipe_operators,
         } = query;
         refuse(with.as_ref(), "WITH")?;
-        refuse(limit_clause.as_ref(), "OFFSET")?;
+        refuse(limit_clause.as_ref(), "LIMIT or OFFSET")?;
         refuse(fetch.as_ref(), "FETCH")?;
         refuse(locks.first(), "FOR")?;
         refuse(for_clause.as_ref(), "FOR")?;
@@ -405,7 +405,7 @@ impl Binder<'_> {
                 SortKey::Output(at)
             } else {
                 let node = self.value(expr)?;
-                if matches!(node.kind, Kind::Value(_)) {
+                if matches!(node.kind, Kind::Null | Kind::Value(_)) {
                     return Err(fixed(408));
                 }
                 match output.iter().position(|other| *other == node) {
