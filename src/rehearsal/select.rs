@@ -44,7 +44,7 @@ pub trait Catalog {
     /// `["msdb","dbo","sysjobs"]`); `None` = error 208.
     fn table(&self, name: &[String]) -> Option<Result<Relation, ServerError>>;
 
-    /// A scalar function that asks the server (SERVERPROPERTY, DB_ID, OBJECT_ID, SUSER_SNAME, …),
+    /// A scalar function that asks the server (`SERVERPROPERTY`, `DB_ID`, …),
     /// name in upper case; `None` = unknown, error 195.
     fn function(
         &self,

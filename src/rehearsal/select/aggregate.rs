@@ -12,7 +12,7 @@ use super::types;
 use super::value::{Key, compare};
 
 /// A row that stands for its group, and the group's aggregates.
-type Grouped = (Vec<usize>, Vec<Datum>);
+pub(super) type Grouped = (Vec<usize>, Vec<Datum>);
 
 /// Groups rows in the order in which each group is first seen, and keeps what HAVING accepts.
 ///

@@ -327,12 +327,12 @@ fn show_float(number: f64) -> String {
     let scientific = format!("{number:.5e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let trim = |digits: &str| match digits.contains('.') {
-        true => digits
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned(),
-        false => digits.to_owned(),
+    let trim = |digits: &str| {
+        if !digits.contains('.') {
+            return digits.to_owned();
+        }
+        let digits = digits.trim_end_matches('0');
+        digits.trim_end_matches('.').to_owned()
     };
     if (-5..6).contains(&exponent) {
         let decimals = usize::try_from(5 - exponent).unwrap_or(0);
@@ -379,13 +379,17 @@ fn to_bytes(
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    let pairs = bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    pairs.map(|digit| digit.to_ascii_uppercase()).collect()
 }
 
 fn show_guid(guid: &[u8; 16]) -> String {
     let all = hex(guid);
-    let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &all[part]);
-    format!("{a}-{b}-{c}-{d}-{e}")
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &all[part]);
+    parts.join("-")
 }
 
 /// A uniqueidentifier in its one form, perhaps in braces; what follows it is ignored.

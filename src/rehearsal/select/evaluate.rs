@@ -201,7 +201,7 @@ fn all(nodes: &[Node], frame: &Frame<'_>, catalog: &dyn Catalog) -> Outcome<Vec<
         .collect()
 }
 
-/// TRY_CAST forgives values, not types.
+/// `TRY_CAST` forgives values, not types.
 fn is_conversion_failure(number: u32) -> bool {
     matches!(
         number,

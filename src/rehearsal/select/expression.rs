@@ -60,7 +60,7 @@ impl Node {
         Ok(Self::new(kind, to))
     }
 
-    /// The value as text; numbers are converted, a sql_variant is refused.
+    /// The value as text; numbers are converted, a `sql_variant` is refused.
     pub(super) fn into_text(self) -> Outcome<Self> {
         if types::is_text(self.sql_type) {
             return Ok(self);
@@ -80,8 +80,8 @@ fn is_wider(from: SqlType, to: SqlType) -> bool {
         (
             SqlType::NVarChar(a) | SqlType::VarChar(a),
             SqlType::NVarChar(b) | SqlType::VarChar(b),
-        ) => covers(a, b),
-        (SqlType::VarBinary(a), SqlType::VarBinary(b)) => covers(a, b),
+        )
+        | (SqlType::VarBinary(a), SqlType::VarBinary(b)) => covers(a, b),
         (SqlType::Numeric(p1, s1), SqlType::Numeric(p2, s2)) => s1 == s2 && p1 <= p2,
         (_, SqlType::Variant) => !matches!(from, SqlType::Numeric(_, 1..)),
         _ => match (types::range(from), types::range(to)) {
@@ -423,7 +423,7 @@ fn number(digits: &str) -> Option<(Datum, SqlType)> {
 
 /// `0x…`: an odd digit stands alone in front.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let padded = if digits.len() % 2 == 0 {
+    let padded = if digits.len().is_multiple_of(2) {
         Cow::Borrowed(digits)
     } else {
         Cow::Owned(format!("0{digits}"))

@@ -103,6 +103,9 @@ pub(super) fn plain_wildcard(options: &ast::WildcardAdditionalOptions) -> Outcom
 impl Binder<'_> {
     /// Reads every table of FROM into the scope.
     pub(super) fn from(&mut self, from: &[ast::TableWithJoins]) -> Outcome<Conjuncts> {
+        use ast::JoinConstraint::{None as Nothing, On};
+        use ast::JoinOperator::{CrossJoin, Inner, Join, Left, LeftOuter};
+
         let mut on = Vec::new();
         for ast::TableWithJoins { relation, joins } in from {
             let first = on.len();
@@ -117,8 +120,6 @@ impl Binder<'_> {
                 else {
                     return Err(syntax(join));
                 };
-                use ast::JoinConstraint::{None as Nothing, On};
-                use ast::JoinOperator::{CrossJoin, Inner, Join, Left, LeftOuter};
                 let (outer, condition) = match join_operator {
                     Join(On(condition)) | Inner(On(condition)) => (false, Some(condition)),
                     Left(On(condition)) | LeftOuter(On(condition)) => (true, Some(condition)),

@@ -54,7 +54,7 @@ pub(super) enum Kind {
         operand: Box<Node>,
         style: Option<i64>,
         explicit: bool,
-        /// TRY_CAST, TRY_CONVERT: NULL instead of an error.
+        /// `TRY_CAST`, `TRY_CONVERT`: NULL instead of an error.
         attempt: bool,
     },
     /// Both sides have the types that the operator wants.

@@ -2,14 +2,16 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use crate::rehearsal::value::{Datum, Relation};
 
+use super::Catalog;
+use super::aggregate::{self, Grouped};
 use super::error::{Outcome, fixed};
 use super::evaluate::{Frame, Ground};
 use super::plan::{NO_ROW, Node, Query, Select, SortKey};
 use super::value::{Key, compare};
-use super::{Catalog, aggregate};
 
 type Row = Vec<Datum>;
 
@@ -54,14 +56,6 @@ fn unique(rows: &mut Vec<Row>) {
     rows.retain(|row| seen.insert(row.iter().map(Key::of).collect::<Vec<_>>()));
 }
 
-/// A row of the result that is not written out yet.
-struct Candidate {
-    /// Rows of the sources, by number.
-    row: Vec<usize>,
-    aggregates: Row,
-    sort: Row,
-}
-
 fn select(part: &Select, outer: Option<&Frame<'_>>, catalog: &dyn Catalog) -> Outcome<Vec<Row>> {
     let ground = Ground {
         sources: &part.sources,
@@ -72,16 +66,7 @@ fn select(part: &Select, outer: Option<&Frame<'_>>, catalog: &dyn Catalog) -> Ou
         Some(node) => top(node, ground)?,
         None => usize::MAX,
     };
-    let mut joined = joined(part, ground)?;
-    if !part.filter.is_empty() {
-        let mut kept = Vec::new();
-        for row in joined {
-            if ground.all_hold(&part.filter, &row, &[])? {
-                kept.push(row);
-            }
-        }
-        joined = kept;
-    }
+    let joined = joined(part, limit, ground)?;
     let groups = match &part.group {
         Some(group) => aggregate::groups(group, ground, joined)?,
         None => joined.into_iter().map(|row| (row, Row::new())).collect(),
@@ -110,34 +95,43 @@ fn select(part: &Select, outer: Option<&Frame<'_>>, catalog: &dyn Catalog) -> Ou
         rows.truncate(limit);
         return Ok(rows);
     }
-    let mut candidates = Vec::with_capacity(groups.len());
-    for (row, aggregates) in groups {
-        let mut sort = Row::new();
-        for key in &part.order {
-            let node = match &key.key {
-                SortKey::Output(at) => &part.output[*at],
-                SortKey::Node(node) => node,
-            };
-            sort.push(ground.value(node, &row, &aggregates)?);
-        }
-        candidates.push(Candidate {
-            row,
-            aggregates,
-            sort,
-        });
-    }
-    if !part.order.is_empty() {
-        candidates.sort_by(|a, b| {
-            let mut keys = part.order.iter().zip(a.sort.iter().zip(&b.sort));
-            keys.find_map(|(key, (a, b))| ordered(a, b, key.descending))
-                .unwrap_or(Ordering::Equal)
-        });
-    }
-    candidates
+    sorted(part, groups, ground)?
         .iter()
         .take(limit)
-        .map(|candidate| project(&candidate.row, &candidate.aggregates))
+        .map(|(row, aggregates)| project(row, aggregates))
         .collect()
+}
+
+fn sort_node<'s>(part: &'s Select, key: &'s SortKey) -> &'s Node {
+    match key {
+        SortKey::Output(at) => &part.output[*at],
+        SortKey::Node(node) => node,
+    }
+}
+
+/// Rows in the order of ORDER BY; equal ones stay as they are.
+fn sorted(
+    part: &Select,
+    rows: impl IntoIterator<Item = Grouped>,
+    ground: Ground<'_>,
+) -> Outcome<Vec<Grouped>> {
+    if part.order.is_empty() {
+        return Ok(rows.into_iter().collect());
+    }
+    let mut keyed = Vec::new();
+    for (row, aggregates) in rows {
+        let mut keys = Row::with_capacity(part.order.len());
+        for sort in &part.order {
+            keys.push(ground.value(sort_node(part, &sort.key), &row, &aggregates)?);
+        }
+        keyed.push((keys, (row, aggregates)));
+    }
+    keyed.sort_by(|(a, _), (b, _)| {
+        let mut keys = part.order.iter().zip(a.iter().zip(b));
+        keys.find_map(|(sort, (a, b))| ordered(a, b, sort.descending))
+            .unwrap_or(Ordering::Equal)
+    });
+    Ok(keyed.into_iter().map(|(_, row)| row).collect())
 }
 
 /// Number of rows of TOP.
@@ -148,26 +142,65 @@ fn top(node: &Node, ground: Ground<'_>) -> Outcome<usize> {
     }
 }
 
-/// Joins the sources one by one; a row is the row numbers in each.
-fn joined(part: &Select, ground: Ground<'_>) -> Outcome<Vec<Vec<usize>>> {
-    let width = part.sources.len();
-    let mut rows = vec![vec![NO_ROW; width]];
-    for (at, source) in part.sources.iter().enumerate() {
-        let mut next = Vec::new();
-        let every: Vec<usize> = if source.keys.is_empty() {
-            (0..source.table.rows.len()).collect()
-        } else {
-            Vec::new()
+/// Joins the sources, and keeps what WHERE accepts; a row is the row numbers in each source.
+///
+/// Where TOP asks for the first rows of an order that the first source alone decides, that source is
+/// sorted beforehand and the rest of the rows is never joined: the newest few of a long history.
+fn joined(part: &Select, limit: usize, ground: Ground<'_>) -> Outcome<Vec<Vec<usize>>> {
+    let mut firsts = expand(part, 0..1, vec![vec![NO_ROW; part.sources.len()]], ground)?;
+    let early = part.group.is_none() && !part.distinct && limit < usize::MAX && {
+        let mut keys = part.order.iter().map(|sort| sort_node(part, &sort.key));
+        keys.all(|node| {
+            let mut places = node.columns().into_iter();
+            places.all(|place| place.depth > 0 || place.source == 0)
+        })
+    };
+    if early {
+        firsts = sorted(
+            part,
+            firsts.into_iter().map(|row| (row, Row::new())),
+            ground,
+        )?
+        .into_iter()
+        .map(|(row, _)| row)
+        .collect();
+    }
+    let mut rows = Vec::new();
+    for first in firsts {
+        if early && rows.len() >= limit {
+            break;
+        }
+        for row in expand(part, 1..part.sources.len(), vec![first], ground)? {
+            if ground.all_hold(&part.filter, &row, &[])? {
+                rows.push(row);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Joins some of the sources to the rows of those before them.
+fn expand(
+    part: &Select,
+    sources: Range<usize>,
+    mut rows: Vec<Vec<usize>>,
+    ground: Ground<'_>,
+) -> Outcome<Vec<Vec<usize>>> {
+    for at in sources {
+        let Some(source) = part.sources.get(at) else {
+            break;
         };
+        let mut next = Vec::new();
         for mut row in rows {
             let matches = if source.keys.is_empty() {
-                &every
+                None
             } else {
-                matching(part, at, &row, ground)?
+                Some(matching(part, at, &row, ground)?)
             };
+            let count = matches.map_or(source.table.rows.len(), <[usize]>::len);
             let mut found = false;
-            for candidate in matches {
-                row[at] = *candidate;
+            for number in 0..count {
+                row[at] = matches.map_or(number, |matches| matches[number]);
                 if ground.all_hold(&source.on, &row, &[])? {
                     found = true;
                     if ground.all_hold(&source.after, &row, &[])? {
@@ -198,7 +231,8 @@ fn matching<'s>(
     let index = if let Some(index) = source.index.get() {
         index
     } else {
-        let mut index: HashMap<Vec<Key>, Vec<usize>> = HashMap::new();
+        let mut index: HashMap<Vec<Key>, Vec<usize>> =
+            HashMap::with_capacity(source.table.rows.len());
         let mut row = vec![NO_ROW; part.sources.len()];
         for number in 0..source.table.rows.len() {
             row[at] = number;

@@ -2,6 +2,7 @@
 
 mod errors;
 mod expressions;
+mod instance;
 mod observations;
 mod queries;
 mod robustness;

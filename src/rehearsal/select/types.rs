@@ -194,10 +194,10 @@ pub(super) fn from_syntax(data_type: &DataType) -> Outcome<SqlType> {
             SqlType::Numeric(digits, scale)
         }
         DataType::Nvarchar(length) => {
-            SqlType::NVarChar(text_length(length.as_ref(), MAX_NVARCHAR).ok_or_else(unknown)?)
+            SqlType::NVarChar(text_length(length.as_ref(), MAX_NVARCHAR, data_type)?)
         }
         DataType::Varchar(length) => {
-            SqlType::VarChar(text_length(length.as_ref(), MAX_VARCHAR).ok_or_else(unknown)?)
+            SqlType::VarChar(text_length(length.as_ref(), MAX_VARCHAR, data_type)?)
         }
         DataType::Varbinary(length) => SqlType::VarBinary(match length {
             None => Some(CAST_LENGTH),
@@ -222,15 +222,20 @@ pub(super) fn from_syntax(data_type: &DataType) -> Outcome<SqlType> {
     })
 }
 
-/// Outer `None` where the length is out of range.
-fn text_length(length: Option<&CharacterLength>, limit: u16) -> Option<Option<u16>> {
+/// Length of a text type; the error where it is out of range.
+fn text_length(
+    length: Option<&CharacterLength>,
+    limit: u16,
+    data_type: &DataType,
+) -> Outcome<Option<u16>> {
     match length {
-        None => Some(Some(CAST_LENGTH)),
-        Some(CharacterLength::Max) => Some(None),
+        None => Ok(Some(CAST_LENGTH)),
+        Some(CharacterLength::Max) => Ok(None),
         Some(CharacterLength::IntegerLength { length, unit: None }) => {
-            checked_length(*length, limit).map(Some)
+            let length = checked_length(*length, limit);
+            length.map(Some).ok_or_else(|| syntax(data_type))
         }
-        Some(CharacterLength::IntegerLength { unit: Some(_), .. }) => None,
+        Some(CharacterLength::IntegerLength { unit: Some(_), .. }) => Err(syntax(data_type)),
     }
 }
 

@@ -70,7 +70,7 @@ fn guid_order(guid: &[u8; 16]) -> [u8; 16] {
     WEIGHT.map(|at| guid[at])
 }
 
-/// Rank of a value's family in the order of sql_variant.
+/// Rank of a value's family in the order of `sql_variant`.
 fn family(value: &Datum) -> u8 {
     match value {
         Datum::Null => 0,
@@ -83,7 +83,7 @@ fn family(value: &Datum) -> u8 {
     }
 }
 
-/// Type of a value inside a sql_variant.
+/// Type of a value inside a `sql_variant`.
 pub(super) fn inner_type(value: &Datum) -> SqlType {
     match value {
         Datum::Null | Datum::Int(_) => SqlType::BigInt,

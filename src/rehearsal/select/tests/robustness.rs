@@ -111,6 +111,27 @@ proptest! {
         prop_assert_eq!(!rows(&sql).is_empty(), matches(text.as_bytes(), pattern.as_bytes()));
     }
 
+    /// What TOP leaves out early is what comes last.
+    #[test]
+    fn top_is_the_beginning_of_the_whole(
+        left in prop::collection::vec((0..5_i64, 0..4_i64), 0..8),
+        right in prop::collection::vec((0..5_i64, 0..4_i64), 0..8),
+        top in 0..6_usize,
+        order in prop::sample::select(vec!["", "ORDER BY l.a", "ORDER BY l.b DESC, l.a", "ORDER BY l.a, r.a DESC", "ORDER BY 2"]),
+    ) {
+        let table = |rows: &[(i64, i64)]| {
+            rows.iter().map(|(a, b)| vec![int(*a), int(*b)]).collect::<Vec<_>>()
+        };
+        let columns = [("a", SqlType::Int), ("b", SqlType::Int)];
+        let fake = Fake::default()
+            .with("l", &columns, table(&left))
+            .with("r", &columns, table(&right));
+        let sql = |top: &str| format!("SELECT {top} l.a, r.a, l.b FROM l LEFT JOIN r ON l.b = r.b WHERE l.a < 4 {order}");
+        let mut whole = select(&sql(""), &fake).unwrap().rows;
+        whole.truncate(top);
+        prop_assert_eq!(select(&sql(&format!("TOP ({top})")), &fake).unwrap().rows, whole);
+    }
+
     /// Keys, conditions that wander and the join itself find what a nested loop finds.
     #[test]
     fn a_join_agrees_with_a_nested_loop(
@@ -149,7 +170,15 @@ fn deep_texts_are_refused_and_not_followed() {
     let long = |unit: &str, count: usize| unit.repeat(count);
     for sql in [
         format!("SELECT 1{}", long(" + 1", 100_000)),
-        format!("SELECT 1{}", long(" + 1", 2_000)),
+        format!("SELECT 1{}", long(" + 1", 4_900)),
+        format!("SELECT 1 WHERE 1 = 1{}", long(" AND 1", 4_900)),
+        format!("SELECT * FROM {}", long("(", 48)),
+        format!("SELECT {}", long("(", 48)),
+        format!("SELECT 1 IN {}", long("((1, ", 24)),
+        format!("SELECT CAST({}", long("CAST(", 48)),
+        format!("SELECT {}", long("f(", 48)),
+        format!("SELECT {}", long("EXISTS (SELECT ", 48)),
+        format!("SELECT 1 WHERE 1 IN {}", long("(SELECT 1 WHERE 1 IN ", 48)),
         format!("SELECT {}1{}", long("(", 1_000), long(")", 1_000)),
         format!("SELECT {}1", long("-", 1_000)),
         format!("SELECT {}1", long("- ", 1_000)),
@@ -163,7 +192,7 @@ fn deep_texts_are_refused_and_not_followed() {
     ] {
         // A request is answered on a thread whose stack is no larger than this.
         let answer = std::thread::Builder::new()
-            .stack_size(2 << 20)
+            .stack_size(1 << 20)
             .spawn(move || select(&sql, &people()).map(|_| ()))
             .unwrap();
         drop(answer.join().unwrap());
