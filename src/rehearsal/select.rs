@@ -46,6 +46,9 @@ pub trait Catalog {
 
     /// A scalar function that asks the server (`SERVERPROPERTY`, `DB_ID`, …),
     /// name in upper case; `None` = unknown, error 195.
+    ///
+    /// A name of several parts comes with its dots. A call whose arguments depend on rows is also
+    /// made once with NULLs, for the type of its answer; one that depends on no row is made once.
     fn function(
         &self,
         name: &str,

@@ -258,6 +258,13 @@ impl Binder<'_> {
             let Some(operator) = operator(op) else {
                 break;
             };
+            // T-SQL reads + - & | ^ from left to right, all of one rank; the parser ranks them. Where
+            // the two differ, parentheses must say what is meant.
+            if is_bitwise(operator)
+                && matches!(right.as_ref(), Expr::BinaryOp { op, .. } if is_additive(op))
+            {
+                return Err(syntax(expr));
+            }
             chain.push((operator, right.as_ref()));
             first = left;
             if chain.len() > CHAIN {
@@ -327,6 +334,16 @@ fn operator(op: &BinaryOperator) -> Option<Operator> {
         BinaryOperator::BitwiseXor => Operator::Xor,
         _ => return None,
     })
+}
+
+fn is_bitwise(operator: Operator) -> bool {
+    matches!(operator, Operator::And | Operator::Or | Operator::Xor)
+}
+
+/// Whether it ranks with `+` in T-SQL.
+fn is_additive(op: &BinaryOperator) -> bool {
+    matches!(operator(op), Some(operator) if is_bitwise(operator)
+        || matches!(operator, Operator::Add | Operator::Subtract))
 }
 
 /// Applies an operator to two nodes; each says whether it is a number literal, which has just the

@@ -28,6 +28,8 @@ fn literals_have_the_types_of_t_sql() {
     is("1e3", Float, Datum::Float(1000.0));
     is("'it''s'", VarChar(Some(4)), text("it's"));
     is("N'é'", NVarChar(Some(1)), text("é"));
+    is("n'it''s'", NVarChar(Some(4)), text("it's"));
+    is(r"'a\'", VarChar(Some(2)), text(r"a\"));
     is("''", VarChar(Some(1)), text(""));
     is("0x0aFF", VarBinary(Some(2)), Datum::Bytes(vec![10, 255]));
     is("NULL", Int, Datum::Null);
@@ -41,6 +43,8 @@ fn integers_are_divided_as_integers_and_checked() {
     is("10 - 4 - 3", Int, int(3));
     is("CAST(8 AS bigint) * 8192", BigInt, int(65_536));
     is("6 & 3 | 8", Int, int(10));
+    is("4 & (1 + 2)", Int, int(0));
+    is("1 + 2 & 2 * 1", Int, int(2));
     is("1 + NULL", Int, Datum::Null);
     is("'4' + 1", Int, int(5));
     is("- 5", Int, int(-5));

@@ -356,6 +356,10 @@ fn names_have_up_to_four_parts_and_no_case() {
     one("SELECT ID FROM DBO.[Person] WHERE [NAME] = 'ann'");
     one("SELECT person.id FROM dbo.person WHERE dbo.person.name = 'ann'");
     one("SELECT master.dbo.person.id FROM master.dbo.person WHERE dbo.person.name = 'ann'");
+    assert_eq!(
+        column("SELECT t.[a]]b] FROM (SELECT 1 AS [a]]b]) AS t"),
+        [int(1)]
+    );
     one("SELECT \"id\" FROM \"dbo\".\"person\" WHERE \"name\" = 'ann'");
 }
 
