@@ -53,6 +53,10 @@ fn every_error_has_its_number() {
         ("SELECT x.id FROM dbo.person p", 4104),
         ("SELECT person.id FROM dbo.person p", 4104),
         (
+            "SELECT 1 FROM dbo.room x, dbo.person a JOIN dbo.person b ON x.id = a.id",
+            4104,
+        ),
+        (
             "SELECT 1 FROM dbo.person a JOIN dbo.person b ON c.id = a.id JOIN dbo.person c ON c.id = b.id",
             4104,
         ),
