@@ -7,4 +7,5 @@
 pub mod backup_set;
 pub mod select;
 pub mod tds;
+pub mod tsql;
 pub mod value;
