@@ -5,7 +5,9 @@
 //! statement text with `src/sql`: else it would only confirm what it was told.
 
 pub mod backup_set;
+pub mod catalog;
 pub mod select;
 pub mod tds;
 pub mod tsql;
 pub mod value;
+pub mod world;
