@@ -6,6 +6,7 @@
 
 pub mod backup_set;
 pub mod catalog;
+pub mod engine;
 pub mod select;
 pub mod tds;
 pub mod tsql;

@@ -78,7 +78,6 @@ struct Names {
     chat: String,
     compliance: Option<String>,
     primary_servers: Vec<Fqdn>,
-    backup_share: String,
     mirror_share: Option<String>,
     servers: BTreeMap<Instance, SqlServer>,
 }
@@ -240,6 +239,27 @@ impl State {
     /// Notes something that the world does not know.
     pub fn not_known(&mut self, what: impl Into<String>) {
         self.unknown.push(what.into());
+    }
+
+    /// The fault that strikes a batch, if any.
+    pub(in crate::rehearsal) fn strike(
+        &mut self,
+        instance: Instance,
+        text: &str,
+    ) -> Option<FaultKind> {
+        history::strike(&mut self.faults, instance, text)
+    }
+
+    /// A database that began to recover will be ONLINE.
+    pub(in crate::rehearsal) fn recovered_later(
+        &mut self,
+        instance: Instance,
+        name: &str,
+        now: Timestamp,
+    ) {
+        let at = after(now, self.service.recovering);
+        self.later(at, events::Event::Recovered(instance, name.to_owned()));
+        self.advance(now);
     }
 
     fn down(&mut self, role: Role) {

@@ -287,14 +287,20 @@ impl View<'_> {
     }
 
     fn job_schedules(&self) -> Relation {
-        let rows = self.instance.msdb.jobs.iter().map(|j| {
-            vec![
-                number(j.schedule.id),
-                Datum::Guid(j.id),
-                number(j.schedule.start_date),
-                number(0),
-            ]
-        });
+        let rows = self
+            .instance
+            .msdb
+            .jobs
+            .iter()
+            .filter(|j| j.schedule.id > 0)
+            .map(|j| {
+                vec![
+                    number(j.schedule.id),
+                    Datum::Guid(j.id),
+                    number(j.schedule.start_date),
+                    number(0),
+                ]
+            });
         relation(
             &[
                 ("schedule_id", SqlType::Int),
@@ -307,25 +313,30 @@ impl View<'_> {
     }
 
     fn schedules(&self) -> Relation {
-        let rows = self.instance.msdb.jobs.iter().map(|j| {
-            let s = &j.schedule;
-            vec![
-                number(s.id),
-                text(&s.name),
-                Datum::Bytes(SqlInstance::sid(&j.owner)),
-                number(1),
-                number(4),
-                number(1),
-                number(4),
-                number(s.minutes),
-                number(0),
-                number(0),
-                number(s.start_date),
-                number(99_991_231),
-                number(s.start_time),
-                number(235_900),
-            ]
-        });
+        let msdb = &self.instance.msdb;
+        let attached = msdb.jobs.iter().map(|j| (&j.schedule, j.owner.as_str()));
+        let loose = msdb.loose_schedules.iter().map(|s| (s, "sa"));
+        let rows = attached
+            .chain(loose)
+            .filter(|(s, _)| s.id > 0)
+            .map(|(s, owner)| {
+                vec![
+                    number(s.id),
+                    text(&s.name),
+                    Datum::Bytes(SqlInstance::sid(owner)),
+                    number(i64::from(s.enabled)),
+                    number(s.freq_type),
+                    number(s.freq_interval),
+                    number(s.freq_subday_type),
+                    number(s.freq_subday_interval),
+                    number(0),
+                    number(s.freq_recurrence_factor),
+                    number(s.start_date),
+                    number(s.end_date),
+                    number(s.start_time),
+                    number(s.end_time),
+                ]
+            });
         relation(
             &[
                 ("schedule_id", SqlType::Int),

@@ -44,19 +44,33 @@ impl JobKind {
     }
 }
 
-/// A schedule of a job, daily every few minutes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A schedule of a job. One with id 0 is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schedule {
     /// `schedule_id`
     pub id: i64,
     /// Its name.
     pub name: String,
-    /// `freq_subday_interval`, minutes.
-    pub minutes: i64,
+    /// `enabled`
+    pub enabled: bool,
+    /// 4 = daily
+    pub freq_type: i64,
+    /// Every so many days.
+    pub freq_interval: i64,
+    /// 2 seconds, 4 minutes, 8 hours
+    pub freq_subday_type: i64,
+    /// Every so many of these.
+    pub freq_subday_interval: i64,
+    /// Weeks or months.
+    pub freq_recurrence_factor: i64,
     /// `active_start_date`, YYYYMMDD.
     pub start_date: i64,
+    /// `active_end_date`, YYYYMMDD.
+    pub end_date: i64,
     /// `active_start_time`, HHMMSS.
     pub start_time: i64,
+    /// `active_end_time`, HHMMSS.
+    pub end_time: i64,
 }
 
 /// An Agent job of log shipping.
@@ -225,6 +239,8 @@ pub struct Msdb {
     pub primaries: Vec<Primary>,
     /// `sysjobs`
     pub jobs: Vec<Job>,
+    /// Schedules that no job has.
+    pub loose_schedules: Vec<Schedule>,
     /// `backupset`
     pub backups: Vec<BackupRow>,
     /// `restorehistory`
