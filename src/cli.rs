@@ -5,6 +5,7 @@ pub mod defect;
 pub mod failover;
 pub mod logs;
 pub mod options;
+pub mod rehearse;
 
 mod error;
 #[cfg(test)]

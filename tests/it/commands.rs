@@ -1,5 +1,7 @@
 //! What can be typed, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::fs;
 use std::process::Stdio;
 

@@ -1,5 +1,7 @@
 //! What a panic looks like: this test binary runs itself to see one.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::process::Command;
 
 const ASKED: &str = "PCHADR_TEST_PANICS";

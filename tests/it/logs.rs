@@ -1,6 +1,8 @@
 //! `pchadr logs`, by the program. What it shows is tested beside its code, what it reads from real
 //! files in `fixtures_headers.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::fs;
 
 use serde_json::{Value, json};

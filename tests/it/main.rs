@@ -1,7 +1,9 @@
-//! The one integration test binary: the program as its users meet it, and the house it is built in.
+//! The integration tests: the proofs of DESIGN 3.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+mod kill_sweep;
+mod site;
 
+// The program as its users meet it, and the house it is built in.
 mod commands;
 mod defect;
 mod house;

@@ -1,5 +1,7 @@
 //! The dry run: three forms of one plan, the same bytes everywhere, and nothing else.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::collections::BTreeSet;
 use std::fs;
 

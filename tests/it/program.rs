@@ -1,5 +1,7 @@
 //! Runs the program: an empty environment, an empty folder, whole output.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,5 +1,7 @@
 //! What the README promises.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::fs;
 
 use pchadr::run::exit::Exit;
