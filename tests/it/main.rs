@@ -1,4 +1,5 @@
 //! The integration tests: the proofs of DESIGN 3.
 
+mod fault_sweep;
 mod kill_sweep;
 mod site;
