@@ -246,4 +246,5 @@ fn started(database: &Database) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

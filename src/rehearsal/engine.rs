@@ -312,4 +312,5 @@ fn prepare(request: Request) -> (String, Parsed, Variables) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

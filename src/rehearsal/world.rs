@@ -351,4 +351,9 @@ pub(super) fn join(folder: &str, name: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(super) mod testing;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
