@@ -13,6 +13,7 @@ mod media;
 mod messages;
 mod procedures;
 mod restore;
+mod shipping;
 
 use std::future::pending;
 use std::sync::Arc;

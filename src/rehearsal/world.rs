@@ -84,7 +84,7 @@ struct Names {
 
 impl World {
     /// Builds the world of a site.
-    pub fn build(site: &Site, options: WorldOptions) -> Shared {
+    pub fn build(site: &Site, options: &WorldOptions) -> Shared {
         build::world(site, options)
     }
 

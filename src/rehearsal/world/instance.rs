@@ -69,6 +69,7 @@ pub struct Process {
 pub type AppLocks = BTreeMap<(String, String), (i64, u32)>;
 
 /// An instance.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub struct SqlInstance {
     /// Host of its entry in the site file: who opens files.
@@ -125,14 +126,14 @@ impl SqlInstance {
 
     /// The lowest free database id.
     pub fn free_database_id(&self) -> i64 {
-        (5..)
+        (5..=32_767)
             .find(|id| self.databases.iter().all(|d| d.id != *id))
             .unwrap_or(5)
     }
 
     /// The lowest free session id.
     pub fn free_spid(&self) -> i64 {
-        (51..)
+        (51..=32_767)
             .find(|id| !self.processes.contains_key(id))
             .unwrap_or(51)
     }

@@ -7,11 +7,11 @@ use crate::rehearsal::backup_set::{BackupSet, Guid};
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
-    /// LSBackup
+    /// `LSBackup`
     Backup,
-    /// LSCopy
+    /// `LSCopy`
     Copy,
-    /// LSRestore
+    /// `LSRestore`
     Restore,
 }
 
@@ -104,6 +104,7 @@ impl Job {
 }
 
 /// `log_shipping_secondary_databases` and its row in the monitor table.
+#[expect(clippy::struct_excessive_bools, reason = "columns of the table")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecondaryDatabase {
     /// `secondary_database`
@@ -172,7 +173,7 @@ pub struct Primary {
     pub share: String,
     /// Minutes.
     pub retention: i64,
-    /// LSBackup job.
+    /// `LSBackup` job.
     pub job: Guid,
     /// `monitor_server`
     pub monitor_server: String,

@@ -103,6 +103,10 @@ impl ServiceTimes {
 }
 
 /// The state in which a world begins, and what is laid in it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a variant of its own"
+)]
 #[derive(Clone)]
 pub struct WorldOptions {
     /// How the site stands.

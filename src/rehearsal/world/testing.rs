@@ -124,7 +124,7 @@ impl Fixture {
             files.put(&join(r"\\fs1\pchat-logs", &log.name), view);
         }
         Self {
-            world: World::build(&site(), options),
+            world: World::build(&site(), &options),
             files,
             logs,
         }

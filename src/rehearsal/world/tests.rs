@@ -99,7 +99,7 @@ async fn a_site_without_mirrors_or_compliance_has_a_world_too() {
     small.database.compliance = None;
     let world = World::build(
         &small,
-        WorldOptions::new(clock(), Arc::new(MemoryFiles::new())),
+        &WorldOptions::new(clock(), Arc::new(MemoryFiles::new())),
     );
     let summary = world.summary();
     assert_eq!(summary.instances.len(), 2);
@@ -125,7 +125,7 @@ async fn compliance_lives_on_instances_of_its_own_where_the_site_has_them() {
         .insert(key, "sql7.dc2.litwareinc.com".parse().unwrap());
     let world = World::build(
         &own,
-        WorldOptions::new(clock(), Arc::new(MemoryFiles::new())),
+        &WorldOptions::new(clock(), Arc::new(MemoryFiles::new())),
     );
     let summary = world.summary();
     assert!(summary.database(key, "mgccomp").is_some());

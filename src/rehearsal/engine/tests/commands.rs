@@ -249,7 +249,7 @@ async fn a_principal_in_step_can_fail_over_and_back() {
         .ok("ALTER DATABASE mgc SET PARTNER FAILOVER")
         .await;
     f.at(PRIMARY_MIRROR, |s| {
-        assert!(s.database("mgc").unwrap().serves())
+        assert!(s.database("mgc").unwrap().serves());
     });
     f.at(PRIMARY, |s| assert!(!s.database("mgc").unwrap().serves()));
     assert_eq!(
