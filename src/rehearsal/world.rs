@@ -156,6 +156,43 @@ impl World {
         })
     }
 
+    /// The same between two instances of the site, named by their entries, over a share.
+    ///
+    /// # Errors
+    /// A sentence, as the cmdlet would say it.
+    pub fn set_up_mirror(
+        &self,
+        compliance: bool,
+        principal: &SqlServer,
+        mirror: &SqlServer,
+        share: &str,
+        drop_existing: bool,
+    ) -> Result<(), String> {
+        let now = self.now();
+        self.with(|state| {
+            let [from, to] = [principal, mirror].map(|server| {
+                state
+                    .find(compliance, |known| known.same(server))
+                    .ok_or_else(|| format!("SQL instance \"{server}\" is not known here."))
+            });
+            state.mirror(compliance, from?, to?, share, drop_existing, now)
+        })
+    }
+
+    /// `Invoke-CsDatabaseFailover`: makes the other partner, `to`, principal; `force` where the
+    /// principal is lost.
+    ///
+    /// # Errors
+    /// A sentence, as the cmdlet would say it.
+    pub fn fail_over(&self, compliance: bool, to: &SqlServer, force: bool) -> Result<(), String> {
+        self.with(|state| {
+            let to = state
+                .find(compliance, |known| known.same(to))
+                .ok_or_else(|| format!("SQL instance \"{to}\" is not known here."))?;
+            state.fail_over(compliance, to, force)
+        })
+    }
+
     /// The pool's active servers or its state changed: those that live open sessions on the chat
     /// database that the pool uses, whenever it can be opened; all others end.
     pub fn chat_servers_changed(&self, active: &[String], failed_over: bool) {

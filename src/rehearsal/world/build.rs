@@ -146,6 +146,11 @@ impl Build<'_> {
     fn empty_instances(&mut self) {
         for (key, server) in &self.site.sql.instances {
             let mut instance = SqlInstance {
+                key: if key.compliance {
+                    format!("compliance.{}", key.role.key())
+                } else {
+                    key.role.key().to_owned()
+                },
                 host: server.host.clone(),
                 instance_name: server.instance.clone(),
                 server_name: self.names[key].clone(),

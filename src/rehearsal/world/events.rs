@@ -151,7 +151,7 @@ impl State {
         let Some(server) = self.instances.get_mut(&instance) else {
             return;
         };
-        let host = server.host.clone();
+        let viewer = server.key.clone();
         let Some(secondary) = server
             .msdb
             .secondaries
@@ -162,15 +162,15 @@ impl State {
         };
         for log in &self.logs {
             let to = join(&secondary.destination, &log.name);
-            if files.open(&host, &to).is_ok() {
+            if files.open(&viewer, &to).is_ok() {
                 continue;
             }
             let from = join(&secondary.source, &log.name);
-            let Ok(view) = files.open(&host, &from) else {
+            let Ok(view) = files.open(&viewer, &from) else {
                 continue;
             };
             if files
-                .write_backup(&host, &to, view.sets, view.size, true)
+                .write_backup(&viewer, &to, view.sets, view.size, true)
                 .is_ok()
             {
                 secondary.last_copied_file = Some(to);
@@ -186,7 +186,7 @@ impl State {
         let Some(server) = self.instances.get_mut(&instance) else {
             return;
         };
-        let (host, name) = (server.host.clone(), server.server_name.clone());
+        let (viewer, name) = (server.key.clone(), server.server_name.clone());
         let Some(row) = server.msdb.primaries.iter().position(|p| p.job == *id) else {
             return;
         };
@@ -206,7 +206,7 @@ impl State {
         let path = join(&share, &file);
         let size = 64 * 1024;
         if files
-            .write_backup(&host, &path, vec![set.clone()], size, true)
+            .write_backup(&viewer, &path, vec![set.clone()], size, true)
             .is_err()
         {
             return;
@@ -293,7 +293,7 @@ impl State {
                 && database.redo_start < log.set.last_lsn
                 && log.set.family == database.family
                 && super::database::fork_fits(database, &log.set);
-            (fits && self.files.open(&server.host, &path).is_ok())
+            (fits && self.files.open(&server.key, &path).is_ok())
                 .then(|| (log.clone(), path, name.clone()))
         })
     }

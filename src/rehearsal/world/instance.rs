@@ -72,7 +72,9 @@ pub type AppLocks = BTreeMap<(String, String), (i64, u32)>;
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub struct SqlInstance {
-    /// Host of its entry in the site file: who opens files.
+    /// Its key in the site file, as `backup` or `compliance.backup`: who opens files.
+    pub key: String,
+    /// Host of its entry in the site file.
     pub host: String,
     /// Instance name; `None` for the default instance.
     pub instance_name: Option<String>,

@@ -117,6 +117,7 @@ impl Fixture {
             let view = FileView {
                 size: log.size,
                 sets: vec![log.set.clone()],
+                damaged: false,
             };
             if i < options.copied {
                 files.put(&copied(log), view.clone());

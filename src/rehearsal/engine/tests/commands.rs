@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::model::Role;
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::rehearsal::world::database::UserAccess;
 use crate::rehearsal::world::testing::*;
@@ -305,4 +306,35 @@ async fn log_shipping_is_configured_and_one_cycle_runs() {
         messages,
         f.at(PRIMARY, |s| s.database("mgc").unwrap().messages)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_is_set_up_over_a_given_share_and_fails_over_by_name() {
+    let f = Fixture::new(|o| o.backup = Backup::Recovered);
+    let server = |text: &str| text.parse().unwrap();
+    let (b, bm) = (
+        server(r"sql3.dc2.litwareinc.com\chat"),
+        server(r"sql4.dc2.litwareinc.com\chat"),
+    );
+    f.world
+        .set_up_mirror(false, &b, &bm, r"\\fs9\x", false)
+        .unwrap();
+    assert!(
+        f.files
+            .paths()
+            .iter()
+            .any(|p| p.starts_with(r"\\fs9\x\mgc_"))
+    );
+    f.world.fail_over(false, &bm, false).unwrap();
+    f.at(BACKUP_MIRROR, |s| {
+        assert!(s.database("mgc").unwrap().serves())
+    });
+    f.world.fail_over(false, &b, false).unwrap();
+    f.world.down(Role::Backup);
+    assert!(f.world.fail_over(false, &bm, false).is_err());
+    f.world.fail_over(false, &bm, true).unwrap();
+    f.at(BACKUP_MIRROR, |s| {
+        assert!(s.database("mgc").unwrap().serves())
+    });
+    assert!(f.world.fail_over(true, &server("nowhere"), true).is_err());
 }

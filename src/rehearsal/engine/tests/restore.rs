@@ -68,6 +68,7 @@ async fn every_wrong_file_has_its_own_number() {
         let view = FileView {
             size: 1,
             sets: vec![set],
+            damaged: false,
         };
         f.files.put(name, view);
         format!("RESTORE LOG mgc FROM DISK = '{name}' WITH NORECOVERY")
@@ -233,8 +234,9 @@ async fn the_header_of_every_set_is_shown() {
     let f = Fixture::new(|_| ());
     let mut second = f.logs[1].set.clone();
     second.position = 2;
+    let sets = vec![f.logs[0].set.clone(), second];
     f.files
-        .write_backup("x", &copied(&f.logs[0]), vec![second], 1, false)
+        .write_backup("x", &copied(&f.logs[0]), sets, 1, true)
         .unwrap();
     let mut c = f.client(BACKUP);
     let sql = format!(
@@ -326,4 +328,24 @@ async fn a_backup_is_refused_where_there_is_nothing_to_back_up() {
     f.files.refuse("denied", 5);
     let denied = "BACKUP DATABASE [model] TO DISK = 'denied' WITH COPY_ONLY, INIT";
     assert_eq!(f.client(BACKUP).numbers(denied).await, [3201, 3013]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_appends_unless_told_otherwise_and_a_damaged_file_fails() {
+    let f = Fixture::new(|o| o.backup = Backup::Recovered);
+    let mut c = f.client(BACKUP);
+    let sets = |f: &Fixture| f.files.open("backup", "x").unwrap().sets.len();
+    c.ok("BACKUP DATABASE mgc TO DISK = 'x'").await;
+    c.ok("BACKUP LOG mgc TO DISK = 'x'").await;
+    assert_eq!(sets(&f), 2);
+    c.ok("BACKUP LOG mgc TO DISK = 'x' WITH INIT").await;
+    assert_eq!(sets(&f), 1);
+    let mut view = f.files.open("backup", "x").unwrap();
+    view.damaged = true;
+    f.files.put("x", view);
+    assert_eq!(
+        c.numbers("RESTORE VERIFYONLY FROM DISK = 'x'").await,
+        [3189, 3013]
+    );
+    c.ok("RESTORE HEADERONLY FROM DISK = 'x'").await;
 }

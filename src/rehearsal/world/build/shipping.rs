@@ -100,7 +100,7 @@ impl Build<'_> {
             let id = server.msdb.record_set(&log.set, &path, agent, log.size);
             server.msdb.record_restore(RestoreRow {
                 id: 0,
-                date: at_or(log.set.finished, 600),
+                date: at_or(log.set.finished, 600).min(self.now),
                 database: name.clone(),
                 user: agent.to_owned(),
                 backup_set_id: id,
@@ -133,15 +133,20 @@ impl Build<'_> {
             threshold_alert_enabled: true,
             history_retention: 5760,
         };
+        let now = self.now;
         let last = |n: usize, later| {
             n.checked_sub(1)
                 .and_then(|i| options.logs.get(i))
-                .map(|log| (join(&copies, &log.name), at_or(log.set.finished, later)))
+                .map(|log| {
+                    (
+                        join(&copies, &log.name),
+                        at_or(log.set.finished, later).min(now),
+                    )
+                })
         };
         let mut databases = vec![row(&name, last(restored, 600))];
         databases.extend(options.siblings.iter().map(|sibling| row(sibling, None)));
         let newest = last(options.copied.max(restored).min(options.logs.len()), 300);
-        let now = self.now;
         let siblings: Vec<Database> = options
             .siblings
             .iter()
