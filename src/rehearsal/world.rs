@@ -71,6 +71,7 @@ pub struct State {
     names: Names,
     chat: Option<(Vec<String>, bool)>,
     mirror_stalls: bool,
+    schedules: bool,
 }
 
 /// What the world keeps of the site.

@@ -95,6 +95,16 @@ async fn redo_start_shows_while_restoring_and_lineage_while_online() {
         cell(&status, "database_id", &mgc_id, "family_guid"),
         Datum::Null
     );
+    for shows in [false, true] {
+        let f = Fixture::new(|o| {
+            o.backup = Backup::Standby;
+            o.standby_shows_redo = shows;
+        });
+        let _c = f.client(BACKUP);
+        let files = table(&f, BACKUP, "sys.master_files");
+        let shown = cell(&files, "database_id", &mgc_id, "redo_start_lsn");
+        assert_eq!(shown != Datum::Null, shows);
+    }
     let f = Fixture::new(|o| o.backup = Backup::Recovered);
     let _c = f.client(BACKUP);
     let files = table(&f, BACKUP, "sys.master_files");

@@ -33,7 +33,7 @@ impl Batch<'_> {
             .with(|state| self.end_backup(state, media, &device));
         drop(ongoing);
         let size = ended.map_err(abnormal(what))?;
-        self.finished(what, size);
+        self.finished(media, what, size);
         Ok(())
     }
 
@@ -147,9 +147,8 @@ impl Batch<'_> {
         .unwrap_or_default();
         let position = u16::try_from(held.sets.len() + 1).unwrap_or(u16::MAX);
         let kind = if log { SetKind::Log } else { SetKind::Full };
-        let mut set = database.backup_set(kind, position, &server_name, utc(now));
+        let mut set = database.backup_set(kind, position, &server_name, version, utc(now));
         set.set_guid = guid;
-        set.software = version;
         set.checksums = media.has("CHECKSUM");
         set.copy_only = media.has("COPY_ONLY");
         set.force_offline = tail;

@@ -24,7 +24,13 @@ impl Batch<'_> {
         self.world.with(|state| {
             if !matches!(procedure, "sp_start_job" | "sp_stop_job") {
                 let made = [state.guids.next(), state.guids.next(), state.guids.next()];
-                return Ok(run(server(state, instance)?, procedure, bound, made, spid));
+                let answer = run(server(state, instance)?, procedure, bound, made, spid);
+                if procedure == "sp_attach_schedule"
+                    && let Ok(job) = find_job(server(state, instance)?, bound)
+                {
+                    state.arm(instance, &job, now);
+                }
+                return Ok(answer);
             }
             let start = procedure == "sp_start_job";
             let server = server(state, instance)?;

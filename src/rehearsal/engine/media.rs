@@ -91,7 +91,10 @@ impl Batch<'_> {
         }
     }
 
-    pub(super) fn finished(&mut self, what: &str, size: u64) {
+    pub(super) fn finished(&mut self, media: &Media, what: &str, size: u64) {
+        if media.has("STATS") {
+            self.reply.info(&message(3211, &["100"]));
+        }
         let pages = (size / 8192).to_string();
         self.reply.info(&message(3014, &[what, &pages, "0.100"]));
         self.done(None);

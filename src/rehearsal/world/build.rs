@@ -81,6 +81,7 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
         },
         chat: None,
         mirror_stalls: options.mirror_stalls,
+        schedules: options.schedules,
     };
     what_went_wrong(site, options, &mut state, at);
     Arc::new(World {
@@ -103,6 +104,14 @@ fn what_went_wrong(site: &Site, options: &WorldOptions, state: &mut State, at: j
         }
         (Start::Disaster, PrimarySide::Alive) => state.down(Role::PrimaryMirror),
         (Start::Disaster, PrimarySide::Fresh) => {}
+    }
+    let all: Vec<(Instance, Guid)> = state
+        .instances
+        .iter()
+        .flat_map(|(key, i)| i.msdb.jobs.iter().map(|j| (*key, j.id)))
+        .collect();
+    for (instance, job) in all {
+        state.arm(instance, &job, at);
     }
     let backup = Instance::chat(Role::Backup);
     let jobs: Vec<(Guid, JobKind)> = state
@@ -167,6 +176,7 @@ impl Build<'_> {
                 logins: ["sa", r"NT SERVICE\SQLSERVERAGENT", SERVICES]
                     .map(str::to_owned)
                     .to_vec(),
+                standby_shows_redo: self.options.standby_shows_redo,
                 knows_ignore_monitor: self.options.knows_ignore_monitor,
                 monitor_dead: self.options.monitor_dead,
                 agent_started: at_or(self.now, -30 * 24 * 3600),

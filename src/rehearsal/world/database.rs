@@ -199,6 +199,7 @@ impl Database {
         kind: SetKind,
         position: u16,
         server: &str,
+        software: (u8, u8, u16),
         now: DateTime,
     ) -> BackupSet {
         let (first_lsn, last_lsn) = match kind {
@@ -218,7 +219,7 @@ impl Database {
             database_backup_lsn: self.base,
             started: now,
             finished: now,
-            software: (13, 0, 5026),
+            software,
             compatibility_level: self.level,
             database_version: self.version,
             set_guid: [0; 16],

@@ -102,6 +102,8 @@ pub struct SqlInstance {
     pub locks: AppLocks,
     /// Logins, in the order of their principal ids.
     pub logins: Vec<String>,
+    /// `redo_start_lsn` is shown in STANDBY too.
+    pub standby_shows_redo: bool,
     /// `@ignoreremotemonitor` exists.
     pub knows_ignore_monitor: bool,
     /// The remote monitor does not answer: 32054.

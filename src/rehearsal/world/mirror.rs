@@ -203,20 +203,20 @@ impl State {
             .get_mut(&principal)
             .ok_or("The primary is gone.")?;
         let (host, server_name) = (server.host.clone(), server.server_name.clone());
-        let viewer = server.key.clone();
+        let (viewer, version) = (server.key.clone(), server.version);
         let stamp = utc(now).strftime("%Y%m%d%H%M%S").to_string();
         let Some(database) = server.database_mut(name) else {
             return Err("The primary is gone.".to_owned());
         };
         database.write_log(16);
-        let mut full = database.backup_set(SetKind::Full, 1, &server_name, utc(now));
+        let mut full = database.backup_set(SetKind::Full, 1, &server_name, version, utc(now));
         full.set_guid = full_guid;
         full.files = database
             .files
             .iter()
             .map(|f| (f.name.clone(), f.path.clone(), f.bytes))
             .collect();
-        let mut log = database.backup_set(SetKind::Log, 1, &server_name, utc(now));
+        let mut log = database.backup_set(SetKind::Log, 1, &server_name, version, utc(now));
         log.set_guid = log_guid;
         log.database_backup_lsn = full.checkpoint_lsn;
         let size = 1024 * 1024;

@@ -73,6 +73,19 @@ pub struct Schedule {
     pub end_time: i64,
 }
 
+impl Schedule {
+    /// Minutes between two runs; `None` where it is none, or of another kind.
+    pub fn minutes(&self) -> Option<u64> {
+        let every = u64::try_from(self.freq_subday_interval).ok()?;
+        let minutes = match self.freq_subday_type {
+            4 => every,
+            8 => every.saturating_mul(60),
+            _ => 0,
+        };
+        (self.id > 0 && self.freq_type == 4 && minutes > 0).then_some(minutes)
+    }
+}
+
 /// An Agent job of log shipping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {

@@ -216,3 +216,27 @@ async fn the_variants_of_msdb_and_the_mirror_are_there() {
         (DatabaseState::Restoring, &None)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn enabled_jobs_run_by_their_schedules_where_the_world_keeps_them() {
+    let f = Fixture::new(|o| {
+        o.start = Start::Normal;
+        o.schedules = true;
+        o.service.media = Duration::from_secs(2);
+        o.service.copy_job = Duration::from_secs(10);
+    });
+    f.world.write_messages(PRIMARY, 9);
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    let summary = f.world.summary();
+    let messages = |instance| summary.database(instance, "mgc").unwrap().messages;
+    assert_eq!(messages(BACKUP), messages(PRIMARY));
+    f.at(BACKUP, |s| {
+        s.msdb.jobs.iter_mut().for_each(|j| j.enabled = false);
+    });
+    f.world.write_messages(PRIMARY, 9);
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    assert_eq!(
+        f.world.summary().database(BACKUP, "mgc").unwrap().messages,
+        messages(PRIMARY)
+    );
+}

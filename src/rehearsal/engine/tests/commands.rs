@@ -327,14 +327,14 @@ async fn a_mirror_is_set_up_over_a_given_share_and_fails_over_by_name() {
     );
     f.world.fail_over(false, &bm, false).unwrap();
     f.at(BACKUP_MIRROR, |s| {
-        assert!(s.database("mgc").unwrap().serves())
+        assert!(s.database("mgc").unwrap().serves());
     });
     f.world.fail_over(false, &b, false).unwrap();
     f.world.down(Role::Backup);
     assert!(f.world.fail_over(false, &bm, false).is_err());
     f.world.fail_over(false, &bm, true).unwrap();
     f.at(BACKUP_MIRROR, |s| {
-        assert!(s.database("mgc").unwrap().serves())
+        assert!(s.database("mgc").unwrap().serves());
     });
     assert!(f.world.fail_over(true, &server("nowhere"), true).is_err());
 }

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Lsn};
 use crate::rehearsal::backup_set::SetKind;
@@ -348,4 +350,67 @@ async fn a_backup_appends_unless_told_otherwise_and_a_damaged_file_fails() {
         [3189, 3013]
     );
     c.ok("RESTORE HEADERONLY FROM DISK = 'x'").await;
+}
+
+/// What a client may do to a secondary.
+#[derive(Clone, Debug)]
+enum Act {
+    Restore(usize),
+    Leave(usize),
+    Recover,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        8 => (0_usize..6).prop_map(Act::Restore),
+        2 => (0_usize..6).prop_map(Act::Leave),
+        1 => Just(Act::Recover),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever was tried before, in any order: redo start never goes back, no log is left out, and
+    /// what is not recovered can be rolled forward to the end.
+    #[test]
+    fn no_order_of_restores_loses_a_log(acts in prop::collection::vec(act(), 0..24)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let f = Fixture::new(|o| {
+                o.copied = 6;
+                o.service.media = Duration::from_secs(10);
+            });
+            let mut c = f.client(BACKUP);
+            let mut before = redo(&f);
+            for act in acts {
+                match act {
+                    Act::Restore(n) => drop(c.run(&f.restore(n)).await),
+                    Act::Leave(n) => {
+                        c.drop_after(&f.restore(n), Duration::from_secs(5)).await;
+                    }
+                    Act::Recover => drop(c.run(RECOVER).await),
+                }
+                let now = redo(&f);
+                let next = f.logs.iter().find(|l| l.set.first_lsn == before);
+                assert!(now == before || next.is_some_and(|l| l.set.last_lsn == now));
+                before = now;
+            }
+            if state(&f, BACKUP) != DatabaseState::Restoring {
+                return;
+            }
+            for log in 0..6 {
+                if f.logs[log].set.last_lsn >= redo(&f) {
+                    let told = c.run(&f.restore(log)).await;
+                    // A set that was broken off before must come first, even one that is done.
+                    assert!(told.errors.is_empty() || told.numbers()[0] == 4319, "{:?}", told.errors);
+                }
+            }
+            assert_eq!(redo(&f), f.logs[5].set.last_lsn);
+        });
+    }
 }

@@ -78,7 +78,13 @@ impl Build<'_> {
             .get(&Instance::chat(Role::Primary))
             .cloned()
             .unwrap_or_default();
-        let seed = seed_set(&name, &primary, lineage, self.guids.next());
+        let seed = seed_set(
+            &name,
+            &primary,
+            self.options.version,
+            lineage,
+            self.guids.next(),
+        );
         let Some(server) = self.instances.get_mut(&key) else {
             return;
         };
@@ -239,7 +245,13 @@ fn new_job(
 }
 
 /// The full backup from which the backup was seeded.
-fn seed_set(name: &str, server: &str, lineage: &Lineage, set_guid: Guid) -> BackupSet {
+fn seed_set(
+    name: &str,
+    server: &str,
+    version: (u8, u8, u16),
+    lineage: &Lineage,
+    set_guid: Guid,
+) -> BackupSet {
     let mut guids = Guids::new(0);
     let database = database(name, 0, lineage, &mut guids);
     let taken = at_or(lineage.created, 24 * 3600);
@@ -251,6 +263,6 @@ fn seed_set(name: &str, server: &str, lineage: &Lineage, set_guid: Guid) -> Back
             .iter()
             .map(|f| (f.name.clone(), f.path.clone(), f.bytes))
             .collect(),
-        ..database.backup_set(SetKind::Full, 1, server, taken)
+        ..database.backup_set(SetKind::Full, 1, server, version, taken)
     }
 }
