@@ -35,6 +35,15 @@ impl<T> Observed<T> {
         }
     }
 
+    /// The same with another value, where seen.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Observed<U> {
+        match self {
+            Self::Seen(value) => Observed::Seen(change(value)),
+            Self::Absent => Observed::Absent,
+            Self::Unknown(why) => Observed::Unknown(why),
+        }
+    }
+
     /// Why it is unknown.
     pub fn unknown(&self) -> Option<&str> {
         match self {

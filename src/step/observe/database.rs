@@ -188,6 +188,8 @@ pub struct Restored {
     pub family: Option<String>,
     /// Fork of the set.
     pub fork: Option<String>,
+    /// When the set ended, local time of the server that wrote it.
+    pub finished: Option<jiff::civil::DateTime>,
     /// When it was restored, server's local time.
     pub restored_at: Option<String>,
     /// Hours since then, by the same server's clock.
@@ -215,6 +217,7 @@ pub async fn history(
             last_lsn: row.parse("last_lsn"),
             family: row.text("family_guid"),
             fork: row.text("last_recovery_fork_guid"),
+            finished: row.parse("backup_finish_date"),
             restored_at,
             hours_ago,
         })
@@ -246,6 +249,12 @@ pub async fn content(
             last_message: table.rows().filter_map(|row| row.int("last_chat_id")).max(),
         }),
     }
+}
+
+/// Whether the instance has that login; absent when not.
+pub async fn login(access: &Access, instance: Instance, name: &str) -> Observed<()> {
+    let query = Query::of(include_str!("../../sql/login.sql"), name);
+    first(table(access, instance, query).await, |_| Some(()))
 }
 
 /// O17: users of an ONLINE database without a login on the instance.
