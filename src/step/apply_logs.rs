@@ -60,11 +60,11 @@ struct End {
 
 impl Facts {
     fn sets(&self) -> &[Set] {
-        self.files.chain().map_or(&[], |chain| &chain.sets)
+        self.files.chain.as_ref().map_or(&[], |chain| &chain.sets)
     }
 
     fn is_standby(&self) -> bool {
-        classify(self.files.look()) == BackupDatabase::Standby
+        classify(&self.files.look) == BackupDatabase::Standby
     }
 }
 
@@ -127,7 +127,7 @@ impl Kind for ApplyLogs {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let files = copy_backups::observe(cx).await;
-        let ends: Vec<Set> = match files.chain().map(|chain| chain.sets.as_slice()) {
+        let ends: Vec<Set> = match files.chain.as_ref().map(|chain| chain.sets.as_slice()) {
             None | Some([]) => Vec::new(),
             Some([only]) => vec![only.clone()],
             Some([first, .., last]) => vec![first.clone(), last.clone()],
@@ -142,12 +142,13 @@ impl Kind for ApplyLogs {
             });
         }
         let family = files
-            .look()
+            .look
             .history
             .seen()
             .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
         let accepts_gap = files
-            .chain()
+            .chain
+            .as_ref()
             .is_some_and(|chain| super::recover_database::accepts(cx.terms, chain) && !chain.whole);
         Facts {
             files,
@@ -167,7 +168,8 @@ impl Kind for ApplyLogs {
         if let Some(why) = facts.files.copies_unknown() {
             return Standing::unknown(why);
         }
-        let (Some(chain), Some(restores)) = (facts.files.chain(), facts.restores.seen()) else {
+        let (Some(chain), Some(restores)) = (facts.files.chain.as_ref(), facts.restores.seen())
+        else {
             return Standing::unknown(facts.restores.unknown().unwrap_or("the chain"));
         };
         let mut blocks: Vec<Block> = facts.files.share_block().into_iter().collect();
@@ -226,11 +228,16 @@ impl Kind for ApplyLogs {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        let mut session = cx.access.sql.open(Instance::chat(Role::Backup)).await?;
+        let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
         if facts.is_standby() {
             leave_standby(cx, hands, &mut session).await?;
         }
-        let Some(chain) = facts.files.chain().filter(|chain| !chain.sets.is_empty()) else {
+        let Some(chain) = facts
+            .files
+            .chain
+            .as_ref()
+            .filter(|chain| !chain.sets.is_empty())
+        else {
             return Ok(());
         };
         let sets: Vec<(&Set, Values)> = chain
@@ -343,7 +350,7 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
             ));
         }
     }
-    let redo_fork = facts.files.redo().seen().and_then(|redo| redo.fork.clone());
+    let redo_fork = facts.files.redo.seen().and_then(|redo| redo.fork.clone());
     if let (Some(end), Some(redo_fork)) = (facts.ends.first(), redo_fork)
         && let Some(first) = end.set.seen()
         && first

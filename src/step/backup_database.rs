@@ -111,12 +111,11 @@ pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> L
         let service = pool::service(access, &cx.site.pool.fqdn).await;
         look.pool = identity_and_state(cx, &service).await.1;
         let read;
-        let share = match share {
-            Some(share) => share,
-            None => {
-                read = folders::share(access, cx.site).await;
-                &read
-            }
+        let share = if let Some(share) = share {
+            share
+        } else {
+            read = folders::share(access, cx.site).await;
+            &read
         };
         (look.sets_beyond, look.loss_is_accepted) = sets_beyond(cx, &look, share).await;
     }

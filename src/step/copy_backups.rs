@@ -27,13 +27,13 @@ pub(super) struct CopyBackups;
 /// The two folders, from redo start on.
 #[derive(Debug, Serialize)]
 pub struct Facts {
-    database: String,
-    look: Look,
-    redo: Observed<RedoStart>,
-    share: Observed<usize>,
-    copies: Observed<usize>,
-    chain: Option<Chain>,
-    share_called_lost: bool,
+    pub(super) database: String,
+    pub(super) look: Look,
+    pub(super) redo: Observed<RedoStart>,
+    pub(super) share: Observed<usize>,
+    pub(super) copies: Observed<usize>,
+    pub(super) chain: Option<Chain>,
+    pub(super) share_called_lost: bool,
 }
 
 /// Reads both folders and the redo start. The redo start of a STANDBY database may be NULL: then
@@ -78,22 +78,6 @@ pub(super) async fn observe(cx: Context<'_>) -> Facts {
 }
 
 impl Facts {
-    pub(super) fn database(&self) -> &str {
-        &self.database
-    }
-
-    pub(super) fn chain(&self) -> Option<&Chain> {
-        self.chain.as_ref()
-    }
-
-    pub(super) fn redo(&self) -> &Observed<RedoStart> {
-        &self.redo
-    }
-
-    pub(super) fn look(&self) -> &Look {
-        &self.look
-    }
-
     /// Why the copy folder is unknown: it may hold what the share has no more.
     pub(super) fn copies_unknown(&self) -> Option<&str> {
         self.copies.unknown()
@@ -188,7 +172,7 @@ impl Kind for CopyBackups {
         }
         let blocks: Vec<Block> = facts.share_block().into_iter().collect();
         Standing::unless(blocks, || {
-            let missing: Vec<_> = facts.chain().into_iter().flat_map(Chain::to_copy).collect();
+            let missing: Vec<_> = facts.chain.iter().flat_map(Chain::to_copy).collect();
             if missing.is_empty() {
                 Standing::satisfied(if facts.share.seen().is_some() {
                     "the copy folder has every log backup of the chain"
@@ -216,7 +200,7 @@ impl Kind for CopyBackups {
 }
 
 async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-    let Some(chain) = facts.chain() else {
+    let Some(chain) = &facts.chain else {
         return Ok(());
     };
     let each: Vec<(Values, u64)> = chain

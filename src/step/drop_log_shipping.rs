@@ -169,7 +169,7 @@ impl Kind for DropLogShipping {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        let mut session = cx.access.sql.open(Instance::chat(Role::Backup)).await?;
+        let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
         let why = match hands.send(&mut session, DROP, &Values::new()).await {
             // 1: it failed, and said so in a message only.
             Ok(tables) => match return_code(&tables) {

@@ -201,7 +201,7 @@ impl Kind for EndConnections {
             return Ok(());
         }
         hands.announce_each(KILL, &each)?;
-        let mut session = cx.access.sql.open(backup).await?;
+        let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         for values in &each {
             hands.check_stop()?;
             match hands.send_announced(&mut session, KILL, values).await {

@@ -64,7 +64,7 @@ pub struct Facts {
 
 impl Facts {
     fn class(&self) -> BackupDatabase {
-        match classify(self.files.look()) {
+        match classify(&self.files.look) {
             BackupDatabase::InService => BackupDatabase::InService,
             // What this run recovered needs no history to tell it from a drill.
             _ if self.ours && self.row().is_some_and(Database::serves) => BackupDatabase::Recovered,
@@ -73,14 +73,14 @@ impl Facts {
     }
 
     fn row(&self) -> Option<&Database> {
-        self.files.look().database.seen()
+        self.files.look.database.seen()
     }
 
     /// True where nothing was written after the last set: a tail taken WITH NORECOVERY, of this
     /// family.
     fn nothing_is_lost(&self) -> bool {
         let family = self.family();
-        self.files.chain().is_some_and(|chain| {
+        self.files.chain.as_ref().is_some_and(|chain| {
             chain.whole
                 && chain.unreadable.is_empty()
                 && self.last_set.seen().is_some_and(|set| {
@@ -94,7 +94,7 @@ impl Facts {
 
     /// Family of the database: O5's, for O4 shows none while RESTORING (`steps.md`, The chain).
     fn family(&self) -> Option<&str> {
-        let rows = self.files.look().history.seen()?;
+        let rows = self.files.look.history.seen()?;
         rows.iter().find_map(|row| row.family.as_deref())
     }
 
@@ -104,7 +104,7 @@ impl Facts {
         if self.nothing_is_lost() {
             return Some(0);
         }
-        let end = self.files.chain()?.last_finished?;
+        let end = self.files.chain.as_ref()?.last_finished?;
         let lost = terms.disaster_at?.duration_since(end);
         Some(lost.as_secs().max(0))
     }
@@ -175,7 +175,11 @@ impl Kind for RecoverDatabase {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let files = copy_backups::observe(cx).await;
-        let last_set = match files.chain().and_then(|chain| chain.last_path.as_ref()) {
+        let last_set = match files
+            .chain
+            .as_ref()
+            .and_then(|chain| chain.last_path.as_ref())
+        {
             Some((path, position)) => set_facts(access, path, *position).await,
             None => Observed::Absent,
         };
@@ -187,9 +191,12 @@ impl Kind for RecoverDatabase {
                 primary_side.push(look_at_primary(cx, role).await);
             }
         }
-        let loss_is_accepted = files.chain().is_some_and(|chain| accepts(cx.terms, chain));
+        let loss_is_accepted = files
+            .chain
+            .as_ref()
+            .is_some_and(|chain| accepts(cx.terms, chain));
         let serves = files
-            .look()
+            .look
             .database
             .seen()
             .is_some_and(|row| row.serves() && row.collation.is_some());
@@ -226,7 +233,7 @@ impl Kind for RecoverDatabase {
 
     fn judge(facts: &Facts) -> Standing {
         let class = facts.class();
-        if let Some(block) = class.block(facts.files.database()) {
+        if let Some(block) = class.block(&facts.files.database) {
             return Standing::Blocked {
                 blocks: vec![block],
             };
@@ -241,13 +248,13 @@ impl Kind for RecoverDatabase {
             return Standing::unknown(why);
         }
         let (Some(chain), Some(restores), Some(sessions)) = (
-            facts.files.chain(),
+            facts.files.chain.as_ref(),
             facts.restores.seen(),
             facts.sessions.seen(),
         ) else {
             let why = facts
                 .files
-                .redo()
+                .redo
                 .unknown()
                 .or(facts.restores.unknown())
                 .or(facts.sessions.unknown());
@@ -363,7 +370,7 @@ impl Kind for RecoverDatabase {
             }
             &fresh
         };
-        let mut session = cx.access.sql.open(backup).await?;
+        let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         if !facts.class().is_recovered() {
             match hands.send(&mut session, RECOVER, &Values::new()).await {
                 Err(StepError::Sql(error)) if error.number() == Some(ALREADY_RECOVERED) => {}
@@ -436,7 +443,7 @@ fn judge_recovered(facts: &Facts) -> Standing {
     } else {
         "ONLINE, recovered".to_owned()
     };
-    if let Observed::Seen(sets @ 1..) = &facts.files.look().sets_beyond {
+    if let Observed::Seen(sets @ 1..) = &facts.files.look.sets_beyond {
         let sets = count(*sets, "log backup");
         why = format!("{why}; {sets} of the share end beyond it and were left out");
     }

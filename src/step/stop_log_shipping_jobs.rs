@@ -11,7 +11,7 @@ use super::hands::{Hands, StepError};
 use super::ledger::Unit;
 use super::observe::Observed;
 use super::observe::instance::{agent_runs, services};
-use super::observe::log_shipping::{Job, JobIds, all_jobs, ids_or_saved, secondary};
+use super::observe::log_shipping::{Job, JobIds, all_jobs, ids_or_saved, jobs_of_rows, secondary};
 use super::observe::sessions::{RunningRestore, restores};
 use super::save_log_shipping::count;
 use super::{Block, Context, Effect, Info, Kind, Standing};
@@ -175,7 +175,7 @@ impl Kind for StopLogShippingJobs {
                 .collect()
         };
         let enabled = once(facts.enabled().collect());
-        let mut session = cx.access.sql.open(backup).await?;
+        let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         if !enabled.is_empty() {
             hands.announce_each(DISABLE, &enabled)?;
             for values in &enabled {
@@ -224,17 +224,13 @@ async fn look(cx: Context<'_>, ids: Option<&[JobIds]>) -> Facts {
     let access: &Access = cx.access;
     let backup = Instance::chat(Role::Backup);
     let name = &cx.site.database.chat;
-    let (ids, jobs) = match ids {
-        Some(ids) => (ids.to_vec(), all_jobs(access, backup, ids).await),
-        None => {
-            let rows = secondary(access, backup, name).await;
-            let ids = ids_or_saved(&rows, cx.saved);
-            let jobs = match rows.unknown() {
-                Some(why) => Observed::Unknown(why.to_owned()),
-                None => all_jobs(access, backup, &ids).await,
-            };
-            (ids, jobs)
-        }
+    let (ids, jobs) = if let Some(ids) = ids {
+        (ids.to_vec(), all_jobs(access, backup, ids).await)
+    } else {
+        let rows = secondary(access, backup, name).await;
+        let ids = ids_or_saved(&rows, cx.saved);
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        (ids, jobs)
     };
     Facts {
         ids,

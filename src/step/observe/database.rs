@@ -9,6 +9,7 @@ use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{DatabaseName, Instance, Lsn, quote};
 
 /// O2: a row of `sys.databases` with its mirroring.
+#[expect(clippy::struct_excessive_bools, reason = "columns of the catalog")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Database {
     /// State.
@@ -17,9 +18,9 @@ pub struct Database {
     pub standby: bool,
     /// Read-only.
     pub read_only: bool,
-    /// 0 MULTI_USER, 1 SINGLE_USER, 2 RESTRICTED_USER.
+    /// 0 `MULTI_USER`, 1 `SINGLE_USER`, 2 `RESTRICTED_USER`.
     pub user_access: i64,
-    /// 1 FULL, 2 BULK_LOGGED, 3 SIMPLE.
+    /// 1 FULL, 2 `BULK_LOGGED`, 3 SIMPLE.
     pub recovery_model: i64,
     /// Non-NULL is the documented proof that connections are possible (`sql-server.md` 4).
     pub collation: Option<String>,

@@ -49,7 +49,7 @@ pub enum Presence {
 /// O1, of an instance that may be lost.
 pub async fn presence(access: &Access, instance: Instance) -> Presence {
     let query = Query::plain(include_str!("../../sql/identity.sql"));
-    match access.sql.read(instance, query).await {
+    match Box::pin(access.sql.read(instance, query)).await {
         Ok(table) => match read(Ok(table)) {
             Observed::Seen(identity) => Presence::Answers(identity),
             _ => Presence::Refuses("the answer lacks a column".to_owned()),
