@@ -213,7 +213,7 @@ impl SimulatedSite {
         (recipe.vary)(&mut options);
         let copied = options.copied;
         lay_files(site, &folders, &recipe.logs, &logs, copied)?;
-        let world = World::build(site, options);
+        let world = World::build(site, &options);
 
         let mut pool = Pool::from_site(site);
         if recipe.start == Start::Disaster {
@@ -356,9 +356,6 @@ fn folders(site: &Site, times: Times, now: &super::world::Now, changes: &Changes
             seen.push(Change::File(effect.clone()));
         }));
     let shares = &site.shares;
-    let backup_host = site
-        .chat(Role::Backup)
-        .map_or_else(String::new, |server| server.host.clone());
     let mut named = vec![("backup", &shares.backup), ("copy", &shares.copy)];
     named.extend(shares.mirror.as_ref().map(|path| ("mirror", path)));
     named.extend(shares.archive.as_ref().map(|path| ("archive", path)));
@@ -368,7 +365,7 @@ fn folders(site: &Site, times: Times, now: &super::world::Now, changes: &Changes
         if name == "copy" {
             volume
                 .aliases
-                .push((backup_host.clone(), shares.copy_local.to_string()));
+                .push((Role::Backup.key().to_owned(), shares.copy_local.to_string()));
         }
         if times == Times::Real {
             volume.latency = Duration::from_millis(3);
@@ -385,19 +382,16 @@ struct Engines(Folders);
 impl Files for Engines {
     fn open(&self, viewer: &str, path: &str) -> Result<FileView, u32> {
         let view = self.0.open(viewer, path).map_err(|OsError(n)| n)?;
-        let damaged = view.damaged;
-        let sets: Vec<BackupSet> = view
-            .sets
-            .iter()
-            .cloned()
-            .map(|set| BackupSet {
-                damaged: set.damaged || damaged,
-                ..set
-            })
-            .collect();
+        // A file that is not whole is no backup to an engine: 3241.
+        let sets: Vec<BackupSet> = if view.whole {
+            view.sets.to_vec()
+        } else {
+            Vec::new()
+        };
         Ok(FileView {
             size: view.size,
             sets,
+            damaged: view.damaged,
         })
     }
 
@@ -421,21 +415,18 @@ struct WorldDatabases(Shared);
 
 impl Databases for WorldDatabases {
     fn install_mirror(&self, request: InstallMirror) -> Result<(), String> {
-        let database_type = if request.compliance {
-            "PersistentChatCompliance"
-        } else {
-            "PersistentChat"
-        };
-        self.0.install_mirror(
-            &request.principal.host,
-            request.principal.instance.as_deref(),
-            database_type,
+        self.0.set_up_mirror(
+            request.compliance,
+            &request.principal,
+            &request.mirror,
+            &request.share,
             request.drop_existing,
         )
     }
 
-    fn fail_over_database(&self, _request: FailOverDatabase) -> Result<(), String> {
-        Err("failover between two partners is not simulated yet".to_owned())
+    fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String> {
+        self.0
+            .fail_over(request.compliance, &request.to, request.force)
     }
 
     fn active_servers_changed(&self, pool: &Pool) {
