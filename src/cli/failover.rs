@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Environment;
 use super::error::{Failure, output};
 use super::options::{FailoverOptions, Output};
+use super::rehearse;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::exit::Exit;
@@ -29,7 +30,9 @@ pub fn command(
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
     let runbook = runbook(options.runbook.as_deref())?;
     let plan = Plan::bind(&runbook, &site)?;
-    // The rehearsal goes here: `if options.rehearsal.rehearse { return rehearse::run(…) }`.
+    if options.rehearsal.rehearse {
+        return rehearse::command(&site, &plan, &options.rehearsal, options.output, out);
+    }
     print(&plan, &site, options.output, out)?;
     Ok(Exit::Done)
 }

@@ -58,9 +58,8 @@ pub struct FailoverOptions {
     )]
     pub output: Output,
 
-    // The rehearsal is switched on here: `#[command(flatten)]` in place of `#[arg(skip)]`.
     /// What only a rehearsal takes, and what the operator allows.
-    #[arg(skip)]
+    #[command(flatten)]
     pub rehearsal: RehearsalOptions,
 }
 
