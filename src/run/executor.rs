@@ -415,6 +415,7 @@ impl Execution<'_> {
             commands,
             ledger: self.ledger,
             stop: self.stop,
+            limits: &self.site.limits,
             handoff,
         };
         let saved = self.saved()?;
