@@ -1,5 +1,8 @@
 //! What the backup's chat database is: the table of `steps.md` 3, first row that fits from the top.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use super::observe::Observed;

@@ -1,6 +1,9 @@
 //! `end-connections`, F4: nobody may hold the chat database when it is recovered (`steps.md` 4;
 //! `sql-server.md` 3.1).
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::json;
 

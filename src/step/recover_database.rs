@@ -3,6 +3,8 @@
 
 mod loss;
 mod primary;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 use serde_json::json;

@@ -1,5 +1,8 @@
 //! `save-log-shipping`: keeps what F1 destroys (`steps.md` 4, 5.1).
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 
 use super::command::Command;

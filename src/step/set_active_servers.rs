@@ -1,6 +1,9 @@
 //! `set-active-servers`, F7: the chat servers that accept clients (`steps.md` 4;
 //! `skype-powershell.md` 1.2).
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 

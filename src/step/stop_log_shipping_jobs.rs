@@ -1,6 +1,9 @@
 //! `stop-log-shipping-jobs`: no copy and no restore job may run while the chain is applied
 //! (`steps.md` 4, 5.2; `procedure.md`, "leaves out" 3).
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::Serialize;

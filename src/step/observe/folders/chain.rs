@@ -1,5 +1,8 @@
 //! The chain over the two folders.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use serde::Serialize;
