@@ -2,6 +2,7 @@
 //! `sql-server.md` 2.3 to 2.5).
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! `copy-backups`, F2: the log backups that the copy folder lacks (`steps.md` 4, 5.4).
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use futures_util::StreamExt as _;

@@ -2,6 +2,7 @@
 //! (`steps.md` 4, 5.3; `sql-server.md` 1.1).
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use serde::Serialize;

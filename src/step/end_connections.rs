@@ -2,6 +2,7 @@
 //! `sql-server.md` 3.1).
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use serde::Serialize;

@@ -2,6 +2,7 @@
 //! (`steps.md` 4; `skype-powershell.md` 1.4, 4).
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use serde::Serialize;

@@ -4,6 +4,7 @@
 mod loss;
 mod primary;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use serde::Serialize;

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use super::super::sample::{
     chain, content, database, files, holder, identity, in_service, in_short, job, look, lsn,
     mirrored, online, only_block, restore, restored, restoring, set, set_facts, standby, time,

@@ -1,6 +1,7 @@
 //! The chain over the two folders.
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::sync::Arc;

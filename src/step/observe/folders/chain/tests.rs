@@ -29,7 +29,7 @@ fn folder(files: Vec<Arc<LogFile>>) -> Observed<Folder> {
     })
 }
 
-fn unreadable(folder: Observed<Folder>, name: &str) -> Observed<Folder> {
+fn unreadable(folder: &Observed<Folder>, name: &str) -> Observed<Folder> {
     let mut folder = folder.seen().unwrap().clone();
     folder
         .unreadable
@@ -105,16 +105,16 @@ fn an_unknown_share_adds_nothing_and_is_told() {
 #[test]
 fn a_file_that_is_sound_in_one_of_the_folders_is_not_called_unreadable() {
     let share = folder(vec![shared("A.trn", 10, 20)]);
-    let copies = unreadable(folder(Vec::new()), "a.trn");
+    let copies = unreadable(&folder(Vec::new()), "a.trn");
     assert_eq!(of(&share, &copies).unreadable, []);
-    let alone = of(&unreadable(share, "z.trn"), &copies);
+    let alone = of(&unreadable(&share, "z.trn"), &copies);
     assert_eq!(alone.unreadable.len(), 1);
 }
 
 #[test]
 fn a_name_that_the_copy_folder_has_with_other_content_is_never_overwritten() {
     let share = folder(vec![shared("a.trn", 10, 20)]);
-    let copies = unreadable(folder(Vec::new()), "A.TRN");
+    let copies = unreadable(&folder(Vec::new()), "A.TRN");
     let chain = of(&share, &copies);
     let name = chain.copy_name(&chain.sets[0]).unwrap();
     assert_eq!(name, format!("a_{}.trn", lsn(10)));
@@ -125,7 +125,7 @@ fn two_sets_of_one_file_are_copied_once_and_to_one_name() {
     let mut second = shared("a.trn", 20, 30);
     Arc::make_mut(&mut second).header.position = 2;
     let share = folder(vec![shared("a.trn", 10, 20), second]);
-    let copies = unreadable(folder(Vec::new()), "a.trn");
+    let copies = unreadable(&folder(Vec::new()), "a.trn");
     let chain = of(&share, &copies);
     assert_eq!(chain.to_copy().count(), 1);
     let names: Vec<_> = chain.sets.iter().map(|set| chain.copy_name(set)).collect();
