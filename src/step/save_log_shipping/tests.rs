@@ -36,8 +36,8 @@ fn facts(rows: Vec<Secondary>) -> Facts {
     }
 }
 
-fn kept(run: &str, facts: &Facts) -> Option<Saved> {
-    Some(Saved {
+fn kept(run: &str, facts: &Facts) -> Saved {
+    Saved {
         version: 1,
         run: run.to_owned(),
         taken_at: "2026-11-24T03:00:00Z".parse().unwrap(),
@@ -49,7 +49,7 @@ fn kept(run: &str, facts: &Facts) -> Option<Saved> {
         },
         primary: None,
         primary_mirror: None,
-    })
+    }
 }
 
 fn judge(facts: &Facts) -> Standing {
@@ -60,14 +60,14 @@ fn judge(facts: &Facts) -> Standing {
 fn it_is_pending_while_a_row_is_not_saved_for_this_run() {
     let mut facts = facts(vec![row("mgc")]);
     assert_eq!(words(&judge(&facts)), "keep 1 row, 1 job and 1 schedule");
-    facts.kept = kept("run-0", &facts);
+    facts.kept = Some(kept("run-0", &facts));
     assert_eq!(in_short(&judge(&facts)), "pending");
 }
 
 #[test]
 fn it_is_satisfied_when_the_saved_document_of_this_run_equals_what_is_there() {
     let mut facts = facts(vec![row("mgc")]);
-    facts.kept = kept("run-1", &facts);
+    facts.kept = Some(kept("run-1", &facts));
     assert_eq!(in_short(&judge(&facts)), "satisfied");
     facts.schedules = Observed::Seen(Vec::new());
     assert_eq!(in_short(&judge(&facts)), "pending");
@@ -76,7 +76,7 @@ fn it_is_satisfied_when_the_saved_document_of_this_run_equals_what_is_there() {
 #[test]
 fn what_the_next_step_changes_and_what_log_shipping_writes_itself_do_not_make_it_differ() {
     let mut facts = facts(vec![row("mgc")]);
-    facts.kept = kept("run-1", &facts);
+    facts.kept = Some(kept("run-1", &facts));
     facts.jobs = Observed::Seen(vec![Job {
         enabled: true,
         started_and_not_stopped: true,
@@ -95,7 +95,7 @@ fn without_a_row_it_is_satisfied_and_says_what_is_not_known_any_more() {
     facts.jobs = Observed::Absent;
     facts.schedules = Observed::Absent;
     assert!(words(&judge(&facts)).contains("schedules and thresholds are not known"));
-    facts.kept = kept("run-0", &super::tests::facts(vec![row("mgc")]));
+    facts.kept = Some(kept("run-0", &super::tests::facts(vec![row("mgc")])));
     assert!(words(&judge(&facts)).contains("run run-0 kept it"));
 }
 
