@@ -8,12 +8,12 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::access::Access;
+use crate::access::sql::Query;
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{DatabaseName, Instance, Role};
 use crate::site::Site;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
-use crate::step::observe::instance::identity;
 use crate::step::observe::log_shipping::{JobIds, jobs, primary, secondary};
 use crate::step::observe::pool;
 
@@ -232,9 +232,10 @@ async fn instance(site: &Site, access: &Access, role: Role) -> InstanceStatus {
         databases: BTreeMap::new(),
         log_shipping: None,
     };
-    if let Observed::Unknown(why) = identity(access, at).await {
+    let query = Query::plain(include_str!("sql/identity.sql"));
+    if let Err(error) = access.sql.read(at, query).await {
         status.reachable = false;
-        status.error = Some(why);
+        status.error = Some(error.failure.to_string());
         return status;
     }
     let own = Instance::compliance(role);

@@ -2,6 +2,7 @@
 
 mod databases;
 mod functions;
+mod jobs;
 mod msdb;
 mod server;
 
@@ -177,7 +178,9 @@ pub fn guid_text(guid: &Guid) -> String {
         if matches!(i, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02X}"));
+        for nibble in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(nibble), 16).map(|c| c.to_ascii_uppercase()));
+        }
     }
     text
 }
@@ -246,4 +249,5 @@ fn started(database: &Database) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -13,6 +13,7 @@ mod media;
 mod messages;
 mod procedures;
 mod restore;
+mod shipping;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -312,4 +313,5 @@ fn prepare(request: Request) -> (String, Parsed, Variables) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

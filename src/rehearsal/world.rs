@@ -71,6 +71,7 @@ pub struct State {
     names: Names,
     chat: Option<(Vec<String>, bool)>,
     mirror_stalls: bool,
+    schedules: bool,
 }
 
 /// What the world keeps of the site.
@@ -84,7 +85,7 @@ struct Names {
 
 impl World {
     /// Builds the world of a site.
-    pub fn build(site: &Site, options: WorldOptions) -> Shared {
+    pub fn build(site: &Site, options: &WorldOptions) -> Shared {
         build::world(site, options)
     }
 
@@ -153,6 +154,43 @@ impl World {
                 drop_existing,
                 now,
             )
+        })
+    }
+
+    /// The same between two instances of the site, named by their entries, over a share.
+    ///
+    /// # Errors
+    /// A sentence, as the cmdlet would say it.
+    pub fn set_up_mirror(
+        &self,
+        compliance: bool,
+        principal: &SqlServer,
+        mirror: &SqlServer,
+        share: &str,
+        drop_existing: bool,
+    ) -> Result<(), String> {
+        let now = self.now();
+        self.with(|state| {
+            let [from, to] = [principal, mirror].map(|server| {
+                state
+                    .find(compliance, |known| known.same(server))
+                    .ok_or_else(|| format!("SQL instance \"{server}\" is not known here."))
+            });
+            state.mirror(compliance, from?, to?, share, drop_existing, now)
+        })
+    }
+
+    /// `Invoke-CsDatabaseFailover`: makes the other partner, `to`, principal; `force` where the
+    /// principal is lost.
+    ///
+    /// # Errors
+    /// A sentence, as the cmdlet would say it.
+    pub fn fail_over(&self, compliance: bool, to: &SqlServer, force: bool) -> Result<(), String> {
+        self.with(|state| {
+            let to = state
+                .find(compliance, |known| known.same(to))
+                .ok_or_else(|| format!("SQL instance \"{to}\" is not known here."))?;
+            state.fail_over(compliance, to, force)
         })
     }
 
@@ -351,4 +389,9 @@ pub(super) fn join(folder: &str, name: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(super) mod testing;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -96,11 +96,11 @@ impl View<'_> {
         let mut rows = Vec::new();
         for d in &self.instance.databases {
             // Documented NULL unless the state is RESTORING or RECOVERY_PENDING
-            // (`sql-server.md` 2.2); the same in standby, as the documentation has it.
+            // (`sql-server.md` 2.2).
             let redo = matches!(
                 d.state,
                 DatabaseState::Restoring | DatabaseState::RecoveryPending
-            );
+            ) || d.standby && self.instance.standby_shows_redo;
             for file in &d.files {
                 rows.push(vec![
                     number(d.id),

@@ -75,11 +75,10 @@ impl View<'_> {
             "IS_SRVROLEMEMBER" => {
                 let role = argument(arguments, 0).map(str::to_lowercase);
                 let value = match role.as_deref() {
-                    Some("sysadmin") => number(i64::from(self.instance.sysadmin)),
                     Some("public") => number(1),
                     Some(
-                        "serveradmin" | "securityadmin" | "processadmin" | "setupadmin"
-                        | "bulkadmin" | "diskadmin" | "dbcreator",
+                        "sysadmin" | "serveradmin" | "securityadmin" | "processadmin"
+                        | "setupadmin" | "bulkadmin" | "diskadmin" | "dbcreator",
                     ) => number(i64::from(self.instance.sysadmin)),
                     _ => Datum::Null,
                 };
@@ -235,12 +234,11 @@ impl View<'_> {
             "@@ROWCOUNT" => (SqlType::Int, number(self.rows)),
             "@@ERROR" => (SqlType::Int, number(self.error)),
             "@@MAX_PRECISION" => (SqlType::TinyInt, number(38)),
-            "@@LOCK_TIMEOUT" => (SqlType::Int, number(-1)),
+            "@@LOCK_TIMEOUT" | "@@TEXTSIZE" => (SqlType::Int, number(-1)),
             "@@LANGUAGE" => (NAME, text("us_english")),
             "@@LANGID" => (SqlType::SmallInt, number(0)),
             "@@DATEFIRST" => (SqlType::TinyInt, number(7)),
             "@@OPTIONS" => (SqlType::Int, number(5432)),
-            "@@TEXTSIZE" => (SqlType::Int, number(-1)),
             _ => return None,
         })
     }

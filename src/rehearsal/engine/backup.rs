@@ -33,7 +33,7 @@ impl Batch<'_> {
             .with(|state| self.end_backup(state, media, &device));
         drop(ongoing);
         let size = ended.map_err(abnormal(what))?;
-        self.finished(what, size);
+        self.finished(media, what, size);
         Ok(())
     }
 
@@ -126,8 +126,8 @@ impl Batch<'_> {
             .get_mut(&self.instance)
             .ok_or_else(|| message(596, &[]))?;
         Ongoing::end(server, self.spid);
-        let (host, server_name, version) = (
-            server.host.clone(),
+        let (viewer, server_name, version) = (
+            server.key.clone(),
             server.server_name.clone(),
             server.version,
         );
@@ -138,18 +138,17 @@ impl Batch<'_> {
             return Err(message(911, &[&device.database]));
         };
         let overwrite = media.has("INIT") || media.has("FORMAT");
+        // NOINIT is the default: the sets that are there stay (`sql-server.md` 6.1).
         let held = if overwrite {
-            0
+            None
         } else {
-            files
-                .open(&host, &device.path)
-                .map_or(0, |view| view.sets.len())
-        };
-        let position = u16::try_from(held + 1).unwrap_or(u16::MAX);
+            files.open(&viewer, &device.path).ok()
+        }
+        .unwrap_or_default();
+        let position = u16::try_from(held.sets.len() + 1).unwrap_or(u16::MAX);
         let kind = if log { SetKind::Log } else { SetKind::Full };
-        let mut set = database.backup_set(kind, position, &server_name, utc(now));
+        let mut set = database.backup_set(kind, position, &server_name, version, utc(now));
         set.set_guid = guid;
-        set.software = version;
         set.checksums = media.has("CHECKSUM");
         set.copy_only = media.has("COPY_ONLY");
         set.force_offline = tail;
@@ -161,8 +160,9 @@ impl Batch<'_> {
                 .collect();
         }
         let size = if log { 64 * 1024 } else { 4 << 20 };
+        let sets = held.sets.into_iter().chain([set.clone()]).collect();
         files
-            .write_backup(&host, &device.path, vec![set.clone()], size, overwrite)
+            .write_backup(&viewer, &device.path, sets, held.size + size, true)
             .map_err(|os| message(3201, &[&device.path, &system_error(os)]))?;
         apply(database, &set, tail);
         server.msdb.record_set(&set, &device.path, &login, size);

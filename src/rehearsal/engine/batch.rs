@@ -64,7 +64,7 @@ impl<'a> Batch<'a> {
             };
             match outcome {
                 Ok(()) => {
-                    self.error = i64::from(self.failed.filter(|_| is_exec(statement)).unwrap_or(0))
+                    self.error = i64::from(self.failed.filter(|_| is_exec(statement)).unwrap_or(0));
                 }
                 Err(errors) => {
                     self.fail(&errors);
@@ -128,10 +128,7 @@ impl<'a> Batch<'a> {
             }
             Statement::SetOption(option, words) => {
                 if option == "CONTEXT_INFO" {
-                    let bytes = words
-                        .trim()
-                        .strip_prefix("0x")
-                        .map(|hex| hex.as_bytes().to_vec());
+                    let bytes = context_bytes(words);
                     self.with_process(|p| p.context = bytes);
                 }
                 self.done(None);
@@ -317,6 +314,24 @@ pub(super) async fn wait(time: Duration) {
     }
 }
 
+/// The constant of `SET CONTEXT_INFO`, up to 128 bytes (`sql-server.md` 8).
+fn context_bytes(words: &str) -> Option<Vec<u8>> {
+    let digits = words.trim().strip_prefix("0x")?.as_bytes();
+    let nibble = |c: u8| {
+        char::from(c)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    digits
+        .chunks(2)
+        .take(128)
+        .map(|pair| match pair {
+            [high, low] => Some(nibble(*high)? << 4 | nibble(*low)?),
+            _ => None,
+        })
+        .collect()
+}
+
 fn is_exec(statement: &Statement) -> bool {
     matches!(statement, Statement::Exec { .. })
 }
@@ -331,7 +346,7 @@ pub(super) fn show(value: &Datum) -> String {
         Datum::Text(text) => text.clone(),
         Datum::DateTime(at) => at.to_string(),
         Datum::Guid(guid) => guid_text(guid),
-        Datum::Bytes(bytes) => bytes.iter().map(|b| format!("{b:02X}")).collect(),
+        Datum::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
 

@@ -42,7 +42,7 @@ impl Batch<'_> {
                 if media.has("CHECKSUM") && !set.checksums {
                     return Err(abnormal(&what)(message(3187, &[])));
                 }
-                if set.damaged {
+                if set.damaged || view.damaged {
                     return Err(abnormal(&what)(message(3189, &[])));
                 }
                 self.reply

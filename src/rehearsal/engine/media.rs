@@ -43,14 +43,14 @@ impl Batch<'_> {
     /// Opens a backup file as this instance's engine sees it. Errors: 3201, 3241.
     pub(super) fn open_file(&self, path: &str) -> Result<FileView, ServerError> {
         self.world.with(|state| {
-            let host = state
+            let viewer = state
                 .instances
                 .get(&self.instance)
-                .map(|i| i.host.clone())
+                .map(|i| i.key.clone())
                 .unwrap_or_default();
             let view = state
                 .files
-                .open(&host, path)
+                .open(&viewer, path)
                 .map_err(|os| message(3201, &[path, &system_error(os)]))?;
             if view.sets.is_empty() {
                 return Err(message(3241, &[path]));
@@ -67,6 +67,10 @@ impl Batch<'_> {
             .iter()
             .find(|s| i64::from(s.position) == device.position)
             .cloned()
+            .map(|set| BackupSet {
+                damaged: set.damaged || view.damaged,
+                ..set
+            })
             .ok_or_else(|| message(4038, &[&device.position.to_string(), &device.path]))?;
         Ok((view, set))
     }
@@ -87,7 +91,10 @@ impl Batch<'_> {
         }
     }
 
-    pub(super) fn finished(&mut self, what: &str, size: u64) {
+    pub(super) fn finished(&mut self, media: &Media, what: &str, size: u64) {
+        if media.has("STATS") {
+            self.reply.info(&message(3211, &["100"]));
+        }
         let pages = (size / 8192).to_string();
         self.reply.info(&message(3014, &[what, &pages, "0.100"]));
         self.done(None);

@@ -472,3 +472,16 @@ pub(super) fn number(bound: &Bound, name: &str) -> Option<i64> {
         _ => None,
     }
 }
+
+/// What a procedure gives back through OUTPUT parameters.
+pub(super) type Output = Result<Vec<(&'static str, Datum)>, ServerError>;
+
+/// An argument that must be given. Errors: 201.
+pub(super) fn needed(bound: &Bound, procedure: &str, name: &str) -> Result<String, ServerError> {
+    argument(bound, name).ok_or_else(|| message(201, &[procedure, &format!("@{name}")]))
+}
+
+/// Compares names as the instance collation does.
+pub(super) fn same(a: &str, b: &str) -> bool {
+    a.to_lowercase() == b.to_lowercase()
+}

@@ -44,7 +44,7 @@ impl Batch<'_> {
         });
         drop(ongoing);
         ended.map_err(abnormal(WHAT))?;
-        self.finished(WHAT, size);
+        self.finished(media, WHAT, size);
         Ok(())
     }
 
@@ -165,7 +165,7 @@ impl Batch<'_> {
         });
         drop(ongoing);
         ended.map_err(abnormal(WHAT))?;
-        self.finished(WHAT, 0);
+        self.finished(media, WHAT, 0);
         Ok(())
     }
 
@@ -261,7 +261,7 @@ impl Batch<'_> {
         });
         drop(ongoing);
         ended.map_err(abnormal(WHAT))?;
-        self.finished(WHAT, size);
+        self.finished(media, WHAT, size);
         Ok(())
     }
 

@@ -209,9 +209,8 @@ impl<'a> Cursor<'a> {
         while let Some(token) = self.tokens.get(at) {
             match &token.kind {
                 Kind::Mark('(') => depth += 1,
-                Kind::Mark(')') if depth == 0 => break,
+                Kind::Mark(')' | ';') if depth == 0 => break,
                 Kind::Mark(')') => depth -= 1,
-                Kind::Mark(';') if depth == 0 => break,
                 Kind::Word(w) if w.eq_ignore_ascii_case("CASE") => cases += 1,
                 Kind::Word(w) if cases > 0 && w.eq_ignore_ascii_case("END") => {
                     cases -= 1;

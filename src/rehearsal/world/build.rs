@@ -1,5 +1,7 @@
 //! Makes the world of a site: first as it stands in the normal state, then what went wrong.
 
+mod shipping;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -8,39 +10,37 @@ use jiff::civil::DateTime;
 use super::database::{DataFile, Database, Mirroring, User, UserAccess};
 use super::instance::SqlInstance;
 use super::logs::Lineage;
-use super::msdb::{
-    Job, JobKind, Msdb, Primary, RestoreRow, Schedule, Secondary, SecondaryDatabase,
-};
+use super::msdb::{JobKind, Msdb};
 use super::options::{Backup, PrimarySide, Start, WorldOptions};
-use super::{Guids, Names, Shared, State, World, at_or, events, join, utc};
+use super::{Guids, Names, Shared, State, World, at_or, events, utc};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, Lsn, Role};
-use crate::rehearsal::backup_set::{BackupSet, Guid, SetKind};
+use crate::rehearsal::backup_set::Guid;
 use crate::site::Site;
 
 /// A group that every chat database knows as a user, and every instance as a login.
 const SERVICES: &str = r"LITWAREINC\RTCComponentUniversalServices";
 
 pub(super) fn server_names(site: &Site) -> BTreeMap<Instance, String> {
-    let mut names = BTreeMap::new();
+    let mut names: BTreeMap<Instance, String> = BTreeMap::new();
     for (n, (key, server)) in site.sql.instances.iter().enumerate() {
         let address = server.host.parse::<std::net::IpAddr>().is_ok();
         let label = events::first_label(&server.host).to_uppercase();
-        let named = |machine: &str| match &server.instance {
+        let on = |machine: &str| match &server.instance {
             Some(instance) => format!("{machine}\\{instance}"),
             None => machine.to_owned(),
         };
-        let mut name = named(&label);
+        let mut name = on(&label);
         // Two roles with one name would be one instance (`steps.md` 1.4).
         if address || label == "LOCALHOST" || names.values().any(|other| *other == name) {
-            name = named(&format!("SQL{}", n + 1));
+            name = on(&format!("SQL{}", n + 1));
         }
         names.insert(*key, name);
     }
     names
 }
 
-pub(super) fn world(site: &Site, options: WorldOptions) -> Shared {
+pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
     let at = (options.now)();
     let mut build = Build {
         site,
@@ -48,7 +48,7 @@ pub(super) fn world(site: &Site, options: WorldOptions) -> Shared {
         now: utc(at),
         guids: Guids::new(options.seed),
         instances: BTreeMap::new(),
-        options: &options,
+        options,
     };
     build.empty_instances();
     let lineage = Lineage::of(&options.logs, &mut build.guids, build.now);
@@ -81,8 +81,9 @@ pub(super) fn world(site: &Site, options: WorldOptions) -> Shared {
         },
         chat: None,
         mirror_stalls: options.mirror_stalls,
+        schedules: options.schedules,
     };
-    what_went_wrong(site, &options, &mut state, at);
+    what_went_wrong(site, options, &mut state, at);
     Arc::new(World {
         state: Mutex::new(state),
         now: options.now.clone(),
@@ -103,6 +104,14 @@ fn what_went_wrong(site: &Site, options: &WorldOptions, state: &mut State, at: j
         }
         (Start::Disaster, PrimarySide::Alive) => state.down(Role::PrimaryMirror),
         (Start::Disaster, PrimarySide::Fresh) => {}
+    }
+    let all: Vec<(Instance, Guid)> = state
+        .instances
+        .iter()
+        .flat_map(|(key, i)| i.msdb.jobs.iter().map(|j| (*key, j.id)))
+        .collect();
+    for (instance, job) in all {
+        state.arm(instance, &job, at);
     }
     let backup = Instance::chat(Role::Backup);
     let jobs: Vec<(Guid, JobKind)> = state
@@ -146,6 +155,11 @@ impl Build<'_> {
     fn empty_instances(&mut self) {
         for (key, server) in &self.site.sql.instances {
             let mut instance = SqlInstance {
+                key: if key.compliance {
+                    format!("compliance.{}", key.role.key())
+                } else {
+                    key.role.key().to_owned()
+                },
                 host: server.host.clone(),
                 instance_name: server.instance.clone(),
                 server_name: self.names[key].clone(),
@@ -162,6 +176,7 @@ impl Build<'_> {
                 logins: ["sa", r"NT SERVICE\SQLSERVERAGENT", SERVICES]
                     .map(str::to_owned)
                     .to_vec(),
+                standby_shows_redo: self.options.standby_shows_redo,
                 knows_ignore_monitor: self.options.knows_ignore_monitor,
                 monitor_dead: self.options.monitor_dead,
                 agent_started: at_or(self.now, -30 * 24 * 3600),
@@ -282,59 +297,6 @@ impl Build<'_> {
         self.add(from, database);
     }
 
-    fn primary_half(&mut self, role: Role) {
-        let key = Instance::chat(role);
-        let name = self.chat();
-        let Some(backup) = self.names.get(&Instance::chat(Role::Backup)).cloned() else {
-            return;
-        };
-        let (id, job) = (self.guids.next(), self.guids.next());
-        let share = self.site.shares.backup.as_str().to_owned();
-        let now = self.now;
-        let Some(server) = self.instances.get_mut(&key) else {
-            return;
-        };
-        server.msdb.jobs.push(new_job(
-            job,
-            &id,
-            JobKind::Backup,
-            &format!("LSBackup_{name}"),
-            &server.server_name.clone(),
-            now,
-        ));
-        let mut last = None;
-        for log in &self.options.logs {
-            if log.set.server == server.server_name {
-                let path = join(&share, &log.name);
-                server
-                    .msdb
-                    .record_set(&log.set, &path, r"NT SERVICE\SQLSERVERAGENT", log.size);
-                last = Some((path, log.set.finished));
-            }
-        }
-        server.msdb.primaries.push(Primary {
-            id,
-            database: name.clone(),
-            directory: share.clone(),
-            share,
-            retention: 4320,
-            job,
-            monitor_server: self
-                .options
-                .monitor
-                .clone()
-                .unwrap_or_else(|| server.server_name.clone()),
-            monitor_security: true,
-            last_backup_file: last.as_ref().map(|(path, _)| path.clone()),
-            last_backup: last.map(|(_, at)| at),
-            compression: 2,
-            backup_threshold: 60,
-            threshold_alert_enabled: true,
-            history_retention: 5760,
-            secondaries: vec![(backup, name)],
-        });
-    }
-
     fn backup_side(&mut self, lineage: &Lineage) {
         let key = Instance::chat(Role::Backup);
         let name = self.chat();
@@ -389,169 +351,6 @@ impl Build<'_> {
         if matches!(options.backup, Backup::Secondary | Backup::Standby) {
             self.secondary_half(key, restored);
         }
-    }
-
-    /// The seed, and every log that was restored.
-    fn restore_history(&mut self, key: Instance, lineage: &Lineage, restored: usize) {
-        let name = self.chat();
-        let copies = self.site.shares.copy_local.as_str().to_owned();
-        let primary = self
-            .names
-            .get(&Instance::chat(Role::Primary))
-            .cloned()
-            .unwrap_or_default();
-        let seed = seed_set(&name, &primary, lineage, self.guids.next());
-        let Some(server) = self.instances.get_mut(&key) else {
-            return;
-        };
-        let path = join(&copies, &format!("{name}_seed.bak"));
-        let id = server.msdb.record_set(&seed, &path, "sa", 64 << 20);
-        server.msdb.record_restore(RestoreRow {
-            id: 0,
-            date: at_or(seed.finished, 600),
-            database: name.clone(),
-            user: "sa".to_owned(),
-            backup_set_id: id,
-            kind: "D",
-            replace: true,
-            recovery: false,
-        });
-        for log in &self.options.logs[..restored] {
-            let agent = r"NT SERVICE\SQLSERVERAGENT";
-            let path = join(&copies, &log.name);
-            let id = server.msdb.record_set(&log.set, &path, agent, log.size);
-            server.msdb.record_restore(RestoreRow {
-                id: 0,
-                date: at_or(log.set.finished, 600),
-                database: name.clone(),
-                user: agent.to_owned(),
-                backup_set_id: id,
-                kind: "L",
-                replace: false,
-                recovery: false,
-            });
-        }
-    }
-
-    fn secondary_half(&mut self, key: Instance, restored: usize) {
-        let name = self.chat();
-        let primary = self
-            .names
-            .get(&Instance::chat(Role::Primary))
-            .cloned()
-            .unwrap_or_default();
-        let (id, copy, restore) = (self.guids.next(), self.guids.next(), self.guids.next());
-        let copies = self.site.shares.copy_local.as_str().to_owned();
-        let options = self.options;
-        let row = |database: &str, last: Option<(String, DateTime)>| SecondaryDatabase {
-            database: database.to_owned(),
-            last_restored: last.as_ref().map(|(_, at)| *at),
-            last_restored_file: last.map(|(file, _)| file),
-            restore_delay: 0,
-            restore_all: true,
-            standby: options.backup == Backup::Standby,
-            disconnect_users: false,
-            restore_threshold: 45,
-            threshold_alert_enabled: true,
-            history_retention: 5760,
-        };
-        let last = |n: usize, later| {
-            n.checked_sub(1)
-                .and_then(|i| options.logs.get(i))
-                .map(|log| (join(&copies, &log.name), at_or(log.set.finished, later)))
-        };
-        let mut databases = vec![row(&name, last(restored, 600))];
-        databases.extend(options.siblings.iter().map(|sibling| row(sibling, None)));
-        let copied = last(options.copied.max(restored).min(options.logs.len()), 300);
-        let now = self.now;
-        let siblings: Vec<Database> = options
-            .siblings
-            .iter()
-            .map(|sibling| {
-                let own = invented(&mut self.guids, now);
-                let mut database = database(sibling, 0, &own, &mut self.guids);
-                database.state = DatabaseState::Restoring;
-                database
-            })
-            .collect();
-        for sibling in siblings {
-            self.add(key, sibling);
-        }
-        let Some(server) = self.instances.get_mut(&key) else {
-            return;
-        };
-        for (job, kind, word) in [
-            (copy, JobKind::Copy, "LSCopy"),
-            (restore, JobKind::Restore, "LSRestore"),
-        ] {
-            let title = format!("{word}_{primary}_{name}");
-            let mut job = new_job(job, &id, kind, &title, &server.server_name.clone(), now);
-            job.enabled = !options.jobs_disabled;
-            server.msdb.jobs.push(job);
-        }
-        server.msdb.secondaries.push(Secondary {
-            id,
-            primary_server: primary,
-            primary_database: name,
-            source: self.site.shares.backup.as_str().to_owned(),
-            destination: copies.clone(),
-            file_retention: 4320,
-            copy_job: copy,
-            restore_job: restore,
-            monitor_server: options
-                .monitor
-                .clone()
-                .unwrap_or_else(|| server.server_name.clone()),
-            monitor_security: true,
-            last_copied: copied.as_ref().map(|(_, at)| *at),
-            last_copied_file: copied.map(|(file, _)| file),
-            databases,
-        });
-    }
-}
-
-/// An Agent job of log shipping, idle and enabled.
-fn new_job(
-    id: Guid,
-    owner_id: &Guid,
-    kind: JobKind,
-    name: &str,
-    server: &str,
-    now: DateTime,
-) -> Job {
-    let date = i64::from(now.year()) * 10_000 + i64::from(now.month()) * 100 + i64::from(now.day());
-    let last = at_or(now, -900);
-    Job {
-        id,
-        name: name.to_owned(),
-        kind,
-        enabled: true,
-        owner: "sa".to_owned(),
-        command: format!(
-            "\"C:\\Program Files\\Microsoft SQL Server\\130\\Tools\\Binn\\sqllogship.exe\" {} {} -server {server}",
-            kind.flag(),
-            crate::rehearsal::catalog::guid_text(owner_id),
-        ),
-        schedule: Schedule {
-            id: i64::from(id[0]) * 100 + kind.category_id(),
-            name: match kind {
-                JobKind::Backup => format!("LSBackupSchedule_{server}1"),
-                JobKind::Copy => "DefaultCopyJobSchedule".to_owned(),
-                JobKind::Restore => "DefaultRestoreJobSchedule".to_owned(),
-            },
-            enabled: true,
-            freq_type: 4,
-            freq_interval: 1,
-            freq_subday_type: 4,
-            freq_subday_interval: 15,
-            freq_recurrence_factor: 0,
-            start_date: date,
-            end_date: 99_991_231,
-            start_time: 0,
-            end_time: 235_900,
-        },
-        started: Some(last),
-        stopped: Some(at_or(last, 20)),
     }
 }
 
@@ -615,22 +414,5 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
             sid: SqlInstance::sid(SERVICES),
         }],
         compliance: false,
-    }
-}
-
-/// The full backup from which the backup was seeded.
-fn seed_set(name: &str, server: &str, lineage: &Lineage, set_guid: Guid) -> BackupSet {
-    let mut guids = Guids::new(0);
-    let database = database(name, 0, lineage, &mut guids);
-    let taken = at_or(lineage.created, 24 * 3600);
-    BackupSet {
-        set_guid,
-        last_lsn: lineage.start,
-        files: database
-            .files
-            .iter()
-            .map(|f| (f.name.clone(), f.path.clone(), f.bytes))
-            .collect(),
-        ..database.backup_set(SetKind::Full, 1, server, taken)
     }
 }

@@ -72,6 +72,7 @@ pub struct Mirroring {
 }
 
 /// A database.
+#[expect(clippy::struct_excessive_bools, reason = "columns of the catalog")]
 #[derive(Clone, Debug)]
 pub struct Database {
     /// Its name.
@@ -84,7 +85,7 @@ pub struct Database {
     pub standby: bool,
     /// `user_access`
     pub access: UserAccess,
-    /// `recovery_model`: 1 FULL, 2 BULK_LOGGED, 3 SIMPLE.
+    /// `recovery_model`: 1 FULL, 2 `BULK_LOGGED`, 3 SIMPLE.
     pub model: i64,
     /// Owner's login; `None` where its SID belongs to no login here.
     pub owner: Option<String>,
@@ -112,13 +113,13 @@ pub struct Database {
     pub fork_point: Option<Lsn>,
     /// Where the next log must begin; meaningful while RESTORING or in standby.
     pub redo_start: Lsn,
-    /// FirstLSN of the next log backup.
+    /// `FirstLSN` of the next log backup.
     pub log_start: Lsn,
     /// End of the log.
     pub log_end: Lsn,
     /// Last checkpoint.
     pub checkpoint: Lsn,
-    /// CheckpointLSN of the newest full backup; ZERO before any.
+    /// `CheckpointLSN` of the newest full backup; ZERO before any.
     pub base: Lsn,
     /// A restore that was interrupted: set and path.
     pub interrupted: Option<(Guid, String)>,
@@ -198,6 +199,7 @@ impl Database {
         kind: SetKind,
         position: u16,
         server: &str,
+        software: (u8, u8, u16),
         now: DateTime,
     ) -> BackupSet {
         let (first_lsn, last_lsn) = match kind {
@@ -217,7 +219,7 @@ impl Database {
             database_backup_lsn: self.base,
             started: now,
             finished: now,
-            software: (13, 0, 5026),
+            software,
             compatibility_level: self.level,
             database_version: self.version,
             set_guid: [0; 16],

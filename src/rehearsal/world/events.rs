@@ -1,5 +1,7 @@
 //! What happens by itself: recovery ends, mirrors get in step, jobs run, chat servers connect.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +24,8 @@ pub(super) enum Event {
     Recovered(Instance, String),
     /// A mirroring session is in step.
     Synchronized(Guid),
+    /// The schedule of a job comes round.
+    Scheduled(Instance, Guid),
     /// A run of a backup or copy job ends.
     JobEnds(Instance, Guid),
     /// A restore job, in this session, is through with a file.
@@ -72,10 +76,41 @@ impl State {
                     }
                 }
             }
+            Event::Scheduled(instance, job) => self.scheduled(instance, &job, at),
             Event::JobEnds(instance, job) => self.job_ends(instance, &job, at),
             Event::FileRestored(instance, job, spid, log) => {
                 self.file_restored(instance, &job, spid, &log, at);
             }
+        }
+    }
+
+    /// Lets a job's schedule come round, where schedules are kept in this world.
+    pub(in crate::rehearsal) fn arm(&mut self, instance: Instance, id: &Guid, now: Timestamp) {
+        let Some(minutes) = self
+            .instances
+            .get(&instance)
+            .and_then(|i| i.msdb.job(id))
+            .and_then(|j| j.schedule.minutes())
+            .filter(|_| self.schedules)
+        else {
+            return;
+        };
+        let at = after(now, Duration::from_mins(minutes));
+        self.later(at, Event::Scheduled(instance, *id));
+    }
+
+    fn scheduled(&mut self, instance: Instance, id: &Guid, at: Timestamp) {
+        let ready = self.instances.get(&instance).is_some_and(|server| {
+            server.up
+                && server.agent
+                && server
+                    .msdb
+                    .job(id)
+                    .is_some_and(|j| j.enabled && j.schedule.enabled && !j.is_running())
+        });
+        self.arm(instance, id, at);
+        if ready {
+            self.start_job(instance, id, at);
         }
     }
 
@@ -151,7 +186,7 @@ impl State {
         let Some(server) = self.instances.get_mut(&instance) else {
             return;
         };
-        let host = server.host.clone();
+        let viewer = server.key.clone();
         let Some(secondary) = server
             .msdb
             .secondaries
@@ -162,15 +197,15 @@ impl State {
         };
         for log in &self.logs {
             let to = join(&secondary.destination, &log.name);
-            if files.open(&host, &to).is_ok() {
+            if files.open(&viewer, &to).is_ok() {
                 continue;
             }
             let from = join(&secondary.source, &log.name);
-            let Ok(view) = files.open(&host, &from) else {
+            let Ok(view) = files.open(&viewer, &from) else {
                 continue;
             };
             if files
-                .write_backup(&host, &to, view.sets, view.size, true)
+                .write_backup(&viewer, &to, view.sets, view.size, true)
                 .is_ok()
             {
                 secondary.last_copied_file = Some(to);
@@ -186,7 +221,11 @@ impl State {
         let Some(server) = self.instances.get_mut(&instance) else {
             return;
         };
-        let (host, name) = (server.host.clone(), server.server_name.clone());
+        let (viewer, name, version) = (
+            server.key.clone(),
+            server.server_name.clone(),
+            server.version,
+        );
         let Some(row) = server.msdb.primaries.iter().position(|p| p.job == *id) else {
             return;
         };
@@ -197,7 +236,7 @@ impl State {
         let Some(mut set) = server
             .database(&database)
             .filter(|d| d.serves())
-            .map(|d| d.backup_set(SetKind::Log, 1, &name, utc(at)))
+            .map(|d| d.backup_set(SetKind::Log, 1, &name, version, utc(at)))
         else {
             return;
         };
@@ -206,7 +245,7 @@ impl State {
         let path = join(&share, &file);
         let size = 64 * 1024;
         if files
-            .write_backup(&host, &path, vec![set.clone()], size, true)
+            .write_backup(&viewer, &path, vec![set.clone()], size, false)
             .is_err()
         {
             return;
@@ -293,7 +332,7 @@ impl State {
                 && database.redo_start < log.set.last_lsn
                 && log.set.family == database.family
                 && super::database::fork_fits(database, &log.set);
-            (fits && self.files.open(&server.host, &path).is_ok())
+            (fits && self.files.open(&server.key, &path).is_ok())
                 .then(|| (log.clone(), path, name.clone()))
         })
     }
@@ -310,13 +349,16 @@ impl State {
         let Some(server) = self.instances.get_mut(&instance) else {
             return;
         };
-        // Gone: killed meanwhile.
         let Some(running) = server
             .processes
             .get_mut(&spid)
             .filter(|p| p.kind == Kind::Job)
             .and_then(|p| p.running.take())
         else {
+            // Its session was killed meanwhile: the job has failed.
+            if let Some(job) = server.msdb.job_mut(id) {
+                job.stopped = Some(utc(at));
+            }
             return;
         };
         server.end(spid);

@@ -10,26 +10,29 @@ use crate::rehearsal::backup_set::BackupSet;
 pub struct FileView {
     /// Size in bytes.
     pub size: u64,
-    /// Its sets, by position; none where it is no backup file (error 3241).
+    /// Its sets, by position; none where it is no backup file, or not a whole one (error 3241).
     pub sets: Vec<BackupSet>,
+    /// The data inside is damaged: HEADERONLY answers, RESTORE and VERIFYONLY fail.
+    pub damaged: bool,
 }
 
 /// Folders, shared by the instances and by the program under rehearsal.
 ///
 /// Called with the world locked: an implementation never calls the world.
 pub trait Files: Send + Sync {
-    /// Opens a file. `viewer` is the host of the instance, as the site file names it; `path` as the
-    /// statement names it.
+    /// Opens a file. `viewer` is the instance's key in the site file (`backup`,
+    /// `compliance.backup`), `path` as the statement names it.
     ///
     /// # Errors
     /// The number of the operating system: 2, 3 not found, 5 denied, 53 host not found, …
     fn open(&self, viewer: &str, path: &str) -> Result<FileView, u32>;
 
-    /// Writes a file with these sets, `size` bytes long; with `overwrite` what was there is gone,
-    /// else the sets are appended.
+    /// Writes a file that holds exactly these sets, `size` bytes long: whoever appends gives the
+    /// sets that are kept, too. With `overwrite` what was there is gone.
     ///
     /// # Errors
-    /// As for [`Files::open`]; 112 when the disk is full.
+    /// As for [`Files::open`]; 80 when a file is there and `overwrite` is not set, 112 when the disk
+    /// is full.
     fn write_backup(
         &self,
         viewer: &str,
@@ -96,12 +99,19 @@ impl Files for MemoryFiles {
     ) -> Result<(), u32> {
         self.check(path)?;
         let mut files = lock(&self.files);
-        let file = files.entry(path.to_lowercase()).or_default();
-        if overwrite {
-            *file = FileView::default();
+        let path = path.to_lowercase();
+        if !overwrite && files.contains_key(&path) {
+            return Err(80);
         }
-        file.sets.extend(sets);
-        file.size += size;
+        let damaged = false;
+        files.insert(
+            path,
+            FileView {
+                size,
+                sets,
+                damaged,
+            },
+        );
         Ok(())
     }
 }

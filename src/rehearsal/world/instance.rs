@@ -69,9 +69,12 @@ pub struct Process {
 pub type AppLocks = BTreeMap<(String, String), (i64, u32)>;
 
 /// An instance.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub struct SqlInstance {
-    /// Host of its entry in the site file: who opens files.
+    /// Its key in the site file, as `backup` or `compliance.backup`: who opens files.
+    pub key: String,
+    /// Host of its entry in the site file.
     pub host: String,
     /// Instance name; `None` for the default instance.
     pub instance_name: Option<String>,
@@ -99,6 +102,8 @@ pub struct SqlInstance {
     pub locks: AppLocks,
     /// Logins, in the order of their principal ids.
     pub logins: Vec<String>,
+    /// `redo_start_lsn` is shown in STANDBY too.
+    pub standby_shows_redo: bool,
     /// `@ignoreremotemonitor` exists.
     pub knows_ignore_monitor: bool,
     /// The remote monitor does not answer: 32054.
@@ -125,14 +130,14 @@ impl SqlInstance {
 
     /// The lowest free database id.
     pub fn free_database_id(&self) -> i64 {
-        (5..)
+        (5..=32_767)
             .find(|id| self.databases.iter().all(|d| d.id != *id))
             .unwrap_or(5)
     }
 
     /// The lowest free session id.
     pub fn free_spid(&self) -> i64 {
-        (51..)
+        (51..=32_767)
             .find(|id| !self.processes.contains_key(id))
             .unwrap_or(51)
     }

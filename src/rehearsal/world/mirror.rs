@@ -6,10 +6,11 @@ use super::database::{Database, Mirroring};
 use super::events::Event;
 use super::{State, after, join, utc};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Role, SqlServer};
 use crate::rehearsal::backup_set::SetKind;
 
 impl State {
+    /// `Install-CsMirrorDatabase` as typed: the mirror and the share are those of the site.
     pub(super) fn install_mirror(
         &mut self,
         fqdn: &str,
@@ -24,50 +25,118 @@ impl State {
                 "Database type \"{database_type}\" is not known here."
             ));
         }
-        let name = if compliance {
-            self.names.compliance.clone()
-        } else {
-            Some(self.names.chat.clone())
-        }
-        .ok_or("There is no compliance database in the topology.")?;
-        let principal = self
-            .find(fqdn, instance, compliance)
-            .ok_or_else(|| format!("SQL instance \"{fqdn}\" was not found in the topology."))?;
-        let partner = Instance {
-            role: match principal.role {
-                Role::Primary => Role::PrimaryMirror,
-                Role::Backup => Role::BackupMirror,
-                Role::PrimaryMirror | Role::BackupMirror => {
-                    return Err(format!("\"{fqdn}\" is a mirror in the topology."));
+        let unknown = || format!("SQL instance \"{fqdn}\" was not found in the topology.");
+        let named = |server: &SqlServer| {
+            server.host.eq_ignore_ascii_case(fqdn)
+                && match (instance, &server.instance) {
+                    (Some(wanted), Some(name)) => name.eq_ignore_ascii_case(wanted),
+                    (Some(_), None) => false,
+                    (None, name) => name.is_none() || server.port.is_some(),
                 }
-            },
-            ..principal
         };
-        let partner = if self.instances.contains_key(&partner) {
-            partner
+        let principal = self.find(compliance, named).ok_or_else(unknown)?;
+        let role = match principal.role {
+            Role::Primary => Role::PrimaryMirror,
+            Role::Backup => Role::BackupMirror,
+            Role::PrimaryMirror | Role::BackupMirror => {
+                return Err(format!("\"{fqdn}\" is a mirror in the topology."));
+            }
+        };
+        let own = Instance { role, ..principal };
+        let partner = if self.instances.contains_key(&own) {
+            own
         } else {
-            Instance::chat(partner.role)
+            Instance::chat(role)
         };
-        self.check_mirror(&name, principal, partner, drop_existing)?;
-        self.seed_mirror(&name, principal, partner, now)
+        let share = self
+            .names
+            .mirror_share
+            .clone()
+            .ok_or("The file share of the mirror is not known.")?;
+        self.mirror(compliance, principal, partner, &share, drop_existing, now)
     }
 
-    fn find(&self, fqdn: &str, instance: Option<&str>, compliance: bool) -> Option<Instance> {
-        let named = |key: &Instance| {
-            self.names.servers.get(key).is_some_and(|server| {
-                server.host.eq_ignore_ascii_case(fqdn)
-                    && instance.is_none_or(|i| {
-                        server
-                            .instance
-                            .as_ref()
-                            .is_some_and(|n| n.eq_ignore_ascii_case(i))
-                    })
-                    && (instance.is_some() || server.instance.is_none() || server.port.is_some())
-            })
-        };
-        let mut found: Vec<Instance> = self.instances.keys().copied().filter(named).collect();
-        found.sort_by_key(|i| i.compliance != compliance);
-        found.first().copied()
+    /// Mirrors a database between two instances of the site.
+    pub(super) fn mirror(
+        &mut self,
+        compliance: bool,
+        principal: Instance,
+        partner: Instance,
+        share: &str,
+        drop_existing: bool,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let name = self.database_of(compliance)?;
+        self.check_mirror(&name, principal, partner, drop_existing)?;
+        self.seed_mirror(&name, principal, partner, share, now)
+    }
+
+    fn database_of(&self, compliance: bool) -> Result<String, String> {
+        if compliance {
+            self.names
+                .compliance
+                .clone()
+                .ok_or_else(|| "There is no compliance database in the topology.".to_owned())
+        } else {
+            Ok(self.names.chat.clone())
+        }
+    }
+
+    /// An instance by its entry in the site file, a compliance instance first where one is meant.
+    pub(super) fn find(
+        &self,
+        compliance: bool,
+        is: impl Fn(&SqlServer) -> bool,
+    ) -> Option<Instance> {
+        self.names
+            .servers
+            .iter()
+            .filter(|(_, server)| is(server))
+            .map(|(key, _)| *key)
+            .min_by_key(|key| key.compliance != compliance)
+    }
+
+    /// Makes an instance principal (`Invoke-CsDatabaseFailover`). With `force`, a mirror whose
+    /// principal is lost serves with what it has.
+    pub(super) fn fail_over(
+        &mut self,
+        compliance: bool,
+        to: Instance,
+        force: bool,
+    ) -> Result<(), String> {
+        let name = self.database_of(compliance)?;
+        let session = self
+            .instances
+            .get(&to)
+            .filter(|i| i.up)
+            .and_then(|i| i.database(&name))
+            .and_then(|d| d.mirroring.clone())
+            .ok_or_else(|| format!("Database \"{name}\" is not mirrored on the {to} (1416)."))?;
+        if session.role == MirroringRole::Principal {
+            return Ok(());
+        }
+        if self.instances.get(&session.partner).is_some_and(|i| i.up) {
+            return self
+                .partner_failover(session.partner, &name)
+                .map_err(|number| format!("Database \"{name}\" cannot fail over ({number})."));
+        }
+        if !force {
+            return Err(format!(
+                "The principal of database \"{name}\" cannot be reached (1418)."
+            ));
+        }
+        if let Some(database) = self
+            .instances
+            .get_mut(&to)
+            .and_then(|i| i.database_mut(&name))
+        {
+            database.state = DatabaseState::Online;
+            if let Some(mirroring) = &mut database.mirroring {
+                mirroring.role = MirroringRole::Principal;
+                mirroring.state = MirroringState::Disconnected;
+            }
+        }
+        Ok(())
     }
 
     fn check_mirror(
@@ -116,6 +185,7 @@ impl State {
         name: &str,
         principal: Instance,
         partner: Instance,
+        share: &str,
         now: Timestamp,
     ) -> Result<(), String> {
         let (guid, full_guid, log_guid, copy_guid) = (
@@ -124,43 +194,40 @@ impl State {
             self.guids.next(),
             self.guids.next(),
         );
-        let share = self
-            .names
-            .mirror_share
-            .clone()
-            .ok_or("The file share of the mirror is not known.")?;
         let files = self.files.clone();
         let mirror_name = self.instances[&partner].server_name.clone();
         let mirror_host = self.instances[&partner].host.clone();
+        let mirror_key = self.instances[&partner].key.clone();
         let server = self
             .instances
             .get_mut(&principal)
             .ok_or("The primary is gone.")?;
         let (host, server_name) = (server.host.clone(), server.server_name.clone());
+        let (viewer, version) = (server.key.clone(), server.version);
         let stamp = utc(now).strftime("%Y%m%d%H%M%S").to_string();
         let Some(database) = server.database_mut(name) else {
             return Err("The primary is gone.".to_owned());
         };
         database.write_log(16);
-        let mut full = database.backup_set(SetKind::Full, 1, &server_name, utc(now));
+        let mut full = database.backup_set(SetKind::Full, 1, &server_name, version, utc(now));
         full.set_guid = full_guid;
         full.files = database
             .files
             .iter()
             .map(|f| (f.name.clone(), f.path.clone(), f.bytes))
             .collect();
-        let mut log = database.backup_set(SetKind::Log, 1, &server_name, utc(now));
+        let mut log = database.backup_set(SetKind::Log, 1, &server_name, version, utc(now));
         log.set_guid = log_guid;
         log.database_backup_lsn = full.checkpoint_lsn;
         let size = 1024 * 1024;
         let (bak, trn) = (
-            join(&share, &format!("{name}_{stamp}.bak")),
-            join(&share, &format!("{name}_{stamp}.trn")),
+            join(share, &format!("{name}_{stamp}.bak")),
+            join(share, &format!("{name}_{stamp}.trn")),
         );
         for (path, set) in [(&bak, &full), (&trn, &log)] {
             files
-                .write_backup(&host, path, vec![set.clone()], size, true)
-                .and_then(|()| files.open(&mirror_host, path).map(|_| ()))
+                .write_backup(&viewer, path, vec![set.clone()], size, true)
+                .and_then(|()| files.open(&mirror_key, path).map(|_| ()))
                 .map_err(|os| {
                     format!("Cannot open backup device '{path}'. Operating system error {os}.")
                 })?;

@@ -7,11 +7,11 @@ use crate::rehearsal::backup_set::{BackupSet, Guid};
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
-    /// LSBackup
+    /// `LSBackup`
     Backup,
-    /// LSCopy
+    /// `LSCopy`
     Copy,
-    /// LSRestore
+    /// `LSRestore`
     Restore,
 }
 
@@ -73,6 +73,19 @@ pub struct Schedule {
     pub end_time: i64,
 }
 
+impl Schedule {
+    /// Minutes between two runs; `None` where it is none, or of another kind.
+    pub fn minutes(&self) -> Option<u64> {
+        let every = u64::try_from(self.freq_subday_interval).ok()?;
+        let minutes = match self.freq_subday_type {
+            4 => every,
+            8 => every.saturating_mul(60),
+            _ => 0,
+        };
+        (self.id > 0 && self.freq_type == 4 && minutes > 0).then_some(minutes)
+    }
+}
+
 /// An Agent job of log shipping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -104,6 +117,7 @@ impl Job {
 }
 
 /// `log_shipping_secondary_databases` and its row in the monitor table.
+#[expect(clippy::struct_excessive_bools, reason = "columns of the table")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecondaryDatabase {
     /// `secondary_database`
@@ -172,7 +186,7 @@ pub struct Primary {
     pub share: String,
     /// Minutes.
     pub retention: i64,
-    /// LSBackup job.
+    /// `LSBackup` job.
     pub job: Guid,
     /// `monitor_server`
     pub monitor_server: String,

@@ -103,6 +103,10 @@ impl ServiceTimes {
 }
 
 /// The state in which a world begins, and what is laid in it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a variant of its own"
+)]
 #[derive(Clone)]
 pub struct WorldOptions {
     /// How the site stands.
@@ -125,6 +129,9 @@ pub struct WorldOptions {
     pub unshipped: u64,
     /// What the backup's chat database is.
     pub backup: Backup,
+    /// `sys.master_files` shows `redo_start_lsn` in STANDBY: documentation and tools disagree
+    /// (`sql-server.md` 2.2).
+    pub standby_shows_redo: bool,
     /// What answers in the primary data center of a disaster.
     pub primary: PrimarySide,
     /// A chat database left on the backup mirror, in this state.
@@ -141,6 +148,8 @@ pub struct WorldOptions {
     pub restore_job_runs: bool,
     /// A copy job runs.
     pub copy_job_runs: bool,
+    /// Enabled jobs run by their schedules, while somebody looks.
+    pub schedules: bool,
     /// Jobs are disabled already.
     pub jobs_disabled: bool,
     /// `restorehistory` and `backupset` of the backup are empty.
@@ -189,6 +198,7 @@ impl WorldOptions {
             copied: 0,
             unshipped: 0,
             backup: Backup::Secondary,
+            standby_shows_redo: false,
             primary: PrimarySide::Down,
             leftover: None,
             siblings: Vec::new(),
@@ -197,6 +207,7 @@ impl WorldOptions {
             knows_ignore_monitor: true,
             restore_job_runs: false,
             copy_job_runs: false,
+            schedules: false,
             jobs_disabled: false,
             msdb_purged: false,
             nameless: false,
