@@ -212,7 +212,7 @@ impl SimulatedSite {
         }));
         (recipe.vary)(&mut options);
         let copied = options.copied;
-        lay_files(site, &folders, &recipe.logs, &logs, copied)?;
+        lay_files(site, &folders, &recipe.logs, &options.logs, copied)?;
         let world = World::build(site, &options);
 
         let mut pool = Pool::from_site(site);

@@ -3,3 +3,4 @@
 mod fault_sweep;
 mod kill_sweep;
 mod site;
+mod variants;
