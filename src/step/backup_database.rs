@@ -29,7 +29,7 @@ pub(super) struct Look {
     pub database: Observed<Database>,
     /// O5
     pub history: Observed<Vec<Restored>>,
-    /// O6, where O5 shows no log; absent where there is no row.
+    /// O6, where O5 shows no log; absent where there is no row, and this run removed none.
     pub log_shipping: Observed<()>,
     /// O4, of a serving database only.
     pub lineage: Observed<Lineage>,
@@ -99,8 +99,12 @@ pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> L
         return look;
     };
     if row.state == DatabaseState::Restoring && !look.restored(&["L"]) {
+        // The row that this run removed told it, where the history was purged.
+        let had_row = cx
+            .saved
+            .is_some_and(|saved| saved.run == cx.run && !saved.backup.rows.is_empty());
         look.log_shipping = match secondary(access, backup, name).await {
-            Observed::Seen(rows) if rows.is_empty() => Observed::Absent,
+            Observed::Seen(rows) if rows.is_empty() && !had_row => Observed::Absent,
             Observed::Seen(_) => Observed::Seen(()),
             other => other.map(|_| ()),
         };
