@@ -166,3 +166,35 @@ fn a_mirror_that_never_gets_in_step_stops_the_run_within_its_limit() {
     let held = hold(&litware(), &recipe, &terms(), async |_| ());
     held.assert_stopped("install-mirror", &["SYNCHRONIZING"], &["--resume"]);
 }
+
+#[test]
+fn a_store_that_is_lost_behind_the_command_leaves_its_outcome_unknown() {
+    let site = litware();
+    crate::site::paused(async {
+        let mut stage = pchadr::cli::rehearse::Stage::build(&site, &disaster()).expect("the site");
+        let store = pchadr::run::store::MemoryStore::default();
+        let (pool, changes) = (
+            stage.simulated.pool.clone(),
+            stage.simulated.changes.clone(),
+        );
+        let lost = tokio::spawn(async move {
+            while !format!("{:?}", changes.all()).contains("Set-CsPersistentChatState") {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            pool.lock().expect("the pool").store.reachable = false;
+        });
+        let held = super::hold_on(&site, &mut stage, &terms(), &store).await;
+        lost.await.expect("lost");
+        held.assert_stopped("set-pool-state", &["not known"], &["--resume"]);
+        assert_eq!(held.step("set-pool-state"), StepOutcome::Unknown);
+        stage
+            .simulated
+            .pool
+            .lock()
+            .expect("the pool")
+            .store
+            .reachable = true;
+        let resumed = super::hold_on(&site, &mut stage, &terms(), &store).await;
+        resumed.assert_done();
+    });
+}
