@@ -193,20 +193,74 @@ fn a_gap_that_the_copy_folder_closes_is_none() {
 }
 
 #[test]
-fn a_last_log_whose_data_is_damaged_stops_the_run_before_the_point_of_no_return() {
-    let held = hold(&litware(), &disaster(), &terms(), async |stage| {
-        let paths = on_share(stage);
-        stage
-            .simulated
-            .folders
-            .corrupt(paths.last().expect("logs"))
-            .expect("damaged");
+fn a_last_log_whose_data_is_damaged_stops_the_run_until_it_is_moved_away() {
+    let site = litware();
+    paused(async {
+        let mut stage = Stage::build(&site, &disaster()).expect("the site");
+        let last = on_share(&stage).pop().expect("logs");
+        let folders = stage.simulated.folders.clone();
+        folders.corrupt(&last).expect("damaged");
+        let store = MemoryStore::default();
+        let held = hold_on(&site, &mut stage, &terms(), &store).await;
+        held.assert_stopped(
+            "apply-logs",
+            &["3183", "still to do: apply 1 log backup"],
+            &["find another copy", "move it out of both folders"],
+        );
+        assert_eq!(held.error().number, Some(3183));
+        assert_eq!(held.chat().state, DatabaseState::Restoring);
+        assert_eq!(held.count("WITH RECOVERY"), 0);
+        remove(&stage, &last).await;
+        remove(&stage, &in_copy_folder(&last)).await;
+        let resumed = hold_on(&site, &mut stage, &terms(), &store).await;
+        resumed.assert_done();
+        assert_eq!(resumed.chat().messages, 100 + 3 * 14);
     });
-    assert_ne!(held.finished.exit, 0);
-    assert_eq!(held.finished.stopped_at.as_deref(), Some("apply-logs"));
-    held.assert_words(&[], &["--resume"]);
-    assert_eq!(held.chat().state, DatabaseState::Restoring);
-    assert_eq!(held.count("WITH RECOVERY"), 0);
+}
+
+fn in_copy_folder(on_share: &str) -> String {
+    on_share.replace(r"\\fs1\pchat-logs", r"\\sql3.dc2.litwareinc.com\pchat-copy")
+}
+
+#[test]
+fn a_damaged_copy_of_a_sound_log_stops_the_run_until_the_sound_one_is_there() {
+    let site = litware();
+    paused(async {
+        let mut stage = Stage::build(&site, &disaster()).expect("the site");
+        // Copied by the job, not restored.
+        let sound = on_share(&stage)[2].clone();
+        let copy = in_copy_folder(&sound);
+        stage.simulated.folders.corrupt(&copy).expect("damaged");
+        let store = MemoryStore::default();
+        let held = hold_on(&site, &mut stage, &terms(), &store).await;
+        held.assert_stopped("apply-logs", &["3183"], &["find another copy"]);
+        assert_eq!(held.count("RESTORE LOG"), 0);
+        remove(&stage, &copy).await;
+        let held = hold_on(&site, &mut stage, &terms(), &store).await;
+        held.assert_stopped(
+            "apply-logs",
+            &["is not in the copy folder"],
+            &["copy it there from the share by hand", "--resume"],
+        );
+        copy_by_hand(&stage, &sound, &copy).await;
+        let held = hold_on(&site, &mut stage, &terms(), &store).await;
+        held.assert_done();
+        held.assert_has_all_messages();
+    });
+}
+
+async fn copy_by_hand(stage: &Stage, from: &str, to: &str) {
+    let shares = &stage.access.shares;
+    shares.create(to).await.expect("made");
+    let mut offset = 0;
+    loop {
+        let moved = shares.append_from(from, offset, 1 << 20, to).await;
+        let moved = moved.expect("copied");
+        offset += moved;
+        if moved == 0 {
+            return;
+        }
+    }
 }
 
 async fn cut_off_the_last(stage: &mut Stage) {
@@ -263,53 +317,42 @@ fn a_last_log_with_a_damaged_header_is_lost_only_when_exactly_that_is_accepted()
 }
 
 /// A log backup arrives while the run is under way: it is applied, or nothing is recovered.
-#[test]
-fn a_log_backup_that_arrives_late_is_never_left_out() {
+async fn arrives_at(mark: &'static str) -> (Stage, Held, MemoryStore, String) {
     let site = litware();
-    paused(async {
-        let mut stage = Stage::build(&site, &disaster()).expect("the site");
-        let paths = on_share(&stage);
-        let last = paths.last().expect("logs").clone();
-        let aside = last.replace("pchat-logs", "pchat-archive");
-        let shares = &stage.access.shares;
-        shares.create(&aside).await.expect("made");
+    let mut stage = Stage::build(&site, &disaster()).expect("the site");
+    let last = on_share(&stage).pop().expect("logs");
+    let aside = last.replace("pchat-logs", "pchat-archive");
+    copy_by_hand(&stage, &last, &aside).await;
+    remove(&stage, &last).await;
+    let changes = stage.simulated.changes.clone();
+    let shares = stage.access.shares.clone();
+    let path = last.clone();
+    let arrives = tokio::spawn(async move {
+        while !format!("{:?}", changes.all()).contains(mark) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        shares.create(&path).await.expect("made");
         let mut offset = 0;
         loop {
-            let moved = shares
-                .append_from(&last, offset, 1 << 20, &aside)
-                .await
-                .expect("copied");
+            let moved = shares.append_from(&aside, offset, 1 << 20, &path).await;
+            let moved = moved.expect("copied");
             offset += moved;
             if moved == 0 {
-                break;
+                return;
             }
         }
-        shares.remove(&last).await.expect("removed");
-        let late = stage.access.shares.clone();
-        let changes = stage.simulated.changes.clone();
-        let arrives = tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                if format!("{:?}", changes.all()).contains("RESTORE LOG") {
-                    break;
-                }
-            }
-            late.create(&last).await.expect("made");
-            let mut offset = 0;
-            loop {
-                let moved = late
-                    .append_from(&aside, offset, 1 << 20, &last)
-                    .await
-                    .expect("copied");
-                offset += moved;
-                if moved == 0 {
-                    break;
-                }
-            }
-        });
-        let store = MemoryStore::default();
-        let mut held = hold_on(&site, &mut stage, &terms(), &store).await;
-        arrives.await.expect("it arrived");
+    });
+    let store = MemoryStore::default();
+    let held = hold_on(&site, &mut stage, &terms(), &store).await;
+    arrives.await.expect("it arrived");
+    (stage, held, store, last)
+}
+
+#[test]
+fn a_log_backup_that_arrives_while_others_are_applied_is_never_left_out() {
+    let site = litware();
+    paused(async {
+        let (mut stage, mut held, store, _) = arrives_at("RESTORE LOG").await;
         if held.finished.exit == 4 {
             assert_eq!(held.chat().state, DatabaseState::Restoring);
             held = hold_on(&site, &mut stage, &terms(), &store).await;
