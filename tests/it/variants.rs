@@ -14,6 +14,7 @@ use pchadr::rehearsal::world::WorldOptions;
 use pchadr::rehearsal::world::summary::{DatabaseSummary, InstanceSummary};
 use pchadr::run::event::{ErrorRecord, Event, Outcome, RunFinished, StepOutcome};
 use pchadr::run::journal;
+use pchadr::run::recorder::Sink;
 use pchadr::run::store::MemoryStore;
 use pchadr::site::Site;
 use pchadr::step::terms::Terms;
@@ -74,6 +75,17 @@ pub(crate) async fn hold_on(
     terms: &Terms,
     store: &MemoryStore,
 ) -> Held {
+    hold_shown(site, stage, terms, store, Vec::new()).await
+}
+
+/// The same, shown to sinks.
+pub(crate) async fn hold_shown(
+    site: &Site,
+    stage: &mut Stage,
+    terms: &Terms,
+    store: &MemoryStore,
+    sinks: Vec<Box<dyn Sink>>,
+) -> Held {
     stage.reopen(site);
     let before = stage.simulated.changes.all().len();
     let sessions_before = chat_sessions(stage);
@@ -83,7 +95,7 @@ pub(crate) async fn hold_on(
         terms,
         &stage.access,
         Box::new(store.clone()),
-        Vec::new(),
+        sinks,
     )
     .await
     .expect("a record");

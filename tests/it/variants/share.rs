@@ -4,12 +4,13 @@ use pchadr::cli::rehearse::Stage;
 use pchadr::model::Lsn;
 use pchadr::model::states::DatabaseState;
 use pchadr::rehearsal::folders::TOOL;
-use pchadr::rehearsal::world::WorldOptions;
-use pchadr::run::event::Event;
+use pchadr::rehearsal::world::{LogRecipe, MadeLog, World, WorldOptions};
+use pchadr::run::event::{Event, Record};
+use pchadr::run::recorder::Sink;
 use pchadr::run::store::MemoryStore;
 use pchadr::step::terms::{AcceptedLoss, Terms};
 
-use super::{Held, hold, hold_on, hold_varied, overriding, vary};
+use super::{BACKUP, Held, hold, hold_on, hold_shown, hold_varied, overriding, vary};
 use crate::site::{disaster, litware, paused, terms};
 
 fn accepting(mut terms: Terms, loss: AcceptedLoss) -> Terms {
@@ -371,4 +372,83 @@ fn the_recovery_point_of_empty_last_logs_is_theirs() {
     let held = hold_varied(all_empty);
     held.assert_done();
     assert_eq!(held.count("RESTORE LOG"), 0);
+}
+
+/// Lays a log backup on the share when a record is written that holds a text.
+struct Latecomer {
+    mark: &'static str,
+    folders: pchadr::rehearsal::folders::Folders,
+}
+
+/// The log backup that would have followed the last of the site.
+fn late_log() -> MadeLog {
+    let mut recipe = LogRecipe::new(
+        "mgc",
+        r"SQL1\chat",
+        17,
+        jiff::civil::date(2026, 1, 14).at(2, 48, 0, 0),
+    );
+    recipe.bytes = 4 * 1024 * 1024;
+    recipe.empty_every = 9;
+    World::make_logs(&recipe).pop().expect("17 logs")
+}
+
+impl Sink for Latecomer {
+    fn record(&mut self, record: &Record) {
+        let text = serde_json::to_string(record).expect("JSON");
+        if text.contains(self.mark) {
+            let log = late_log();
+            let path = format!(r"\\fs1\pchat-logs\{}", log.name);
+            self.folders
+                .put_backup(&path, vec![log.set], log.size)
+                .expect("laid");
+        }
+    }
+}
+
+#[test]
+fn a_log_backup_that_arrives_behind_apply_logs_is_not_given_up_by_recovering() {
+    let site = litware();
+    for (mark, why) in [
+        (
+            r#""event":"step_finished","id":"apply-logs""#,
+            "1 log backup of the chain still to apply",
+        ),
+        (
+            r#""event":"step_started","id":"recover-database""#,
+            "the site changed meanwhile: 1 log backup of the chain still to apply",
+        ),
+    ] {
+        paused(async {
+            let mut stage = Stage::build(&site, &disaster()).expect("the site");
+            let store = MemoryStore::default();
+            let latecomer = Latecomer {
+                mark,
+                folders: stage.simulated.folders.clone(),
+            };
+            let sinks: Vec<Box<dyn Sink>> = vec![Box::new(latecomer)];
+            let held = hold_shown(&site, &mut stage, &terms(), &store, sinks).await;
+            held.assert_stopped("recover-database", &[why], &[]);
+            assert_eq!(held.count("WITH RECOVERY"), 0);
+            // This run has done its copying and applying: a person does the rest.
+            let held = hold_on(&site, &mut stage, &terms(), &store).await;
+            held.assert_stopped(
+                "recover-database",
+                &["1 log backup of the chain still to apply"],
+                &["by hand WITH NORECOVERY", "--resume"],
+            );
+            let name = late_log().name;
+            let mut session = stage.access.sql.open(BACKUP).await.expect("a session");
+            session
+                .send(&format!(
+                    r"RESTORE LOG [mgc] FROM DISK = N'\\fs1\pchat-logs\{name}' WITH NORECOVERY;"
+                ))
+                .await
+                .expect("by hand");
+            drop(session);
+            let held = hold_on(&site, &mut stage, &terms(), &store).await;
+            held.assert_done();
+            assert_eq!(held.chat().messages, 100 + 3 * 16);
+        });
+    }
 }
