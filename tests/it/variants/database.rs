@@ -1,11 +1,12 @@
 //! What the backup's chat database can be (`steps.md` 3).
 
 use pchadr::cli::rehearse::Stage;
-use pchadr::model::Role;
 use pchadr::model::states::DatabaseState;
-use pchadr::rehearsal::world::{Backup, WorldOptions};
+use pchadr::model::{Lsn, Role};
+use pchadr::rehearsal::world::{Backup, LogRecipe, World, WorldOptions};
 use pchadr::run::event::{Outcome, StepOutcome};
 use pchadr::run::store::MemoryStore;
+use pchadr::step::terms::AcceptedLoss;
 
 use super::{BACKUP, Held, hold, hold_on, hold_varied, overriding, vary};
 use crate::site::{disaster, litware, paused, terms};
@@ -47,7 +48,7 @@ fn readers_of_a_standby_database_are_ended_before_the_first_log() {
 fn readers_of_a_standby_database_are_not_ended_without_consent() {
     let mut terms = terms();
     terms.rehearsal = false;
-    terms.accepted = Some(pchadr::step::terms::AcceptedLoss::EndOfChain);
+    terms.accepted = Some(AcceptedLoss::EndOfChain);
     let recipe = vary(|options| {
         options.backup = Backup::Standby;
         options.chat_sessions = vec!["reports.dc2.litwareinc.com".to_owned()];
@@ -144,16 +145,61 @@ fn a_database_recovered_by_hand_is_taken_up_at_the_pool_state() {
 
 #[test]
 fn a_database_recovered_too_early_is_blocked_until_that_loss_is_accepted() {
-    let options = |options: &mut WorldOptions| {
-        options.backup = Backup::RecoveredEarly;
-    };
-    let held = hold_varied(options);
+    let recipe = vary(|options| options.backup = Backup::RecoveredEarly);
+    let held = hold(&litware(), &recipe, &terms(), async |_| ());
     held.assert_refused(
         5,
         "copy-backups",
-        &["was recovered on the backup while the primary served on"],
+        &["was recovered on the backup while the primary served on: 14 log backups"],
         &["seed the secondary again", "--accept-loss-after"],
     );
+    let mut terms = terms();
+    for (loss, done) in [
+        (AcceptedLoss::EndOfChain, false),
+        (AcceptedLoss::Lsn(end_of_log(3)), false),
+        (AcceptedLoss::Lsn(end_of_log(2)), true),
+    ] {
+        terms.accepted = Some(loss);
+        let held = hold(&litware(), &recipe, &terms, async |_| ());
+        if done {
+            held.assert_done();
+            assert_eq!(held.chat().messages, 100 + 3 * 2);
+        } else {
+            held.assert_refused(5, "copy-backups", &["served on"], &["seed"]);
+        }
+    }
+}
+
+/// `LastLSN` of the n-th log backup of the site.
+fn end_of_log(n: usize) -> Lsn {
+    let day = jiff::civil::date(2026, 1, 14).at(2, 33, 0, 0);
+    let mut recipe = LogRecipe::new("mgc", r"SQL1\chat", 16, day);
+    recipe.empty_every = 9;
+    World::make_logs(&recipe)[n - 1].set.last_lsn
+}
+
+#[test]
+fn a_database_recovered_long_ago_is_blocked_until_a_person_says_which_it_is() {
+    let old = async |stage: &mut Stage| {
+        stage.simulated.world.with(|state| {
+            let server = state.instances.get_mut(&BACKUP).expect("the backup");
+            for row in &mut server.msdb.restores {
+                row.date = row
+                    .date
+                    .saturating_sub(jiff::SignedDuration::from_hours(48));
+            }
+        });
+    };
+    let recipe = vary(|options| options.backup = Backup::Recovered);
+    let held = hold(&litware(), &recipe, &terms(), old);
+    held.assert_refused(
+        3,
+        "copy-backups",
+        &["a drill may have left it"],
+        &["--override unclear=REASON"],
+    );
+    let held = hold(&litware(), &recipe, &overriding(&["unclear"]), old);
+    held.assert_done();
 }
 
 #[test]
