@@ -212,7 +212,7 @@ impl SimulatedSite {
         }));
         (recipe.vary)(&mut options);
         let copied = options.copied;
-        lay_files(site, &folders, &recipe.logs, &logs, copied)?;
+        lay_files(site, &folders, &recipe.logs, &options.logs, copied)?;
         let world = World::build(site, &options);
 
         let mut pool = Pool::from_site(site);
@@ -430,8 +430,18 @@ impl Databases for WorldDatabases {
     }
 
     fn active_servers_changed(&self, pool: &Pool) {
+        // A server that is dead, or whose chat service is, connects to nothing.
+        let chatting: Vec<String> = pool
+            .active()
+            .iter()
+            .filter(|fqdn| {
+                let server = pool.server(fqdn);
+                server.is_some_and(|server| server.alive && server.chat_service)
+            })
+            .cloned()
+            .collect();
         self.0
-            .chat_servers_changed(pool.active(), pool.state() == PoolState::FailedOver);
+            .chat_servers_changed(&chatting, pool.state() == PoolState::FailedOver);
     }
 }
 

@@ -405,8 +405,14 @@ async fn leave_standby(
 
 /// Waits until `copy-backups` has landed the file, where both run together.
 async fn wait_for_file(hands: &Hands<'_>, set: &Set, values: &Values) -> Result<(), StepError> {
-    let (None, Some(source), Some(handoff)) = (&set.in_copy, &set.in_share, hands.handoff) else {
+    let (None, Some(source)) = (&set.in_copy, &set.in_share) else {
         return Ok(());
+    };
+    let Some(handoff) = hands.handoff else {
+        return Err(StepError::other(
+            format!("`{source}` is not in the copy folder, and this run has done its copying"),
+            "copy it there from the share by hand, then go on with --resume",
+        ));
     };
     let expected = values["file"].as_str().unwrap_or_default();
     match handoff.wait(source).await {

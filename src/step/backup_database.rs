@@ -33,7 +33,7 @@ pub(super) struct Look {
     pub database: Observed<Database>,
     /// O5
     pub history: Observed<Vec<Restored>>,
-    /// O6, where O5 shows no log; absent where there is no row.
+    /// O6, where O5 shows no log; absent where there is no row, and this run removed none.
     pub log_shipping: Observed<()>,
     /// O4, of a serving database only.
     pub lineage: Observed<Lineage>,

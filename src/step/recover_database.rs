@@ -286,7 +286,7 @@ impl Kind for RecoverDatabase {
                         count(chain.sets.len(), "log backup"),
                         chain.to
                     ),
-                    "run `apply-logs` first",
+                    "run `apply-logs` first; where this run has done it, apply them by hand WITH NORECOVERY, then go on with --resume",
                 )
                 .cleared_by(Step::ApplyLogs),
             );

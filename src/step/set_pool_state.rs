@@ -33,6 +33,8 @@ pub struct Facts {
     /// Hosts of the site file.
     hosts: Vec<(Role, String)>,
     late_replicas: Vec<String>,
+    /// True once this run has begun to set it.
+    started: bool,
 }
 
 /// The identity that binds, and the state: the site file's, else what `Get-CsService` returned,
@@ -117,10 +119,20 @@ impl Kind for SetPoolState {
                 .filter_map(|role| Some((role, cx.site.chat(role)?.host.clone())))
                 .collect(),
             late_replicas,
+            started: cx.started,
         }
     }
 
     fn judge(facts: &Facts) -> Standing {
+        // Without the store nothing else of the pool can be seen either; this is what to mend. Once
+        // the command may have been sent, what cannot be seen stays unknown.
+        if let (false, Observed::Unknown(_), Observed::Unknown(why)) =
+            (facts.started, &facts.state, &facts.central_management)
+        {
+            return Standing::Blocked {
+                blocks: vec![no_store(why)],
+            };
+        }
         match &facts.state {
             Observed::Seen(PoolState::FailedOver) => {
                 // A replica that lags is a warning, never a failure (steps.md 4).
@@ -145,11 +157,7 @@ impl Kind for SetPoolState {
                 "the Central Management Store has no active master",
                 "fail it over first: Invoke-CsManagementServerFailover, on a server of the paired pool",
             )),
-            Observed::Unknown(why) => blocks.push(Block::site(
-                "no-store",
-                format!("the Central Management Store does not answer: {why}"),
-                "see Get-CsManagementConnection; if it died with the data center, fail it over first",
-            )),
+            Observed::Unknown(why) => blocks.push(no_store(why)),
         }
         let service = match &facts.service {
             Observed::Seen(service) => service,
@@ -173,6 +181,14 @@ impl Kind for SetPoolState {
         let values = Values::from([("identity".to_owned(), json!(identity))]);
         hands.call(cx.access, SET, &values).await
     }
+}
+
+fn no_store(why: &str) -> Block {
+    Block::site(
+        "no-store",
+        format!("the Central Management Store does not answer: {why}"),
+        "see Get-CsManagementConnection; if it died with the data center, fail it over first",
+    )
 }
 
 /// Differences between the topology's references and the site file. The properties' names come from

@@ -12,3 +12,4 @@ mod logs;
 mod plan;
 mod program;
 mod readme;
+mod variants;

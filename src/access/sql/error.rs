@@ -104,7 +104,7 @@ fn hint_for(number: u32) -> &'static str {
         3104 => "remove mirroring of that database first",
         3117 => "the database is already recovered; see `pchadr status`",
         3183 | 3189 | 3242 | 3243 | 3203 | 3241 => {
-            "the file is damaged or incomplete; copy it again from the share, or find another copy"
+            "the file is damaged or incomplete: find another copy of it, and put it in the copy folder; where there is none, move it out of both folders, and the chain ends before it"
         }
         3201 => "see that the service account of that instance can read the path in the message",
         3257 => "make room on the disk that the message names",

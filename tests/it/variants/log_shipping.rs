@@ -1,0 +1,203 @@
+//! What log shipping can be on the backup (`steps.md` 5.1 to 5.3): jobs, monitor, siblings, names.
+
+use std::time::Duration;
+
+use pchadr::rehearsal::world::{ServiceTimes, WorldOptions};
+use pchadr::run::event::StepOutcome;
+use pchadr::run::store::MemoryStore;
+
+use super::{BACKUP, hold, hold_on, hold_varied, overriding, vary};
+use crate::site::{disaster, litware, paused, terms};
+
+const DROP: &str = "sp_delete_log_shipping_secondary_database";
+const WITHOUT_MONITOR: &str = "@ignoreremotemonitor = 1";
+const DISABLE: &str = "sp_update_job";
+const STOP: &str = "sp_stop_job";
+
+#[test]
+fn running_jobs_are_waited_for() {
+    let held = hold_varied(|options| {
+        options.copy_job_runs = true;
+        options.restore_job_runs = true;
+    });
+    held.assert_done();
+    held.assert_has_all_messages();
+    assert_eq!(held.count(DISABLE), 2);
+    assert_eq!(
+        held.count(STOP),
+        0,
+        "a job was stopped that would have ended"
+    );
+}
+
+#[test]
+fn a_job_that_runs_past_its_limit_is_stopped_between_two_files() {
+    let mut site = litware();
+    site.limits.jobs = Duration::from_secs(5);
+    let recipe = vary(|options| {
+        options.copy_job_runs = true;
+        options.service.copy_job = Duration::from_secs(7200);
+    });
+    let held = hold(&site, &recipe, &terms(), async |_| ());
+    held.assert_done();
+    held.assert_has_all_messages();
+    assert_eq!((held.count(DISABLE), held.count(STOP)), (2, 1));
+}
+
+#[test]
+fn a_restore_job_in_the_middle_of_a_file_is_never_stopped() {
+    let mut site = litware();
+    site.limits.jobs = Duration::from_secs(5);
+    let recipe = vary(|options| {
+        options.restore_job_runs = true;
+        // 4 MiB at this rate are twenty seconds, four times the limit.
+        options.service = ServiceTimes {
+            throughput: Some(200_000),
+            ..ServiceTimes::REAL
+        };
+        options.copied = 3;
+    });
+    let held = hold(&site, &recipe, &terms(), async |_| ());
+    held.assert_done();
+    held.assert_has_all_messages();
+    assert!(!held.chat().interrupted);
+}
+
+#[test]
+fn jobs_that_are_disabled_already_are_left_alone() {
+    let held = hold_varied(|options| options.jobs_disabled = true);
+    held.assert_done();
+    assert_eq!((held.count(DISABLE), held.count(STOP)), (0, 0));
+    assert_eq!(held.step("stop-log-shipping-jobs"), StepOutcome::DoneBefore);
+}
+
+#[test]
+fn with_the_agent_stopped_no_job_runs_whatever_its_rows_say() {
+    let held = hold_varied(|options| {
+        options.agent = false;
+        options.copy_job_runs = true;
+        options.service.copy_job = Duration::from_secs(7200);
+    });
+    held.assert_done();
+    assert_eq!((held.count(DISABLE), held.count(STOP)), (2, 0));
+    assert!(
+        held.finished.elapsed_seconds < 600.0,
+        "it waited for a job that cannot run"
+    );
+}
+
+fn dead_monitor(options: &mut WorldOptions) {
+    options.monitor = Some("MON1".to_owned());
+    options.monitor_dead = true;
+}
+
+#[test]
+fn a_dead_monitor_is_left_out_where_the_procedure_can() {
+    let held = hold_varied(dead_monitor);
+    held.assert_done();
+    assert_eq!(held.backup().secondary_rows, 0);
+    assert_eq!((held.count(DROP), held.count(WITHOUT_MONITOR)), (1, 1));
+}
+
+#[test]
+fn a_dead_monitor_stops_the_run_where_it_cannot_until_the_row_may_stay() {
+    let site = litware();
+    let recipe = vary(|options| {
+        dead_monitor(options);
+        options.knows_ignore_monitor = false;
+    });
+    paused(async {
+        let mut stage = pchadr::cli::rehearse::Stage::build(&site, &recipe).expect("the site");
+        let store = MemoryStore::default();
+        let first = hold_on(&site, &mut stage, &terms(), &store).await;
+        first.assert_stopped("drop-log-shipping", &["monitor"], &["--override rows-stay"]);
+        assert_eq!(first.backup().secondary_rows, 1);
+        let resumed = hold_on(&site, &mut stage, &overriding(&["rows-stay"]), &store).await;
+        resumed.assert_done();
+        assert_eq!(resumed.backup().secondary_rows, 1);
+        assert_eq!(resumed.count(DROP), 0);
+    });
+}
+
+#[test]
+fn with_the_row_staying_nothing_of_log_shipping_is_sent_but_the_jobs_are_disabled() {
+    let recipe = vary(|options| {
+        dead_monitor(options);
+        options.knows_ignore_monitor = false;
+    });
+    let held = hold(
+        &litware(),
+        &recipe,
+        &overriding(&["rows-stay"]),
+        async |_| (),
+    );
+    held.assert_done();
+    assert_eq!((held.count(DROP), held.count(DISABLE)), (0, 2));
+}
+
+#[test]
+fn databases_under_the_same_secondary_id_stay() {
+    let held = hold_varied(|options| {
+        options.siblings = vec!["archive1".to_owned(), "archive2".to_owned()];
+    });
+    held.assert_done();
+    assert_eq!(held.backup().secondary_rows, 2);
+    assert_eq!(held.backup().jobs.len(), 2, "the siblings' jobs are gone");
+    for sibling in ["archive1", "archive2"] {
+        assert!(held.backup().databases.contains_key(sibling), "{sibling}");
+    }
+    assert!(!held.statements().iter().any(|it| it.contains("archive")));
+}
+
+#[test]
+fn an_instance_without_a_name_is_blocked_until_the_row_may_stay() {
+    let recipe = vary(|options| options.nameless = true);
+    let held = hold(&litware(), &recipe, &terms(), async |_| ());
+    held.assert_refused(
+        3,
+        "drop-log-shipping",
+        &["@@SERVERNAME is NULL", "32053"],
+        &["sp_addserver", "--override rows-stay"],
+    );
+    let held = hold(
+        &litware(),
+        &recipe,
+        &overriding(&["rows-stay"]),
+        async |_| (),
+    );
+    held.assert_done();
+    assert_eq!((held.count(DROP), held.backup().secondary_rows), (0, 1));
+}
+
+#[test]
+fn whoever_is_not_sysadmin_is_refused() {
+    let held = hold_varied(|options| options.sysadmin = false);
+    held.assert_refused(
+        3,
+        "save-log-shipping",
+        &["not sysadmin"],
+        &["member of sysadmin"],
+    );
+}
+
+#[test]
+fn an_instance_that_answers_for_two_roles_is_refused() {
+    let held = hold(&litware(), &disaster(), &terms(), async |stage| {
+        stage.simulated.world.with(|state| {
+            let name = state.instances[&BACKUP].server_name.clone();
+            let mirror = state.instances.get_mut(&super::BACKUP_MIRROR);
+            mirror.expect("the backup mirror").server_name = name;
+        });
+    });
+    held.assert_refused(
+        3,
+        "save-log-shipping",
+        &[
+            "the backup",
+            "the backup mirror",
+            "are one instance",
+            r"SQL3\chat",
+        ],
+        &["[sql]", "alias"],
+    );
+}

@@ -1,0 +1,200 @@
+//! The pool, the Central Management Store, the mirror, and the servers that chat.
+
+use pchadr::model::states::DatabaseState;
+use pchadr::model::{Instance, Role};
+use pchadr::rehearsal::simulated::Change;
+use pchadr::run::event::StepOutcome;
+
+use super::{BACKUP, hold, hold_varied, vary};
+use crate::site::{disaster, litware, terms};
+
+#[test]
+fn a_site_without_a_backup_mirror_fails_over_without_one() {
+    let mut site = litware();
+    site.sql
+        .instances
+        .remove(&Instance::chat(Role::BackupMirror));
+    site.shares.mirror = None;
+    let held = hold(&site, &disaster(), &terms(), async |_| ());
+    held.assert_done_without_mirror();
+    assert_eq!(held.step("install-mirror"), StepOutcome::DoneBefore);
+    assert_eq!(held.chat().mirroring, None);
+}
+
+#[test]
+fn a_backup_mirror_that_only_the_topology_has_is_blocked() {
+    let mut site = litware();
+    let mirror = site
+        .sql
+        .instances
+        .remove(&Instance::chat(Role::BackupMirror));
+    let held = hold(&site, &disaster(), &terms(), async |stage| {
+        let mut pool = stage.simulated.pool.lock().expect("the pool");
+        let server = mirror.clone().expect("the backup mirror");
+        pool.databases
+            .insert(Instance::chat(Role::BackupMirror), server);
+    });
+    held.assert_refused(
+        3,
+        "install-mirror",
+        &["the topology has a backup mirror on `sql4.dc2.litwareinc.com`"],
+        &["[sql] backup_mirror"],
+    );
+}
+
+#[test]
+fn a_copy_left_restoring_on_the_backup_mirror_is_replaced() {
+    let held = hold_varied(|options| options.leftover = Some(DatabaseState::Restoring));
+    held.assert_done();
+    let over: Vec<bool> = held
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Cmdlet { cmdlet, parameters } if cmdlet == "Install-CsMirrorDatabase" => {
+                Some(parameters["DropExistingDatabasesOnMirror"] == true)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(over, [true]);
+}
+
+#[test]
+fn a_database_online_on_the_backup_mirror_is_somebodys_data_and_blocks() {
+    let held = hold_varied(|options| options.leftover = Some(DatabaseState::Online));
+    held.assert_refused(
+        3,
+        "install-mirror",
+        &["the backup mirror has a chat database that is ONLINE"],
+        &["see what it holds"],
+    );
+}
+
+#[test]
+fn a_central_management_store_that_is_down_is_refused_before_anything_is_changed() {
+    let held = hold(&litware(), &disaster(), &terms(), async |stage| {
+        let mut pool = stage.simulated.pool.lock().expect("the pool");
+        pool.store.reachable = false;
+    });
+    held.assert_refused(
+        3,
+        "set-pool-state",
+        &["the Central Management Store does not answer"],
+        &["fail it over first"],
+    );
+}
+
+#[test]
+fn a_central_management_store_without_a_master_is_blocked() {
+    let held = hold(&litware(), &disaster(), &terms(), async |stage| {
+        let mut pool = stage.simulated.pool.lock().expect("the pool");
+        pool.store.active_master = None;
+    });
+    held.assert_refused(
+        3,
+        "set-pool-state",
+        &["no active master"],
+        &["Invoke-CsManagementServerFailover"],
+    );
+}
+
+#[test]
+fn a_topology_that_names_another_backup_is_blocked() {
+    let held = hold(&litware(), &disaster(), &terms(), async |stage| {
+        let mut pool = stage.simulated.pool.lock().expect("the pool");
+        let server = pool.databases.get_mut(&BACKUP).expect("the backup");
+        server.host = "sql9.dc2.litwareinc.com".to_owned();
+    });
+    held.assert_refused(
+        3,
+        "set-pool-state",
+        &[
+            "the topology's backup is on `sql9.dc2.litwareinc.com`",
+            "`sql3.dc2.litwareinc.com`",
+        ],
+        &["[sql] backup", "Topology Builder"],
+    );
+}
+
+#[test]
+fn a_wanted_chat_server_that_is_dead_stops_the_run_at_the_active_servers() {
+    let held = hold(&litware(), &disaster(), &terms(), async |stage| {
+        let mut pool = stage.simulated.pool.lock().expect("the pool");
+        let server = pool.server_mut("pc5.dc2.litwareinc.com");
+        server.expect("the server").alive = false;
+    });
+    held.assert_stopped(
+        "set-active-servers",
+        &["pc5.dc2.litwareinc.com"],
+        &["--resume"],
+    );
+    assert_eq!(
+        held.end.active,
+        ["pc5.dc2.litwareinc.com", "pc6.dc2.litwareinc.com"]
+    );
+    assert_eq!(held.step("install-mirror"), StepOutcome::Done);
+}
+
+#[test]
+fn a_compliance_database_that_is_not_online_is_blocked() {
+    let held = hold(&litware(), &disaster(), &terms(), async |stage| {
+        stage.simulated.world.with(|state| {
+            let server = state.instances.get_mut(&BACKUP).expect("the backup");
+            let compliance = server.database_mut("mgccomp").expect("mgccomp");
+            compliance.state = DatabaseState::RecoveryPending;
+        });
+    });
+    held.assert_refused(
+        3,
+        "set-active-servers",
+        &["compliance is on", "RECOVERY_PENDING"],
+        &["bring it online"],
+    );
+}
+
+#[test]
+fn without_compliance_nobody_asks_for_its_database() {
+    let mut site = litware();
+    site.database.compliance = None;
+    let held = hold(&site, &disaster(), &terms(), async |_| ());
+    held.assert_done();
+}
+
+#[test]
+fn a_mirror_that_never_gets_in_step_stops_the_run_within_its_limit() {
+    let recipe = vary(|options| options.mirror_stalls = true);
+    let held = hold(&litware(), &recipe, &terms(), async |_| ());
+    held.assert_stopped("install-mirror", &["SYNCHRONIZING"], &["--resume"]);
+}
+
+#[test]
+fn a_store_that_is_lost_behind_the_command_leaves_its_outcome_unknown() {
+    let site = litware();
+    crate::site::paused(async {
+        let mut stage = pchadr::cli::rehearse::Stage::build(&site, &disaster()).expect("the site");
+        let store = pchadr::run::store::MemoryStore::default();
+        let (pool, changes) = (
+            stage.simulated.pool.clone(),
+            stage.simulated.changes.clone(),
+        );
+        let lost = tokio::spawn(async move {
+            while !format!("{:?}", changes.all()).contains("Set-CsPersistentChatState") {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            pool.lock().expect("the pool").store.reachable = false;
+        });
+        let held = super::hold_on(&site, &mut stage, &terms(), &store).await;
+        lost.await.expect("lost");
+        held.assert_stopped("set-pool-state", &["not known"], &["--resume"]);
+        assert_eq!(held.step("set-pool-state"), StepOutcome::Unknown);
+        stage
+            .simulated
+            .pool
+            .lock()
+            .expect("the pool")
+            .store
+            .reachable = true;
+        let resumed = super::hold_on(&site, &mut stage, &terms(), &store).await;
+        resumed.assert_done();
+    });
+}
