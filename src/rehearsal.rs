@@ -6,6 +6,7 @@
 
 pub mod backup_file;
 pub mod backup_set;
+pub mod certificate;
 pub mod cmdlets;
 pub mod folders;
 pub mod select;
