@@ -111,9 +111,9 @@ fn agree(ours: Encryption, asked: u8) -> Result<(u8, Agreed), Malformed> {
 
     Ok(match (ours, asked & !CERTIFICATE) {
         // In strict mode all of this is inside TLS already.
-        (Encryption::NotSupported | Encryption::Strict, _) => (NOT_SUPPORTED, Agreed::Clear),
+        (Encryption::NotSupported | Encryption::Strict, _)
+        | (Encryption::Optional, NOT_SUPPORTED) => (NOT_SUPPORTED, Agreed::Clear),
         (Encryption::Optional, OFF) => (OFF, Agreed::LoginOnly),
-        (Encryption::Optional, NOT_SUPPORTED) => (NOT_SUPPORTED, Agreed::Clear),
         (Encryption::Required, OFF) => (REQUIRED, Agreed::Everything),
         (Encryption::Required, NOT_SUPPORTED) => (REQUIRED, Agreed::Refused),
         (_, ON | REQUIRED) => (ON, Agreed::Everything),

@@ -177,23 +177,27 @@ mod tests {
         Datum::Text(text.to_owned())
     }
 
-    fn batch(sql: &str, parameters: &[(&str, Datum)]) -> Option<Request> {
+    fn batch(sql: &str, parameters: &[(&str, Datum)]) -> Resolved {
         let parameter = |(name, value): &(&str, Datum)| Parameter {
             name: (*name).to_owned(),
             sql_type: SqlType::BigInt,
             value: value.clone(),
         };
-        Some(Request::Batch {
-            sql: sql.to_owned(),
-            parameters: parameters.iter().map(parameter).collect(),
-        })
+        Resolved {
+            request: Some(Request::Batch {
+                sql: sql.to_owned(),
+                parameters: parameters.iter().map(parameter).collect(),
+            }),
+            handle: None,
+        }
     }
 
-    fn handle(number: i32) -> Option<Handle> {
-        Some(Handle {
-            parameter: "@first".to_owned(),
-            number,
-        })
+    fn with_handle(resolved: Resolved, number: i32) -> Resolved {
+        let parameter = "@first".to_owned();
+        Resolved {
+            handle: Some(Handle { parameter, number }),
+            ..resolved
+        }
     }
 
     #[test]
@@ -205,14 +209,10 @@ mod tests {
         ] {
             let values = vec![text("SELECT @a"), text("@a bigint"), Datum::Int(5)];
             let resolved = Prepared::default().resolve(call(name, values)).unwrap();
-            assert_eq!(
-                resolved.request,
-                batch("SELECT @a", &[("@a", Datum::Int(5))])
-            );
-            assert_eq!(resolved.handle, None);
+            assert_eq!(resolved, batch("SELECT @a", &[("@a", Datum::Int(5))]));
         }
         let alone = Prepared::default().resolve(call("sp_executesql", vec![text("x")]));
-        assert_eq!(alone.unwrap().request, batch("x", &[]));
+        assert_eq!(alone.unwrap(), batch("x", &[]));
     }
 
     #[test]
@@ -221,13 +221,13 @@ mod tests {
         let mut resolve = |name: &str, values| prepared.resolve(call(name, values));
         let values = vec![Datum::Null, text("@a bigint"), text("one"), Datum::Int(1)];
         let first = resolve("sp_prepare", values).unwrap();
-        assert_eq!((first.request, first.handle), (None, handle(1)));
+        assert_eq!(first, with_handle(Resolved::default(), 1));
         let values = vec![Datum::Null, Datum::Null, text("two")];
-        assert_eq!(resolve("sp_prepare", values).unwrap().handle, handle(2));
+        let second = resolve("sp_prepare", values).unwrap();
+        assert_eq!(second, with_handle(Resolved::default(), 2));
 
         let again = resolve("sp_execute", vec![Datum::Int(1), Datum::Int(7)]).unwrap();
-        assert_eq!(again.request, batch("one", &[("@a", Datum::Int(7))]));
-        assert_eq!(again.handle, None);
+        assert_eq!(again, batch("one", &[("@a", Datum::Int(7))]));
 
         let gone = resolve("sp_unprepare", vec![Datum::Int(1)]).unwrap();
         assert_eq!(gone, Resolved::default());
@@ -236,7 +236,7 @@ mod tests {
             assert_eq!(error.number, 8179);
         }
         let other = resolve("sp_execute", vec![Datum::Int(2)]).unwrap();
-        assert_eq!(other.request, batch("two", &[]));
+        assert_eq!(other, batch("two", &[]));
     }
 
     #[test]
@@ -245,10 +245,10 @@ mod tests {
         let mut resolve = |name: &str, values| prepared.resolve(call(name, values));
         let statement = |old| vec![old, text("@a bigint"), text("x"), Datum::Int(3)];
         let first = resolve("sp_prepexec", statement(Datum::Null)).unwrap();
-        assert_eq!(first.request, batch("x", &[("@a", Datum::Int(3))]));
-        assert_eq!(first.handle, handle(1));
+        let run = || batch("x", &[("@a", Datum::Int(3))]);
+        assert_eq!(first, with_handle(run(), 1));
         let second = resolve("sp_prepexec", statement(Datum::Int(1))).unwrap();
-        assert_eq!(second.handle, handle(2));
+        assert_eq!(second, with_handle(run(), 2));
         assert!(resolve("sp_execute", vec![Datum::Int(1)]).is_err());
         assert!(resolve("sp_execute", vec![Datum::Int(2)]).is_ok());
     }

@@ -51,10 +51,10 @@ impl Lab {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let toy = Toy::default();
-        let server = Arc::new(toy.clone());
+        let shared = Arc::new(toy.clone());
         let served = tokio::spawn(async move {
             let (stream, _) = listener.accept().await?;
-            serve_with(server, stream, encryption, config).await
+            serve_with(shared, stream, encryption, config).await
         });
         Self {
             authority,
@@ -317,7 +317,7 @@ async fn a_password_in_clear_where_tls_was_agreed_is_not_taken() {
 #[tokio::test]
 async fn encryption_without_a_certificate_is_an_error() {
     let (_ours, theirs) = tokio::io::duplex(4096);
-    let server = Arc::new(Toy::default());
-    let served = serve_with(server, theirs, Encryption::Optional, None).await;
+    let toy = Arc::new(Toy::default());
+    let served = serve_with(toy, theirs, Encryption::Optional, None).await;
     assert_eq!(served.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }
