@@ -137,9 +137,7 @@ impl fmt::Display for Failure {
                 write!(f, "the module `{module}` could not be imported: {text}")
             }
             Self::Refused { message, .. } => f.write_str(message),
-            Self::Ended(why) if why.is_empty() => {
-                f.write_str("PowerShell ended without an answer")
-            }
+            Self::Ended(why) if why.is_empty() => f.write_str("PowerShell ended without an answer"),
             Self::Ended(why) => write!(f, "PowerShell ended without an answer: {why}"),
             Self::Garbled(line) => write!(f, "PowerShell gave an answer that is none: {line}"),
             Self::TimedOut(limit) => write!(f, "no answer within {} s", limit.as_secs()),

@@ -301,3 +301,6 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

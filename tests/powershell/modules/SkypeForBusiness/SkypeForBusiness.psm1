@@ -188,7 +188,7 @@ function Install-CsMirrorDatabase {
             SqlInstanceName = $SqlInstanceName
             FileShare = $FileShare
             Drop = [bool]$DropExistingDatabasesOnMirror
-            Exclude = @($ExcludeDatabaseList)
+            Exclude = @($ExcludeDatabaseList | Where-Object { $null -ne $_ })
             Paths = $(if ($DatabasePathMap) { [string]$DatabasePathMap['Data'] } else { '' })
         }
         Save-State $state
