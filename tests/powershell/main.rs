@@ -2,7 +2,7 @@
 //! PowerShell engine with a module of ours in the vendor's place (`modules/SkypeForBusiness`).
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::explicit_write)]
 
 mod door;
 mod plan;
@@ -96,7 +96,7 @@ impl Pool {
     }
 
     fn open(&self) -> Door {
-        self.open_with("SkypeForBusiness", Duration::from_secs(60))
+        self.open_with("SkypeForBusiness", Duration::from_mins(1))
     }
 
     fn open_with(&self, module: &str, limit: Duration) -> Door {

@@ -94,7 +94,7 @@ async fn warnings_host_verbose_and_stray_output_do_not_disturb_the_answer() {
 #[tokio::test]
 async fn a_module_that_is_not_installed_is_said_with_what_to_install() {
     let Some(pool) = Pool::new() else { return };
-    let door = pool.open_with("Lync", Duration::from_secs(60));
+    let door = pool.open_with("Lync", Duration::from_mins(1));
     let error = door.set_state("FailedOver").await.unwrap_err();
     assert_eq!(error.fate, Fate::NotSent);
     let Failure::NoModule { module, text } = &error.failure else {
