@@ -1,7 +1,7 @@
 //! The PowerShell door, the script that answers it, and the commands that plans print, in a real
 //! PowerShell engine with a module of ours in the vendor's place (`modules/SkypeForBusiness`).
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::explicit_write)]
 
 mod door;

@@ -7,7 +7,7 @@ use pchadr::plan::Plan;
 use pchadr::runbook::Runbook;
 use pchadr::site::{EXAMPLE, Site};
 use pchadr::step::Step;
-use pchadr::step::command::Kind;
+use pchadr::step::command::{Command as Planned, Kind};
 use serde_json::{Value, json};
 
 use crate::Pool;
@@ -96,4 +96,22 @@ fn every_printed_command_does_what_it_says() {
             ),
         ]
     );
+}
+
+#[test]
+fn a_printed_text_is_one_value_whatever_it_holds() {
+    let Some(pool) = Pool::new() else { return };
+    let share = "\\\\fs1\\it's \u{2018}a\u{2019} \u{201A}b\u{201B} \"c\" \u{201C}d\u{201D}\u{201E} `$(1+1) $x; na\u{ef}ve \u{1F4AC}";
+    let command = Planned::powershell(
+        "Install-CsMirrorDatabase",
+        vec![
+            ("DatabaseType", json!("PersistentChat")),
+            ("SqlServerFqdn", json!("sql3")),
+            ("FileShare", json!(share)),
+            ("Confirm", json!(false)),
+        ],
+        Vec::new(),
+    );
+    typed(&pool, &command.sample);
+    assert_eq!(pool.read()["Mirror"]["FileShare"], share);
 }
