@@ -6,6 +6,7 @@ use crate::step::Lift;
 
 fn facts() -> Facts {
     Facts {
+        started: false,
         service: Observed::Seen(service()),
         identity: Some("PersistentChatServer:pchat.x.com".to_owned()),
         state: Observed::Seen(PoolState::Normal),
