@@ -7,7 +7,7 @@
 
 mod error;
 mod table;
-mod watch;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::future::Future;
