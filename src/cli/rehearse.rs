@@ -24,7 +24,7 @@ use crate::run::executor::{Execution, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::{Journal, JournalError};
 use crate::run::ledger::RunLedger;
-use crate::run::operator::Nobody;
+use crate::run::operator::{Nobody, Unguarded};
 use crate::run::recorder::{Recorder, Sink};
 use crate::run::store::{MemoryStore, Store};
 use crate::site::Site;
@@ -260,6 +260,8 @@ pub async fn execute(
         access,
         terms,
         operator: &Nobody,
+        guard: &Unguarded,
+        pause: false,
         ledger: &ledger,
         stop: &stop,
         run: "rehearsal",
