@@ -11,4 +11,5 @@ pub mod report;
 pub mod run;
 pub mod runbook;
 pub mod site;
+pub mod status;
 pub mod step;

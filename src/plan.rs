@@ -130,7 +130,11 @@ impl Plan {
     }
 
     /// Completes a plan: numbers the commands and takes the digest.
-    fn seal(runbook: String, stages: Vec<Vec<String>>, mut steps: Vec<PlannedStep>) -> Self {
+    pub(crate) fn seal(
+        runbook: String,
+        stages: Vec<Vec<String>>,
+        mut steps: Vec<PlannedStep>,
+    ) -> Self {
         for step in &mut steps {
             for (index, command) in step.commands.iter_mut().enumerate() {
                 command.n = index + 1;

@@ -6,8 +6,13 @@
 
 pub mod backup_file;
 pub mod backup_set;
+pub mod catalog;
 pub mod cmdlets;
+pub mod engine;
 pub mod folders;
 pub mod select;
+pub mod simulated;
 pub mod tds;
+pub mod tsql;
 pub mod value;
+pub mod world;

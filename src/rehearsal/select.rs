@@ -1,6 +1,42 @@
 //! SELECTs over the world's tables, parsed by sqlparser's SQL Server dialect.
+//!
+//! A statement is parsed, bound (every name found, every type known, what is not evaluated here
+//! refused with error 102), and run. What is evaluated: select lists, TOP, FROM with inner, LEFT and
+//! CROSS joins and derived tables, WHERE, EXISTS, IN, scalar subqueries, GROUP BY, HAVING, DISTINCT,
+//! UNION, ORDER BY, and expressions over the types of [`SqlType`].
+
+mod aggregate;
+mod arithmetic;
+mod bind;
+mod condition;
+mod convert;
+mod dates;
+mod error;
+mod evaluate;
+mod expression;
+mod from;
+mod function;
+mod plan;
+mod query;
+mod run;
+#[cfg(test)]
+mod tests;
+mod text;
+mod types;
+mod value;
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::MsSqlDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::value::{Datum, Relation, ServerError, SqlType};
+use bind::{Binder, Role};
+use evaluate::{Frame, evaluate};
+
+/// How many operators and names a statement may have. A chain of operators becomes a tree as deep as
+/// the chain is long, which the parser's types take apart by recursion.
+const TOKENS: usize = 5_000;
 
 /// What a SELECT can read.
 pub trait Catalog {
@@ -8,8 +44,11 @@ pub trait Catalog {
     /// `["msdb","dbo","sysjobs"]`); `None` = error 208.
     fn table(&self, name: &[String]) -> Option<Result<Relation, ServerError>>;
 
-    /// A scalar function that asks the server (SERVERPROPERTY, DB_ID, OBJECT_ID, SUSER_SNAME, …),
+    /// A scalar function that asks the server (`SERVERPROPERTY`, `DB_ID`, …),
     /// name in upper case; `None` = unknown, error 195.
+    ///
+    /// A name of several parts comes with its dots. A call whose arguments depend on rows is also
+    /// made once with NULLs, for the type of its answer; one that depends on no row is made once.
     fn function(
         &self,
         name: &str,
@@ -21,7 +60,78 @@ pub trait Catalog {
 }
 
 /// Evaluates one SELECT.
+///
+/// # Errors
+///
+/// What the server would answer; 102 for every clause, option or expression that is not evaluated
+/// here.
 pub fn select(sql: &str, catalog: &dyn Catalog) -> Result<Relation, ServerError> {
-    let _ = (sql, catalog);
-    Err(ServerError::new(102, "Incorrect syntax"))
+    let mut statements = parser(sql)?
+        .parse_statements()
+        .map_err(|error| not_parsed(&error))?;
+    let query = match (statements.pop(), statements.pop()) {
+        (Some(Statement::Query(query)), None) => query,
+        (Some(other), None) => return Err(error::syntax(other)),
+        (None, _) => return Err(error::syntax("")),
+        (Some(last), Some(_)) => return Err(error::syntax(last)),
+    };
+    let (query, _) = Binder::new(catalog).query(&query, Role::Statement)?;
+    run::query(&query, None, catalog)
+}
+
+/// Evaluates one expression that stands outside of any query: the value of DECLARE, SET, EXEC.
+///
+/// # Errors
+///
+/// As [`select`].
+pub fn scalar(
+    sql_expression: &str,
+    catalog: &dyn Catalog,
+) -> Result<(SqlType, Datum), ServerError> {
+    let mut parser = parser(sql_expression)?;
+    let expr = parser.parse_expr().map_err(|error| not_parsed(&error))?;
+    let next = parser.next_token();
+    if next.token != Token::EOF {
+        return Err(error::syntax(next));
+    }
+    let node = Binder::new(catalog).value(&expr)?;
+    let value = evaluate(&node, &Frame::EMPTY, catalog)?.into_owned();
+    Ok((node.sql_type, value))
+}
+
+fn parser(sql: &str) -> Result<Parser<'static>, ServerError> {
+    const DIALECT: &MsSqlDialect = &MsSqlDialect {};
+    let tokens = Tokenizer::new(DIALECT, sql)
+        .tokenize_with_location()
+        .map_err(|error| error::syntax(error.message))?;
+    let counts = |token: &&TokenWithSpan| {
+        !matches!(
+            token.token,
+            Token::Whitespace(_)
+                | Token::Comma
+                | Token::Number(..)
+                | Token::SingleQuotedString(_)
+                | Token::NationalStringLiteral(_)
+        )
+    };
+    if tokens.iter().filter(counts).count() > TOKENS {
+        return Err(error::too_deep());
+    }
+    Ok(Parser::new(DIALECT).with_tokens_with_locations(tokens))
+}
+
+/// The parser's complaint as error 102, with the token at which it stopped.
+fn not_parsed(problem: &ParserError) -> ServerError {
+    match problem {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+            let found = text
+                .split_once("found: ")
+                .map_or(text.as_str(), |(_, found)| found);
+            let near = found
+                .rsplit_once(" at Line:")
+                .map_or(found, |(near, _)| near);
+            error::syntax(near)
+        }
+        ParserError::RecursionLimitExceeded => error::too_deep(),
+    }
 }

@@ -160,7 +160,7 @@ impl Execution<'_> {
             Verdict::Go { first } => {
                 self.record_met(&checked, first)?;
                 self.record_terms(&checked)?;
-                self.take_turns(&checked, first, &mut loss_seconds).await?
+                Box::pin(self.take_turns(&checked, first, &mut loss_seconds)).await?
             }
         };
         self.finish(halt, loss_seconds)
@@ -250,8 +250,8 @@ impl Execution<'_> {
                 .map(|next| next.step)
                 .filter(|next| self.share_a_stage(it.step, *next) && !self.is_done(*next));
             let turn = match pair {
-                Some(next) => self.take_pair(it.step, next, loss_seconds).await?,
-                None => self.take(it.step, loss_seconds).await?,
+                Some(next) => Box::pin(self.take_pair(it.step, next, loss_seconds)).await?,
+                None => Box::pin(self.take(it.step, loss_seconds)).await?,
             };
             if let Turn::Halted(halt) = turn {
                 return Ok(Some(*halt));
@@ -418,7 +418,7 @@ impl Execution<'_> {
             handoff,
         };
         let saved = self.saved()?;
-        let acting = Step::act(self.context(step, saved.as_ref()), facts, &hands);
+        let acting = Box::pin(Step::act(self.context(step, saved.as_ref()), facts, &hands));
         match step.limit(self.site) {
             None => acting.await,
             Some(limit) => tokio::time::timeout(limit, acting)
@@ -485,7 +485,8 @@ impl Execution<'_> {
 
     async fn check(&self, step: Step) -> Result<(Facts, Standing), JournalError> {
         let saved = self.saved().unwrap_or(None);
-        let facts = step.observe(self.context(step, saved.as_ref())).await;
+        // On the heap: the futures of ten steps are too large for a small stack.
+        let facts = Box::pin(step.observe(self.context(step, saved.as_ref()))).await;
         let standing = facts.judge();
         self.ledger.record(Event::StepChecked {
             id: step.id().to_owned(),

@@ -10,13 +10,14 @@ use super::copy_backups::{self, size};
 use super::hands::{Hands, StepError};
 use super::ledger::Unit;
 use super::observe::Observed;
-use super::observe::database::redo_start;
+use super::observe::database::{database, redo_start};
 use super::observe::folders::{Chain, Set, SetFacts, set_facts};
 use super::observe::sessions::{Holder, RunningRestore, restores, sessions};
 use super::save_log_shipping::count;
 use super::stop_log_shipping_jobs::backup;
 use super::{Block, Context, Effect, Info, Kind, Lift, Standing, Step};
 use crate::access::sql::Session;
+use crate::model::states::DatabaseState;
 use crate::model::{Instance, Lsn, Role, quote};
 use crate::site::Site;
 
@@ -40,7 +41,7 @@ pub struct Facts {
     files: copy_backups::Facts,
     /// What the instance says of the first and the last set: fork, family, damage. Between them
     /// error 4330 guards.
-    sets: Vec<(String, Observed<SetFacts>)>,
+    ends: Vec<End>,
     family: Option<String>,
     restores: Observed<Vec<RunningRestore>>,
     sessions: Observed<Vec<Holder>>,
@@ -48,13 +49,22 @@ pub struct Facts {
     consents: bool,
 }
 
+/// One end of the chain, as the instance reads it.
+#[derive(Debug, Serialize)]
+struct End {
+    path: String,
+    /// True in the copy folder, which the instance must be able to read.
+    copied: bool,
+    set: Observed<SetFacts>,
+}
+
 impl Facts {
     fn sets(&self) -> &[Set] {
-        self.files.chain().map_or(&[], |chain| &chain.sets)
+        self.files.chain.as_ref().map_or(&[], |chain| &chain.sets)
     }
 
     fn is_standby(&self) -> bool {
-        classify(self.files.look()) == BackupDatabase::Standby
+        classify(&self.files.look) == BackupDatabase::Standby
     }
 }
 
@@ -68,7 +78,7 @@ impl Kind for ApplyLogs {
         effect: Effect::Reversible,
         checks: &[
             "the chain from redo start on has no gap; fork, family and damage as the instance reads them",
-            "no RESTORE holds the database; a STANDBY database is made RESTORING first",
+            "no RESTORE holds the database; a STANDBY database is made RESTORING first, or where no log is left",
             "redo start reaches the LastLSN of the last set, after a fresh look at the share",
         ],
     };
@@ -117,28 +127,32 @@ impl Kind for ApplyLogs {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let files = copy_backups::observe(cx).await;
-        let ends: Vec<Set> = match files.chain().map(|chain| chain.sets.as_slice()) {
+        let ends: Vec<Set> = match files.chain.as_ref().map(|chain| chain.sets.as_slice()) {
             None | Some([]) => Vec::new(),
             Some([only]) => vec![only.clone()],
             Some([first, .., last]) => vec![first.clone(), last.clone()],
         };
-        let mut sets = Vec::new();
+        let mut seen = Vec::new();
         for set in ends {
             let path = engine_path(cx.site, &set);
-            let seen = set_facts(access, &path, set.position).await;
-            sets.push((path, seen));
+            seen.push(End {
+                set: set_facts(access, &path, set.position).await,
+                copied: set.in_copy.is_some(),
+                path,
+            });
         }
         let family = files
-            .look()
+            .look
             .history
             .seen()
             .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
         let accepts_gap = files
-            .chain()
+            .chain
+            .as_ref()
             .is_some_and(|chain| super::recover_database::accepts(cx.terms, chain) && !chain.whole);
         Facts {
             files,
-            sets,
+            ends: seen,
             family,
             restores: restores(access, backup, name).await,
             sessions: sessions(access, backup, name).await,
@@ -151,7 +165,11 @@ impl Kind for ApplyLogs {
         if let Err(standing) = facts.files.judge_database() {
             return standing;
         }
-        let (Some(chain), Some(restores)) = (facts.files.chain(), facts.restores.seen()) else {
+        if let Some(why) = facts.files.copies_unknown() {
+            return Standing::unknown(why);
+        }
+        let (Some(chain), Some(restores)) = (facts.files.chain.as_ref(), facts.restores.seen())
+        else {
             return Standing::unknown(facts.restores.unknown().unwrap_or("the chain"));
         };
         let mut blocks: Vec<Block> = facts.files.share_block().into_iter().collect();
@@ -169,23 +187,27 @@ impl Kind for ApplyLogs {
             .cleared_by(Step::StopLogShippingJobs)
         }));
         let standby = facts.is_standby();
-        if let (true, Some([_, ..])) = (standby, facts.sessions.seen().map(Vec::as_slice))
-            && !facts.consents
-        {
-            let number = facts.sessions.seen().map_or(0, Vec::len);
-            blocks.push(
-                Block::site(
-                    STANDBY_SESSIONS,
-                    format!(
-                        "{} read the STANDBY database and must be ended",
-                        count(number, "session")
-                    ),
-                    "consent with --yes, or end them first",
-                )
-                .lifted_by(Lift::Consent),
-            );
+        if standby && !facts.consents {
+            let Some(sessions) = facts.sessions.seen() else {
+                return Standing::unknown(facts.sessions.unknown().unwrap_or("its sessions"));
+            };
+            if !sessions.is_empty() {
+                blocks.push(
+                    Block::site(
+                        STANDBY_SESSIONS,
+                        format!(
+                            "{} read the STANDBY database and must be ended",
+                            count(sessions.len(), "session")
+                        ),
+                        "consent with --yes, or end them first",
+                    )
+                    .lifted_by(Lift::Consent),
+                );
+            }
         }
         Standing::unless(blocks, || match facts.sets() {
+            // Left also where no log remains: from then on nobody can come back before recovery.
+            [] if standby => Standing::pending("make the STANDBY database RESTORING"),
             [] => Standing::satisfied(match chain.last_finished {
                 Some(time) => format!("applied up to LSN {}, {time}", chain.to),
                 None => format!("applied up to LSN {}", chain.to),
@@ -206,21 +228,27 @@ impl Kind for ApplyLogs {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        let mut session = cx.access.sql.open(Instance::chat(Role::Backup)).await?;
+        let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
         if facts.is_standby() {
-            leave_standby(hands, &mut session).await?;
+            leave_standby(cx, hands, &mut session).await?;
         }
-        let Some(chain) = facts.files.chain() else {
+        let Some(chain) = facts
+            .files
+            .chain
+            .as_ref()
+            .filter(|chain| !chain.sets.is_empty())
+        else {
             return Ok(());
         };
-        let each: Vec<Values> = chain
+        let sets: Vec<(&Set, Values)> = chain
             .sets
             .iter()
-            .filter_map(|set| values(cx.site, chain, set))
+            .map(|set| (set, values(cx.site, chain, set)))
             .collect();
+        let each: Vec<Values> = sets.iter().map(|(_, values)| values.clone()).collect();
         hands.announce_each(RESTORE_LOG, &each)?;
-        let total = chain.sets.len() as u64;
-        for (index, (set, values)) in chain.sets.iter().zip(&each).enumerate() {
+        let total = sets.len() as u64;
+        for (index, (set, values)) in sets.iter().enumerate() {
             hands.check_stop()?;
             wait_for_file(hands, set, values).await?;
             hands.progress(
@@ -248,12 +276,13 @@ fn engine_path(site: &Site, set: &Set) -> String {
     }
 }
 
-fn values(site: &Site, chain: &Chain, set: &Set) -> Option<Values> {
-    let name = set.in_copy.clone().or_else(|| chain.copy_name(set))?;
-    Some(Values::from([
-        ("file".to_owned(), json!(site.shares.copy_local.join(&name))),
+fn values(site: &Site, chain: &Chain, set: &Set) -> Values {
+    let name = set.in_copy.clone().or_else(|| chain.copy_name(set));
+    let file = site.shares.copy_local.join(&name.unwrap_or_default());
+    Values::from([
+        ("file".to_owned(), json!(file)),
         ("position".to_owned(), json!(set.position)),
-    ]))
+    ])
 }
 
 /// Gap, fork, family, damage.
@@ -278,9 +307,29 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
             .lifted_by(Lift::Loss),
         );
     }
-    for (path, set) in &facts.sets {
-        let Some(set) = set.seen() else { continue };
-        let block = |id, why: String, hint: &str| Block::site(id, why, hint);
+    let block = |id, why: String, hint: &str| Block::site(id, why, hint);
+    for End { path, copied, set } in &facts.ends {
+        let set = match set {
+            Observed::Seen(set) => set,
+            Observed::Absent if *copied => {
+                blocks.push(block(
+                    "unread-by-instance",
+                    format!("the backup instance finds no such set in `{path}`"),
+                    "see who changed that file; copy it again from the share",
+                ));
+                continue;
+            }
+            Observed::Unknown(why) if *copied => {
+                blocks.push(block(
+                    "unread-by-instance",
+                    format!("the backup instance cannot read `{path}`: {why}"),
+                    "give its service account the right to read the copy folder; see `[shares] copy_local`",
+                ));
+                continue;
+            }
+            // Not copied yet: the instance need not reach the share.
+            _ => continue,
+        };
         if set.damaged {
             blocks.push(block(
                 "damaged",
@@ -301,8 +350,9 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
             ));
         }
     }
-    let redo_fork = facts.files.redo().seen().and_then(|redo| redo.fork.clone());
-    if let (Some((path, Observed::Seen(first))), Some(redo_fork)) = (facts.sets.first(), redo_fork)
+    let redo_fork = facts.files.redo.seen().and_then(|redo| redo.fork.clone());
+    if let (Some(end), Some(redo_fork)) = (facts.ends.first(), redo_fork)
+        && let Some(first) = end.set.seen()
         && first
             .first_fork
             .as_ref()
@@ -310,19 +360,41 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
     {
         blocks.push(Block::site(
             "other-fork",
-            format!("`{path}` is on another recovery fork than the backup's database (4330)"),
+            format!(
+                "`{}` is on another recovery fork than the backup's database (4330)",
+                end.path
+            ),
             "the source was recovered from a backup since; seed the secondary again",
         ));
     }
     blocks
 }
 
-async fn leave_standby(hands: &Hands<'_>, session: &mut Session<'_>) -> Result<(), StepError> {
+/// Makes a STANDBY database RESTORING; never touches one that is ONLINE by now (`steps.md` 5.5).
+async fn leave_standby(
+    cx: Context<'_>,
+    hands: &Hands<'_>,
+    session: &mut Session<'_>,
+) -> Result<(), StepError> {
+    let backup = Instance::chat(Role::Backup);
     for left in (0..STANDBY_TRIES).rev() {
+        hands.check_stop()?;
+        match database(cx.access, backup, &cx.site.database.chat).await {
+            Observed::Seen(row) if row.standby => {}
+            Observed::Seen(row) if row.state == DatabaseState::Restoring => return Ok(()),
+            Observed::Unknown(why) => return Err(StepError::other(why, "go on with --resume")),
+            _ => {
+                return Err(StepError::other(
+                    "the database is no longer in STANDBY",
+                    "see who changed it, then go on with --resume",
+                ));
+            }
+        }
         match hands.send(session, LEAVE_STANDBY, &Values::new()).await {
             Err(StepError::Sql(error)) if error.number() == Some(3101) && left > 0 => {}
             other => return other.map(|_| ()),
         }
+        tokio::time::sleep(cx.site.limits.poll).await;
     }
     Ok(())
 }

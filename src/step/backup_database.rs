@@ -6,15 +6,21 @@ use super::observe::Observed;
 use super::observe::database::{
     Content, Database, Lineage, Restored, content, database, history, lineage,
 };
-use super::observe::folders::Folder;
+use super::observe::folders::{self, Folder, SetFacts};
+use super::observe::log_shipping::secondary;
 use super::observe::pool;
-use super::{Block, Context};
+use super::set_pool_state::identity_and_state;
+use super::terms::AcceptedLoss;
+use super::{Block, Context, Lift};
 use crate::model::header::BackupKind;
-use crate::model::states::{DatabaseState, MirroringRole, PoolState};
+use crate::model::states::{DatabaseState, PoolState};
 use crate::model::{Instance, Lsn, Role};
 
 /// A restore older than this says nothing about now (`steps.md` 3).
 const STALE_HOURS: i64 = 24;
+
+/// Interlock: a person says that the database was recovered for this failover.
+pub(super) const UNCLEAR: &str = "unclear";
 
 /// What was read to tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +29,8 @@ pub(super) struct Look {
     pub database: Observed<Database>,
     /// O5
     pub history: Observed<Vec<Restored>>,
+    /// O6, where O5 shows no log; absent where there is no row.
+    pub log_shipping: Observed<()>,
     /// O4, of a serving database only.
     pub lineage: Observed<Lineage>,
     /// O15, of a serving database only.
@@ -31,6 +39,10 @@ pub(super) struct Look {
     pub pool: Observed<PoolState>,
     /// Log backups that end beyond the point where the database left its fork; unknown with the share.
     pub sets_beyond: Observed<usize>,
+    /// Whether the loss of these is accepted.
+    pub loss_is_accepted: bool,
+    /// Whether a person says that it was recovered for this failover.
+    pub called_recovered: bool,
 }
 
 /// What it is.
@@ -42,6 +54,8 @@ pub(super) enum BackupDatabase {
     Secondary,
     /// A secondary in STANDBY.
     Standby,
+    /// RESTORING, and nothing tells that it ever was a secondary.
+    Stray,
     /// A mirror.
     Mirror,
     /// ONLINE, made by Topology Builder, without a message.
@@ -65,79 +79,126 @@ pub(super) enum BackupDatabase {
     Unknown(String),
 }
 
-/// Reads what [`classify`] needs.
-pub(super) async fn look(cx: Context<'_>, share: &Observed<Folder>) -> Look {
+/// Reads what [`classify`] needs. The share counts for a serving database only: `None` reads it then.
+pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> Look {
     let access = cx.access;
     let backup = Instance::chat(Role::Backup);
     let name = &cx.site.database.chat;
-    let row = database(access, backup, name).await;
-    let history = history(access, backup, name).await;
     let mut look = Look {
-        database: row,
-        history,
+        database: database(access, backup, name).await,
+        history: history(access, backup, name).await,
+        log_shipping: Observed::Absent,
         lineage: Observed::Absent,
         content: Observed::Absent,
         pool: Observed::Absent,
         sets_beyond: Observed::Absent,
+        loss_is_accepted: false,
+        called_recovered: cx.terms.overrides(UNCLEAR),
     };
-    if look.database.seen().is_some_and(Database::serves) {
+    let Some(row) = look.database.seen() else {
+        return look;
+    };
+    if row.state == DatabaseState::Restoring && !look.restored(&["L"]) {
+        look.log_shipping = match secondary(access, backup, name).await {
+            Observed::Seen(rows) if rows.is_empty() => Observed::Absent,
+            Observed::Seen(_) => Observed::Seen(()),
+            other => other.map(|_| ()),
+        };
+    }
+    if row.serves() {
         look.lineage = lineage(access, backup, name).await;
         look.content = content(access, backup, name).await;
-        look.pool = pool_state(cx).await;
-        look.sets_beyond = sets_beyond(&look, share, cx);
+        let service = pool::service(access, &cx.site.pool.fqdn).await;
+        look.pool = identity_and_state(cx, &service).await.1;
+        let read;
+        let share = if let Some(share) = share {
+            share
+        } else {
+            read = folders::share(access, cx.site).await;
+            &read
+        };
+        (look.sets_beyond, look.loss_is_accepted) = sets_beyond(cx, &look, share).await;
     }
     look
 }
 
-/// K2, by the identity of the site file or of K1.
-pub(super) async fn pool_state(cx: Context<'_>) -> Observed<PoolState> {
-    match identity(cx).await {
-        Observed::Seen(identity) => pool::state(cx.access, &identity).await,
-        Observed::Absent => Observed::Absent,
-        Observed::Unknown(why) => Observed::Unknown(why),
-    }
-}
-
-/// `-Identity` of the pool state cmdlets.
-pub(super) async fn identity(cx: Context<'_>) -> Observed<String> {
-    if let Some(identity) = &cx.site.pool.identity {
-        return Observed::Seen(identity.clone());
-    }
-    match pool::service(cx.access, &cx.site.pool.fqdn).await {
-        Observed::Seen(service) => Observed::Seen(service.identity),
-        Observed::Absent => Observed::Absent,
-        Observed::Unknown(why) => Observed::Unknown(why),
-    }
-}
-
 /// Log backups beyond the fork point, which is NULL when only one fork is left in the log: then the
-/// newest restored log counts (`steps.md` 3). The backup's own log backups do not lie in the share.
-fn sets_beyond(look: &Look, share: &Observed<Folder>, cx: Context<'_>) -> Observed<usize> {
-    let point: Option<Lsn> = look
-        .lineage
+/// newest restored log counts (`steps.md` 3). Those of the backup's own new fork and of another
+/// family do not count. And whether the operator accepts to lose the others.
+async fn sets_beyond(
+    cx: Context<'_>,
+    look: &Look,
+    share: &Observed<Folder>,
+) -> (Observed<usize>, bool) {
+    let log = look
+        .history
         .seen()
+        .and_then(|rows| rows.iter().find(|row| row.kind == "L"));
+    let lineage = look.lineage.seen();
+    let point: Option<Lsn> = lineage
         .and_then(|lineage| lineage.fork_point)
-        .or_else(|| {
-            let rows = look.history.seen()?;
-            rows.iter().find(|row| row.kind == "L")?.last_lsn
-        });
-    match (share, point) {
-        (Observed::Seen(folder), Some(point)) => Observed::Seen(
-            folder
-                .files
-                .iter()
-                .filter(|file| {
-                    file.header.kind == BackupKind::Log
-                        && cx.site.database.chat.is(&file.header.database)
-                        && file.header.last_lsn > point
-                        && file.header.complete
-                })
-                .count(),
-        ),
-        (Observed::Unknown(why), _) => Observed::Unknown(why.clone()),
-        _ => {
-            Observed::Unknown("the point where the database left its fork is not known".to_owned())
+        .or_else(|| log?.last_lsn);
+    let Some(point) = point else {
+        let why = "the point where the database left its fork is not known";
+        return (Observed::Unknown(why.to_owned()), false);
+    };
+    let folder = match share {
+        Observed::Seen(folder) => folder,
+        Observed::Unknown(why) => return (Observed::Unknown(why.clone()), false),
+        Observed::Absent => return (Observed::Unknown("the share".to_owned()), false),
+    };
+    let mut beyond: Vec<_> = folder
+        .files
+        .iter()
+        .filter(|file| {
+            file.header.kind == BackupKind::Log
+                && cx.site.database.chat.is(&file.header.database)
+                && file.header.last_lsn > point
+                && file.header.complete
+        })
+        .collect();
+    beyond.sort_by_key(|file| file.header.first_lsn);
+    let mut foreign = 0;
+    for file in &beyond {
+        let name = file.path.rsplit(['\\', '/']).next().unwrap_or(&file.path);
+        let path = cx.site.shares.backup.join(name);
+        let set = folders::set_facts(cx.access, &path, file.header.position).await;
+        if !is_foreign(&set, lineage) {
+            break;
         }
+        foreign += 1;
+    }
+    let accepted = match cx.terms.accepted {
+        Some(AcceptedLoss::Lsn(lsn)) => point >= lsn,
+        Some(AcceptedLoss::Time(time)) => log
+            .and_then(|row| row.finished)
+            .is_some_and(|end| end >= time),
+        // There is more log than the end that it was recovered at.
+        Some(AcceptedLoss::EndOfChain) | None => false,
+    };
+    (Observed::Seen(beyond.len() - foreign), accepted)
+}
+
+/// True for a set that the instance knows to be of its own new fork, or of another family.
+fn is_foreign(set: &Observed<SetFacts>, lineage: Option<&Lineage>) -> bool {
+    let (Some(set), Some(lineage)) = (set.seen(), lineage) else {
+        return false;
+    };
+    let both = |one: &Option<String>, other: &Option<String>| {
+        Some(one.as_ref()?.eq_ignore_ascii_case(other.as_ref()?))
+    };
+    both(&set.fork, &lineage.fork) == Some(true)
+        || both(&set.family, &lineage.family) == Some(false)
+}
+
+impl Look {
+    /// Whether a restore of one of these kinds is recorded; false also where that is unknown.
+    fn restored(&self, kinds: &[&str]) -> bool {
+        self.history
+            .seen()
+            .into_iter()
+            .flatten()
+            .any(|row| kinds.contains(&row.kind.as_str()))
     }
 }
 
@@ -149,29 +210,35 @@ pub(super) fn classify(look: &Look) -> BackupDatabase {
         Observed::Seen(database) => database,
     };
     match database.state {
-        DatabaseState::Restoring => match &database.mirroring {
-            None => BackupDatabase::Secondary,
-            Some(mirroring) if mirroring.role == Some(MirroringRole::Principal) => {
-                BackupDatabase::Unclear("it is RESTORING and a principal".to_owned())
-            }
-            Some(_) => BackupDatabase::Mirror,
-        },
+        DatabaseState::Restoring if database.mirroring.is_some() => BackupDatabase::Mirror,
+        DatabaseState::Restoring => restoring(look),
         DatabaseState::Online if database.standby => BackupDatabase::Standby,
-        DatabaseState::Online => serving(look),
+        DatabaseState::Online => match serving(look) {
+            BackupDatabase::RecoveredTooEarly { .. } if look.loss_is_accepted => {
+                BackupDatabase::Recovered
+            }
+            BackupDatabase::Unclear(_) if look.called_recovered => BackupDatabase::Recovered,
+            class => class,
+        },
         DatabaseState::Recovering => BackupDatabase::Starting,
         state => BackupDatabase::Unusable(state),
     }
 }
 
+fn restoring(look: &Look) -> BackupDatabase {
+    if look.restored(&["L"]) || look.log_shipping.seen().is_some() {
+        return BackupDatabase::Secondary;
+    }
+    match look.history.unknown().or(look.log_shipping.unknown()) {
+        Some(why) => BackupDatabase::Unknown(why.to_owned()),
+        None => BackupDatabase::Stray,
+    }
+}
+
 fn serving(look: &Look) -> BackupDatabase {
-    let history = match &look.history {
-        Observed::Seen(rows) => rows.as_slice(),
-        Observed::Absent => &[],
-        Observed::Unknown(why) => return BackupDatabase::Unknown(why.clone()),
-    };
-    let restored = history.iter().any(|row| row.kind == "L" || row.kind == "D");
     let normal = look.pool.seen() == Some(&PoolState::Normal);
-    if look.content.is_absent() || (normal && !restored) {
+    let never_restored = look.history.unknown().is_none() && !look.restored(&["D", "L"]);
+    if look.content.is_absent() || (normal && never_restored) {
         return BackupDatabase::CreatedEmpty;
     }
     if let Some(why) = look.content.unknown() {
@@ -183,17 +250,22 @@ fn serving(look: &Look) -> BackupDatabase {
         Observed::Unknown(why) => return BackupDatabase::Unknown(why.clone()),
         Observed::Absent => return BackupDatabase::Unknown("the pool has no state".to_owned()),
     }
-    let newest_log = history.iter().find(|row| row.kind == "L");
+    let history = match &look.history {
+        Observed::Seen(rows) => rows.as_slice(),
+        Observed::Absent => &[],
+        Observed::Unknown(why) => return BackupDatabase::Unknown(why.clone()),
+    };
     match &look.sets_beyond {
         Observed::Seen(0) => {}
         Observed::Seen(sets) => return BackupDatabase::RecoveredTooEarly { sets: *sets },
         Observed::Unknown(why) => {
             return BackupDatabase::Unclear(format!(
-                "the share cannot be read, so it cannot be told whether it was recovered too early: {why}"
+                "whether it was recovered too early is not known: {why}"
             ));
         }
         Observed::Absent => return BackupDatabase::Unclear("no log is known".to_owned()),
     }
+    let newest_log = history.iter().find(|row| row.kind == "L");
     match newest_log.and_then(|row| row.hours_ago) {
         Some(hours) if hours < STALE_HOURS => BackupDatabase::Recovered,
         Some(hours) => BackupDatabase::Unclear(format!(
@@ -213,6 +285,13 @@ impl BackupDatabase {
                 format!("the backup instance has no database `{name}`"),
                 "see `[sql] backup` and `[database] chat`; without a secondary there is nothing to fail over to",
             ),
+            Self::Stray => block(
+                "never-a-secondary",
+                format!(
+                    "`{name}` on the backup instance is RESTORING, and neither log shipping nor a restored log is recorded"
+                ),
+                "see its restore history; a former mirror, or one that was fenced, looks like this",
+            ),
             Self::Mirror => block(
                 "is-mirror",
                 format!(
@@ -227,17 +306,25 @@ impl BackupDatabase {
                 ),
                 "drop it and seed log shipping from a full backup; this cannot be overridden",
             ),
-            Self::RecoveredTooEarly { sets } => block(
-                "recovered-too-early",
-                format!(
-                    "`{name}` was recovered on the backup while the primary served on: {sets} log backups can never be added to it"
-                ),
-                "seed the secondary again from a full backup, or see what is lost",
+            Self::RecoveredTooEarly { sets } => Some(
+                Block::site(
+                    "recovered-too-early",
+                    format!(
+                        "`{name}` was recovered on the backup while the primary served on: {sets} log backups can never be added to it"
+                    ),
+                    "seed the secondary again from a full backup; or accept what they hold as lost, with --accept-loss-after and the LSN or the time of the last log restored",
+                )
+                .lifted_by(Lift::Loss),
             ),
-            Self::Unclear(why) => block(
-                "unclear",
-                format!("it cannot be told what `{name}` on the backup is: {why}"),
-                "see its restore history, and say which it is",
+            Self::Unclear(why) => Some(
+                Block::site(
+                    UNCLEAR,
+                    format!("it cannot be told what `{name}` on the backup is: {why}"),
+                    format!(
+                        "see its restore history; if it was recovered for this failover, say so with --override {UNCLEAR}=REASON"
+                    ),
+                )
+                .lifted_by(Lift::Override),
             ),
             Self::Unusable(state) => block(
                 "unusable",

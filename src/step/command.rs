@@ -102,6 +102,9 @@ pub struct Command {
     pub sample: String,
 }
 
+/// A cmdlet and its parameters.
+pub type Cmdlet = (&'static str, BTreeMap<&'static str, Value>);
+
 /// Values of the holes of one sending, by name.
 pub type Values = BTreeMap<String, Value>;
 
@@ -207,10 +210,7 @@ impl Command {
     }
 
     /// Parameters of a cmdlet with their holes bound: what is sent.
-    pub fn bind_parameters(
-        &self,
-        values: &Values,
-    ) -> Result<Option<(&'static str, BTreeMap<&'static str, Value>)>, Unbound> {
+    pub fn bind_parameters(&self, values: &Values) -> Result<Option<Cmdlet>, Unbound> {
         let Kind::Powershell { cmdlet, parameters } = &self.kind else {
             return Ok(None);
         };
@@ -338,6 +338,7 @@ pub fn instance_of(role: Role) -> Instance {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

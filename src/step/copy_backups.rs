@@ -27,13 +27,13 @@ pub(super) struct CopyBackups;
 /// The two folders, from redo start on.
 #[derive(Debug, Serialize)]
 pub struct Facts {
-    database: String,
-    look: Look,
-    redo: Observed<RedoStart>,
-    share: Observed<usize>,
-    copies: Observed<usize>,
-    chain: Option<Chain>,
-    share_called_lost: bool,
+    pub(super) database: String,
+    pub(super) look: Look,
+    pub(super) redo: Observed<RedoStart>,
+    pub(super) share: Observed<usize>,
+    pub(super) copies: Observed<usize>,
+    pub(super) chain: Option<Chain>,
+    pub(super) share_called_lost: bool,
 }
 
 /// Reads both folders and the redo start. The redo start of a STANDBY database may be NULL: then
@@ -41,8 +41,17 @@ pub struct Facts {
 pub(super) async fn observe(cx: Context<'_>) -> Facts {
     let access = cx.access;
     let share = share(access, cx.site).await;
-    let copies = copies(access, cx.site).await;
-    let look = look(cx, &share).await;
+    let copies = match copies(access, cx.site).await {
+        // With the share lost it is all there is, and a folder that may not be read looks like this.
+        Observed::Seen(folder) if folder.names.is_empty() && share.seen().is_none() => {
+            Observed::Unknown(format!(
+                "`{}` looks empty; a folder that may not be read looks the same",
+                cx.site.shares.copy
+            ))
+        }
+        other => other,
+    };
+    let look = look(cx, Some(&share)).await;
     let redo = redo_start(access, Instance::chat(Role::Backup), &cx.site.database.chat).await;
     let redo = match redo {
         Observed::Absent => look
@@ -57,33 +66,21 @@ pub(super) async fn observe(cx: Context<'_>) -> Facts {
     };
     let start = redo.seen().map_or(Lsn::ZERO, |redo| redo.lsn);
     let chain = redo.seen().map(|_| chain(cx.site, &share, &copies, start));
-    let number = |folder: &Observed<super::observe::folders::Folder>| match folder {
-        Observed::Seen(folder) => Observed::Seen(folder.files.len()),
-        Observed::Absent => Observed::Absent,
-        Observed::Unknown(why) => Observed::Unknown(why.clone()),
-    };
     Facts {
         database: cx.site.database.chat.to_string(),
         look,
         redo,
-        share: number(&share),
-        copies: number(&copies),
+        share: share.map(|folder| folder.files.len()),
+        copies: copies.map(|folder| folder.files.len()),
         chain,
         share_called_lost: cx.terms.overrides(SHARE_LOST),
     }
 }
 
 impl Facts {
-    pub(super) fn chain(&self) -> Option<&Chain> {
-        self.chain.as_ref()
-    }
-
-    pub(super) fn redo(&self) -> &Observed<RedoStart> {
-        &self.redo
-    }
-
-    pub(super) fn look(&self) -> &Look {
-        &self.look
+    /// Why the copy folder is unknown: it may hold what the share has no more.
+    pub(super) fn copies_unknown(&self) -> Option<&str> {
+        self.copies.unknown()
     }
 
     /// Whether the share is known, or called lost by a person.
@@ -170,14 +167,18 @@ impl Kind for CopyBackups {
         if let Err(standing) = facts.judge_database() {
             return standing;
         }
-        if let Some(why) = facts.copies.unknown() {
+        if let Some(why) = facts.copies_unknown() {
             return Standing::unknown(why);
         }
         let blocks: Vec<Block> = facts.share_block().into_iter().collect();
         Standing::unless(blocks, || {
-            let missing: Vec<_> = facts.chain().into_iter().flat_map(Chain::to_copy).collect();
+            let missing: Vec<_> = facts.chain.iter().flat_map(Chain::to_copy).collect();
             if missing.is_empty() {
-                Standing::satisfied("the copy folder has every log backup of the chain")
+                Standing::satisfied(if facts.share.seen().is_some() {
+                    "the copy folder has every log backup of the chain"
+                } else {
+                    "the share is called lost: the copy folder is all there is"
+                })
             } else {
                 let bytes: u64 = missing.iter().map(|set| set.size).sum();
                 Standing::pending(format!(
@@ -199,7 +200,7 @@ impl Kind for CopyBackups {
 }
 
 async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-    let Some(chain) = facts.chain() else {
+    let Some(chain) = &facts.chain else {
         return Ok(());
     };
     let each: Vec<(Values, u64)> = chain

@@ -6,11 +6,12 @@ use serde::Serialize;
 use super::command::{Command, Values};
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
-use super::observe::instance::{Identity, identity};
-use super::observe::log_shipping::{Job, JobIds, Secondary, jobs, knows_ignore_monitor, secondary};
-use super::saved::Saved;
+use super::observe::instance::{Identity, agent_runs, identity, services};
+use super::observe::log_shipping::{Job, Secondary, jobs_of_rows, knows_ignore_monitor, secondary};
+use super::save_log_shipping::count;
 use super::stop_log_shipping_jobs::backup;
 use super::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::access::sql::Table;
 use crate::model::{Instance, Role, quote};
 use crate::site::Site;
 
@@ -19,6 +20,9 @@ const DROP_WITHOUT_MONITOR: usize = 2;
 
 /// A monitor that does not answer (`sql-server.md` 1.1).
 const DEAD_MONITOR: [u32; 4] = [32054, 32055, 32030, 32031];
+
+/// There is no such row any more.
+const NOT_A_SECONDARY: u32 = 32014;
 
 /// Interlock: the rows stay behind, for no monitor answers. Disabled, idle jobs are all that the
 /// next steps need (`steps.md` 5.3).
@@ -33,6 +37,8 @@ pub struct Facts {
     identity: Observed<Identity>,
     rows: Observed<Vec<Secondary>>,
     jobs: Observed<Vec<Job>>,
+    /// Whether the Agent runs; without it no job does, whatever its rows say.
+    agent_runs: Option<bool>,
     ignores_monitor: Observed<bool>,
     kept: bool,
     rows_may_stay: bool,
@@ -90,20 +96,13 @@ impl Kind for DropLogShipping {
         let access = cx.access;
         let backup = Instance::chat(Role::Backup);
         let rows = secondary(access, backup, &cx.site.database.chat).await;
-        let ids = rows
-            .seen()
-            .and_then(|rows| rows.first())
-            .map(JobIds::from)
-            .or_else(|| cx.saved.and_then(Saved::job_ids));
-        let jobs = match &ids {
-            Some(ids) => jobs(access, backup, ids).await,
-            None => Observed::Absent,
-        };
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
         Facts {
             database: cx.site.database.chat.to_string(),
             identity: identity(access, backup).await,
             rows,
             jobs,
+            agent_runs: agent_runs(&services(access, backup).await),
             ignores_monitor: knows_ignore_monitor(access, backup).await,
             kept: cx.saved.is_some_and(|saved| saved.run == cx.run),
             rows_may_stay: cx.terms.overrides(ROWS_STAY),
@@ -114,18 +113,10 @@ impl Kind for DropLogShipping {
         if let Some(why) = facts.rows.unknown().or(facts.jobs.unknown()) {
             return Standing::unknown(why);
         }
-        let enabled = facts
-            .jobs
-            .seen()
-            .into_iter()
-            .flatten()
-            .any(|job| job.enabled);
-        let idle = facts
-            .jobs
-            .seen()
-            .into_iter()
-            .flatten()
-            .all(|job| !job.started_and_not_stopped);
+        let jobs = facts.jobs.seen().map_or(&[][..], Vec::as_slice);
+        let enabled = jobs.iter().any(|job| job.enabled);
+        let agent = facts.agent_runs != Some(false);
+        let idle = !jobs.iter().any(|job| agent && job.started_and_not_stopped);
         let Some(_) = facts.row() else {
             // Siblings keep the jobs; without siblings they went with the last row.
             return if enabled {
@@ -140,38 +131,24 @@ impl Kind for DropLogShipping {
                     ],
                 }
             } else {
-                Standing::satisfied("no log-shipping row for the chat database")
+                Standing::satisfied(match jobs.len() {
+                    0 => "no log-shipping row for the chat database".to_owned(),
+                    left => format!(
+                        "no log-shipping row for the chat database; {} left behind, disabled",
+                        count(left, "job")
+                    ),
+                })
             };
         };
-        let mut blocks = Vec::new();
-        match &facts.identity {
-            Observed::Unknown(why) => return Standing::unknown(why),
-            Observed::Seen(identity) if !identity.name_is_sound() => blocks.push(Block::site(
-                "server-name",
-                format!(
-                    "@@SERVERNAME is {}, the server's name is {}: the procedure fails (32053) or finds no row",
-                    identity.at_servername.as_deref().unwrap_or("NULL"),
-                    identity.server_name
-                ),
-                "sp_dropserver, sp_addserver …, 'local', then restart the instance",
-            )),
-            Observed::Seen(identity) if !identity.sysadmin => blocks.push(Block::site(
-                "not-sysadmin",
-                "the procedure is for members of sysadmin",
-                "sign in as a member of sysadmin there",
-            )),
-            _ => {}
-        }
-        if !facts.kept {
-            blocks.push(
-                Block::site(
-                    "not-kept",
-                    "the configuration is not kept yet, and this destroys it",
-                    "run `save-log-shipping` first",
-                )
-                .cleared_by(Step::SaveLogShipping),
-            );
-        }
+        let mut blocks = if facts.rows_may_stay {
+            // Nothing is sent, so that nothing of it can fail.
+            Vec::new()
+        } else {
+            match drop_blocks(facts) {
+                Ok(blocks) => blocks,
+                Err(why) => return Standing::unknown(why),
+            }
+        };
         if enabled || !idle {
             blocks.push(
                 Block::site(
@@ -192,28 +169,81 @@ impl Kind for DropLogShipping {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        let mut session = cx.access.sql.open(Instance::chat(Role::Backup)).await?;
-        match hands.send(&mut session, DROP, &Values::new()).await {
-            Err(StepError::Sql(error))
-                if error.number().is_some_and(|n| DEAD_MONITOR.contains(&n)) =>
+        let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
+        let why = match hands.send(&mut session, DROP, &Values::new()).await {
+            // 1: it failed, and said so in a message only.
+            Ok(tables) => match return_code(&tables) {
+                Some(0) | None => return Ok(()),
+                Some(code) => format!("the procedure returned {code}"),
+            },
+            Err(StepError::Sql(error)) => match error.number() {
+                Some(NOT_A_SECONDARY) => return Ok(()),
+                Some(number) if DEAD_MONITOR.contains(&number) => error.to_string(),
+                _ => return Err(error.into()),
+            },
+            Err(other) => return Err(other),
+        };
+        let why = if facts.ignores_monitor == Observed::Seen(true) {
+            match hands
+                .send(&mut session, DROP_WITHOUT_MONITOR, &Values::new())
+                .await
             {
-                let again = match facts.ignores_monitor {
-                    Observed::Seen(true) => hands
-                        .send(&mut session, DROP_WITHOUT_MONITOR, &Values::new())
-                        .await
-                        .map_err(|error| error.to_string()),
-                    _ => Err(error.to_string()),
-                };
-                again.map(|_| ()).map_err(|why| {
-                    StepError::other(
-                        format!("the monitor server does not answer: {why}"),
-                        format!(
-                            "the row may stay: go on with --resume --override {ROWS_STAY}=REASON, and remove it later"
-                        ),
-                    )
-                })
+                Ok(tables) => match return_code(&tables) {
+                    Some(0) | None => return Ok(()),
+                    Some(code) => format!("{why}; without the monitor it returned {code}"),
+                },
+                Err(StepError::Sql(error)) if error.number().is_some() => error.to_string(),
+                Err(other) => return Err(other),
             }
-            other => other.map(|_| ()),
-        }
+        } else {
+            why
+        };
+        Err(StepError::other(
+            format!("the row cannot be removed, as when the monitor server does not answer: {why}"),
+            format!(
+                "the row may stay: go on with --resume --override {ROWS_STAY}=REASON, and remove it later"
+            ),
+        ))
     }
+}
+
+fn return_code(tables: &[Table]) -> Option<i64> {
+    tables.last()?.rows().next()?.int("rc")
+}
+
+/// Why the procedure must not be sent; an error says what is unknown.
+fn drop_blocks(facts: &Facts) -> Result<Vec<Block>, String> {
+    let mut blocks = Vec::new();
+    match &facts.identity {
+        Observed::Unknown(why) => return Err(why.clone()),
+        Observed::Absent => return Err("who the backup instance is".to_owned()),
+        Observed::Seen(identity) if !identity.name_is_sound() => blocks.push(Block::site(
+            "server-name",
+            format!(
+                "@@SERVERNAME is {}, the server's name is {}: the procedure fails (32053) or finds no row",
+                identity.at_servername.as_deref().unwrap_or("NULL"),
+                identity.server_name
+            ),
+            format!(
+                "sp_dropserver, sp_addserver …, 'local', then restart the instance; where there is no time, leave the row with --override {ROWS_STAY}=REASON"
+            ),
+        )),
+        Observed::Seen(identity) if !identity.sysadmin => blocks.push(Block::site(
+            "not-sysadmin",
+            "the procedure is for members of sysadmin",
+            "sign in as a member of sysadmin there",
+        )),
+        Observed::Seen(_) => {}
+    }
+    if !facts.kept {
+        blocks.push(
+            Block::site(
+                "not-kept",
+                "the configuration is not kept yet, and this destroys it",
+                "run `save-log-shipping` first",
+            )
+            .cleared_by(Step::SaveLogShipping),
+        );
+    }
+    Ok(blocks)
 }

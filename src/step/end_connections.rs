@@ -8,10 +8,12 @@ use super::backup_database::{BackupDatabase, Look, classify, look};
 use super::command::{Command, Hole, HoleType, Values};
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
+use super::observe::pool;
 use super::observe::sessions::{Holder, RunningRestore, restores, sessions};
-use super::save_log_shipping::count;
+use super::set_pool_state::identity_and_state;
 use super::stop_log_shipping_jobs::backup;
 use super::{Block, Context, Effect, Info, Kind, Standing};
+use crate::model::states::PoolState;
 use crate::model::{Instance, Role};
 use crate::site::Site;
 
@@ -29,26 +31,36 @@ pub struct Facts {
     look: Look,
     sessions: Observed<Vec<Holder>>,
     restores: Observed<Vec<RunningRestore>>,
+    /// First labels of the chat servers' names, lower case.
     chat_hosts: Vec<String>,
+    /// K2, where a chat server holds the database.
+    pool: Observed<PoolState>,
 }
 
-impl Facts {
-    /// Sessions that hold the database, those of a RESTORE excepted: these are never killed.
-    fn holders(&self) -> Vec<&Holder> {
-        let restoring: Vec<i64> = self
-            .restores
-            .seen()
-            .into_iter()
-            .flatten()
-            .map(|restore| restore.by.session)
-            .collect();
-        self.sessions
-            .seen()
-            .into_iter()
-            .flatten()
-            .filter(|holder| !restoring.contains(&holder.session))
-            .collect()
-    }
+/// Sessions that hold the database, those of a RESTORE excepted: these are never killed.
+fn holders<'a>(
+    sessions: &'a Observed<Vec<Holder>>,
+    restores: &Observed<Vec<RunningRestore>>,
+) -> Vec<&'a Holder> {
+    let restores = restores.seen().map_or(&[][..], Vec::as_slice);
+    sessions
+        .seen()
+        .into_iter()
+        .flatten()
+        .filter(|holder| {
+            !restores
+                .iter()
+                .any(|restore| restore.by.session == holder.session)
+        })
+        .collect()
+}
+
+/// True for a session from one of these machines.
+fn is_from(holder: &Holder, hosts: &[String]) -> bool {
+    holder.host.as_deref().is_some_and(|host| {
+        let host = host.split('.').next().unwrap_or(host).to_lowercase();
+        hosts.contains(&host)
+    })
 }
 
 impl Kind for EndConnections {
@@ -87,18 +99,26 @@ impl Kind for EndConnections {
         let access = cx.access;
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
-        // What the share holds decides nothing here; recover-database looks at it.
-        let no_share = Observed::Unknown("not looked at here".to_owned());
+        let chat_hosts: Vec<String> = cx
+            .site
+            .chat_servers()
+            .map(|server| server.host().to_lowercase())
+            .collect();
+        let sessions = sessions(access, backup, name).await;
+        let chat = |holder: &Holder| is_from(holder, &chat_hosts);
+        let pool = if sessions.seen().into_iter().flatten().any(chat) {
+            let service = pool::service(access, &cx.site.pool.fqdn).await;
+            identity_and_state(cx, &service).await.1
+        } else {
+            Observed::Absent
+        };
         Facts {
             database: name.to_string(),
-            look: look(cx, &no_share).await,
-            sessions: sessions(access, backup, name).await,
+            look: look(cx, None).await,
+            sessions,
             restores: restores(access, backup, name).await,
-            chat_hosts: cx
-                .site
-                .chat_servers()
-                .map(|server| server.host().to_lowercase())
-                .collect(),
+            chat_hosts,
+            pool,
         }
     }
 
@@ -107,46 +127,41 @@ impl Kind for EndConnections {
             let why = facts.sessions.unknown().or(facts.restores.unknown());
             return Standing::unknown(why.unwrap_or("the sessions on the backup"));
         }
-        let holders = facts.holders();
-        match classify(&facts.look) {
+        let holders = holders(&facts.sessions, &facts.restores);
+        let class = classify(&facts.look);
+        match class {
             BackupDatabase::Unknown(why) => return Standing::unknown(why),
             BackupDatabase::Secondary | BackupDatabase::Standby | BackupDatabase::Starting => {}
+            _ if class.is_recovered() => {
+                return Standing::satisfied(
+                    "the database is recovered: its sessions are its users, and stay",
+                );
+            }
             _ if holders.is_empty() => {}
-            // It serves: its sessions are users. recover-database says what it is.
-            _ => {
+            class => {
                 return Standing::Blocked {
-                    blocks: vec![Block::site(
-                        "serving",
-                        format!(
-                            "`{}` on the backup is in use by {}, and it is no secondary",
-                            facts.database,
-                            count(holders.len(), "session")
-                        ),
-                        "see what recover-database says of it",
-                    )],
+                    blocks: class.block(&facts.database).into_iter().collect(),
                 };
             }
         }
-        let chat: Vec<Block> = holders
-            .iter()
-            .filter(|holder| {
-                holder.host.as_deref().is_some_and(|host| {
-                    let host = host.to_lowercase();
-                    let first = host.split('.').next().unwrap_or(&host).to_owned();
-                    facts.chat_hosts.contains(&first)
+        // In a pool that is FailedOver they wait for this database, and come again.
+        let chat = match facts.pool {
+            Observed::Seen(PoolState::FailedOver) => Vec::new(),
+            _ => holders
+                .iter()
+                .filter(|holder| is_from(holder, &facts.chat_hosts))
+                .map(|holder| {
+                    Block::site(
+                        "chat-session",
+                        format!(
+                            "a chat server holds the database: session {}",
+                            holder.describe()
+                        ),
+                        "see who uses this database before anything is ended",
+                    )
                 })
-            })
-            .map(|holder| {
-                Block::site(
-                    "chat-session",
-                    format!(
-                        "a chat server holds the database: session {}",
-                        holder.describe()
-                    ),
-                    "see who uses this database before anything is ended",
-                )
-            })
-            .collect();
+                .collect(),
+        };
         Standing::unless(chat, || {
             if holders.is_empty() {
                 Standing::satisfied("no session holds the database")
@@ -160,13 +175,18 @@ impl Kind for EndConnections {
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
-        // Ids are used again: only who is still the one that was listed is ended.
-        let now = sessions(cx.access, backup, name).await;
-        let each: Vec<Values> = facts
-            .holders()
+        // Ids are used again: only who is still the one that was listed is ended, and nobody who
+        // meanwhile runs a RESTORE.
+        let sessions = sessions(cx.access, backup, name).await;
+        let restores = restores(cx.access, backup, name).await;
+        if let Some(why) = sessions.unknown().or(restores.unknown()) {
+            return Err(StepError::other(why, "go on with --resume"));
+        }
+        let now = holders(&sessions, &restores);
+        let each: Vec<Values> = holders(&facts.sessions, &facts.restores)
             .into_iter()
             .filter(|listed| {
-                now.seen().into_iter().flatten().any(|holder| {
+                now.iter().any(|holder| {
                     holder.session == listed.session && holder.login_time == listed.login_time
                 })
             })
@@ -181,7 +201,7 @@ impl Kind for EndConnections {
             return Ok(());
         }
         hands.announce_each(KILL, &each)?;
-        let mut session = cx.access.sql.open(backup).await?;
+        let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         for values in &each {
             hands.check_stop()?;
             match hands.send_announced(&mut session, KILL, values).await {

@@ -85,20 +85,20 @@ impl StepError {
             Self::Copy(CopyError::Share(error)) | Self::Share(error) => {
                 record.what = format!("step `{step}`: `{}`", error.path);
                 record.why.clone_from(&error.text);
-                record.hint = "see that the share is up and that this user may use it".to_owned();
+                "see that the share is up and that this user may use it"
+                    .clone_into(&mut record.hint);
             }
             Self::Copy(_) => {
-                record.hint = "see who writes that file, then go on with --resume".to_owned();
+                "see who writes that file, then go on with --resume".clone_into(&mut record.hint);
             }
             Self::Unbound(_) => {
-                record.hint = "this is a defect of pchadr; keep the run folder".to_owned();
+                "this is a defect of pchadr; keep the run folder".clone_into(&mut record.hint);
             }
             Self::Ledger(_) => {
-                record.hint =
-                    "make room in the run folder, or see its rights, then go on with --resume"
-                        .to_owned();
+                "make room in the run folder, or see its rights, then go on with --resume"
+                    .clone_into(&mut record.hint);
             }
-            Self::Stopped => record.hint = "go on with --resume".to_owned(),
+            Self::Stopped => "go on with --resume".clone_into(&mut record.hint),
             Self::Other { hint, .. } => record.hint.clone_from(hint),
         }
         record
@@ -208,7 +208,7 @@ impl Hands<'_> {
         values: &Values,
     ) -> Result<Vec<Table>, StepError> {
         let batch = self.command(n)?.bind(values)?;
-        Ok(session.send(&batch).await?)
+        Ok(Box::pin(session.send(&batch)).await?)
     }
 
     /// Announces and sends a batch.

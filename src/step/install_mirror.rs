@@ -10,6 +10,7 @@ use super::observe::Observed;
 use super::observe::database::{Database, database};
 use super::observe::instance::{Endpoint, Identity, endpoint, identity};
 use super::observe::pool::{self, Service};
+use super::save_log_shipping::one_instance;
 use super::set_pool_state::not_serving;
 use super::{Block, Context, Effect, Info, Kind, Standing};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
@@ -102,18 +103,21 @@ impl Kind for InstallMirror {
     }
 
     fn judge(facts: &Facts) -> Standing {
-        let named = facts
-            .service
-            .seen()
-            .and_then(|service| service.backup_mirror_database.as_deref())
-            .map(Service::host_of)
-            .filter(|host| !host.is_empty());
+        let service = match &facts.service {
+            Observed::Seen(service) => service,
+            Observed::Unknown(why) => return Standing::unknown(why),
+            Observed::Absent => return Standing::unknown("the pool's service"),
+        };
         let Some(mirror) = &facts.mirror else {
-            return match named {
-                None => {
+            return match &service.backup_mirror {
+                Observed::Absent => {
                     Standing::satisfied("neither the site nor the topology has a backup mirror")
                 }
-                Some(host) => Standing::Blocked {
+                // The property's name comes from one source; the site file's word is there.
+                Observed::Unknown(why) => Standing::satisfied(format!(
+                    "the site has no backup mirror; whether the topology has one is not known: {why}"
+                )),
+                Observed::Seen(host) => Standing::Blocked {
                     blocks: vec![Block::site(
                         "mirror-not-in-site",
                         format!(
@@ -133,16 +137,39 @@ impl Kind for InstallMirror {
             }
             _ => {}
         }
-        let mut blocks = instance_blocks(facts, mirror);
+        let mut blocks = match instance_blocks(facts, mirror) {
+            Ok(blocks) => blocks,
+            Err(why) => return Standing::unknown(why),
+        };
         blocks.extend(not_serving(&facts.principal.database));
-        if let Some(host) = named
-            && let Some(ours) = &facts.mirror_host
-            && !host.eq_ignore_ascii_case(ours)
+        match (&service.backup_mirror, &facts.mirror_host) {
+            (Observed::Seen(host), Some(ours)) if !pool::may_be_same_host(host, ours) => {
+                blocks.push(Block::site(
+                    "other-mirror",
+                    format!("the topology's backup mirror is `{host}`, the site file's `{ours}`"),
+                    "see which is right: `[sql] backup_mirror`, or Topology Builder",
+                ));
+            }
+            // The cmdlet takes the mirror from there.
+            (Observed::Absent, _) => blocks.push(Block::site(
+                "no-mirror-in-topology",
+                "the topology has no backup mirror for this pool",
+                "add it in Topology Builder and publish, or remove `[sql] backup_mirror`",
+            )),
+            _ => {}
+        }
+        if let Some(mirroring) = mirror
+            .database
+            .seen()
+            .and_then(|row| row.mirroring.as_ref())
         {
             blocks.push(Block::site(
-                "other-mirror",
-                format!("the topology's backup mirror is `{host}`, the site file's `{ours}`"),
-                "see which is right: `[sql] backup_mirror`, or Topology Builder",
+                "mirror-of-another",
+                format!(
+                    "the backup mirror's chat database is mirrored with {}, and the backup's is not mirrored",
+                    mirroring.partner.as_deref().unwrap_or("another instance")
+                ),
+                "see whose it is; if it is a leftover: ALTER DATABASE … SET PARTNER OFF there",
             ));
         }
         if let Some(row) = mirror.database.seen()
@@ -247,34 +274,27 @@ fn judge_mirrored(
             "the mirror is SUSPENDED or DISCONNECTED".to_owned(),
             "see the error logs of both instances; endpoints, port, service accounts",
         ),
-        (Some(state), _) => Standing::underway(format!("the mirror is {state}")),
-        (None, _) => Standing::unknown("the mirroring state"),
+        (Some(MirroringState::Synchronized), Some(state)) | (Some(state), Some(_)) => {
+            Standing::underway(format!("the mirror is {state}"))
+        }
+        _ => Standing::unknown("the mirroring state"),
     }
 }
 
-fn instance_blocks(facts: &Facts, mirror: &Partner) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let (Some(principal), Some(other)) = (facts.principal.identity.seen(), mirror.identity.seen())
-    else {
-        return vec![Block::site(
-            "partner-unknown",
-            "the backup or the backup mirror does not say who it is",
-            "see that both answer",
-        )];
-    };
-    if principal
-        .server_name
-        .eq_ignore_ascii_case(&other.server_name)
-    {
-        blocks.push(Block::site(
-            "one-instance",
-            format!(
-                "backup and backup mirror are both `{}`",
-                principal.server_name
-            ),
-            "see `[sql]`, and DNS aliases",
-        ));
+/// What the two instances are; an error says what is unknown of them.
+fn instance_blocks(facts: &Facts, mirror: &Partner) -> Result<Vec<Block>, String> {
+    let identities = [&facts.principal.identity, &mirror.identity];
+    if let Some(why) = identities.iter().find_map(|identity| identity.unknown()) {
+        return Err(why.to_owned());
     }
+    let [Some(principal), Some(other)] = identities.map(Observed::seen) else {
+        return Err("who the backup or the backup mirror is".to_owned());
+    };
+    let mut blocks = Vec::new();
+    blocks.extend(one_instance([
+        (Role::Backup, principal.server_name.as_str()),
+        (Role::BackupMirror, other.server_name.as_str()),
+    ]));
     if principal.major != other.major || principal.edition != other.edition {
         blocks.push(Block::site(
             "versions-differ",
@@ -304,5 +324,5 @@ fn instance_blocks(facts: &Facts, mirror: &Partner) -> Vec<Block> {
             ));
         }
     }
-    blocks
+    Ok(blocks)
 }

@@ -35,6 +35,15 @@ impl<T> Observed<T> {
         }
     }
 
+    /// The same with another value, where seen.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Observed<U> {
+        match self {
+            Self::Seen(value) => Observed::Seen(change(value)),
+            Self::Absent => Observed::Absent,
+            Self::Unknown(why) => Observed::Unknown(why),
+        }
+    }
+
     /// Why it is unknown.
     pub fn unknown(&self) -> Option<&str> {
         match self {
@@ -58,9 +67,8 @@ impl<T> From<SqlError> for Observed<T> {
 
 /// Reads one table; the error as the reason why it is unknown.
 async fn table(access: &Access, instance: Instance, query: Query<'_>) -> Result<Table, String> {
-    access
-        .sql
-        .read(instance, query)
+    // The driver's futures are large, and a look awaits many of them.
+    Box::pin(access.sql.read(instance, query))
         .await
         .map_err(|error| error.to_string())
 }

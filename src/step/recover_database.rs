@@ -1,6 +1,9 @@
 //! `recover-database`, F4: the point of no return. Looks at everything once more before it
 //! (`steps.md` 3, 4; `sql-server.md` 4).
 
+mod loss;
+mod primary;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -10,19 +13,21 @@ use super::copy_backups;
 use super::hands::{Hands, StepError};
 use super::ledger::Unit;
 use super::observe::Observed;
-use super::observe::database::{Content, Database, content, database, lineage, orphans};
-use super::observe::folders::{Chain, SetFacts, set_facts};
-use super::observe::instance::{agent_runs, identity, services};
-use super::observe::log_shipping::{Job, JobIds, jobs, secondary};
+use super::observe::database::{Database, database, login, orphans};
+use super::observe::folders::{SetFacts, set_facts};
+use super::observe::instance::{Identity, agent_runs, identity, services};
+use super::observe::log_shipping::{Job, jobs_of_rows, secondary};
 use super::observe::sessions::{Holder, RunningRestore, restores, sessions};
 use super::save_log_shipping::count;
-use super::saved::Saved;
 use super::stop_log_shipping_jobs::backup;
-use super::terms::{AcceptedLoss, Terms};
-use super::{Block, Context, Effect, Info, Kind, Lift, Standing, Step};
-use crate::model::states::{DatabaseState, MirroringRole};
+use super::terms::Terms;
+use super::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role, quote};
 use crate::site::Site;
+pub(super) use loss::accepts;
+use loss::loss_block;
+use primary::{PrimarySide, look_at_primary, primary_blocks};
 
 const RECOVER: usize = 1;
 const MULTI_USER: usize = 2;
@@ -31,23 +36,7 @@ const OWNER: usize = 3;
 /// The database is recovered already (`sql-server.md` 4).
 const ALREADY_RECOVERED: u32 = 3153;
 
-/// Interlock: a fresh, empty chat database on the primary side.
-const FRESH_PRIMARY: &str = "fresh-primary";
-
-/// Interlock: the primary's mirror is alive, and may hold more than the share.
-const MIRROR_ALIVE: &str = "mirror-alive";
-
 pub(super) struct RecoverDatabase;
-
-/// One instance of the primary side.
-#[derive(Debug, Serialize)]
-pub(super) struct PrimarySide {
-    role: Role,
-    answers: bool,
-    database: Observed<Database>,
-    family: Option<String>,
-    content: Observed<Content>,
-}
 
 /// Everything that is looked at before the point of no return.
 #[derive(Debug, Serialize)]
@@ -65,55 +54,48 @@ pub struct Facts {
     overrides: Vec<String>,
     /// True once this run has begun to recover it.
     ours: bool,
-    /// What the primary's database had for an owner, where it is known.
-    wanted_owner: Option<String>,
+    /// The primary's database as it was kept, where it is known.
+    wanted: Option<Database>,
+    /// Whether its owner has a login here; another cannot be the owner.
+    owner_has_login: bool,
     orphans: Observed<Vec<String>>,
-    major: Option<u32>,
-}
-
-/// Whether what lies beyond the chain's end is accepted as lost (DESIGN 3, rule 3). `end-of-chain`
-/// is no answer to a gap, to files that cannot be read, or to a share that is unknown.
-pub(super) fn accepts(terms: &Terms, chain: &Chain) -> bool {
-    let rehearsed = terms.rehearsal.then_some(AcceptedLoss::EndOfChain);
-    match terms.accepted.or(rehearsed) {
-        None => false,
-        Some(AcceptedLoss::EndOfChain) => {
-            chain.whole && chain.unreadable.is_empty() && !terms.overrides(copy_backups::SHARE_LOST)
-        }
-        Some(AcceptedLoss::Lsn(lsn)) => chain.to >= lsn,
-        Some(AcceptedLoss::Time(time)) => {
-            chain.last_finished.is_some_and(|finished| finished >= time)
-        }
-    }
+    identity: Observed<Identity>,
 }
 
 impl Facts {
     fn class(&self) -> BackupDatabase {
-        let class = classify(self.files.look());
-        match class {
+        match classify(&self.files.look) {
+            BackupDatabase::InService => BackupDatabase::InService,
             // What this run recovered needs no history to tell it from a drill.
-            BackupDatabase::Unclear(_)
-            | BackupDatabase::CreatedEmpty
-            | BackupDatabase::RecoveredTooEarly { .. }
-                if self.ours && self.row().is_some_and(Database::serves) =>
-            {
-                BackupDatabase::Recovered
-            }
+            _ if self.ours && self.row().is_some_and(Database::serves) => BackupDatabase::Recovered,
             other => other,
         }
     }
 
     fn row(&self) -> Option<&Database> {
-        self.files.look().database.seen()
+        self.files.look.database.seen()
     }
 
-    /// True where nothing was written after the last set.
+    /// True where nothing was written after the last set: a tail taken WITH NORECOVERY, of this
+    /// family.
     fn nothing_is_lost(&self) -> bool {
-        self.files.chain().is_some_and(|chain| {
+        let family = self.family();
+        self.files.chain.as_ref().is_some_and(|chain| {
             chain.whole
                 && chain.unreadable.is_empty()
-                && self.last_set.seen().is_some_and(|set| set.force_offline)
+                && self.last_set.seen().is_some_and(|set| {
+                    let ours = set.family.as_deref().zip(family);
+                    set.force_offline
+                        && !set.damaged
+                        && ours.is_none_or(|(set, ours)| set.eq_ignore_ascii_case(ours))
+                })
         })
+    }
+
+    /// Family of the database: O5's, for O4 shows none while RESTORING (`steps.md`, The chain).
+    fn family(&self) -> Option<&str> {
+        let rows = self.files.look.history.seen()?;
+        rows.iter().find_map(|row| row.family.as_deref())
     }
 
     /// Seconds of chat that are lost: from the end of the last set to the moment of the disaster,
@@ -122,18 +104,19 @@ impl Facts {
         if self.nothing_is_lost() {
             return Some(0);
         }
-        let end = self.files.chain()?.last_finished?;
+        let end = self.files.chain.as_ref()?.last_finished?;
         let lost = terms.disaster_at?.duration_since(end);
         Some(lost.as_secs().max(0))
     }
 
-    fn owner_differs(&self) -> bool {
-        match (&self.wanted_owner, self.row().map(|row| &row.owner)) {
-            (Some(wanted), Some(owner)) => owner
-                .as_ref()
-                .is_none_or(|owner| !owner.eq_ignore_ascii_case(wanted)),
-            _ => false,
-        }
+    /// The owner to set: that of the primary, where it has a login here and this is another.
+    fn owner_to_set(&self, row: &Database) -> Option<&str> {
+        let wanted = self.wanted.as_ref()?.owner.as_deref()?;
+        let same = row
+            .owner
+            .as_ref()
+            .is_some_and(|owner| owner.eq_ignore_ascii_case(wanted));
+        (self.owner_has_login && !same).then_some(wanted)
     }
 }
 
@@ -192,38 +175,39 @@ impl Kind for RecoverDatabase {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let files = copy_backups::observe(cx).await;
-        let last_set = match files.chain().and_then(|chain| chain.last_path.as_ref()) {
+        let last_set = match files
+            .chain
+            .as_ref()
+            .and_then(|chain| chain.last_path.as_ref())
+        {
             Some((path, position)) => set_facts(access, path, *position).await,
             None => Observed::Absent,
         };
         let rows = secondary(access, backup, name).await;
-        let ids = rows
-            .seen()
-            .and_then(|rows| rows.first())
-            .map(JobIds::from)
-            .or_else(|| cx.saved.and_then(Saved::job_ids));
-        let jobs = match (&ids, rows.unknown()) {
-            (Some(ids), _) => jobs(access, backup, ids).await,
-            (None, Some(why)) => Observed::Unknown(why.to_owned()),
-            (None, None) => Observed::Absent,
-        };
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
         let mut primary_side = Vec::new();
         for role in [Role::Primary, Role::PrimaryMirror] {
             if access.sql.has(Instance::chat(role)) {
                 primary_side.push(look_at_primary(cx, role).await);
             }
         }
-        let loss_is_accepted = files.chain().is_some_and(|chain| accepts(cx.terms, chain));
+        let loss_is_accepted = files
+            .chain
+            .as_ref()
+            .is_some_and(|chain| accepts(cx.terms, chain));
         let serves = files
-            .look()
+            .look
             .database
             .seen()
             .is_some_and(|row| row.serves() && row.collation.is_some());
-        let wanted_owner = cx
+        let wanted = cx
             .saved
             .and_then(|saved| saved.primary.as_ref())
-            .and_then(|half| half.database.as_ref())
-            .and_then(|row| row.owner.clone());
+            .and_then(|half| half.database.clone());
+        let owner_has_login = match wanted.as_ref().and_then(|row| row.owner.as_deref()) {
+            Some(owner) => login(access, backup, owner).await.seen().is_some(),
+            None => false,
+        };
         Facts {
             last_set,
             jobs,
@@ -235,20 +219,21 @@ impl Kind for RecoverDatabase {
             loss_is_accepted,
             overrides: cx.terms.overrides.keys().cloned().collect(),
             ours: cx.started,
-            wanted_owner,
+            wanted,
+            owner_has_login,
             orphans: if serves {
                 orphans(access, backup, name).await
             } else {
                 Observed::Absent
             },
-            major: identity(access, backup).await.seen().map(|it| it.major),
+            identity: identity(access, backup).await,
             files,
         }
     }
 
     fn judge(facts: &Facts) -> Standing {
         let class = facts.class();
-        if let Some(block) = class.block("the chat database") {
+        if let Some(block) = class.block(&facts.files.database) {
             return Standing::Blocked {
                 blocks: vec![block],
             };
@@ -259,14 +244,17 @@ impl Kind for RecoverDatabase {
             class if class.is_recovered() => return judge_recovered(facts),
             _ => {}
         }
+        if let Some(why) = facts.files.copies_unknown() {
+            return Standing::unknown(why);
+        }
         let (Some(chain), Some(restores), Some(sessions)) = (
-            facts.files.chain(),
+            facts.files.chain.as_ref(),
             facts.restores.seen(),
             facts.sessions.seen(),
         ) else {
             let why = facts
                 .files
-                .redo()
+                .redo
                 .unknown()
                 .or(facts.restores.unknown())
                 .or(facts.sessions.unknown());
@@ -276,6 +264,16 @@ impl Kind for RecoverDatabase {
             return Standing::unknown(why);
         }
         let mut blocks: Vec<Block> = facts.files.share_block().into_iter().collect();
+        if class == BackupDatabase::Standby {
+            blocks.push(
+                Block::site(
+                    "standby",
+                    "the database is in STANDBY: its readers could come back at any moment",
+                    "run `apply-logs` first: it makes it RESTORING, also where no log is left",
+                )
+                .cleared_by(Step::ApplyLogs),
+            );
+        }
         if !chain.sets.is_empty() {
             blocks.push(
                 Block::site(
@@ -293,9 +291,7 @@ impl Kind for RecoverDatabase {
         if !facts.nothing_is_lost() && !facts.loss_is_accepted {
             blocks.push(loss_block(facts, chain));
         }
-        for side in &facts.primary_side {
-            blocks.extend(primary_block(facts, side));
-        }
+        blocks.extend(primary_blocks(facts));
         let agent = facts.agent_runs != Some(false);
         if facts
             .jobs
@@ -336,8 +332,10 @@ impl Kind for RecoverDatabase {
             );
         }
         Standing::unless(blocks, || {
-            let upgrade = match (facts.major, facts.last_set.seen().and_then(|set| set.major)) {
-                (Some(major), Some(wrote)) if i64::from(major) > wrote => {
+            let wrote = facts.last_set.seen().and_then(|set| set.major);
+            let wrote = wrote.or(chain.last_major.map(i64::from));
+            let upgrade = match (facts.identity.seen(), wrote) {
+                (Some(identity), Some(wrote)) if i64::from(identity.major) > wrote => {
                     "; it is upgraded to this version, and cannot go back to the primary (3169)"
                 }
                 _ => "",
@@ -349,7 +347,30 @@ impl Kind for RecoverDatabase {
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
-        let mut session = cx.access.sql.open(backup).await?;
+        // The operator may have taken minutes to consent: nothing older than this is evidence now
+        // (`steps.md` 1.3).
+        let fresh;
+        let facts = if facts.class().is_recovered() {
+            facts
+        } else {
+            fresh = Self::observe(cx).await;
+            match Self::judge(&fresh) {
+                Standing::Pending { .. } => {}
+                Standing::Satisfied { .. } => return Ok(()),
+                Standing::Unknown { what } => {
+                    return Err(StepError::other(what, "go on with --resume"));
+                }
+                Standing::Blocked { blocks } => {
+                    let why: Vec<String> = blocks.into_iter().map(|block| block.why).collect();
+                    return Err(StepError::other(
+                        format!("the site changed meanwhile: {}", why.join("; ")),
+                        "look at it, then go on with --resume",
+                    ));
+                }
+            }
+            &fresh
+        };
+        let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         if !facts.class().is_recovered() {
             match hands.send(&mut session, RECOVER, &Values::new()).await {
                 Err(StepError::Sql(error)) if error.number() == Some(ALREADY_RECOVERED) => {}
@@ -361,7 +382,8 @@ impl Kind for RecoverDatabase {
         let row = loop {
             match database(cx.access, backup, name).await {
                 Observed::Seen(row) if row.serves() && row.collation.is_some() => break row,
-                Observed::Seen(row) if row.state == DatabaseState::Recovering => {}
+                // ONLINE without a collation takes no connections yet (`sql-server.md` 4).
+                Observed::Seen(row) if row.serves() || row.state == DatabaseState::Recovering => {}
                 // The next observation says what it is.
                 _ => return Ok(()),
             }
@@ -371,157 +393,43 @@ impl Kind for RecoverDatabase {
         if row.user_access != 0 {
             hands.send(&mut session, MULTI_USER, &Values::new()).await?;
         }
-        let owner_differs = facts.wanted_owner.as_ref().is_some_and(|wanted| {
-            row.owner
-                .as_ref()
-                .is_none_or(|owner| !owner.eq_ignore_ascii_case(wanted))
-        });
-        if let (true, Some(owner)) = (owner_differs, &facts.wanted_owner) {
+        if let Some(owner) = facts.owner_to_set(&row) {
             let values = Values::from([("owner".to_owned(), json!(owner))]);
-            hands.send(&mut session, OWNER, &values).await?;
+            match hands.send(&mut session, OWNER, &values).await {
+                // Users do not wait for an owner; the next observation reports it.
+                Err(StepError::Sql(error)) if error.number().is_some() => {}
+                other => {
+                    other?;
+                }
+            }
         }
         Ok(())
     }
 }
 
-async fn look_at_primary(cx: Context<'_>, role: Role) -> PrimarySide {
-    let access = cx.access;
-    let instance = Instance::chat(role);
-    let name = &cx.site.database.chat;
-    let answers = identity(access, instance).await.seen().is_some();
-    let mut side = PrimarySide {
-        role,
-        answers,
-        database: Observed::Unknown("does not answer".to_owned()),
-        family: None,
-        content: Observed::Absent,
-    };
-    if !answers {
-        return side;
-    }
-    side.database = database(access, instance, name).await;
-    if side.database.seen().is_some_and(Database::serves) {
-        side.family = lineage(access, instance, name)
-            .await
-            .seen()
-            .and_then(|lineage| lineage.family.clone());
-        side.content = content(access, instance, name).await;
-    }
-    side
-}
-
-/// Never two writable databases (DESIGN 3, rule 2). An instance that does not answer is what a
-/// disaster looks like; one that answers and hides its database is not.
-fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
-    if !side.answers {
-        return None;
-    }
-    let row = match &side.database {
-        Observed::Absent => return None,
-        Observed::Unknown(why) => {
-            return Some(Block::site(
-                "primary-unclear",
-                format!(
-                    "the {} answers, but its database cannot be seen: {why}",
-                    side.role
-                ),
-                "sign in as a member of sysadmin there",
-            ));
-        }
-        Observed::Seen(row) => row,
-    };
-    if row.serves() {
-        let ours = facts
-            .files
-            .look()
-            .history
-            .seen()
-            .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
-        let other_family = side
-            .family
-            .as_ref()
-            .zip(ours.as_ref())
-            .is_some_and(|(a, b)| !a.eq_ignore_ascii_case(b));
-        if other_family && side.content.is_absent() {
-            return (!facts.overrides.iter().any(|id| id == FRESH_PRIMARY)).then(|| {
-                Block::site(
-                    FRESH_PRIMARY,
-                    format!("the {} serves a fresh, empty chat database", side.role),
-                    format!(
-                        "if it is a new installation, say so with --override {FRESH_PRIMARY}=REASON"
-                    ),
-                )
-                .lifted_by(Lift::Override)
-            });
-        }
-        return Some(Block::site(
-            "primary-serves",
-            format!(
-                "the {} answers and its chat database is ONLINE: there would be two writable ones",
-                side.role
-            ),
-            "it can be fenced: clear the active servers, then BACKUP LOG … WITH NORECOVERY there, into the share; this cannot be overridden",
-        ));
-    }
-    let is_mirror = row
-        .mirroring
-        .as_ref()
-        .is_some_and(|mirroring| mirroring.role == Some(MirroringRole::Mirror));
-    (is_mirror && !facts.overrides.iter().any(|id| id == MIRROR_ALIVE)).then(|| {
-        Block::site(
-            MIRROR_ALIVE,
-            format!(
-                "the {} is alive as a mirror and may hold more than the share does",
-                side.role
-            ),
-            format!(
-                "fail over inside the first data center, or say with --override {MIRROR_ALIVE}=REASON that it is out of use"
-            ),
-        )
-        .lifted_by(Lift::Override)
-    })
-}
-
-fn loss_block(facts: &Facts, chain: &Chain) -> Block {
-    let end = chain.last_finished.map_or_else(String::new, |time| {
-        format!(", {time} by the clock of its server")
-    });
-    let mut why = format!(
-        "what was written after the end of the chain, LSN {}{end}, is lost",
-        chain.to
-    );
-    if !chain.whole {
-        why.push_str("; there is log beyond it that cannot be applied");
-    }
-    if !chain.unreadable.is_empty() {
-        why = format!(
-            "{why}; {} could not be read",
-            count(chain.unreadable.len(), "file")
-        );
-    }
-    if let Some(accepted) = &facts.accepted {
-        why = format!("{why}; accepted was only: {accepted}");
-    }
-    let plain = chain.whole && chain.unreadable.is_empty() && facts.files.share_block().is_none();
-    let hint = if plain {
-        "accept it with --accept-loss-after end-of-chain".to_owned()
-    } else {
-        format!("accept exactly that with --accept-loss-after {}", chain.to)
-    };
-    Block::site("loss", why, hint).lifted_by(Lift::Loss)
-}
-
+/// It was recovered: is it as it should be? Owner, TRUSTWORTHY, broker and users are only reported.
 fn judge_recovered(facts: &Facts) -> Standing {
     let Some(row) = facts.row() else {
         return Standing::unknown("the database");
     };
-    if row.user_access != 0 || facts.owner_differs() {
-        return Standing::pending("make it MULTI_USER, with the owner that the primary had");
+    let in_service = facts.class() == BackupDatabase::InService;
+    if !in_service {
+        // A primary that came back before the pool changed sides: two writable databases.
+        let serving: Vec<Block> = primary_blocks(facts)
+            .into_iter()
+            .filter(|block| block.id == primary::SERVES)
+            .collect();
+        if !serving.is_empty() {
+            return Standing::Blocked { blocks: serving };
+        }
+    }
+    if row.collation.is_none() {
+        return Standing::underway("it takes no connections yet");
+    }
+    if row.user_access != 0 {
+        return Standing::pending("make it MULTI_USER");
     }
     if !row.is_sound() {
-        if row.collation.is_none() {
-            return Standing::underway("it takes no connections yet");
-        }
         return Standing::Blocked {
             blocks: vec![Block::site(
                 "unsound",
@@ -530,12 +438,37 @@ fn judge_recovered(facts: &Facts) -> Standing {
             )],
         };
     }
-    let mut why = match classify(facts.files.look()) {
-        BackupDatabase::InService => "in service: the pool uses it".to_owned(),
-        _ => "ONLINE, recovered at the end of the chain".to_owned(),
+    let mut why = if in_service {
+        "in service: the pool uses it".to_owned()
+    } else {
+        "ONLINE, recovered".to_owned()
     };
+    if let Observed::Seen(sets @ 1..) = &facts.files.look.sets_beyond {
+        let sets = count(*sets, "log backup");
+        why = format!("{why}; {sets} of the share end beyond it and were left out");
+    }
     if let Some(orphans) = facts.orphans.seen().filter(|names| !names.is_empty()) {
         why = format!("{why}; users without a login here: {}", orphans.join(", "));
+    }
+    if let Some(wanted) = &facts.wanted {
+        let unlike = |one: &Option<String>, other: &Option<String>| match (one, other) {
+            (Some(one), Some(other)) => !one.eq_ignore_ascii_case(other),
+            _ => one.is_some(),
+        };
+        if unlike(&wanted.owner, &row.owner) {
+            let owner = |owner: &Option<String>| owner.clone().unwrap_or_else(|| "?".to_owned());
+            why = format!(
+                "{why}; its owner is {}, the primary had {}",
+                owner(&row.owner),
+                owner(&wanted.owner)
+            );
+        }
+        if wanted.trustworthy && !row.trustworthy {
+            why.push_str("; TRUSTWORTHY is off, the primary had it on");
+        }
+        if wanted.broker && !row.broker {
+            why.push_str("; Service Broker is off, the primary had it on");
+        }
     }
     Standing::satisfied(why)
 }

@@ -6,9 +6,10 @@ use super::command::Command;
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
 use super::observe::database::{Database, database};
-use super::observe::instance::{Identity, identity};
+use super::observe::instance::{Identity, Presence, identity, presence};
 use super::observe::log_shipping::{
-    Job, JobIds, Primary, Schedule, Secondary, jobs, primary, schedules, secondary,
+    Job, JobIds, Primary, Schedule, Secondary, all_jobs, all_schedules, ids_or_saved, jobs_of_rows,
+    primary, secondary,
 };
 use super::saved::{DOCUMENT, Saved, SavedPrimary, SavedSecondary};
 use super::{Block, Context, Effect, Info, Kind, Standing};
@@ -28,8 +29,13 @@ pub struct Facts {
     database: Observed<Database>,
     primary: Option<SavedPrimary>,
     primary_mirror: Option<SavedPrimary>,
+    /// The other instances, as far as they say who they are.
+    others: Vec<(Role, String)>,
     kept: Option<Saved>,
     run: String,
+    /// Share and copy folder of the site file.
+    share: String,
+    copy_local: String,
 }
 
 impl Kind for SaveLogShipping {
@@ -56,28 +62,38 @@ impl Kind for SaveLogShipping {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let rows = secondary(access, backup, name).await;
-        let ids = rows
-            .seen()
-            .and_then(|rows| rows.first())
-            .map(JobIds::from)
-            .or_else(|| cx.saved.and_then(Saved::job_ids));
-        let (jobs, schedules) = match &ids {
-            Some(ids) => (
-                jobs(access, backup, ids).await,
-                schedules(access, backup, ids).await,
-            ),
-            None => (Observed::Absent, Observed::Absent),
-        };
+        let ids = ids_or_saved(&rows, cx.saved);
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let schedules = all_schedules(access, backup, &ids).await;
+        let mut others = Vec::new();
+        for role in [Role::Primary, Role::PrimaryMirror, Role::BackupMirror] {
+            if access.sql.has(Instance::chat(role))
+                && let Presence::Answers(identity) = presence(access, Instance::chat(role)).await
+            {
+                others.push((role, identity.server_name));
+            }
+        }
+        let answers = |role| others.iter().any(|(other, _)| *other == role);
+        let mut halves = [None, None];
+        for (half, role) in halves.iter_mut().zip([Role::Primary, Role::PrimaryMirror]) {
+            if answers(role) {
+                *half = primary_half(access, Instance::chat(role), name).await;
+            }
+        }
+        let [primary, primary_mirror] = halves;
         Facts {
             identity: identity(access, backup).await,
             rows,
             jobs,
             schedules,
             database: database(access, backup, name).await,
-            primary: primary_half(access, Instance::chat(Role::Primary), name).await,
-            primary_mirror: primary_half(access, Instance::chat(Role::PrimaryMirror), name).await,
+            primary,
+            primary_mirror,
+            others,
             kept: cx.saved.cloned(),
             run: cx.run.to_owned(),
+            share: cx.site.shares.backup.to_string(),
+            copy_local: cx.site.shares.copy_local.to_string(),
         }
     }
 
@@ -103,7 +119,13 @@ impl Kind for SaveLogShipping {
                 "fail over by hand, after the vendor's page",
             )),
             Observed::Unknown(why) => return Standing::unknown(why),
-            _ => {}
+            Observed::Absent => return Standing::unknown("who the backup instance is"),
+            Observed::Seen(identity) => {
+                let others = facts.others.iter().map(|(role, name)| (*role, name.as_str()));
+                blocks.extend(one_instance(
+                    std::iter::once((Role::Backup, identity.server_name.as_str())).chain(others),
+                ));
+            }
         }
         if let [first, others @ ..] = rows.as_slice()
             && others.iter().any(|row| {
@@ -124,7 +146,8 @@ impl Kind for SaveLogShipping {
             return Standing::satisfied(match &facts.kept {
                 Some(kept) => format!("no log shipping on the backup; run {} kept it", kept.run),
                 None => {
-                    "no log shipping on the backup: removed before, folders as in the site file"
+                    "no log shipping on the backup: removed before; folders as in the site file, \
+                     its schedules and thresholds are not known any more"
                         .to_owned()
                 }
             });
@@ -135,13 +158,14 @@ impl Kind for SaveLogShipping {
         };
         match &facts.kept {
             Some(kept) if kept.run == facts.run && same(kept, rows, jobs, schedules) => {
-                Standing::satisfied("kept in the run folder")
+                Standing::satisfied(format!("kept in the run folder{}", remarks(facts, rows)))
             }
             _ => Standing::pending(format!(
-                "keep {}, {} and {}",
+                "keep {}, {} and {}{}",
                 count(rows.len(), "row"),
                 count(jobs.len(), "job"),
-                count(schedules.len(), "schedule")
+                count(schedules.len(), "schedule"),
+                remarks(facts, rows)
             )),
         }
     }
@@ -168,6 +192,42 @@ impl Kind for SaveLogShipping {
     }
 }
 
+/// Two roles with one name of their server are one instance: an alias or a DNS name was moved, and
+/// nothing may be done (`steps.md` 1.4).
+pub(super) fn one_instance<'a>(names: impl IntoIterator<Item = (Role, &'a str)>) -> Option<Block> {
+    let mut seen: Vec<(Role, &str)> = Vec::new();
+    for (role, name) in names {
+        if let Some((other, _)) = seen.iter().find(|(_, it)| it.eq_ignore_ascii_case(name)) {
+            return Some(Block::site(
+                "one-instance",
+                format!("the {other} and the {role} are one instance, `{name}`"),
+                "see `[sql]`, and where its host names lead: an alias may have been moved",
+            ));
+        }
+        seen.push((role, name));
+    }
+    None
+}
+
+/// What a person should know and nothing here decides.
+fn remarks(facts: &Facts, rows: &[Secondary]) -> String {
+    let plain = |path: &str| path.trim_end_matches(['\\', '/']).to_lowercase();
+    let mut remarks = String::new();
+    if let Some(row) = rows.first()
+        && (plain(&row.source) != plain(&facts.share)
+            || plain(&row.destination) != plain(&facts.copy_local))
+    {
+        remarks = format!(
+            "; it copies from `{}` to `{}`, the site file names `{}` and `{}`",
+            row.source, row.destination, facts.share, facts.copy_local
+        );
+    }
+    if rows.iter().any(|row| row.monitor_security == Some(0)) {
+        remarks.push_str("; its monitor wants a SQL login, whose password cannot be kept");
+    }
+    remarks
+}
+
 /// True when the document holds what is there. A job's enabled flag and whether it runs are left
 /// out: the next step changes both.
 fn same(kept: &Saved, rows: &[Secondary], jobs: &[Job], schedules: &[Schedule]) -> bool {
@@ -191,27 +251,29 @@ fn same(kept: &Saved, rows: &[Secondary], jobs: &[Job], schedules: &[Schedule]) 
         && kept.backup.schedules == schedules
 }
 
-/// The primary half of an instance that answers; nothing is asked of one that does not.
+/// The primary half of an instance that answers.
 async fn primary_half(
     access: &Access,
     instance: Instance,
     name: &DatabaseName,
 ) -> Option<SavedPrimary> {
-    if !access.sql.has(instance) {
-        return None;
-    }
     let database = match database(access, instance, name).await {
         Observed::Unknown(_) => return None,
         Observed::Absent => None,
         Observed::Seen(database) => Some(database),
     };
     let rows: Vec<Primary> = primary(access, instance, name).await.seen().cloned()?;
-    let (jobs, schedules) = match rows.first().map(JobIds::from) {
-        Some(ids) => (
-            jobs(access, instance, &ids).await.seen().cloned()?,
-            schedules(access, instance, &ids).await.seen().cloned()?,
-        ),
-        None => (Vec::new(), Vec::new()),
+    let ids = JobIds::of(&rows);
+    let (jobs, schedules) = if ids.is_empty() {
+        (Vec::new(), Vec::new())
+    } else {
+        (
+            all_jobs(access, instance, &ids).await.seen().cloned()?,
+            all_schedules(access, instance, &ids)
+                .await
+                .seen()
+                .cloned()?,
+        )
     };
     Some(SavedPrimary {
         rows,

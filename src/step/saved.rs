@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::observe::database::Database;
-use super::observe::log_shipping::{Job, JobIds, Primary, Schedule, Secondary};
+use super::observe::log_shipping::{Job, Primary, Schedule, Secondary};
 
 /// Name of the document in the run folder.
 pub const DOCUMENT: &str = "log-shipping.json";
@@ -54,11 +54,6 @@ pub struct SavedPrimary {
 }
 
 impl Saved {
-    /// Ids of the copy and restore jobs of the chat database.
-    pub fn job_ids(&self) -> Option<JobIds> {
-        self.backup.rows.first().map(JobIds::from)
-    }
-
     /// Reads a saved document.
     ///
     /// # Errors

@@ -31,8 +31,11 @@ pub struct Facts {
     database: Observed<Database>,
     /// `mgccomp` on the backup side; `None` when compliance is off.
     compliance: Option<Observed<Database>>,
-    /// Wanted servers whose chat service does not run, or is not known to.
-    not_running: Vec<String>,
+    /// Wanted servers whose chat service does not run.
+    stopped: Vec<String>,
+    /// Wanted servers whose chat service could not be looked at. Its name was never confirmed
+    /// (`skype-powershell.md` 1.9): a session on the database is then the proof.
+    unseen: Vec<String>,
     sessions: Observed<Vec<Holder>>,
 }
 
@@ -126,10 +129,12 @@ impl Kind for SetActiveServers {
         let backup = Instance::chat(Role::Backup);
         let service = pool::service(access, &cx.site.pool.fqdn).await;
         let (_, state) = identity_and_state(cx, &service).await;
-        let mut not_running = Vec::new();
+        let (mut stopped, mut unseen) = (Vec::new(), Vec::new());
         for server in &cx.site.pool.failed_over {
-            if pool::chat_service_runs(access, server).await != Observed::Seen(true) {
-                not_running.push(server.to_string());
+            match pool::chat_service_runs(access, server).await {
+                Observed::Seen(true) => {}
+                Observed::Seen(false) => stopped.push(server.to_string()),
+                Observed::Absent | Observed::Unknown(_) => unseen.push(server.to_string()),
             }
         }
         Facts {
@@ -151,7 +156,8 @@ impl Kind for SetActiveServers {
                 }
                 None => None,
             },
-            not_running,
+            stopped,
+            unseen,
             sessions: sessions(access, backup, &cx.site.database.chat).await,
             service,
         }
@@ -204,25 +210,33 @@ impl Kind for SetActiveServers {
         }
         Standing::unless(blocks, || {
             if !equal {
-                return Standing::pending(format!(
-                    "active now: {}; wanted: {}",
-                    list(active),
-                    list(&facts.wanted)
-                ));
+                return match facts.computers.unknown() {
+                    Some(why) => Standing::unknown(why),
+                    None => Standing::pending(format!(
+                        "active now: {}; wanted: {}",
+                        list(active),
+                        list(&facts.wanted)
+                    )),
+                };
             }
-            let silent = facts.without_session();
-            if silent.is_empty() && facts.not_running.is_empty() {
-                Standing::satisfied(format!("active and serving: {}", list(&facts.wanted)))
-            } else if silent.is_empty() {
-                Standing::underway(format!(
-                    "the list is set; the chat service is not seen running on {}",
-                    list(&facts.not_running)
-                ))
-            } else {
-                let silent: Vec<String> = silent.into_iter().cloned().collect();
+            let silent: Vec<String> = facts.without_session().into_iter().cloned().collect();
+            if !silent.is_empty() {
                 Standing::underway(format!(
                     "the list is set; no session on the database yet from {}",
                     list(&silent)
+                ))
+            } else if !facts.stopped.is_empty() {
+                Standing::underway(format!(
+                    "the list is set; the chat service does not run on {}",
+                    list(&facts.stopped)
+                ))
+            } else if facts.unseen.is_empty() {
+                Standing::satisfied(format!("active and serving: {}", list(&facts.wanted)))
+            } else {
+                Standing::satisfied(format!(
+                    "active, each with a session on the database: {}; the chat service could not be looked at on {}",
+                    list(&facts.wanted),
+                    list(&facts.unseen)
                 ))
             }
         })

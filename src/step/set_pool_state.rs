@@ -26,7 +26,8 @@ pub struct Facts {
     state: Observed<PoolState>,
     central_management: Observed<String>,
     database: Observed<Database>,
-    backup_host: String,
+    /// Hosts of the site file.
+    hosts: Vec<(Role, String)>,
     late_replicas: Vec<String>,
 }
 
@@ -107,10 +108,10 @@ impl Kind for SetPoolState {
             state,
             central_management: pool::central_management(access).await,
             database: database(access, Instance::chat(Role::Backup), &cx.site.database.chat).await,
-            backup_host: cx
-                .site
-                .chat(Role::Backup)
-                .map_or_else(String::new, |server| server.host.clone()),
+            hosts: Role::ALL
+                .into_iter()
+                .filter_map(|role| Some((role, cx.site.chat(role)?.host.clone())))
+                .collect(),
             late_replicas,
         }
     }
@@ -146,24 +147,12 @@ impl Kind for SetPoolState {
                 "see Get-CsManagementConnection; if it died with the data center, fail it over first",
             )),
         }
-        // The property's name comes from one source: missing, it decides nothing.
-        let named = facts
-            .service
-            .seen()
-            .and_then(|service| service.backup_database.as_deref())
-            .map(Service::host_of);
-        if let Some(host) = named
-            && !host.eq_ignore_ascii_case(&facts.backup_host)
-        {
-            blocks.push(Block::site(
-                "other-backup",
-                format!(
-                    "the topology's backup database is on `{host}`, the site file's on `{}`",
-                    facts.backup_host
-                ),
-                "see which is right: `[sql] backup`, or Topology Builder",
-            ));
-        }
+        let service = match &facts.service {
+            Observed::Seen(service) => service,
+            Observed::Unknown(why) => return Standing::unknown(why),
+            Observed::Absent => return Standing::unknown("the pool's service"),
+        };
+        blocks.extend(topology_blocks(service, &facts.hosts));
         if let Some(block) = not_serving(&facts.database) {
             blocks.push(block);
         }
@@ -180,6 +169,45 @@ impl Kind for SetPoolState {
         let values = Values::from([("identity".to_owned(), json!(identity))]);
         hands.call(cx.access, SET, &values).await
     }
+}
+
+/// Differences between the topology's references and the site file. The properties' names come from
+/// one source: where one is missing, it decides nothing (`skype-powershell.md` 1.3).
+fn topology_blocks(service: &Service, hosts: &[(Role, String)]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    if service.backup.is_absent() {
+        blocks.push(Block::site(
+            "no-backup",
+            "the topology has no backup database for this pool",
+            "add it in Topology Builder and publish; without it the pool cannot be failed over",
+        ));
+    }
+    for (role, ours) in hosts {
+        let named = match role {
+            Role::Primary => &service.primary,
+            Role::PrimaryMirror => &service.primary_mirror,
+            Role::Backup => &service.backup,
+            // Of F6 alone.
+            Role::BackupMirror => continue,
+        };
+        if let Some(host) = named.seen()
+            && !pool::may_be_same_host(host, ours)
+        {
+            blocks.push(Block::site(
+                if *role == Role::Backup {
+                    "other-backup"
+                } else {
+                    "other-topology"
+                },
+                format!("the topology's {role} is on `{host}`, the site file's on `{ours}`"),
+                format!(
+                    "see which is right: `[sql] {}`, or Topology Builder",
+                    role.key()
+                ),
+            ));
+        }
+    }
+    blocks
 }
 
 /// The backup's database is not as `recover-database` leaves it.

@@ -11,10 +11,9 @@ use super::hands::{Hands, StepError};
 use super::ledger::Unit;
 use super::observe::Observed;
 use super::observe::instance::{agent_runs, services};
-use super::observe::log_shipping::{Job, JobIds, jobs, secondary};
+use super::observe::log_shipping::{Job, JobIds, all_jobs, ids_or_saved, jobs_of_rows, secondary};
 use super::observe::sessions::{RunningRestore, restores};
 use super::save_log_shipping::count;
-use super::saved::Saved;
 use super::{Block, Context, Effect, Info, Kind, Standing};
 use crate::access::Access;
 use crate::model::{Instance, Role};
@@ -26,12 +25,15 @@ const STOP: usize = 2;
 /// Time between the two looks that must both find nothing (`steps.md` 4).
 const SECOND_LOOK: Duration = Duration::from_secs(5);
 
+/// Refusals of a job that does not run, or is not there any more (`sql-server.md` 1.2).
+const ALREADY_STOPPED: [u32; 2] = [22022, 14262];
+
 pub(super) struct StopLogShippingJobs;
 
 /// The jobs, and whether a RESTORE holds the database.
 #[derive(Debug, Serialize)]
 pub struct Facts {
-    ids: Option<JobIds>,
+    ids: Vec<JobIds>,
     jobs: Observed<Vec<Job>>,
     /// Whether the Agent runs; without it no job does, whatever its rows say.
     agent_runs: Option<bool>,
@@ -47,6 +49,16 @@ impl Facts {
             .into_iter()
             .flatten()
             .filter(move |job| agent && job.started_and_not_stopped)
+    }
+
+    /// True while a job runs that may be what a RESTORE belongs to.
+    fn restore_job_runs(&self) -> bool {
+        self.running().any(|job| {
+            self.ids
+                .iter()
+                .any(|ids| ids.second.eq_ignore_ascii_case(&job.id))
+                || job.category.to_lowercase().contains("restore")
+        })
     }
 
     fn enabled(&self) -> impl Iterator<Item = &Job> {
@@ -109,11 +121,11 @@ impl Kind for StopLogShippingJobs {
 
     async fn observe(cx: Context<'_>) -> Facts {
         let first = look(cx, None).await;
-        if !first.is_quiet() || first.ids.is_none() {
+        if !first.is_quiet() {
             return first;
         }
         tokio::time::sleep(SECOND_LOOK).await;
-        let second = look(cx, first.ids.clone()).await;
+        let second = look(cx, None).await;
         Facts { looks: 2, ..second }
     }
 
@@ -126,7 +138,7 @@ impl Kind for StopLogShippingJobs {
             return Standing::unknown(why.unwrap_or("the jobs of log shipping"));
         };
         let mut blocks = Vec::new();
-        if facts.running().next().is_none() {
+        if !facts.restore_job_runs() {
             blocks.extend(restores.iter().map(foreign));
         }
         Standing::unless(blocks, || {
@@ -141,6 +153,8 @@ impl Kind for StopLogShippingJobs {
                     what.push(format!("wait for {}", count(running, "running job")));
                 }
                 Standing::pending(what.join(", "))
+            } else if facts.looks < 2 {
+                Standing::underway("idle in one look; a second one decides")
             } else if jobs.is_empty() {
                 Standing::satisfied("no log-shipping job is left")
             } else {
@@ -152,8 +166,16 @@ impl Kind for StopLogShippingJobs {
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let values = |job: &Job| Values::from([("job".to_owned(), json!(job.id))]);
-        let enabled: Vec<Values> = facts.enabled().map(values).collect();
-        let mut session = cx.access.sql.open(backup).await?;
+        // A job of several steps stands in several rows.
+        let once = |jobs: Vec<&Job>| -> Vec<Values> {
+            let mut ids = std::collections::HashSet::new();
+            jobs.into_iter()
+                .filter(|job| ids.insert(job.id.clone()))
+                .map(values)
+                .collect()
+        };
+        let enabled = once(facts.enabled().collect());
+        let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         if !enabled.is_empty() {
             hands.announce_each(DISABLE, &enabled)?;
             for values in &enabled {
@@ -163,18 +185,25 @@ impl Kind for StopLogShippingJobs {
         }
         let deadline = tokio::time::Instant::now() + cx.site.limits.jobs;
         loop {
-            let now = look(cx, facts.ids.clone()).await;
+            let now = look(cx, Some(&facts.ids)).await;
             let running: Vec<&Job> = now.running().collect();
-            if running.is_empty() && now.jobs.unknown().is_none() {
+            let past = tokio::time::Instant::now() >= deadline;
+            if running.is_empty() && (past || now.jobs.unknown().is_none()) {
                 return Ok(());
             }
             let between_files = now.restores.seen().is_some_and(Vec::is_empty);
-            if tokio::time::Instant::now() >= deadline && between_files {
-                let running: Vec<Values> = running.into_iter().map(values).collect();
+            if past && between_files {
+                let running = once(running);
                 hands.announce_each(STOP, &running)?;
                 for values in &running {
-                    // 22022 where it ended by itself meanwhile: the next look tells.
-                    hands.send_announced(&mut session, STOP, values).await?;
+                    match hands.send_announced(&mut session, STOP, values).await {
+                        // It ended by itself meanwhile: the next look tells.
+                        Err(StepError::Sql(error))
+                            if error.number().is_some_and(|n| ALREADY_STOPPED.contains(&n)) => {}
+                        other => {
+                            other?;
+                        }
+                    }
                 }
                 return Ok(());
             }
@@ -191,21 +220,17 @@ impl Kind for StopLogShippingJobs {
     }
 }
 
-async fn look(cx: Context<'_>, ids: Option<JobIds>) -> Facts {
+async fn look(cx: Context<'_>, ids: Option<&[JobIds]>) -> Facts {
     let access: &Access = cx.access;
     let backup = Instance::chat(Role::Backup);
     let name = &cx.site.database.chat;
-    let rows = match &ids {
-        Some(_) => Observed::Absent,
-        None => secondary(access, backup, name).await,
-    };
-    let ids = ids
-        .or_else(|| rows.seen().and_then(|rows| rows.first()).map(JobIds::from))
-        .or_else(|| cx.saved.and_then(Saved::job_ids));
-    let jobs = match (&ids, rows.unknown()) {
-        (Some(ids), _) => jobs(access, backup, ids).await,
-        (None, Some(why)) => Observed::Unknown(why.to_owned()),
-        (None, None) => Observed::Absent,
+    let (ids, jobs) = if let Some(ids) = ids {
+        (ids.to_vec(), all_jobs(access, backup, ids).await)
+    } else {
+        let rows = secondary(access, backup, name).await;
+        let ids = ids_or_saved(&rows, cx.saved);
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        (ids, jobs)
     };
     Facts {
         ids,
@@ -219,7 +244,11 @@ async fn look(cx: Context<'_>, ids: Option<JobIds>) -> Facts {
 fn judge_without_jobs(facts: &Facts) -> Standing {
     let blocks = facts.restores.seen().into_iter().flatten().map(foreign);
     Standing::unless(blocks.collect(), || {
-        Standing::satisfied("no log shipping on the backup")
+        if facts.looks < 2 {
+            Standing::underway("no RESTORE in one look; a second one decides")
+        } else {
+            Standing::satisfied("no log shipping on the backup")
+        }
     })
 }
 

@@ -9,6 +9,7 @@ use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{DatabaseName, Instance, Lsn, quote};
 
 /// O2: a row of `sys.databases` with its mirroring.
+#[expect(clippy::struct_excessive_bools, reason = "columns of the catalog")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Database {
     /// State.
@@ -17,9 +18,9 @@ pub struct Database {
     pub standby: bool,
     /// Read-only.
     pub read_only: bool,
-    /// 0 MULTI_USER, 1 SINGLE_USER, 2 RESTRICTED_USER.
+    /// 0 `MULTI_USER`, 1 `SINGLE_USER`, 2 `RESTRICTED_USER`.
     pub user_access: i64,
-    /// 1 FULL, 2 BULK_LOGGED, 3 SIMPLE.
+    /// 1 FULL, 2 `BULK_LOGGED`, 3 SIMPLE.
     pub recovery_model: i64,
     /// Non-NULL is the documented proof that connections are possible (`sql-server.md` 4).
     pub collation: Option<String>,
@@ -188,6 +189,8 @@ pub struct Restored {
     pub family: Option<String>,
     /// Fork of the set.
     pub fork: Option<String>,
+    /// When the set ended, local time of the server that wrote it.
+    pub finished: Option<jiff::civil::DateTime>,
     /// When it was restored, server's local time.
     pub restored_at: Option<String>,
     /// Hours since then, by the same server's clock.
@@ -215,6 +218,7 @@ pub async fn history(
             last_lsn: row.parse("last_lsn"),
             family: row.text("family_guid"),
             fork: row.text("last_recovery_fork_guid"),
+            finished: row.parse("backup_finish_date"),
             restored_at,
             hours_ago,
         })
@@ -246,6 +250,12 @@ pub async fn content(
             last_message: table.rows().filter_map(|row| row.int("last_chat_id")).max(),
         }),
     }
+}
+
+/// Whether the instance has that login; absent when not.
+pub async fn login(access: &Access, instance: Instance, name: &str) -> Observed<()> {
+    let query = Query::of(include_str!("../../sql/login.sql"), name);
+    first(table(access, instance, query).await, |_| Some(()))
 }
 
 /// O17: users of an ONLINE database without a login on the instance.

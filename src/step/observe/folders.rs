@@ -1,5 +1,7 @@
-//! D1 to D3 and the chain: the log backups of the share and of the copy folder, from redo start on
-//! (`steps.md` 2, `sql-server.md` 2.3).
+//! D1 to D3: the log backups of the share and of the copy folder, and the chain that they give from
+//! redo start on (`steps.md` 2, `sql-server.md` 2.3).
+
+mod chain;
 
 use std::sync::Arc;
 
@@ -11,8 +13,9 @@ use crate::access::headers::FolderFile;
 use crate::access::sql::{Query, Row};
 use crate::model::chain::LogFile;
 use crate::model::header::{BackupKind, Unreadable};
-use crate::model::{BackupHeader, Instance, LogChain, Lsn, Role, SharePath};
+use crate::model::{BackupHeader, Instance, Lsn, Role, SharePath};
 use crate::site::Site;
+pub use chain::{Chain, Set, chain};
 
 /// Files of a folder as the tool sees it; compressed ones as the backup instance reads them.
 #[derive(Clone, Debug)]
@@ -65,12 +68,20 @@ async fn read(access: &Access, folder: &SharePath, engine: &SharePath) -> Observ
                     Err(cause) => seen.unreadable.push((file.name, format!("{why}; {cause}"))),
                 }
             }
-            // What is no backup at all is no log backup either.
-            Err(Unreadable::NotABackup { .. } | Unreadable::OtherKind { .. }) => {}
+            Err(why) if is_no_log_backup(why, &file.name) => {}
             Err(why) => seen.unreadable.push((file.name, why.to_string())),
         }
     }
     Observed::Seen(seen)
+}
+
+/// What is no log backup. A `.trn` without a header may be one whose beginning was lost.
+fn is_no_log_backup(why: &Unreadable, name: &str) -> bool {
+    match why {
+        Unreadable::OtherKind { .. } => true,
+        Unreadable::NotABackup { .. } | Unreadable::Empty => !name.to_lowercase().ends_with(".trn"),
+        _ => false,
+    }
 }
 
 /// Headers that only an instance can read (`backup-files.md`).
@@ -184,180 +195,5 @@ pub async fn set_facts(access: &Access, engine_path: &str, position: u16) -> Obs
                     major: row.int("SoftwareVersionMajor"),
                 })
             }),
-    }
-}
-
-/// A set of the chain that needs a RESTORE, with the places where it lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Set {
-    /// First LSN.
-    pub first_lsn: Lsn,
-    /// Last LSN.
-    pub last_lsn: Lsn,
-    /// Place in its file.
-    pub position: u16,
-    /// Bytes of its file.
-    pub size: u64,
-    /// Name in the copy folder, where it is there.
-    pub in_copy: Option<String>,
-    /// Name in the share, where it is there.
-    pub in_share: Option<String>,
-    /// `server\instance` that wrote it.
-    pub server: String,
-    /// When it ended, that server's local time.
-    pub finished: Option<jiff::civil::DateTime>,
-    /// Major version of the software that wrote it.
-    pub major: u8,
-}
-
-/// The chain from redo start on.
-#[derive(Clone, Debug, Serialize)]
-pub struct Chain {
-    /// Where it begins.
-    pub from: Lsn,
-    /// Where it ends.
-    pub to: Lsn,
-    /// Sets that need a RESTORE.
-    pub sets_to_apply: usize,
-    /// When the last set ended, empty ones too: the recovery point, in the time of the server that wrote it.
-    pub last_finished: Option<jiff::civil::DateTime>,
-    /// Holes.
-    pub gaps: Vec<crate::model::chain::Gap>,
-    /// True when no file names log beyond the end.
-    pub whole: bool,
-    /// Log backups of this database that are in no link, beyond redo start: path and reason.
-    pub left_out: Vec<(String, String)>,
-    /// Log backups that could not be read: name and reason.
-    pub unreadable: Vec<(String, String)>,
-    /// Path, as the backup instance sees it, of the last set.
-    pub last_path: Option<(String, u16)>,
-    /// The sets.
-    #[serde(skip)]
-    pub sets: Vec<Set>,
-    /// Names taken in the copy folder.
-    #[serde(skip)]
-    pub taken: Vec<String>,
-}
-
-/// The chain over the two folders; a folder that is unknown adds nothing, and its caller looks at that.
-pub fn chain(site: &Site, share: &Observed<Folder>, copies: &Observed<Folder>, redo: Lsn) -> Chain {
-    let database = site.database.chat.as_str();
-    let of = |folder: &Observed<Folder>| -> Vec<Arc<LogFile>> {
-        folder
-            .seen()
-            .map_or_else(Vec::new, |folder| folder.files.clone())
-    };
-    let in_copy = of(copies);
-    let border = in_copy.len();
-    let files: Vec<LogFile> = in_copy
-        .iter()
-        .chain(&of(share))
-        .map(|file| LogFile::clone(file))
-        .collect();
-    let chain = LogChain::build(&files, database, redo);
-    let name = |index: usize| -> String {
-        let path = &files[index].path;
-        path.rsplit(['\\', '/']).next().unwrap_or(path).to_owned()
-    };
-    let place = |link: &crate::model::chain::Link| {
-        let copy = link.files.iter().copied().find(|file| *file < border);
-        let share = link.files.iter().copied().find(|file| *file >= border);
-        (copy, share)
-    };
-    let sets = chain
-        .applicable()
-        .filter_map(|link| {
-            let header = &files.get(*link.files.first()?)?.header;
-            let (copy, share) = place(link);
-            Some(Set {
-                first_lsn: link.first_lsn,
-                last_lsn: link.last_lsn,
-                position: header.position,
-                size: files[*link.files.first()?].size,
-                in_copy: copy.map(name),
-                in_share: share.map(name),
-                server: header.server.clone(),
-                finished: header.finished,
-                major: header.software.0,
-            })
-        })
-        .collect::<Vec<_>>();
-    // A recovery point even where nothing is left to apply: the newest set at or before the end.
-    let last = files
-        .iter()
-        .filter(|file| {
-            file.header.kind == BackupKind::Log
-                && file.header.complete
-                && site.database.chat.is(&file.header.database)
-                && file.header.last_lsn == chain.to
-        })
-        .max_by_key(|file| file.header.finished);
-    let last_path = last.map(|file| {
-        let name = file
-            .path
-            .rsplit(['\\', '/'])
-            .next()
-            .unwrap_or(&file.path)
-            .to_owned();
-        let in_copy = in_copy.iter().any(|copy| copy.path == file.path);
-        let folder = if in_copy {
-            &site.shares.copy_local
-        } else {
-            &site.shares.backup
-        };
-        (folder.join(&name), file.header.position)
-    });
-    Chain {
-        from: chain.from,
-        to: chain.to,
-        sets_to_apply: sets.len(),
-        last_finished: last.and_then(|file| file.header.finished),
-        gaps: chain.gaps.clone(),
-        whole: chain.is_whole(),
-        left_out: chain
-            .left_out
-            .iter()
-            .filter(|left| {
-                let header = &files[left.file].header;
-                header.kind == BackupKind::Log
-                    && site.database.chat.is(&header.database)
-                    && header.last_lsn > redo
-            })
-            .map(|left| (files[left.file].path.clone(), left.reason.clone()))
-            .collect(),
-        unreadable: share
-            .seen()
-            .into_iter()
-            .chain(copies.seen())
-            .flat_map(|folder| folder.unreadable.clone())
-            .collect(),
-        last_path,
-        sets,
-        taken: copies
-            .seen()
-            .map_or_else(Vec::new, |folder| folder.names.clone()),
-    }
-}
-
-impl Chain {
-    /// Name under which a set of the share is copied: its own, or, where the copy folder has that
-    /// name with other content, one with its LSN (`steps.md` 4: never overwritten).
-    pub fn copy_name(&self, set: &Set) -> Option<String> {
-        let name = set.in_share.clone()?;
-        let taken = |name: &str| {
-            self.taken
-                .iter()
-                .any(|other| other.eq_ignore_ascii_case(name))
-        };
-        if !taken(&name) {
-            return Some(name);
-        }
-        let stem = name.strip_suffix(".trn").unwrap_or(&name);
-        Some(format!("{stem}_{}.trn", set.first_lsn))
-    }
-
-    /// Sets that the copy folder lacks.
-    pub fn to_copy(&self) -> impl Iterator<Item = &Set> {
-        self.sets.iter().filter(|set| set.in_copy.is_none())
     }
 }

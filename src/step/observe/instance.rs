@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Observed, every, first, table};
 use crate::access::Access;
-use crate::access::sql::Query;
+use crate::access::sql::{Failure, Query, Table};
 use crate::model::Instance;
 
 /// Who answers.
@@ -33,14 +33,46 @@ impl Identity {
     }
 }
 
+/// Whether an instance is there. A disaster looks like silence; one that refuses us is alive, and
+/// may serve (`steps.md` 1.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It says who it is.
+    Answers(Identity),
+    /// It is alive, and says no: a refused sign-in, TLS, an answer that is none.
+    Refuses(String),
+    /// Nothing comes from it.
+    Silent(String),
+}
+
+/// O1, of an instance that may be lost.
+pub async fn presence(access: &Access, instance: Instance) -> Presence {
+    let query = Query::plain(include_str!("../../sql/identity.sql"));
+    match Box::pin(access.sql.read(instance, query)).await {
+        Ok(table) => match read(Ok(table)) {
+            Observed::Seen(identity) => Presence::Answers(identity),
+            _ => Presence::Refuses("the answer lacks a column".to_owned()),
+        },
+        Err(error) => {
+            let text = error.to_string();
+            match error.failure {
+                Failure::Server { .. } | Failure::Garbled(_) => Presence::Refuses(text),
+                // The door tells TLS from a closed port by these words only.
+                Failure::Unreachable(why) if why.starts_with("TLS") => Presence::Refuses(text),
+                _ => Presence::Silent(text),
+            }
+        }
+    }
+}
+
 /// O1.
 pub async fn identity(access: &Access, instance: Instance) -> Observed<Identity> {
-    let answer = table(
-        access,
-        instance,
-        Query::plain(include_str!("../../sql/identity.sql")),
-    )
-    .await;
+    let query = Query::plain(include_str!("../../sql/identity.sql"));
+    read(table(access, instance, query).await)
+}
+
+fn read(answer: Result<Table, String>) -> Observed<Identity> {
     first(answer, |row| {
         let version = row.text("product_version")?;
         Some(Identity {

@@ -32,6 +32,27 @@ pub struct Secondary {
     pub restore_delay: Option<i64>,
     /// True = STANDBY.
     pub standby_mode: Option<bool>,
+    /// True = all waiting files in one run of the job.
+    #[serde(default)]
+    pub restore_all: Option<bool>,
+    /// True = the job ends sessions of a STANDBY database.
+    #[serde(default)]
+    pub disconnect_users: Option<bool>,
+    /// Bytes; NULL = the instance chooses, as for the next two.
+    #[serde(default)]
+    pub block_size: Option<i64>,
+    /// Buffers.
+    #[serde(default)]
+    pub buffer_count: Option<i64>,
+    /// Bytes.
+    #[serde(default)]
+    pub max_transfer_size: Option<i64>,
+    /// 0 = the monitor wants a SQL login, whose password cannot be saved (`steps.md` 5.1).
+    #[serde(default)]
+    pub monitor_security: Option<i64>,
+    /// Number of the alert that is raised.
+    #[serde(default)]
+    pub threshold_alert: Option<i64>,
     /// Retention of copied files, minutes.
     pub file_retention: Option<i64>,
     /// Restore alert threshold, minutes.
@@ -69,6 +90,13 @@ pub async fn secondary(
             database: row.text("secondary_database"),
             restore_delay: row.int("restore_delay"),
             standby_mode: row.bit("restore_mode"),
+            restore_all: row.bit("restore_all"),
+            disconnect_users: row.bit("disconnect_users"),
+            block_size: row.int("block_size"),
+            buffer_count: row.int("buffer_count"),
+            max_transfer_size: row.int("max_transfer_size"),
+            monitor_security: row.int("monitor_security"),
+            threshold_alert: row.int("threshold_alert"),
             file_retention: row.int("file_retention_period"),
             restore_threshold: row.int("restore_threshold"),
             alert_enabled: row.bit("threshold_alert_enabled"),
@@ -100,8 +128,17 @@ pub struct Primary {
     pub secondary_server: Option<String>,
     /// Its database.
     pub secondary_database: Option<String>,
+    /// 0 = the monitor wants a SQL login.
+    #[serde(default)]
+    pub monitor_security: Option<i64>,
     /// Backup alert threshold, minutes.
     pub backup_threshold: Option<i64>,
+    /// Number of the alert that is raised.
+    #[serde(default)]
+    pub threshold_alert: Option<i64>,
+    /// Alert enabled.
+    #[serde(default)]
+    pub alert_enabled: Option<bool>,
     /// History retention, minutes.
     pub history_retention: Option<i64>,
 }
@@ -127,7 +164,10 @@ pub async fn primary(
             monitor: row.text("monitor_server"),
             secondary_server: row.text("secondary_server"),
             secondary_database: row.text("secondary_database"),
+            monitor_security: row.int("monitor_security"),
             backup_threshold: row.int("backup_threshold"),
+            threshold_alert: row.int("threshold_alert"),
+            alert_enabled: row.bit("threshold_alert_enabled"),
             history_retention: row.int("history_retention_period"),
         })
     })
@@ -148,11 +188,36 @@ pub struct Job {
     pub category: String,
     /// Command of its step.
     pub command: Option<String>,
+    /// Proxy that runs it; NULL = the Agent's account.
+    #[serde(default)]
+    pub proxy: Option<i64>,
     /// Started and not stopped, in the newest Agent session.
     pub started_and_not_stopped: bool,
 }
 
-/// O8: the jobs by their ids, and those whose step names the secondary id.
+/// O8: the jobs of every one of `ids`; absent when there is none.
+pub async fn all_jobs(access: &Access, instance: Instance, ids: &[JobIds]) -> Observed<Vec<Job>> {
+    let mut found: Vec<Job> = Vec::new();
+    for ids in ids {
+        match jobs(access, instance, ids).await {
+            Observed::Seen(jobs) => {
+                for job in jobs {
+                    if !found.contains(&job) {
+                        found.push(job);
+                    }
+                }
+            }
+            other => return other,
+        }
+    }
+    if ids.is_empty() {
+        Observed::Absent
+    } else {
+        Observed::Seen(found)
+    }
+}
+
+/// The jobs by their ids, and those whose step names the secondary id.
 pub async fn jobs(access: &Access, instance: Instance, ids: &JobIds) -> Observed<Vec<Job>> {
     let query = Query {
         text: include_str!("../../sql/jobs.sql"),
@@ -171,6 +236,7 @@ pub async fn jobs(access: &Access, instance: Instance, ids: &JobIds) -> Observed
             owner: row.text("owner_name"),
             category: row.text("category")?,
             command: row.text("command"),
+            proxy: row.int("proxy_id"),
             started_and_not_stopped: row.text("started").is_some() && row.text("stopped").is_none(),
         })
     })
@@ -185,6 +251,22 @@ pub struct JobIds {
     pub second: String,
     /// `secondary_id` or `primary_id`, where known.
     pub owner: Option<String>,
+}
+
+impl JobIds {
+    /// Those of every row, each once.
+    pub fn of<'a, T: 'a>(rows: impl IntoIterator<Item = &'a T>) -> Vec<Self>
+    where
+        Self: From<&'a T>,
+    {
+        let mut all = Vec::new();
+        for ids in rows.into_iter().map(Self::from) {
+            if !all.contains(&ids) {
+                all.push(ids);
+            }
+        }
+        all
+    }
 }
 
 impl From<&Secondary> for JobIds {
@@ -238,6 +320,32 @@ pub struct Schedule {
     pub active_end_time: Option<i64>,
 }
 
+/// O9, of the jobs of every one of `ids`; absent when there is none.
+pub async fn all_schedules(
+    access: &Access,
+    instance: Instance,
+    ids: &[JobIds],
+) -> Observed<Vec<Schedule>> {
+    let mut found: Vec<Schedule> = Vec::new();
+    for ids in ids {
+        match schedules(access, instance, ids).await {
+            Observed::Seen(schedules) => {
+                for schedule in schedules {
+                    if !found.contains(&schedule) {
+                        found.push(schedule);
+                    }
+                }
+            }
+            other => return other,
+        }
+    }
+    if ids.is_empty() {
+        Observed::Absent
+    } else {
+        Observed::Seen(found)
+    }
+}
+
 /// O9.
 pub async fn schedules(
     access: &Access,
@@ -265,6 +373,31 @@ pub async fn schedules(
             active_end_time: row.int("active_end_time"),
         })
     })
+}
+
+/// The ids of the chat database's log shipping: those of its rows, else, where the rows are gone,
+/// those of the saved configuration.
+pub fn ids_or_saved(
+    rows: &Observed<Vec<Secondary>>,
+    saved: Option<&crate::step::saved::Saved>,
+) -> Vec<JobIds> {
+    match rows.seen() {
+        Some(rows) if !rows.is_empty() => JobIds::of(rows),
+        _ => saved.map_or_else(Vec::new, |saved| JobIds::of(&saved.backup.rows)),
+    }
+}
+
+/// O8 of the chat database's log shipping; unknown with its rows, for a saved id may be an old one.
+pub async fn jobs_of_rows(
+    access: &Access,
+    instance: Instance,
+    rows: &Observed<Vec<Secondary>>,
+    saved: Option<&crate::step::saved::Saved>,
+) -> Observed<Vec<Job>> {
+    match rows.unknown() {
+        Some(why) => Observed::Unknown(why.to_owned()),
+        None => all_jobs(access, instance, &ids_or_saved(rows, saved)).await,
+    }
 }
 
 /// Whether the procedure of F1 knows `@ignoreremotemonitor` (`steps.md` 5.3).

@@ -42,19 +42,42 @@ pub struct Service {
     pub active_servers: Option<Vec<String>>,
     /// Inactive servers.
     pub inactive_servers: Option<Vec<String>>,
-    /// `BackupPersistentChatDatabase`
-    pub backup_database: Option<String>,
-    /// `BackupMirrorPersistentChatDatabase`
-    pub backup_mirror_database: Option<String>,
+    /// Host in `PersistentChatDatabase`; absent where the topology has none.
+    pub primary: Observed<String>,
+    /// Host in `MirrorPersistentChatDatabase`.
+    pub primary_mirror: Observed<String>,
+    /// Host in `BackupPersistentChatDatabase`.
+    pub backup: Observed<String>,
+    /// Host in `BackupMirrorPersistentChatDatabase`.
+    pub backup_mirror: Observed<String>,
 }
 
-impl Service {
-    /// Host part of a database reference `PersistentChatDatabase:<sql fqdn>`.
-    pub fn host_of(reference: &str) -> &str {
-        reference
-            .split_once(':')
-            .map_or(reference, |(_, host)| host)
+/// Host of a database reference `PersistentChatDatabase:<sql fqdn>`.
+fn referenced_host(object: &Object, property: &str) -> Observed<String> {
+    let Some(references) = object.list(property) else {
+        return Observed::Unknown(format!("Get-CsService returned no {property}"));
+    };
+    references
+        .first()
+        .map(|reference| {
+            reference
+                .split_once(':')
+                .map_or(reference.as_str(), |(_, host)| host)
+        })
+        .filter(|host| !host.is_empty())
+        .map_or(Observed::Absent, |host| Observed::Seen(host.to_owned()))
+}
+
+/// Whether two host names can be one machine's: a name without a domain is compared by its first
+/// label, and an address says nothing about a name.
+pub fn may_be_same_host(one: &str, other: &str) -> bool {
+    let is_address = |host: &str| host.parse::<std::net::IpAddr>().is_ok();
+    if one.eq_ignore_ascii_case(other) || is_address(one) != is_address(other) {
+        return true;
     }
+    let label = |host: &str| host.split('.').next().unwrap_or(host).to_lowercase();
+    let short = |host: &str| !host.contains('.');
+    (short(one) || short(other)) && label(one) == label(other)
 }
 
 /// K1; unknown when no service or several have that pool.
@@ -69,6 +92,8 @@ pub async fn service(access: &Access, pool: &Fqdn) -> Observed<Service> {
             "Registrar",
             "ActiveServers",
             "InactiveServers",
+            "PersistentChatDatabase",
+            "MirrorPersistentChatDatabase",
             "BackupPersistentChatDatabase",
             "BackupMirrorPersistentChatDatabase",
         ],
@@ -95,8 +120,10 @@ pub async fn service(access: &Access, pool: &Fqdn) -> Observed<Service> {
         registrar: text("Registrar"),
         active_servers: object.list("ActiveServers"),
         inactive_servers: object.list("InactiveServers"),
-        backup_database: text("BackupPersistentChatDatabase"),
-        backup_mirror_database: text("BackupMirrorPersistentChatDatabase"),
+        primary: referenced_host(object, "PersistentChatDatabase"),
+        primary_mirror: referenced_host(object, "MirrorPersistentChatDatabase"),
+        backup: referenced_host(object, "BackupPersistentChatDatabase"),
+        backup_mirror: referenced_host(object, "BackupMirrorPersistentChatDatabase"),
     })
 }
 

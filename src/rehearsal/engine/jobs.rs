@@ -1,0 +1,223 @@
+//! Procedures that change something; here those of the Agent (`sql-server.md` 1.2), log shipping is
+//! in [`super::shipping`].
+
+use super::batch::{Batch, Failure};
+use super::messages::message;
+use super::procedures::{Answer, Bound, Output, argument, needed, number, same};
+use super::restore::login;
+use super::shipping::{
+    add_primary, add_primary_secondary, add_secondary_database, add_secondary_primary,
+    drop_primary, drop_primary_secondary, drop_secondary, drop_secondary_primary,
+};
+use crate::rehearsal::backup_set::Guid;
+use crate::rehearsal::catalog::parse_guid;
+use crate::rehearsal::value::{Datum, ServerError};
+use crate::rehearsal::world::State;
+use crate::rehearsal::world::instance::SqlInstance;
+use crate::rehearsal::world::msdb::Schedule;
+
+impl Batch<'_> {
+    /// Runs a procedure that changes something.
+    pub(super) fn change(&mut self, procedure: &str, bound: &Bound) -> Result<Answer, Failure> {
+        let now = self.world.now();
+        let (instance, spid) = (self.instance, self.spid);
+        self.world.with(|state| {
+            if !matches!(procedure, "sp_start_job" | "sp_stop_job") {
+                let made = [state.guids.next(), state.guids.next(), state.guids.next()];
+                let answer = run(server(state, instance)?, procedure, bound, made, spid);
+                if procedure == "sp_attach_schedule"
+                    && let Ok(job) = find_job(server(state, instance)?, bound)
+                {
+                    state.arm(instance, &job, now);
+                }
+                return Ok(answer);
+            }
+            let start = procedure == "sp_start_job";
+            let server = server(state, instance)?;
+            let id = find_job(server, bound)
+                .and_then(|id| signal(server, &id, start, spid).map(|()| id));
+            Ok(match id {
+                Err(error) => Answer::refused(error),
+                Ok(id) => {
+                    if start {
+                        state.start_job(instance, &id, now);
+                    } else {
+                        state.stop_job(instance, &id, now);
+                    }
+                    Answer::default()
+                }
+            })
+        })
+    }
+}
+
+fn server(
+    state: &mut State,
+    instance: crate::model::Instance,
+) -> Result<&mut SqlInstance, Failure> {
+    state
+        .instances
+        .get_mut(&instance)
+        .ok_or_else(|| vec![message(596, &[])])
+}
+
+fn run(
+    server: &mut SqlInstance,
+    procedure: &str,
+    bound: &Bound,
+    made: [Guid; 3],
+    spid: i64,
+) -> Answer {
+    let shipping = procedure.contains("log_shipping");
+    if shipping && server.nameless {
+        return Answer::refused(message(32053, &[]));
+    }
+    let outcome = match procedure {
+        "sp_delete_log_shipping_secondary_database" => drop_secondary(server, bound),
+        "sp_delete_log_shipping_secondary_primary" => drop_secondary_primary(server, bound),
+        "sp_delete_log_shipping_primary_secondary" => drop_primary_secondary(server, bound),
+        "sp_delete_log_shipping_primary_database" => drop_primary(server, bound),
+        "sp_add_log_shipping_primary_database" => {
+            return done(add_primary(server, bound, made, spid));
+        }
+        "sp_add_log_shipping_primary_secondary" => add_primary_secondary(server, bound),
+        "sp_add_log_shipping_secondary_primary" => {
+            return done(add_secondary_primary(server, bound, made, spid));
+        }
+        "sp_add_log_shipping_secondary_database" => add_secondary_database(server, bound),
+        "sp_add_schedule" => return done(add_schedule(server, bound, made[0])),
+        "sp_attach_schedule" => attach_schedule(server, bound),
+        "sp_update_job" => update_job(server, bound),
+        // The alert job watches thresholds; nothing here looks at it.
+        _ => Ok(()),
+    };
+    done(outcome.map(|()| Vec::new()))
+}
+
+fn done(outcome: Result<Vec<(&'static str, Datum)>, ServerError>) -> Answer {
+    match outcome {
+        Ok(output) => Answer {
+            output,
+            ..Answer::default()
+        },
+        Err(error) => Answer::refused(error),
+    }
+}
+
+fn add_schedule(server: &mut SqlInstance, bound: &Bound, uid: Guid) -> Output {
+    let name = needed(bound, "sp_add_schedule", "schedule_name")?;
+    let id = server
+        .msdb
+        .loose_schedules
+        .iter()
+        .map(|s| s.id)
+        .chain(server.msdb.jobs.iter().map(|j| j.schedule.id))
+        .max()
+        .unwrap_or(0)
+        + 1;
+    let value = |name, default| number(bound, name).unwrap_or(default);
+    server.msdb.loose_schedules.push(Schedule {
+        id,
+        name,
+        enabled: value("enabled", 1) == 1,
+        freq_type: value("freq_type", 0),
+        freq_interval: value("freq_interval", 0),
+        freq_subday_type: value("freq_subday_type", 0),
+        freq_subday_interval: value("freq_subday_interval", 0),
+        freq_recurrence_factor: value("freq_recurrence_factor", 0),
+        start_date: value("active_start_date", 20_000_101),
+        end_date: value("active_end_date", 99_991_231),
+        start_time: value("active_start_time", 0),
+        end_time: value("active_end_time", 235_959),
+    });
+    Ok(vec![
+        ("schedule_id", Datum::Int(id)),
+        ("schedule_uid", Datum::Guid(uid)),
+    ])
+}
+
+fn attach_schedule(server: &mut SqlInstance, bound: &Bound) -> Result<(), ServerError> {
+    let job = find_job(server, bound)?;
+    let id = number(bound, "schedule_id");
+    let name = argument(bound, "schedule_name");
+    let at = server.msdb.loose_schedules.iter().position(|s| {
+        id == Some(s.id)
+            || name
+                .as_ref()
+                .is_some_and(|n| id.is_none() && same(&s.name, n))
+    });
+    let Some(at) = at else {
+        let shown = id.map(|i| i.to_string()).or(name).unwrap_or_default();
+        return Err(message(14262, &["@schedule_id", &shown]));
+    };
+    let schedule = server.msdb.loose_schedules.remove(at);
+    if let Some(job) = server.msdb.job_mut(&job) {
+        job.schedule = schedule;
+    }
+    Ok(())
+}
+
+/// Errors: 14262.
+fn find_job(server: &SqlInstance, bound: &Bound) -> Result<Guid, ServerError> {
+    let id = match bound.get("job_id") {
+        Some(Datum::Guid(guid)) => Some(*guid),
+        Some(Datum::Text(text)) => parse_guid(text),
+        _ => None,
+    };
+    let name = argument(bound, "job_name");
+    server
+        .msdb
+        .jobs
+        .iter()
+        .find(|j| Some(j.id) == id || name.as_ref().is_some_and(|n| same(&j.name, n)))
+        .map(|j| j.id)
+        .ok_or_else(|| {
+            let (what, shown) = match name {
+                Some(name) => ("@job_name", name),
+                None => ("@job_id", argument(bound, "job_id").unwrap_or_default()),
+            };
+            message(14262, &[what, &shown])
+        })
+}
+
+fn update_job(server: &mut SqlInstance, bound: &Bound) -> Result<(), ServerError> {
+    let id = find_job(server, bound)?;
+    let enabled = number(bound, "enabled");
+    let owner = argument(bound, "owner_login_name");
+    if let Some(job) = server.msdb.job_mut(&id) {
+        if let Some(enabled) = enabled {
+            job.enabled = enabled == 1;
+        }
+        if let Some(owner) = owner {
+            job.owner = owner;
+        }
+    }
+    Ok(())
+}
+
+/// Every refusal by the Agent is 22022 (`sql-server.md` 1.2).
+fn signal(server: &SqlInstance, id: &Guid, start: bool, spid: i64) -> Result<(), ServerError> {
+    let user = login(server, spid);
+    let Some(job) = server.msdb.job(id) else {
+        return Ok(());
+    };
+    if !server.agent {
+        let text =
+            "SQLServerAgent is not currently running so it cannot be notified of this action.";
+        return Err(message(22022, &[text]));
+    }
+    let refuse = |what: &str, why: &str| {
+        Err(message(
+            22022,
+            &[&format!(
+                "Request to {what} job {} (from User {user}) refused because the job {why}.",
+                job.name
+            )],
+        ))
+    };
+    match (start, job.is_running()) {
+        (true, true) => refuse("run", "is already running from a request by Schedule"),
+        (false, false) => refuse("stop", "is not currently running"),
+        _ => Ok(()),
+    }
+}

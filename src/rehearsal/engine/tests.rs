@@ -1,0 +1,5 @@
+//! The rules of the engine, one by one.
+
+mod commands;
+mod restore;
+mod session;

@@ -1,0 +1,360 @@
+//! FROM: tables and joins, and which condition is asked at which of them.
+
+use std::cell::OnceCell;
+
+use sqlparser::ast;
+
+use crate::rehearsal::value::{Relation, SqlType};
+
+use super::bind::{Binder, Role, refuse};
+use super::error::{Outcome, same_names, syntax, too_deep, unknown_table};
+use super::plan::{Comparison, Condition, Kind, Node, Select, Source};
+use super::{run, text};
+
+/// How many SELECTs a UNION may have.
+const UNIONS: usize = 100;
+/// Hints that do not change what a query finds.
+const HINTS: [&str; 2] = ["NOLOCK", "READUNCOMMITTED"];
+
+/// Conditions that hold together, by where they were written.
+#[derive(Default)]
+pub(super) struct Conjuncts {
+    /// ON of each source.
+    pub(super) on: Vec<Vec<Condition>>,
+    /// WHERE
+    pub(super) selection: Vec<Condition>,
+}
+
+/// The parts of a condition that must all hold.
+pub(super) fn conjuncts(condition: Condition) -> Vec<Condition> {
+    match condition {
+        Condition::And(parts) => parts.into_iter().flat_map(conjuncts).collect(),
+        other => vec![other],
+    }
+}
+
+/// The SELECTs of a UNION, and whether equal rows count once.
+pub(super) fn union_parts(union: &ast::SetExpr) -> Outcome<(Vec<&ast::Select>, bool)> {
+    let mut parts = Vec::new();
+    let mut quantifiers = Vec::new();
+    let mut rest = union;
+    // A chain of UNIONs leans to the left.
+    while let ast::SetExpr::SetOperation {
+        left,
+        op: ast::SetOperator::Union,
+        set_quantifier,
+        right,
+    } = rest
+    {
+        let ast::SetExpr::Select(select) = right.as_ref() else {
+            return Err(syntax(right));
+        };
+        quantifiers.push(match set_quantifier {
+            ast::SetQuantifier::All => false,
+            ast::SetQuantifier::None => true,
+            other => return Err(syntax(other)),
+        });
+        parts.push(select.as_ref());
+        rest = left;
+        if parts.len() > UNIONS {
+            return Err(too_deep());
+        }
+    }
+    match rest {
+        ast::SetExpr::Select(select) => parts.push(select),
+        other => return Err(syntax(other)),
+    }
+    parts.reverse();
+    let distinct = quantifiers.first().copied().unwrap_or(false);
+    if quantifiers.iter().any(|other| *other != distinct) {
+        return Err(syntax("UNION"));
+    }
+    Ok((parts, distinct))
+}
+
+/// The parts of a name as written, without brackets; empty where two dots follow each other.
+pub(super) fn name_parts(name: &ast::ObjectName) -> Outcome<Vec<String>> {
+    let parts = name.0.iter().map(|part| match part {
+        ast::ObjectNamePart::Identifier(name) => Ok(name.value.clone()),
+        ast::ObjectNamePart::Function(_) => Err(syntax(name)),
+    });
+    parts.collect()
+}
+
+/// Refuses what other dialects put behind a `*`.
+pub(super) fn plain_wildcard(options: &ast::WildcardAdditionalOptions) -> Outcome<()> {
+    let ast::WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
+    refuse(opt_ilike.as_ref(), "ILIKE")?;
+    refuse(opt_exclude.as_ref(), "EXCLUDE")?;
+    refuse(opt_except.as_ref(), "EXCEPT")?;
+    refuse(opt_replace.as_ref(), "REPLACE")?;
+    refuse(opt_rename.as_ref(), "RENAME")?;
+    refuse(opt_alias.as_ref(), "AS")
+}
+
+impl Binder<'_> {
+    /// Reads every table of FROM into the scope.
+    pub(super) fn from(&mut self, from: &[ast::TableWithJoins]) -> Outcome<Conjuncts> {
+        use ast::JoinConstraint::{None as Nothing, On};
+        use ast::JoinOperator::{CrossJoin, Inner, Join, Left, LeftOuter};
+
+        let mut on = Vec::new();
+        for ast::TableWithJoins { relation, joins } in from {
+            let first = on.len();
+            self.source(relation, false)?;
+            on.push(Vec::new());
+            for join in joins {
+                let ast::Join {
+                    relation,
+                    global: false,
+                    join_operator,
+                } = join
+                else {
+                    return Err(syntax(join));
+                };
+                let (outer, condition) = match join_operator {
+                    Join(On(condition)) | Inner(On(condition)) => (false, Some(condition)),
+                    Left(On(condition)) | LeftOuter(On(condition)) => (true, Some(condition)),
+                    CrossJoin(Nothing) => (false, None),
+                    _ => return Err(syntax(join)),
+                };
+                self.source(relation, outer)?;
+                // ON sees the tables that were joined so far, not those behind a comma.
+                let end = on.len() + 1;
+                if let Some(scope) = self.scope() {
+                    scope.visible = first..end;
+                }
+                on.push(match condition {
+                    Some(condition) => conjuncts(self.condition(condition)?),
+                    None => Vec::new(),
+                });
+            }
+        }
+        if let Some(scope) = self.scope() {
+            scope.visible = 0..scope.sources.len();
+        }
+        Ok(Conjuncts {
+            on,
+            selection: Vec::new(),
+        })
+    }
+
+    fn source(&mut self, factor: &ast::TableFactor, outer: bool) -> Outcome<()> {
+        let (names, table) = match factor {
+            ast::TableFactor::Table {
+                name,
+                alias,
+                args,
+                with_hints,
+                version,
+                with_ordinality: false,
+                partitions,
+                json_path,
+                sample,
+                index_directives,
+                inheritance,
+            } => {
+                refuse(version.as_ref(), "FOR")?;
+                refuse(partitions.first(), "PARTITION")?;
+                refuse(json_path.as_ref(), ":")?;
+                refuse(sample.as_ref(), "TABLESAMPLE")?;
+                refuse(index_directives.first(), "INDEX")?;
+                refuse(inheritance.as_ref(), "ONLY")?;
+                if let Some(args) = args {
+                    old_hints(name, args)?;
+                }
+                for hint in with_hints {
+                    check_hint(hint)?;
+                }
+                let parts = name_parts(name)?;
+                let table = self
+                    .catalog
+                    .table(&parts)
+                    .ok_or_else(|| unknown_table(&parts.join(".")))??;
+                let names = match alias {
+                    Some(alias) => vec![plain_alias(alias)?],
+                    None => parts,
+                };
+                (names, table)
+            }
+            ast::TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias: Some(alias),
+                sample: None,
+            } => {
+                let name = plain_alias(alias)?;
+                (vec![name], self.derived(subquery)?)
+            }
+            other => return Err(syntax(other)),
+        };
+        let Some(scope) = self.scope() else {
+            return Err(syntax("FROM"));
+        };
+        // Tables of one name may stand side by side when their whole names differ.
+        let same = |other: &Source| {
+            other.names.len() == names.len()
+                && other
+                    .names
+                    .iter()
+                    .zip(&names)
+                    .all(|(a, b)| text::equal(a, b))
+        };
+        if scope.sources.iter().any(same) {
+            return Err(same_names(&names.join(".")));
+        }
+        scope.sources.push(Source {
+            names,
+            table,
+            outer,
+            keys: Vec::new(),
+            on: Vec::new(),
+            after: Vec::new(),
+            index: OnceCell::new(),
+        });
+        Ok(())
+    }
+
+    /// A query in FROM sees nothing of the query around it, so its rows are read at once.
+    fn derived(&mut self, query: &ast::Query) -> Outcome<Relation> {
+        self.deeper(|binder| {
+            let (query, _) = binder.apart().query(query, Role::Inner)?;
+            run::query(&query, None, binder.catalog)
+        })
+    }
+}
+
+/// The name of an alias that does not rename columns.
+fn plain_alias(alias: &ast::TableAlias) -> Outcome<String> {
+    match alias {
+        ast::TableAlias {
+            explicit: _,
+            name,
+            columns,
+            at: None,
+        } if columns.is_empty() => Ok(name.value.clone()),
+        other => Err(syntax(other)),
+    }
+}
+
+/// `FROM t (NOLOCK)`: an old form that looks like a function.
+fn old_hints(name: &ast::ObjectName, args: &ast::TableFunctionArgs) -> Outcome<()> {
+    let ast::TableFunctionArgs {
+        args,
+        settings: None,
+    } = args
+    else {
+        return Err(syntax(name));
+    };
+    if args.is_empty() {
+        return Err(syntax(name));
+    }
+    for arg in args {
+        match arg {
+            ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(hint)) => check_hint(hint)?,
+            other => return Err(syntax(other)),
+        }
+    }
+    Ok(())
+}
+
+fn check_hint(hint: &ast::Expr) -> Outcome<()> {
+    match hint {
+        ast::Expr::Identifier(name)
+            if HINTS
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(&name.value)) =>
+        {
+            Ok(())
+        }
+        other => Err(syntax(other)),
+    }
+}
+
+/// Gives each condition to the first source at which all that it reads is there.
+///
+/// Only LEFT and inner joins come after it, so that asking early finds the same rows as asking last.
+/// Equalities between a source and what stands before it become its keys. `correlated` says that the
+/// query runs once a row of another, where a key pays even for the first source.
+pub(super) fn distribute(select: &mut Select, conjuncts: Conjuncts, correlated: bool) {
+    let own = |places: Vec<super::plan::Place>| {
+        places
+            .into_iter()
+            .filter(|place| place.depth == 0)
+            .map(|place| place.source)
+            .max()
+    };
+    for (source, on) in select.sources.iter_mut().zip(conjuncts.on) {
+        source.on = on;
+    }
+    for condition in conjuncts.selection {
+        match own(condition.columns()).and_then(|last| select.sources.get_mut(last)) {
+            Some(source) if source.outer => source.after.push(condition),
+            Some(source) => source.on.push(condition),
+            None => select.filter.push(condition),
+        }
+    }
+    for (at, source) in select.sources.iter_mut().enumerate() {
+        if at == 0 && !correlated {
+            continue;
+        }
+        let mut rest = Vec::new();
+        for condition in std::mem::take(&mut source.on) {
+            match key(condition, at) {
+                Ok(pair) => source.keys.push(pair),
+                Err(condition) => rest.push(condition),
+            }
+        }
+        source.on = rest;
+    }
+}
+
+/// `earlier = own` of a condition over source `at`, in this order; else the condition back.
+fn key(condition: Condition, at: usize) -> Result<(Node, Node), Condition> {
+    let Condition::Compare(Comparison::Equal, left, right) = condition else {
+        return Err(condition);
+    };
+    let own = |node: &Node| {
+        let places = node.columns();
+        !places.is_empty()
+            && places
+                .iter()
+                .all(|place| place.depth == 0 && place.source == at)
+    };
+    let earlier = |node: &Node| {
+        let places = node.columns();
+        places
+            .iter()
+            .all(|place| place.depth > 0 || place.source < at)
+    };
+    // Values of different types may be equal inside a sql_variant.
+    let hashable = left.sql_type != SqlType::Variant && !asks(&left) && !asks(&right);
+    if hashable && earlier(&left) && own(&right) {
+        Ok((*left, *right))
+    } else if hashable && earlier(&right) && own(&left) {
+        Ok((*right, *left))
+    } else {
+        Err(Condition::Compare(Comparison::Equal, left, right))
+    }
+}
+
+/// Whether the catalog or a subquery is asked for the value: then it is asked row by row.
+fn asks(node: &Node) -> bool {
+    let mut found = false;
+    node.visit(&mut |item| {
+        found |= match item {
+            super::plan::Item::Node(node) => matches!(node.kind, Kind::Ask(..)),
+            super::plan::Item::Subquery(_) => true,
+        };
+        !found
+    });
+    found
+}

@@ -1,0 +1,518 @@
+//! Binding of queries: every clause that is not evaluated is an error here.
+
+use sqlparser::ast;
+
+use crate::rehearsal::value::{Column, Datum, SqlType};
+
+use super::bind::{Binder, Free, Role, Scope, Stage, is_named, refuse};
+use super::error::{
+    Clause, Outcome, ambiguous_column, fixed, not_grouped, order_position, syntax, too_deep,
+    unknown_prefix,
+};
+use super::plan::{Group, Item, Kind, Node, Place, Query, Select, Sort, SortKey};
+use super::{from, text, types};
+
+impl Query {
+    /// Gives its only column another type, for the comparison with what stands before IN.
+    pub(super) fn retype(&mut self, to: SqlType) -> Outcome<()> {
+        for select in &mut self.selects {
+            if !select.order.is_empty() {
+                // It would be sorted as what it was, not as what it becomes.
+                return Err(syntax("ORDER"));
+            }
+            let output = std::mem::take(&mut select.output).into_iter();
+            let output = output.map(|node| node.implicit(to));
+            select.output = output.collect::<Outcome<_>>()?;
+        }
+        for column in &mut self.columns {
+            column.sql_type = to;
+        }
+        Ok(())
+    }
+}
+
+impl Binder<'_> {
+    /// Binds a query, and says which columns of the scopes around it it reads.
+    pub(super) fn query(&mut self, query: &ast::Query, role: Role) -> Outcome<(Query, Vec<Free>)> {
+        let ast::Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        refuse(with.as_ref(), "WITH")?;
+        refuse(limit_clause.as_ref(), "LIMIT or OFFSET")?;
+        refuse(fetch.as_ref(), "FETCH")?;
+        refuse(locks.first(), "FOR")?;
+        refuse(for_clause.as_ref(), "FOR")?;
+        refuse(settings.as_ref(), "SETTINGS")?;
+        refuse(format_clause.as_ref(), "FORMAT")?;
+        refuse(pipe_operators.first(), "|>")?;
+        let order = match order_by {
+            None => &[][..],
+            Some(ast::OrderBy {
+                kind: ast::OrderByKind::Expressions(keys),
+                interpolate: None,
+            }) => keys.as_slice(),
+            Some(other) => return Err(syntax(other)),
+        };
+        match body.as_ref() {
+            ast::SetExpr::Select(select) => {
+                if role != Role::Statement && !order.is_empty() && select.top.is_none() {
+                    return Err(fixed(1033));
+                }
+                let (select, columns, free) = self.select(select, order, role)?;
+                let query = Query {
+                    selects: vec![select],
+                    distinct: false,
+                    columns,
+                    order: Vec::new(),
+                };
+                Ok((query, free))
+            }
+            union @ ast::SetExpr::SetOperation { .. } => {
+                if role != Role::Statement && !order.is_empty() {
+                    return Err(fixed(1033));
+                }
+                self.union(union, order)
+            }
+            other => Err(syntax(other)),
+        }
+    }
+
+    fn union(
+        &mut self,
+        union: &ast::SetExpr,
+        order: &[ast::OrderByExpr],
+    ) -> Outcome<(Query, Vec<Free>)> {
+        let (parts, distinct) = from::union_parts(union)?;
+        let mut selects = Vec::new();
+        let mut columns: Vec<Column> = Vec::new();
+        let mut nulls: Vec<bool> = Vec::new();
+        let mut free = Vec::new();
+        for part in parts {
+            let (select, own, mut reads) = self.select(part, &[], Role::Inner)?;
+            free.append(&mut reads);
+            let own_nulls = select.output.iter().map(Node::is_null);
+            if selects.is_empty() {
+                nulls = own_nulls.collect();
+                columns = own;
+            } else {
+                if own.len() != columns.len() {
+                    return Err(fixed(205));
+                }
+                for ((column, null), (other, other_null)) in columns
+                    .iter_mut()
+                    .zip(&mut nulls)
+                    .zip(own.iter().zip(own_nulls))
+                {
+                    if *null {
+                        column.sql_type = other.sql_type;
+                    } else if !other_null {
+                        column.sql_type = types::common(column.sql_type, other.sql_type);
+                    }
+                    *null &= other_null;
+                }
+            }
+            selects.push(select);
+        }
+        for select in &mut selects {
+            let output = std::mem::take(&mut select.output);
+            for (node, column) in output.into_iter().zip(&columns) {
+                select.output.push(node.implicit(column.sql_type)?);
+            }
+        }
+        let mut keys = Vec::new();
+        for key in order {
+            let (expr, descending) = sort_direction(key)?;
+            match output_column(expr, &columns)? {
+                Some(at) => keys.push((at, descending)),
+                None => return Err(syntax(expr)),
+            }
+        }
+        let query = Query {
+            selects,
+            distinct,
+            columns,
+            order: keys,
+        };
+        Ok((query, free))
+    }
+
+    fn select(
+        &mut self,
+        select: &ast::Select,
+        order: &[ast::OrderByExpr],
+        role: Role,
+    ) -> Outcome<(Select, Vec<Column>, Vec<Free>)> {
+        self.scopes.push(Scope::default());
+        let bound = self.select_in_scope(select, order, role);
+        let scope = self.scopes.pop();
+        let (mut select, columns, conjuncts) = bound?;
+        let Some(scope) = scope else {
+            return Err(too_deep());
+        };
+        select.sources = scope.sources;
+        from::distribute(&mut select, conjuncts, !scope.free.is_empty());
+        Ok((select, columns, scope.free))
+    }
+
+    fn select_in_scope(
+        &mut self,
+        select: &ast::Select,
+        order: &[ast::OrderByExpr],
+        role: Role,
+    ) -> Outcome<(Select, Vec<Column>, from::Conjuncts)> {
+        let ast::Select {
+            select_token: _,
+            // A comment: MsSqlDialect reads none.
+            optimizer_hints,
+            distinct,
+            select_modifiers,
+            top,
+            // Says only in which order the two words came.
+            top_before_distinct: _,
+            projection,
+            exclude,
+            into,
+            from,
+            lateral_views,
+            prewhere,
+            selection,
+            connect_by,
+            group_by,
+            cluster_by,
+            distribute_by,
+            sort_by,
+            having,
+            named_window,
+            qualify,
+            window_before_qualify: _,
+            value_table_mode,
+            flavor,
+        } = select;
+        refuse(optimizer_hints.first(), "/*+")?;
+        refuse(select_modifiers.as_ref(), "SELECT")?;
+        refuse(exclude.as_ref(), "EXCLUDE")?;
+        refuse(into.as_ref(), "INTO")?;
+        refuse(lateral_views.first(), "LATERAL")?;
+        refuse(prewhere.as_ref(), "PREWHERE")?;
+        refuse(connect_by.first(), "CONNECT")?;
+        refuse(cluster_by.first(), "CLUSTER")?;
+        refuse(distribute_by.first(), "DISTRIBUTE")?;
+        refuse(sort_by.first(), "SORT")?;
+        refuse(named_window.first(), "WINDOW")?;
+        refuse(qualify.as_ref(), "QUALIFY")?;
+        refuse(value_table_mode.as_ref(), "AS")?;
+        if *flavor != ast::SelectFlavor::Standard {
+            return Err(syntax("FROM"));
+        }
+        let distinct = match distinct {
+            None | Some(ast::Distinct::All) => false,
+            Some(ast::Distinct::Distinct) => true,
+            Some(other @ ast::Distinct::On(_)) => return Err(syntax(other)),
+        };
+        let top = match top {
+            None => None,
+            Some(top) => Some(self.top(top)?),
+        };
+        let mut conjuncts = self.from(from)?;
+        if let Some(condition) = selection {
+            conjuncts.selection = from::conjuncts(self.condition(condition)?);
+        }
+        let keys = self.group_keys(group_by)?;
+        self.stage(Stage::Groups);
+        let (output, columns) = self.projection(projection, role)?;
+        let having = match having {
+            Some(condition) => Some(self.condition(condition)?),
+            None => None,
+        };
+        let sorts = self.order(order, &output, &columns, distinct)?;
+        let aggregates = self.scope().map(|scope| scope.aggregates.clone());
+        let aggregates = aggregates.unwrap_or_default();
+        let group = if keys.is_empty() && aggregates.is_empty() && having.is_none() {
+            None
+        } else {
+            for node in &output {
+                self.check_grouped(&keys, Clause::Output, |see| node.visit(see))?;
+            }
+            if let Some(condition) = &having {
+                self.check_grouped(&keys, Clause::Having, |see| condition.visit(see))?;
+            }
+            for sort in &sorts {
+                if let SortKey::Node(node) = &sort.key {
+                    self.check_grouped(&keys, Clause::Order, |see| node.visit(see))?;
+                }
+            }
+            Some(Group {
+                keys,
+                aggregates,
+                having,
+            })
+        };
+        let select = Select {
+            sources: Vec::new(),
+            filter: Vec::new(),
+            group,
+            output,
+            distinct,
+            top,
+            order: sorts,
+        };
+        Ok((select, columns, conjuncts))
+    }
+
+    fn top(&mut self, top: &ast::Top) -> Outcome<Node> {
+        let ast::Top {
+            with_ties: false,
+            percent: false,
+            quantity: Some(quantity),
+        } = top
+        else {
+            return Err(syntax(top));
+        };
+        let node = match quantity {
+            ast::TopQuantity::Constant(number) => {
+                let number = i64::try_from(*number).map_err(|_| syntax(top))?;
+                Node::new(Kind::Value(Datum::Int(number)), SqlType::BigInt)
+            }
+            // The scope has no tables yet: a column here is unknown, as it should be.
+            ast::TopQuantity::Expr(expr) => self.value(expr)?,
+        };
+        if !types::is_integer(node.sql_type) {
+            return Err(fixed(1060));
+        }
+        node.implicit(SqlType::BigInt)
+    }
+
+    fn group_keys(&mut self, group_by: &ast::GroupByExpr) -> Outcome<Vec<Node>> {
+        let ast::GroupByExpr::Expressions(exprs, modifiers) = group_by else {
+            return Err(syntax(group_by));
+        };
+        refuse(modifiers.first(), "WITH")?;
+        let mut keys = Vec::new();
+        for expr in exprs {
+            let node = self.value(expr)?;
+            if !node.columns().iter().any(|place| place.depth == 0) {
+                return Err(fixed(164));
+            }
+            keys.push(node);
+        }
+        Ok(keys)
+    }
+
+    fn projection(
+        &mut self,
+        items: &[ast::SelectItem],
+        role: Role,
+    ) -> Outcome<(Vec<Node>, Vec<Column>)> {
+        let mut nodes = Vec::new();
+        let mut columns = Vec::new();
+        for item in items {
+            match item {
+                ast::SelectItem::UnnamedExpr(expr) => {
+                    let node = self.value(expr)?;
+                    columns.push(Column::new(&own_name(expr), node.sql_type));
+                    nodes.push(node);
+                }
+                ast::SelectItem::ExprWithAlias { expr, alias } => {
+                    // `SELECT @x = …` assigns; that is no query.
+                    if alias.quote_style.is_none() && alias.value.starts_with('@') {
+                        return Err(syntax("="));
+                    }
+                    let node = self.value(expr)?;
+                    columns.push(Column::new(&alias.value, node.sql_type));
+                    nodes.push(node);
+                }
+                ast::SelectItem::Wildcard(options) => {
+                    from::plain_wildcard(options)?;
+                    self.wildcard(None, role, &mut nodes, &mut columns)?;
+                }
+                ast::SelectItem::QualifiedWildcard(
+                    ast::SelectItemQualifiedWildcardKind::ObjectName(name),
+                    options,
+                ) => {
+                    from::plain_wildcard(options)?;
+                    let parts = from::name_parts(name)?;
+                    self.wildcard(Some(&parts), role, &mut nodes, &mut columns)?;
+                }
+                other => return Err(syntax(other)),
+            }
+        }
+        if nodes.is_empty() {
+            return Err(syntax("SELECT"));
+        }
+        Ok((nodes, columns))
+    }
+
+    fn wildcard(
+        &mut self,
+        qualifier: Option<&[String]>,
+        role: Role,
+        nodes: &mut Vec<Node>,
+        columns: &mut Vec<Column>,
+    ) -> Outcome<()> {
+        let sources = self.scopes.last().map_or(&[][..], |scope| &scope.sources);
+        let mut found = false;
+        for (at, source) in sources.iter().enumerate() {
+            if qualifier.is_some_and(|parts| !is_named(source, parts)) {
+                continue;
+            }
+            found = true;
+            if role == Role::Exists {
+                // Its columns are never looked at, and need not be grouped.
+                continue;
+            }
+            for (column, definition) in source.table.columns.iter().enumerate() {
+                let place = Place {
+                    depth: 0,
+                    source: at,
+                    column,
+                };
+                nodes.push(Node::new(Kind::Column(place), definition.sql_type));
+                columns.push(definition.clone());
+            }
+        }
+        match qualifier {
+            _ if found && role == Role::Exists => {
+                nodes.push(Node::new(Kind::Value(Datum::Int(1)), SqlType::Int));
+                columns.push(Column::new("", SqlType::Int));
+                Ok(())
+            }
+            _ if found => Ok(()),
+            Some(parts) => Err(unknown_prefix(&parts.join("."))),
+            None => Err(fixed(263)),
+        }
+    }
+
+    fn order(
+        &mut self,
+        order: &[ast::OrderByExpr],
+        output: &[Node],
+        columns: &[Column],
+        distinct: bool,
+    ) -> Outcome<Vec<Sort>> {
+        let mut sorts = Vec::new();
+        for key in order {
+            let (expr, descending) = sort_direction(key)?;
+            let key = if let Some(at) = output_column(expr, columns)? {
+                SortKey::Output(at)
+            } else {
+                let node = self.value(expr)?;
+                if matches!(node.kind, Kind::Null | Kind::Value(_)) {
+                    return Err(fixed(408));
+                }
+                match output.iter().position(|other| *other == node) {
+                    Some(at) => SortKey::Output(at),
+                    None if distinct => return Err(fixed(145)),
+                    None => SortKey::Node(node),
+                }
+            };
+            sorts.push(Sort { key, descending });
+        }
+        Ok(sorts)
+    }
+
+    /// Refuses columns that have no single value in a group.
+    fn check_grouped(
+        &self,
+        keys: &[Node],
+        clause: Clause,
+        visit: impl FnOnce(&mut dyn FnMut(Item<'_>) -> bool),
+    ) -> Outcome<()> {
+        let mut wrong: Option<Place> = None;
+        let is_key = |kind: &Kind| keys.iter().any(|key| key.kind == *kind);
+        visit(&mut |item| match item {
+            Item::Node(node) if is_key(&node.kind) => false,
+            Item::Node(node) => {
+                if let Kind::Column(place @ Place { depth: 0, .. }) = node.kind {
+                    wrong = wrong.or(Some(place));
+                }
+                true
+            }
+            Item::Subquery(subquery) => {
+                let mut loose = subquery.free.iter();
+                let loose = loose.find(|place| place.depth == 0 && !is_key(&Kind::Column(**place)));
+                wrong = wrong.or(loose.copied());
+                true
+            }
+        });
+        let Some(place) = wrong else {
+            return Ok(());
+        };
+        let source = self
+            .scopes
+            .last()
+            .and_then(|scope| scope.sources.get(place.source));
+        let name = source.map_or_else(String::new, |source| {
+            let column = source.table.columns.get(place.column);
+            let column = column.map_or("", |column| column.name.as_str());
+            format!("{}.{column}", source.names.join("."))
+        });
+        Err(not_grouped(&name, clause))
+    }
+}
+
+/// Name that a column of the result takes from its expression.
+fn own_name(expr: &ast::Expr) -> String {
+    match expr {
+        ast::Expr::Identifier(name)
+            if name.quote_style.is_some() || !name.value.starts_with('@') =>
+        {
+            name.value.clone()
+        }
+        ast::Expr::CompoundIdentifier(parts) => parts
+            .last()
+            .map(|name| name.value.clone())
+            .unwrap_or_default(),
+        ast::Expr::Nested(inner) => own_name(inner),
+        _ => String::new(),
+    }
+}
+
+fn sort_direction(key: &ast::OrderByExpr) -> Outcome<(&ast::Expr, bool)> {
+    let ast::OrderByExpr {
+        expr,
+        options: ast::OrderByOptions {
+            sort,
+            nulls_first: None,
+        },
+        with_fill: None,
+    } = key
+    else {
+        return Err(syntax(key));
+    };
+    match sort {
+        None | Some(ast::OrderBySort::Asc) => Ok((expr, false)),
+        Some(ast::OrderBySort::Desc) => Ok((expr, true)),
+        Some(_) => Err(syntax(key)),
+    }
+}
+
+/// The column of the result that a key of ORDER BY names, by name or by position.
+fn output_column(expr: &ast::Expr, columns: &[Column]) -> Outcome<Option<usize>> {
+    match expr {
+        ast::Expr::Value(ast::ValueWithSpan {
+            value: ast::Value::Number(digits, _),
+            ..
+        }) => match digits.parse::<usize>() {
+            Ok(position) if (1..=columns.len()).contains(&position) => Ok(Some(position - 1)),
+            _ => Err(order_position(digits)),
+        },
+        ast::Expr::Identifier(name) => {
+            let mut same =
+                (0..columns.len()).filter(|at| text::equal(&columns[*at].name, &name.value));
+            match (same.next(), same.next()) {
+                (first, None) => Ok(first),
+                _ => Err(ambiguous_column(&name.value)),
+            }
+        }
+        _ => Ok(None),
+    }
+}

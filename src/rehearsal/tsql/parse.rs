@@ -1,0 +1,396 @@
+//! Batches, variables, control flow, EXEC; the commands are in [`super::command`].
+
+use super::cursor::Cursor;
+use super::token::Kind;
+use super::{Argument, Expr, Statement, command};
+use crate::rehearsal::value::{ServerError, SqlType};
+
+/// Words that begin a statement which the simulated instances do not know: error 102, where any
+/// other first word is taken for a procedure.
+const UNKNOWN: [&str; 22] = [
+    "CREATE",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "MERGE",
+    "TRUNCATE",
+    "GRANT",
+    "DENY",
+    "REVOKE",
+    "DBCC",
+    "CHECKPOINT",
+    "WITH",
+    "OPEN",
+    "CLOSE",
+    "FETCH",
+    "DEALLOCATE",
+    "GOTO",
+    "WHILE",
+    "RAISERROR",
+    "THROW",
+    "RECONFIGURE",
+    "SHUTDOWN",
+];
+
+/// Nested IF and BEGIN deeper than this are refused instead of overflowing the stack.
+const DEPTH: usize = 32;
+
+/// Reads a batch. Errors: 102, 105, 113, 195; nothing of a batch with an error may run.
+pub fn parse(sql: &str) -> Result<Vec<Statement>, ServerError> {
+    let mut cursor = Cursor::new(sql)?;
+    let mut statements = Vec::new();
+    let mut first = true;
+    loop {
+        while cursor.take_mark(';') {}
+        if cursor.at_end() {
+            return Ok(statements);
+        }
+        // EXEC may be left out at the beginning of a batch.
+        if first
+            && !cursor.at_starter()
+            && let Some(Kind::Word(word) | Kind::Quoted(word)) = cursor.peek()
+            && !UNKNOWN.iter().any(|u| word.eq_ignore_ascii_case(u))
+        {
+            statements.push(execute(&mut cursor)?);
+        } else {
+            statement(&mut cursor, DEPTH, &mut statements)?;
+        }
+        first = false;
+    }
+}
+
+fn statement(
+    cursor: &mut Cursor<'_>,
+    depth: usize,
+    into: &mut Vec<Statement>,
+) -> Result<(), ServerError> {
+    if depth == 0 {
+        return Err(cursor.wrong());
+    }
+    if cursor.is_word("SELECT") {
+        into.push(select(cursor)?);
+        return Ok(());
+    }
+    let word = match cursor.peek() {
+        Some(Kind::Word(word)) => word.to_uppercase(),
+        _ => return Err(cursor.wrong()),
+    };
+    let made = match word.as_str() {
+        "DECLARE" => {
+            cursor.advance();
+            declare(cursor)?
+        }
+        "SET" => {
+            cursor.advance();
+            set(cursor)?
+        }
+        "USE" => {
+            cursor.advance();
+            Statement::Use(cursor.identifier()?)
+        }
+        "PRINT" => {
+            cursor.advance();
+            Statement::Print(cursor.expression(false, &[])?)
+        }
+        "WAITFOR" => {
+            cursor.advance();
+            cursor.expect_word("DELAY")?;
+            Statement::WaitFor(cursor.simple_value()?)
+        }
+        "EXEC" | "EXECUTE" => {
+            cursor.advance();
+            execute(cursor)?
+        }
+        "BEGIN" => {
+            cursor.advance();
+            if cursor.take_word("TRAN") || cursor.take_word("TRANSACTION") {
+                Statement::Begin
+            } else {
+                return block(cursor, depth, into);
+            }
+        }
+        "COMMIT" | "ROLLBACK" => {
+            cursor.advance();
+            let _ = cursor.take_word("TRAN") || cursor.take_word("TRANSACTION");
+            if word == "COMMIT" {
+                Statement::Commit
+            } else {
+                Statement::Rollback
+            }
+        }
+        "IF" => {
+            cursor.advance();
+            conditional(cursor, depth)?
+        }
+        "ALTER" | "BACKUP" | "RESTORE" | "KILL" | "DROP" => command::parse(cursor)?,
+        _ => return Err(cursor.wrong()),
+    };
+    into.push(made);
+    Ok(())
+}
+
+fn block(
+    cursor: &mut Cursor<'_>,
+    depth: usize,
+    into: &mut Vec<Statement>,
+) -> Result<(), ServerError> {
+    loop {
+        while cursor.take_mark(';') {}
+        if cursor.take_word("END") {
+            return Ok(());
+        }
+        statement(cursor, depth - 1, into)?;
+    }
+}
+
+fn conditional(cursor: &mut Cursor<'_>, depth: usize) -> Result<Statement, ServerError> {
+    let start = cursor.position();
+    let end = cursor.scan(Cursor::begins_at);
+    let condition = cursor.text(start, end);
+    if condition.is_empty() {
+        return Err(cursor.wrong());
+    }
+    cursor.go_to(end);
+    let mut yes = Vec::new();
+    statement(cursor, depth - 1, &mut yes)?;
+    let mut no = Vec::new();
+    // A `;` may stand before ELSE only where a block ended; be as strict as SQL Server.
+    if cursor.take_word("ELSE") {
+        statement(cursor, depth - 1, &mut no)?;
+    }
+    Ok(Statement::If { condition, yes, no })
+}
+
+fn select(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
+    let start = cursor.position();
+    let end = cursor.select_end();
+    let assigns = matches!(cursor.peek_at(1), Some(Kind::Variable(v)) if !v.starts_with("@@"))
+        && cursor.peek_at(2) == Some(&Kind::Mark('='));
+    if !assigns {
+        let sql = cursor.text(start, end);
+        cursor.go_to(end);
+        return Ok(Statement::Select(sql));
+    }
+    // `SELECT @a = x, @b = y FROM t` is `SELECT x, y FROM t` with its last row kept.
+    cursor.advance();
+    let mut variables = Vec::new();
+    let mut items = Vec::new();
+    loop {
+        let Some(Kind::Variable(name)) = cursor.advance() else {
+            return Err(cursor.wrong());
+        };
+        cursor.expect_mark('=')?;
+        let from = cursor.position();
+        let to = cursor.scan(|c, at| {
+            at >= end
+                || matches!(c.kind_at(at), Some(Kind::Mark(',')))
+                || matches!(c.kind_at(at), Some(Kind::Word(w)) if w.eq_ignore_ascii_case("FROM"))
+        });
+        if to == from {
+            return Err(cursor.wrong());
+        }
+        items.push(format!("{} AS a{}", cursor.text(from, to), items.len()));
+        variables.push(name);
+        cursor.go_to(to);
+        if !cursor.take_mark(',') {
+            break;
+        }
+    }
+    let rest = if cursor.position() < end {
+        cursor.text(cursor.position(), end)
+    } else {
+        String::new()
+    };
+    cursor.go_to(end.max(cursor.position()));
+    let sql = format!("SELECT {} {rest}", items.join(", "));
+    Ok(Statement::Assign {
+        variables,
+        sql: sql.trim_end().to_owned(),
+    })
+}
+
+fn declare(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
+    let mut variables = Vec::new();
+    loop {
+        let name = match cursor.peek() {
+            Some(Kind::Variable(name)) if !name.starts_with("@@") => name.clone(),
+            _ => return Err(cursor.wrong()),
+        };
+        cursor.advance();
+        cursor.take_word("AS");
+        let sql_type = type_name(cursor)?;
+        let value = if cursor.take_mark('=') {
+            Some(cursor.expression(true, &[])?)
+        } else {
+            None
+        };
+        variables.push((name, sql_type, value));
+        if !cursor.take_mark(',') {
+            return Ok(Statement::Declare(variables));
+        }
+    }
+}
+
+fn type_name(cursor: &mut Cursor<'_>) -> Result<SqlType, ServerError> {
+    let word = cursor.identifier()?.to_uppercase();
+    let mut sizes = Vec::new();
+    if cursor.take_mark('(') {
+        loop {
+            match cursor.advance() {
+                Some(Kind::Number(n)) => {
+                    sizes.push(n.parse::<u16>().map_err(|_| cursor.wrong())?);
+                }
+                Some(Kind::Word(w)) if w.eq_ignore_ascii_case("MAX") => {}
+                _ => return Err(cursor.wrong()),
+            }
+            if !cursor.take_mark(',') {
+                break;
+            }
+        }
+        cursor.expect_mark(')')?;
+        if sizes.is_empty() {
+            return match word.as_str() {
+                "NVARCHAR" => Ok(SqlType::NVarChar(None)),
+                "VARCHAR" => Ok(SqlType::VarChar(None)),
+                "VARBINARY" => Ok(SqlType::VarBinary(None)),
+                _ => Err(cursor.wrong()),
+            };
+        }
+    }
+    let size = sizes.first().copied();
+    let small = |n: Option<&u16>, default| {
+        n.map_or(Some(default), |n| {
+            u8::try_from(*n).ok().filter(|n| *n <= 38)
+        })
+    };
+    Ok(match word.as_str() {
+        "BIT" => SqlType::Bit,
+        "TINYINT" => SqlType::TinyInt,
+        "SMALLINT" => SqlType::SmallInt,
+        "INT" | "INTEGER" => SqlType::Int,
+        "BIGINT" => SqlType::BigInt,
+        "FLOAT" | "REAL" => SqlType::Float,
+        "NUMERIC" | "DECIMAL" => SqlType::Numeric(
+            small(sizes.first(), 18).ok_or_else(|| cursor.wrong())?,
+            small(sizes.get(1), 0).ok_or_else(|| cursor.wrong())?,
+        ),
+        "SYSNAME" => SqlType::NVarChar(Some(128)),
+        "NVARCHAR" | "NCHAR" => SqlType::NVarChar(Some(size.unwrap_or(1))),
+        "VARCHAR" | "CHAR" => SqlType::VarChar(Some(size.unwrap_or(1))),
+        "DATETIME" => SqlType::DateTime,
+        "DATETIME2" => SqlType::DateTime2,
+        "UNIQUEIDENTIFIER" => SqlType::UniqueIdentifier,
+        "VARBINARY" | "BINARY" => SqlType::VarBinary(Some(size.unwrap_or(1))),
+        "SQL_VARIANT" => SqlType::Variant,
+        _ => return Err(cursor.wrong()),
+    })
+}
+
+/// Session options that clients set; what they change is of no account here.
+const OPTIONS: [&str; 27] = [
+    "ANSI_DEFAULTS",
+    "ANSI_NULLS",
+    "ANSI_NULL_DFLT_ON",
+    "ANSI_NULL_DFLT_OFF",
+    "ANSI_PADDING",
+    "ANSI_WARNINGS",
+    "ARITHABORT",
+    "ARITHIGNORE",
+    "CONCAT_NULL_YIELDS_NULL",
+    "CONTEXT_INFO",
+    "CURSOR_CLOSE_ON_COMMIT",
+    "DATEFIRST",
+    "DATEFORMAT",
+    "DEADLOCK_PRIORITY",
+    "FMTONLY",
+    "IMPLICIT_TRANSACTIONS",
+    "LANGUAGE",
+    "LOCK_TIMEOUT",
+    "NOCOUNT",
+    "NOEXEC",
+    "NUMERIC_ROUNDABORT",
+    "QUERY_GOVERNOR_COST_LIMIT",
+    "QUOTED_IDENTIFIER",
+    "ROWCOUNT",
+    "TEXTSIZE",
+    "TRANSACTION",
+    "XACT_ABORT",
+];
+
+fn set(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
+    if let Some(Kind::Variable(name)) = cursor.peek() {
+        let name = name.clone();
+        cursor.advance();
+        cursor.expect_mark('=')?;
+        return Ok(Statement::SetVariable(name, cursor.expression(false, &[])?));
+    }
+    let start = cursor.position();
+    let option = cursor.any_word()?;
+    if !OPTIONS.contains(&option.as_str()) {
+        return Err(ServerError {
+            class: 15,
+            ..ServerError::new(195, format!("'{option}' is not a recognized SET option."))
+        });
+    }
+    let end = cursor.scan(Cursor::begins_at);
+    let words = cursor.text(start + 1, end);
+    cursor.go_to(end);
+    Ok(Statement::SetOption(option, words))
+}
+
+fn execute(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
+    let result = match cursor.peek() {
+        Some(Kind::Variable(name)) if cursor.peek_at(1) == Some(&Kind::Mark('=')) => {
+            let name = name.clone();
+            cursor.advance();
+            cursor.advance();
+            Some(name)
+        }
+        _ => None,
+    };
+    let name = cursor.dotted_name()?;
+    let mut arguments = Vec::new();
+    while !cursor.at_end()
+        && !cursor.is_mark(';')
+        && (arguments.is_empty() || cursor.take_mark(','))
+    {
+        if arguments.is_empty() && cursor.at_starter() {
+            break;
+        }
+        arguments.push(argument(cursor)?);
+        if !cursor.is_mark(',') {
+            break;
+        }
+    }
+    Ok(Statement::Exec {
+        result,
+        name,
+        arguments,
+    })
+}
+
+fn argument(cursor: &mut Cursor<'_>) -> Result<Argument, ServerError> {
+    let name = match cursor.peek() {
+        Some(Kind::Variable(name)) if cursor.peek_at(1) == Some(&Kind::Mark('=')) => {
+            let name = name.clone();
+            cursor.advance();
+            cursor.advance();
+            name
+        }
+        _ => String::new(),
+    };
+    let value = match cursor.peek() {
+        Some(Kind::Variable(v)) if v.starts_with("@@") => {
+            let v = v.clone();
+            cursor.advance();
+            Expr::Sql(v)
+        }
+        _ => cursor.simple_value()?,
+    };
+    let output = cursor.take_word("OUTPUT") || cursor.take_word("OUT");
+    Ok(Argument {
+        name,
+        value,
+        output,
+    })
+}

@@ -1,0 +1,225 @@
+//! Every effect of a failover × every fault: the run is done, or stopped and resumable to done, and
+//! every completed effect happened once (DESIGN 3, rules 6 to 8).
+
+use std::time::Duration;
+
+use pchadr::access::shares::Cause;
+use pchadr::cli::rehearse::Stage;
+use pchadr::rehearsal::cmdlets::{FaultKind as CmdletFault, PowerShellFault};
+use pchadr::rehearsal::folders::Op;
+use pchadr::rehearsal::simulated::Change;
+use pchadr::rehearsal::world::{FaultKind, SqlFault};
+use pchadr::run::event::Outcome;
+use pchadr::run::store::MemoryStore;
+use pchadr::site::Site;
+
+use crate::site::{
+    Undisturbed, assert_once, assert_same_end, disaster, effects, end, litware, paused, plan, run,
+    undisturbed,
+};
+
+/// A site whose every wait has an end: recovery too, which by default may take as long as it likes.
+fn impatient() -> Site {
+    let mut site = litware();
+    site.limits.restore = Some(Duration::from_secs(3600));
+    site
+}
+
+/// Runs into the fault, resumes until done, and compares. Says how many executions it took.
+async fn run_through(mut stage: Stage, site: &Site, whole: &Undisturbed, what: &str) -> usize {
+    const MOST: usize = 4;
+    let plan = plan(site);
+    let store = MemoryStore::default();
+    let mut executions = 0;
+    loop {
+        executions += 1;
+        let finished = run(site, &plan, &stage, &store)
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        match finished.outcome {
+            Outcome::Done => break,
+            Outcome::Stopped | Outcome::Refused if executions < MOST => {
+                let error = finished.error.as_ref().expect("a stop has a cause");
+                assert!(
+                    !error.why.is_empty() && !error.hint.is_empty(),
+                    "{what}: {error:?}"
+                );
+            }
+            _ => panic!("{what}: {:?} {:?}", finished.outcome, finished.error),
+        }
+        stage.reopen(site);
+    }
+    let mut made = effects(&stage);
+    assert_once(&made, what);
+    let mut wanted = whole.effects.clone();
+    made.sort();
+    wanted.sort();
+    assert_eq!(made, wanted, "{what}: other changes");
+    assert_same_end(&end(&stage), &whole.end, what);
+    assert_eq!(stage.simulated.unknown(), Vec::<String>::new(), "{what}");
+    executions
+}
+
+fn changes(site: &Site) -> Vec<Change> {
+    let plan = plan(site);
+    paused(async {
+        let stage = Stage::build(site, &disaster()).expect("a site");
+        run(site, &plan, &stage, &MemoryStore::default())
+            .await
+            .expect("a record");
+        stage.simulated.changes.all()
+    })
+}
+
+#[test]
+fn every_statement_survives_every_fault() {
+    let site = impatient();
+    let whole = undisturbed(&site, &plan(&site), &disaster());
+    let mut stopped = 0;
+    let mut faults = 0;
+    for change in changes(&site) {
+        let Change::Sql(executed) = change else {
+            continue;
+        };
+        for kind in [
+            FaultKind::ErrorBefore(5000),
+            FaultKind::ErrorAfter(5000),
+            FaultKind::CutBefore,
+            FaultKind::CutAfter,
+            FaultKind::SilenceBefore,
+            FaultKind::SilenceAfter,
+        ] {
+            faults += 1;
+            let what = format!("{kind:?} at `{}`", executed.text);
+            stopped += paused(async {
+                let stage = Stage::build(&site, &disaster()).expect("a site");
+                stage.simulated.world.with(|state| {
+                    state.faults.push(SqlFault {
+                        instance: executed.instance,
+                        contains: executed.text.clone(),
+                        nth: 1,
+                        kind,
+                    });
+                });
+                run_through(stage, &site, &whole, &what).await
+            }) - 1;
+        }
+    }
+    assert!(faults >= 6 * 10, "{faults} faults are no sweep");
+    assert!(stopped > 0, "no fault was ever felt");
+}
+
+#[test]
+fn every_cmdlet_survives_every_fault() {
+    let site = impatient();
+    let whole = undisturbed(&site, &plan(&site), &disaster());
+    let cmdlets = changes(&site)
+        .iter()
+        .filter(|change| matches!(change, Change::Cmdlet { .. }))
+        .count();
+    assert!(cmdlets >= 4, "{cmdlets} cmdlets are no sweep");
+    for nth in 1..=cmdlets {
+        for kind in [
+            CmdletFault::ErrorBefore,
+            CmdletFault::ErrorAfter,
+            CmdletFault::CutBefore,
+            CmdletFault::CutAfter,
+            CmdletFault::SilenceBefore,
+            CmdletFault::SilenceAfter,
+        ] {
+            let what = format!("{kind:?} at cmdlet {nth}");
+            paused(async {
+                let stage = Stage::build(&site, &disaster()).expect("a site");
+                stage.simulated.cmdlets.fail(PowerShellFault {
+                    cmdlet: "*".to_owned(),
+                    nth,
+                    kind,
+                });
+                run_through(stage, &site, &whole, &what).await
+            });
+        }
+    }
+}
+
+#[test]
+fn every_operation_on_a_file_survives_every_cause() {
+    let site = impatient();
+    let whole = undisturbed(&site, &plan(&site), &disaster());
+    let copied: Vec<String> = whole
+        .effects
+        .iter()
+        .filter_map(|effect| effect.strip_prefix("copied "))
+        .map(|path| path.rsplit('\\').next().unwrap_or(path).to_owned())
+        .collect();
+    assert!(copied.len() >= 8, "{copied:?} is no sweep");
+    let name = copied[copied.len() / 2].clone();
+    let stem = name.trim_end_matches(".trn").to_owned();
+    for (op, suffix) in [
+        (Op::Ends, name.clone()),
+        (Op::Create, format!("{stem}.wrk")),
+        (Op::Append, name.clone()),
+        (Op::Append, format!("{stem}.wrk")),
+        (Op::Ends, format!("{stem}.wrk")),
+        (Op::Settle, format!("{stem}.wrk")),
+        (Op::Settle, name.clone()),
+        (Op::List, "pchat-logs".to_owned()),
+        (Op::List, "pchat-copy".to_owned()),
+    ] {
+        for cause in [
+            Cause::NotFound,
+            Cause::Denied,
+            Cause::InUse,
+            Cause::Unreachable,
+            Cause::Full,
+        ] {
+            // Once passes by itself where the cause may pass; six times outlast every retry.
+            for times in [1, 6] {
+                let what = format!("{op:?} of `{suffix}` {cause:?}, {times} times");
+                paused(async {
+                    let stage = Stage::build(&site, &disaster()).expect("a site");
+                    stage.simulated.folders.fail_next(op, &suffix, cause, times);
+                    run_through_patiently(stage, &site, &whole, &what).await;
+                });
+            }
+        }
+    }
+    for op in [Op::Create, Op::Append, Op::Settle] {
+        let what = format!("the answer of {op:?} is lost");
+        paused(async {
+            let stage = Stage::build(&site, &disaster()).expect("a site");
+            stage
+                .simulated
+                .folders
+                .lose_answer(op, &format!("{stem}.wrk"), 1);
+            run_through_patiently(stage, &site, &whole, &what).await;
+        });
+    }
+}
+
+/// As [`run_through`], for faults that strike before the first change too: a refused run is
+/// begun anew.
+async fn run_through_patiently(mut stage: Stage, site: &Site, whole: &Undisturbed, what: &str) {
+    let plan = plan(site);
+    let mut store = MemoryStore::default();
+    for _ in 0..12 {
+        let finished = run(site, &plan, &stage, &store)
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        stage.reopen(site);
+        match finished.outcome {
+            Outcome::Done => {
+                let mut made = effects(&stage);
+                assert_once(&made, what);
+                let mut wanted = whole.effects.clone();
+                made.sort();
+                wanted.sort();
+                assert_eq!(made, wanted, "{what}: other changes");
+                assert_same_end(&end(&stage), &whole.end, what);
+                return;
+            }
+            Outcome::Refused => store = MemoryStore::default(),
+            Outcome::Stopped | Outcome::Undone => {}
+        }
+    }
+    panic!("{what}: it never ended");
+}

@@ -1,0 +1,14 @@
+//! The integration tests: the proofs of DESIGN 3.
+
+mod fault_sweep;
+mod kill_sweep;
+mod site;
+
+// The program as its users meet it, and the house it is built in.
+mod commands;
+mod defect;
+mod house;
+mod logs;
+mod plan;
+mod program;
+mod readme;
