@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::powershell::PowerShellDoor;
+use crate::access::secret::Password;
 use crate::access::sql::{DoorLimits, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
 use crate::plan::{Plan, hex};
@@ -67,11 +68,8 @@ impl Stage {
 }
 
 fn doors(site: &Site, simulated: &SimulatedSite) -> Access {
-    let sign_in = SignIn {
-        user: "pchadr".to_owned(),
-        // The simulated site asks for no secret, and none is read for it.
-        password: "rehearsal".to_owned(),
-    };
+    // The simulated site asks for no secret, and none is read for it.
+    let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
     let limits = DoorLimits {
         connect: site.limits.connect,
         login: site.limits.login,

@@ -245,11 +245,11 @@ mod tests {
         let long = "pchadr:pchat.emea.corp.litwareinc.com";
         assert!(is_shown_as(
             long,
-            "0:[pchadr:pchat.emea.corp.litwareinc]:(6de3cd2c)"
+            "0:[pchadr:pchat.emea.corp.litwarein]:(6de3cd2c)"
         ));
         assert!(is_shown_as(
             long,
-            "0:pchadr:pchat.emea.corp.litwareinc:(6de3cd2c)"
+            "0:pchadr:pchat.emea.corp.litwarein:(6de3cd2c)"
         ));
         assert!(is_shown_as("pchadr:p.x", "0:[pchadr:p.x]:(6de3cd2c)"));
         assert!(!is_shown_as("pchadr:p.x", "0:[pchadr:p.xy]:(6de3cd2c)"));

@@ -13,15 +13,9 @@ pub(super) fn read(text: &str) -> Option<Failure> {
 }
 
 fn certificate(text: &str) -> Option<Certificate> {
-    if text.contains("CA bundle") || text.contains("CA source") || text.contains("platform") {
-        return Some(Certificate::Authorities(text.to_owned()));
-    }
-    if text.contains("invalid dns name") {
-        return Some(Certificate::OtherName {
-            names: String::new(),
-        });
-    }
-    let (_, reason) = text.split_once("rejected during the TLS handshake: ")?;
+    let Some((_, reason)) = text.split_once("rejected during the TLS handshake: ") else {
+        return before_the_handshake(text);
+    };
     // The driver's advice to programmers begins there.
     let reason = reason.split(" To connect anyway").next().unwrap_or(reason);
     Some(if reason.starts_with("certificate expired") {
@@ -40,13 +34,30 @@ fn certificate(text: &str) -> Option<Certificate> {
         Certificate::OtherName {
             names: names.trim_end_matches('.').to_owned(),
         }
-    } else if reason.starts_with("UnknownIssuer") || reason.contains("CaUsedAsEndEntity") {
+    } else if ["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"]
+        .iter()
+        .any(|word| reason.contains(word))
+    {
+        // A bad signature is that of another authority of the same name.
         Certificate::UnknownAuthority
     } else if reason.contains("UnsupportedCertVersion") {
         Certificate::Other("it is of an X.509 version before 3".to_owned())
     } else {
         Certificate::Other(reason.trim_end_matches('.').to_owned())
     })
+}
+
+/// What stands in the way on this side.
+fn before_the_handshake(text: &str) -> Option<Certificate> {
+    let speaks_of = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if speaks_of(&["CA bundle", "CA source", "platform"]) {
+        Some(Certificate::Authorities(text.to_owned()))
+    } else if speaks_of(&["invalid dns name"]) {
+        let names = String::new();
+        Some(Certificate::OtherName { names })
+    } else {
+        None
+    }
 }
 
 /// The time behind `mark`, in seconds since 1970, as a date.

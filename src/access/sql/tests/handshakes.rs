@@ -1,6 +1,6 @@
 //! Encryption that fails, over real sockets: each end has its own words, and no password was sent.
 
-use super::listener::{Listener, Manner, authority, config};
+use super::listener::{Listener, Manner, Shown, authority};
 use super::*;
 use crate::site::{Auth, Encrypt, Secret, Tls};
 
@@ -40,9 +40,9 @@ async fn end(listener: &Listener, encrypt: Encrypt, ca: Option<&str>) -> SqlErro
 }
 
 /// The end of a sign-in whose certificate was not taken.
-async fn refusal(config: Arc<tokio_rustls::rustls::ServerConfig>, ca: &str) -> Certificate {
-    let strict = Listener::start(Manner::Strict(config.clone())).await;
-    let listener = Listener::start(Manner::Negotiates(1, config)).await;
+async fn refusal(shown: Shown, ca: &str) -> Certificate {
+    let strict = Listener::start(Manner::Strict(shown.clone())).await;
+    let listener = Listener::start(Manner::Negotiates(1, shown)).await;
     let error = end(&listener, Encrypt::Required, Some(ca)).await;
     assert!(!listener.saw_sign_in());
     let failure = end(&strict, Encrypt::Strict, Some(ca)).await.failure;
@@ -61,10 +61,10 @@ async fn refusal(config: Arc<tokio_rustls::rustls::ServerConfig>, ca: &str) -> C
 
 #[tokio::test]
 async fn a_good_certificate_is_taken_from_a_bundle_of_several_authorities() {
-    let (other, ours) = (authority(), authority());
+    let (other, ours) = (authority("Other"), authority("Ours"));
     let bundle = format!("\u{feff}{}{}", other.pem(), ours.pem());
-    let config = config(Some(&ours), NAME, YEARS);
-    let strict = Listener::start(Manner::Strict(config.clone())).await;
+    let shown = Shown::new(Some(&ours), NAME, YEARS);
+    let strict = Listener::start(Manner::Strict(shown.clone())).await;
     end(&strict, Encrypt::Strict, Some(&bundle)).await;
     assert!(strict.saw_sign_in());
     for (encryption, encrypt) in [
@@ -73,7 +73,7 @@ async fn a_good_certificate_is_taken_from_a_bundle_of_several_authorities() {
         (0, Encrypt::Login),
         (1, Encrypt::Login),
     ] {
-        let listener = Listener::start(Manner::Negotiates(encryption, config.clone())).await;
+        let listener = Listener::start(Manner::Negotiates(encryption, shown.clone())).await;
         let error = end(&listener, encrypt, Some(&bundle)).await;
         assert!(listener.saw_sign_in(), "{encryption} {encrypt:?} {error}");
         assert!(matches!(error.failure, Failure::Cut(_)), "{error}");
@@ -82,55 +82,63 @@ async fn a_good_certificate_is_taken_from_a_bundle_of_several_authorities() {
 
 #[tokio::test]
 async fn any_certificate_is_taken_where_the_site_file_trusts_it() {
-    let config = config(None, "elsewhere", [2001, 2002]);
-    let listener = Listener::start(Manner::Negotiates(1, config)).await;
+    let shown = Shown::new(None, "elsewhere", [2001, 2002]);
+    let listener = Listener::start(Manner::Negotiates(1, shown)).await;
     end(&listener, Encrypt::Required, None).await;
     assert!(listener.saw_sign_in());
 }
 
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_refused() {
-    let (theirs, ours) = (authority(), authority());
-    let certificate = refusal(config(Some(&theirs), NAME, YEARS), &ours.pem()).await;
+    let (theirs, ours) = (authority("Other"), authority("Ours"));
+    let certificate = refusal(Shown::new(Some(&theirs), NAME, YEARS), &ours.pem()).await;
+    assert_eq!(certificate, Certificate::UnknownAuthority);
+}
+
+/// As when an authority was set up anew.
+#[tokio::test]
+async fn another_authority_of_the_same_name_is_unknown_too() {
+    let (theirs, ours) = (authority("Ours"), authority("Ours"));
+    let certificate = refusal(Shown::new(Some(&theirs), NAME, YEARS), &ours.pem()).await;
     assert_eq!(certificate, Certificate::UnknownAuthority);
 }
 
 #[tokio::test]
 async fn the_certificate_that_a_server_makes_itself_is_refused() {
-    let certificate = refusal(config(None, NAME, YEARS), &authority().pem()).await;
+    let certificate = refusal(Shown::new(None, NAME, YEARS), &authority("Ours").pem()).await;
     assert_eq!(certificate, Certificate::UnknownAuthority);
 }
 
 #[tokio::test]
 async fn an_expired_certificate_is_refused_with_its_date() {
-    let ours = authority();
-    let certificate = refusal(config(Some(&ours), NAME, [2020, 2021]), &ours.pem()).await;
+    let ours = authority("Ours");
+    let certificate = refusal(Shown::new(Some(&ours), NAME, [2020, 2021]), &ours.pem()).await;
     let since = Some("2021-01-01 00:00:00 UTC".to_owned());
     assert_eq!(certificate, Certificate::Expired { since });
 }
 
 #[tokio::test]
 async fn a_certificate_from_the_future_is_refused_with_its_date() {
-    let ours = authority();
-    let certificate = refusal(config(Some(&ours), NAME, [2098, 2099]), &ours.pem()).await;
+    let ours = authority("Ours");
+    let certificate = refusal(Shown::new(Some(&ours), NAME, [2098, 2099]), &ours.pem()).await;
     let from = Some("2098-01-01 00:00:00 UTC".to_owned());
     assert_eq!(certificate, Certificate::NotYetValid { from });
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused_with_that_name() {
-    let ours = authority();
+    let ours = authority("Ours");
     let name = "sql3.dc2.litwareinc.com";
-    let certificate = refusal(config(Some(&ours), name, YEARS), &ours.pem()).await;
+    let certificate = refusal(Shown::new(Some(&ours), name, YEARS), &ours.pem()).await;
     let names = name.to_owned();
     assert_eq!(certificate, Certificate::OtherName { names });
 }
 
 #[tokio::test]
 async fn authorities_that_cannot_be_read_are_told_from_a_bad_certificate() {
-    let ours = authority();
+    let ours = authority("Ours");
     let broken = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
-    let certificate = refusal(config(Some(&ours), NAME, YEARS), broken).await;
+    let certificate = refusal(Shown::new(Some(&ours), NAME, YEARS), broken).await;
     assert!(
         matches!(certificate, Certificate::Authorities(_)),
         "{certificate}"

@@ -6,58 +6,75 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::rustls::{ServerConfig, ServerConnection, version};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion, version};
 
 /// An authority for certificates.
 pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-pub(super) fn authority() -> Authority {
+pub(super) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A certificate for `name`, valid in these years, signed by `authority` or by itself.
-pub(super) fn config(
-    authority: Option<&Authority>,
-    name: &str,
-    years: [i32; 2],
-) -> Arc<ServerConfig> {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    params.not_before = date_time_ymd(years[0], 1, 1);
-    params.not_after = date_time_ymd(years[1], 1, 1);
-    let key = KeyPair::generate().unwrap();
-    let certificate = match authority {
-        Some(authority) => params.signed_by(&key, authority).unwrap(),
-        None => params.self_signed(&key).unwrap(),
-    };
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&version::TLS12, &version::TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = vec![b"tds/8.0".to_vec()];
-    Arc::new(config)
+/// A certificate that a listener shows, with its key.
+#[derive(Clone)]
+pub(super) struct Shown {
+    certificate: CertificateDer<'static>,
+    key: Arc<Vec<u8>>,
+}
+
+impl Shown {
+    /// For `name`, valid in these years, signed by `authority` or by itself.
+    pub(super) fn new(authority: Option<&Authority>, name: &str, years: [i32; 2]) -> Self {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(years[0], 1, 1);
+        params.not_after = date_time_ymd(years[1], 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let certificate = match authority {
+            Some(authority) => params.signed_by(&key, authority).unwrap(),
+            None => params.self_signed(&key).unwrap(),
+        };
+        Self {
+            certificate: certificate.der().clone(),
+            key: Arc::new(key.serialize_der()),
+        }
+    }
+
+    /// TLS 1.2 inside PRELOGIN packets: 1.3 says more after the client is done with wrapping.
+    fn config(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::try_from(self.key.to_vec()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certificate.clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![b"tds/8.0".to_vec()];
+        Arc::new(config)
+    }
 }
 
 /// What it does with a connection.
 #[derive(Clone)]
 pub(super) enum Manner {
     /// Answers PRELOGIN with this ENCRYPTION byte, then shakes hands.
-    Negotiates(u8, Arc<ServerConfig>),
+    Negotiates(u8, Shown),
     /// Answers PRELOGIN with this ENCRYPTION byte, and the first TLS packet with these bytes, then
     /// closes.
     Says(u8, &'static [u8]),
     /// Shakes hands at once.
-    Strict(Arc<ServerConfig>),
+    Strict(Shown),
     /// Reads once, writes this, closes.
     Foreign(&'static [u8]),
     /// Reads and never answers.
@@ -101,8 +118,10 @@ async fn meet(mut stream: TcpStream, manner: Manner, seen: &AtomicBool) -> std::
             let _ = stream.read(&mut buffer).await?;
             stream.write_all(answer).await?;
         }
-        Manner::Strict(config) => {
-            let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+        Manner::Strict(shown) => {
+            let mut stream = TlsAcceptor::from(shown.config(&version::TLS13))
+                .accept(stream)
+                .await?;
             let (_, _) = packet(&mut stream).await?;
             stream.write_all(&prelogin(0)).await?;
             note(packet(&mut stream).await?.0, seen);
@@ -115,10 +134,11 @@ async fn meet(mut stream: TcpStream, manner: Manner, seen: &AtomicBool) -> std::
                 stream.write_all(&wrapped(answer)).await?;
             }
         }
-        Manner::Negotiates(encryption, config) => {
+        Manner::Negotiates(encryption, shown) => {
             let (_, _) = packet(&mut stream).await?;
             stream.write_all(&prelogin(encryption)).await?;
-            let mut tls = ServerConnection::new(config).map_err(std::io::Error::other)?;
+            let mut tls = ServerConnection::new(shown.config(&version::TLS12))
+                .map_err(std::io::Error::other)?;
             while tls.is_handshaking() {
                 let (kind, body) = packet(&mut stream).await?;
                 assert_eq!(kind, 0x12, "the handshake travels inside PRELOGIN packets");
