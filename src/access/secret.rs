@@ -166,6 +166,7 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, SecretError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

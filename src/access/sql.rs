@@ -266,7 +266,7 @@ impl SqlDoor {
         let signing_in = Driver::connect(stream, &self.sign_in, peer);
         tokio::time::timeout(self.limits.login, signing_in)
             .await
-            .map_err(|_| failed(Failure::TimedOut(self.limits.login)))?
+            .map_err(|_| failed(Failure::SignInTimedOut(self.limits.login)))?
             .map_err(failed)
     }
 

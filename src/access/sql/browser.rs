@@ -140,6 +140,7 @@ fn read(datagram: &[u8]) -> Vec<Listed> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::net::SocketAddr;
 

@@ -75,6 +75,8 @@ pub enum Failure {
     TlsTooOld(String),
     /// TLS broke off otherwise.
     Tls(String),
+    /// The server took the connection and did not finish the sign-in.
+    SignInTimedOut(Duration),
     /// Windows or Kerberos sign-in failed on this side.
     SignIn(String),
     /// The login may not see what was asked for: an empty answer would say nothing.
@@ -196,6 +198,9 @@ impl SqlError {
             }
             Failure::Tls(_) => {
                 "see the SQL Server error log and the System event log (Schannel) there of that time"
+            }
+            Failure::SignInTimedOut(_) => {
+                "see that the instance is not starting or overloaded, and that the port is SQL Server's"
             }
             Failure::SignIn(_) => {
                 "see `[sql.auth]`; for Kerberos that there is a ticket (klist) and that the instance's SPN is registered (setspn -L)"
@@ -323,6 +328,11 @@ impl fmt::Display for Failure {
                 write!(f, "the server could not agree on TLS 1.2 or newer ({why})")
             }
             Self::Tls(why) => write!(f, "encryption failed: {why}"),
+            Self::SignInTimedOut(limit) => write!(
+                f,
+                "connected, but not signed in within {} s",
+                limit.as_secs()
+            ),
             Self::SignIn(why) => write!(f, "sign-in could not be prepared: {why}"),
             Self::NotAllowed(right) => write!(f, "the login lacks the right {right}"),
             Self::Routed { to } => write!(f, "the server sends its clients on to `{to}`"),

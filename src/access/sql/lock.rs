@@ -237,6 +237,7 @@ fn is_shown_as(resource: &str, shown: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,15 +1,12 @@
-//! The door over pipes to tiny servers, and over sockets to listeners that are wrong in one way each.
+//! The door over real sockets, to listeners that are wrong in one way each. Over pipes, to whole
+//! instances: `tests/it/sql_live.rs`.
 
-#![allow(clippy::unwrap_used, clippy::large_futures)]
+#![allow(clippy::unwrap_used)]
 
 mod handshakes;
 mod listener;
-mod lock;
 mod reaching;
-mod reading;
 mod signing_in;
-mod toy;
-mod watching;
 
 use std::time::Duration;
 

@@ -181,6 +181,7 @@ impl AsyncWrite for Witness {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -9,6 +9,15 @@ const YEARS: [i32; 2] = [2020, 2099];
 
 /// What a sign-in over TLS ends with; the authorities are those of `ca`, as PEM.
 async fn end(listener: &Listener, encrypt: Encrypt, ca: Option<&str>) -> SqlError {
+    end_within(15 * SECOND, listener, encrypt, ca).await
+}
+
+async fn end_within(
+    login: Duration,
+    listener: &Listener,
+    encrypt: Encrypt,
+    ca: Option<&str>,
+) -> SqlError {
     let folder = tempfile::tempdir().unwrap();
     let tls = Tls {
         encrypt,
@@ -28,10 +37,7 @@ async fn end(listener: &Listener, encrypt: Encrypt, ca: Option<&str>) -> SqlErro
     let servers = BTreeMap::from([(BACKUP, address.parse().unwrap())]);
     let dial = Tcp::new(servers, 5 * SECOND);
     let names = BTreeMap::from([(BACKUP, address)]);
-    let limits = DoorLimits {
-        login: 5 * SECOND,
-        ..limits()
-    };
+    let limits = DoorLimits { login, ..limits() };
     let door = SqlDoor::new(Arc::new(dial), names, sign_in, limits);
     let error = door.read(BACKUP, Query::plain("READ")).await.unwrap_err();
     assert_eq!(error.fate, Fate::NotSent);
@@ -213,6 +219,6 @@ async fn another_service_on_the_port_is_told() {
 #[tokio::test]
 async fn a_server_that_accepts_and_says_nothing_ends_at_the_sign_in_limit() {
     let listener = Listener::start(Manner::Silent).await;
-    let error = end(&listener, Encrypt::Required, None).await;
-    assert_eq!(error.failure, Failure::TimedOut(5 * SECOND));
+    let error = end_within(SECOND, &listener, Encrypt::Required, None).await;
+    assert_eq!(error.failure, Failure::SignInTimedOut(SECOND));
 }

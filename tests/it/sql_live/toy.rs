@@ -9,12 +9,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Dial, Failure, SignIn, SqlDoor};
-use super::{BACKUP, limits, password};
-use crate::access::ByteStream;
-use crate::model::Instance;
-use crate::rehearsal::tds::{Flow, Login, Parameter, Reply, Request, Server, Session, serve};
-use crate::rehearsal::value::{Column, Datum, ServerError, SqlType};
+use pchadr::access::ByteStream;
+use pchadr::access::secret::Password;
+use pchadr::access::sql::{Dial, Failure, SignIn, SqlDoor};
+use pchadr::model::Instance;
+use pchadr::rehearsal::tds::{Flow, Login, Parameter, Reply, Request, Server, Session, serve};
+use pchadr::rehearsal::value::{Column, Datum, ServerError, SqlType};
+
+use super::{BACKUP, limits};
 
 /// The instance.
 #[derive(Clone, Default)]
@@ -62,7 +64,7 @@ impl Toy {
     /// A door to it, as the backup.
     pub(super) fn door(&self) -> SqlDoor {
         let servers = BTreeMap::from([(BACKUP, r"sql3\chat".to_owned())]);
-        let sign_in = SignIn::clear("pchadr", password());
+        let sign_in = SignIn::clear("pchadr", Password::new("geheim".to_owned()));
         SqlDoor::new(Arc::new(self.clone()), servers, sign_in, limits())
     }
 

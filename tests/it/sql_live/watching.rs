@@ -1,9 +1,10 @@
 //! A session that was left, followed from outside.
 
+use pchadr::access::sql::{Failure, Fate, SqlDoor, Watched};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::toy::Toy;
-use super::*;
+use super::{BACKUP, SECOND};
 
 /// Opens a session, runs a statement without an end on it, and leaves it after five seconds.
 async fn leave(door: &SqlDoor) -> (i64, String) {

@@ -1,11 +1,12 @@
 //! Reads, and who pays for an instance that is down.
 
 use futures_util::future::join_all;
+use pchadr::access::sql::{Failure, Fate, Query};
+use pchadr::rehearsal::value::ServerError;
 use tokio::time::Instant;
 
 use super::toy::Toy;
-use super::*;
-use crate::rehearsal::value::ServerError;
+use super::{BACKUP, SECOND};
 
 #[tokio::test(start_paused = true)]
 async fn questions_to_a_dead_instance_cost_one_limit_together() {

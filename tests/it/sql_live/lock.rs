@@ -1,7 +1,9 @@
 //! The lock of a site.
 
+use pchadr::access::sql::{LockError, SqlDoor};
+
 use super::toy::Toy;
-use super::*;
+use super::{BACKUP, SECOND};
 
 const RESOURCE: &str = "pchadr:pchat.emea.corp.litwareinc.com";
 
