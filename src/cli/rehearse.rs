@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{Failure, output};
 use super::options::{Output, RehearsalLogs, RehearsalOptions};
 use crate::access::powershell::PowerShellDoor;
+use crate::access::secret::Password;
 use crate::access::sql::{DoorLimits, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
 use crate::model::header::END_BYTES;
@@ -198,11 +199,8 @@ impl Stage {
 }
 
 fn doors(site: &Site, simulated: &SimulatedSite) -> Access {
-    let sign_in = SignIn {
-        user: "pchadr".to_owned(),
-        // The simulated site asks for no secret, and none is read for it.
-        password: "rehearsal".to_owned(),
-    };
+    // The simulated site asks for no secret, and none is read for it.
+    let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
     let limits = DoorLimits {
         connect: site.limits.connect,
         login: site.limits.login,

@@ -3,6 +3,7 @@
 mod fault_sweep;
 mod kill_sweep;
 mod site;
+mod sql_live;
 
 // The program as its users meet it, and the house it is built in.
 mod commands;

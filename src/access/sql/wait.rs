@@ -12,6 +12,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// under way while the first one looks.
 const LOOKS: usize = 3;
 
+/// A session whose connection was dropped is gone by then; past it, it is killed once.
+const GONE_WITHIN: Duration = Duration::from_secs(15);
+
 impl Session<'_> {
     /// Sends a batch and waits for its answer as long as the server works on it, or until `limit`;
     /// `None` = as long as it takes. `progress` hears the percent complete, where the server says it.
@@ -25,8 +28,28 @@ impl Session<'_> {
         limit: Option<Duration>,
         progress: &(dyn Fn(f64) + Send + Sync),
     ) -> Result<Vec<Table>, SqlError> {
+        let answer = self.wait(batch, limit, progress).await;
+        if let (Err(error), Some(spid)) = (&answer, self.spid)
+            && error.fate == Fate::Unknown
+        {
+            // What still runs for the lost connection must end before the site is looked at.
+            let login_time = self.login_time().map(str::to_owned);
+            self.door
+                .watch_gone(self.instance, spid, login_time.as_deref(), GONE_WITHIN)
+                .await;
+        }
+        answer
+    }
+
+    async fn wait(
+        &mut self,
+        batch: &str,
+        limit: Option<Duration>,
+        progress: &(dyn Fn(f64) + Send + Sync),
+    ) -> Result<Vec<Table>, SqlError> {
         let (door, instance) = (self.door, self.instance);
-        let lost = |failure| door.error(instance, batch, failure, Fate::Unknown);
+        let place = door.place(instance);
+        let lost = |failure| place.error(batch, failure, Fate::Unknown);
         let Some(spid) = self.spid else {
             // Nothing to look for: only the limit can end it.
             let sending = self.send(batch);
