@@ -3,11 +3,16 @@
 
 pub mod defect;
 pub mod failover;
+pub mod live;
 pub mod logs;
 pub mod options;
 pub mod rehearse;
+pub mod state;
+pub mod status;
 
 mod error;
+mod operator;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +24,8 @@ use clap::{Parser, Subcommand};
 
 use crate::run::exit::Exit;
 use crate::site::{NotFound, Site};
-use options::{FailoverOptions, LogsOptions};
+use options::{FailoverOptions, LogsOptions, StatusOptions};
+use state::StatePlaces;
 
 /// Run the failover of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
 #[derive(Debug, Parser)]
@@ -35,6 +41,8 @@ enum Command {
     Failover(FailoverOptions),
     /// Show the log chain of folders of log backups, read from the files alone
     Logs(LogsOptions),
+    /// Show where the pool, its databases, mirrors and log shipping stand
+    Status(StatusOptions),
 }
 
 /// What the program is started with beside its arguments; read once, in `main`.
@@ -44,6 +52,8 @@ pub struct Environment {
     pub config: Option<OsString>,
     /// `%ProgramData%`, which only Windows has.
     pub program_data: Option<OsString>,
+    /// Where runs are kept.
+    pub state: StatePlaces,
 }
 
 impl Environment {
@@ -52,6 +62,12 @@ impl Environment {
         Self {
             config: std::env::var_os("PCHADR_CONFIG"),
             program_data: std::env::var_os("ProgramData"),
+            state: StatePlaces {
+                explicit: std::env::var_os("PCHADR_STATE"),
+                program_data: std::env::var_os("ProgramData"),
+                xdg_state: std::env::var_os("XDG_STATE_HOME"),
+                home: std::env::var_os("HOME"),
+            },
         }
     }
 
@@ -91,6 +107,7 @@ pub fn run(
     let ended = match &line.command {
         Command::Failover(options) => failover::command(options, environment, out),
         Command::Logs(options) => logs::command(options, environment, out, err),
+        Command::Status(options) => status::command(options, environment, out),
     };
     let ended = ended.and_then(|exit| {
         out.flush().map_err(error::output)?;

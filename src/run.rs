@@ -10,4 +10,5 @@ pub mod ledger;
 pub mod operator;
 pub mod preflight;
 pub mod recorder;
+pub mod resume;
 pub mod store;

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use crate::run::operator::{Answer, Operator};
 
 /// Asks on standard error, reads from standard input.
-pub struct AtTerminal;
+pub(super) struct AtTerminal;
 
 impl Operator for AtTerminal {
     fn is_there(&self) -> bool {

@@ -88,7 +88,7 @@ pub fn command(
 }
 
 /// The run as it goes, on standard error: live where that is a terminal.
-fn terminal() -> Terminal {
+pub(super) fn terminal() -> Terminal {
     let writer = Box::new(std::io::stderr());
     if std::io::stderr().is_terminal() {
         let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -272,7 +272,7 @@ pub async fn execute(
         resume_command: None,
     };
     if resumed {
-        execution.resume().await
+        execution.resume(None).await
     } else {
         execution.start().await
     }

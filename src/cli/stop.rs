@@ -9,13 +9,15 @@ use crate::run::exit::Exit;
 
 /// Watches for the stop for as long as the runtime lives. The second one ends the process: the
 /// record is on the disk, and the run goes on with `resume`.
-pub fn watch(stop: CancellationToken, resume: String) {
+pub(super) fn watch(stop: CancellationToken, resume: String) {
     tokio::spawn(async move {
         signal().await;
         stop.cancel();
         tell("\nstopping at the next safe point; once more to leave at once\n");
         signal().await;
-        tell(&format!("\nleft; what was sent may still take effect\n  go on with: {resume}\n"));
+        tell(&format!(
+            "\nleft; what was sent may still take effect\n  go on with: {resume}\n"
+        ));
         std::process::exit(Exit::Stopped.code().into());
     });
 }

@@ -13,6 +13,7 @@ use super::journal::JournalError;
 use super::ledger::RunLedger;
 use super::operator::{Answer, Guard, Operator};
 use super::preflight::{Checked, Verdict, is_overtaken, verdict};
+use super::resume::PlanChange;
 use crate::access::Access;
 use crate::access::sql::Fate;
 use crate::plan::Plan;
@@ -120,12 +121,15 @@ impl Execution<'_> {
     ///
     /// # Errors
     /// Only when the record cannot be written: then nothing more was sent.
-    pub async fn resume(&self) -> Result<RunFinished, JournalError> {
+    pub async fn resume(&self, change: Option<PlanChange>) -> Result<RunFinished, JournalError> {
         self.ledger.record(Event::RunResumed {
             plan_digest: self.plan.digest.clone(),
             host: self.who.host.clone(),
             user: self.who.user.clone(),
         })?;
+        if let Some(PlanChange { from, to, .. }) = change {
+            self.ledger.record(Event::PlanChanged { from, to })?;
+        }
         self.go_on().await
     }
 
