@@ -2,5 +2,6 @@
 
 mod fault_sweep;
 mod kill_sweep;
+mod rules;
 mod site;
 mod variants;
