@@ -1,4 +1,100 @@
-//! The commands, one a file: load, call, render.
+//! The command line: takes it apart, runs one command, tells how it went. One command a file: load,
+//! call, render.
 
+pub mod defect;
+pub mod failover;
 pub mod logs;
+pub mod options;
 pub mod rehearse;
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::run::exit::Exit;
+use crate::site::{NotFound, Site};
+use options::{FailoverOptions, LogsOptions};
+
+/// Run the failover of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Move the pool to its second data center
+    Failover(FailoverOptions),
+    /// Show the log chain of folders of log backups, read from the files alone
+    Logs(LogsOptions),
+}
+
+/// What the program is started with beside its arguments; read once, in `main`.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `PCHADR_CONFIG`: the site file.
+    pub config: Option<OsString>,
+    /// `%ProgramData%`, which only Windows has.
+    pub program_data: Option<OsString>,
+}
+
+impl Environment {
+    /// Reads that of this process.
+    pub fn of_process() -> Self {
+        Self {
+            config: std::env::var_os("PCHADR_CONFIG"),
+            program_data: std::env::var_os("ProgramData"),
+        }
+    }
+
+    /// Which site file is meant; `explicit` is what `--config` says.
+    fn site_file(&self, explicit: Option<&Path>) -> Result<PathBuf, NotFound> {
+        Site::find(
+            explicit,
+            self.config.as_deref(),
+            self.program_data.as_deref(),
+        )
+    }
+}
+
+/// Runs the command that `args` spell, the program's name first. Data goes to `out`, everything
+/// else to `err`.
+///
+/// A command line that is wrong, and `--help`, are told on the process's own streams: the parser
+/// knows which of them is a terminal.
+pub fn run(
+    args: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
+    let line = match Line::try_parse_from(args) {
+        Ok(line) => line,
+        Err(told) => {
+            // Nobody is left to tell it to when that fails.
+            let _ = told.print();
+            return if told.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+        }
+    };
+    let ended = match &line.command {
+        Command::Failover(options) => failover::command(options, environment, out),
+        Command::Logs(options) => logs::command(options, environment, out, err),
+    };
+    let ended = ended.and_then(|exit| {
+        out.flush().map_err(error::output)?;
+        Ok(exit)
+    });
+    ended.unwrap_or_else(|failure| error::tell(&failure, err))
+}

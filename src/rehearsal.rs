@@ -7,6 +7,7 @@
 pub mod backup_file;
 pub mod backup_set;
 pub mod catalog;
+pub mod certificate;
 pub mod cmdlets;
 pub mod engine;
 pub mod folders;

@@ -1,5 +1,6 @@
 //! Runs: the executor, its journal and its resumption (DESIGN 5, 8).
 
+pub mod archive;
 pub mod event;
 pub mod executor;
 pub mod exit;

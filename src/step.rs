@@ -22,6 +22,13 @@ mod set_active_servers;
 mod set_pool_state;
 mod stop_log_shipping_jobs;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

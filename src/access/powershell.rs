@@ -19,6 +19,8 @@
 //! `{"message","id","category"}`, `id` being PowerShell's `FullyQualifiedErrorId`; any entry in
 //! `errors` means that the cmdlet failed, non-terminating or not.
 
+mod process;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -29,10 +31,15 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+pub use process::Process;
 
 use super::ByteStream;
 use super::sql::Fate;
+
+/// Longest line that is read: many times what any pool answers.
+const LINE: u64 = 16 << 20;
 
 /// Starts the process that answers the line protocol: a PowerShell, or the rehearsal's cmdlets.
 pub trait Launch: Send + Sync {
@@ -103,8 +110,8 @@ pub enum Failure {
         /// `FullyQualifiedErrorId`.
         id: String,
     },
-    /// The process ended without an answer.
-    Ended,
+    /// The process ended without an answer; why, where it can be known.
+    Ended(String),
     /// It answered what is no answer.
     Garbled(String),
     /// Nothing came within the limit; the process was ended.
@@ -130,7 +137,8 @@ impl fmt::Display for Failure {
                 write!(f, "the module `{module}` could not be imported: {text}")
             }
             Self::Refused { message, .. } => f.write_str(message),
-            Self::Ended => f.write_str("PowerShell ended without an answer"),
+            Self::Ended(why) if why.is_empty() => f.write_str("PowerShell ended without an answer"),
+            Self::Ended(why) => write!(f, "PowerShell ended without an answer: {why}"),
             Self::Garbled(line) => write!(f, "PowerShell gave an answer that is none: {line}"),
             Self::TimedOut(limit) => write!(f, "no answer within {} s", limit.as_secs()),
         }
@@ -156,7 +164,7 @@ impl CmdletError {
             Failure::Refused { .. } => {
                 "see the message; run the command in the management shell to see more"
             }
-            Failure::Ended | Failure::Garbled(_) | Failure::TimedOut(_) => {
+            Failure::Ended(_) | Failure::Garbled(_) | Failure::TimedOut(_) => {
                 "look at the pool with `pchadr status`, then go on with --resume"
             }
         }
@@ -191,7 +199,7 @@ struct ErrorRecord {
     id: String,
 }
 
-type Process = BufReader<Box<dyn ByteStream>>;
+type Pipe = BufReader<Box<dyn ByteStream>>;
 
 /// The one PowerShell process of a run.
 pub struct PowerShellDoor {
@@ -200,7 +208,7 @@ pub struct PowerShellDoor {
     limit: Duration,
     nonce: u64,
     calls: AtomicU64,
-    process: tokio::sync::Mutex<Option<Process>>,
+    process: tokio::sync::Mutex<Option<Pipe>>,
 }
 
 impl PowerShellDoor {
@@ -261,7 +269,7 @@ impl PowerShellDoor {
         }
     }
 
-    async fn start(&self) -> Result<Process, Failure> {
+    async fn start(&self) -> Result<Pipe, Failure> {
         let stream = self
             .launch
             .launch()
@@ -290,7 +298,7 @@ impl PowerShellDoor {
 
     async fn exchange(
         &self,
-        process: &mut Process,
+        process: &mut Pipe,
         request: Request<'_>,
     ) -> Result<Response, Failure> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
@@ -303,18 +311,22 @@ impl PowerShellDoor {
             serde_json::to_string(&request).map_err(|cause| Failure::Garbled(cause.to_string()))?;
         let mut line = ascii(&json);
         line.push('\n');
-        let broken = |_| Failure::Ended;
+        let broken = |cause: io::Error| Failure::Ended(cause.to_string());
         process.write_all(line.as_bytes()).await.map_err(broken)?;
         process.flush().await.map_err(broken)?;
         let frame = format!("@pchadr {nonce} ");
         loop {
             let mut bytes = Vec::new();
-            let read = process
+            let read = (&mut *process)
+                .take(LINE)
                 .read_until(b'\n', &mut bytes)
                 .await
                 .map_err(broken)?;
             if read == 0 {
-                return Err(Failure::Ended);
+                return Err(Failure::Ended(String::new()));
+            }
+            if read as u64 == LINE {
+                return Err(Failure::Garbled("a line without an end".to_owned()));
             }
             let line = String::from_utf8_lossy(&bytes);
             if let Some(json) = line.strip_prefix(&frame) {
@@ -348,7 +360,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
-    use tokio::io::AsyncReadExt;
 
     proptest! {
         #[test]
@@ -449,7 +460,7 @@ mod tests {
         let garbled = door(|n, r| imported(n, r).unwrap_or_else(|| format!("@pchadr {n} {{nil\n")));
         for (door, failure) in [
             (silent, Failure::TimedOut(Duration::from_secs(60))),
-            (ended, Failure::Ended),
+            (ended, Failure::Ended(String::new())),
             (garbled, Failure::Garbled("{nil".to_owned())),
         ] {
             let error = door.call(call()).await.unwrap_err();

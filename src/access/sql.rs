@@ -7,6 +7,7 @@
 
 mod error;
 mod table;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -10,12 +10,77 @@ use std::io::Write;
 use anyhow::Context;
 use futures_util::{StreamExt, stream};
 
-use crate::access::shares::{Entry, ShareError, Shares};
+use super::Environment;
+use super::options::{LogsOptions, LogsOutput};
+use crate::access::files::Files;
+use crate::access::shares::{Cause, Entry, ShareError, Shares};
 use crate::model::chain::{LogChain, LogFile, survey};
 use crate::model::header::END_BYTES;
+use crate::report::error::write_error;
+use crate::report::one_line;
+use crate::run::event::ErrorRecord;
+use crate::run::exit::Exit;
+use crate::site::Site;
 
 /// Files opened at once.
 const AT_ONCE: usize = 16;
+
+/// Shows the log chains of the folders that are named, else of the site's two shares. A folder that
+/// cannot be read is told on `err` and makes the status 1; the others are shown all the same.
+///
+/// # Errors
+/// Those of the site file, where no folder is named; that `out` takes nothing.
+pub fn command(
+    options: &LogsOptions,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let dirs = if options.dirs.is_empty() {
+        let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
+        [&site.shares.backup, &site.shares.copy]
+            .map(|share| share.as_str().to_owned())
+            .into()
+    } else {
+        options.dirs.clone()
+    };
+    let json = options.output == LogsOutput::Json;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .context("cannot start")?;
+    let aside = runtime.block_on(run(&dirs, json, &Files, out))?;
+    // The data comes first, also where both go to one terminal.
+    out.flush().map_err(super::error::output)?;
+    // The data is out: what `err` does not take changes nothing.
+    for note in &aside.notes {
+        let _ = writeln!(err, "note: {}", one_line(note));
+    }
+    for failure in &aside.failures {
+        let _ = write_error(&describe(failure), err);
+    }
+    Ok(if aside.failures.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Refused
+    })
+}
+
+fn describe(failure: &ShareError) -> ErrorRecord {
+    let hint = match failure.cause {
+        Cause::NotFound => "check the path",
+        Cause::Denied => "run pchadr as a user who may read the folder",
+        Cause::Unreachable => "check the file server and the way to it",
+        Cause::InUse | Cause::Full | Cause::Exists | Cause::Other => {
+            "look at the folder with the system's own tools"
+        }
+    };
+    ErrorRecord {
+        what: format!("the folder `{}` cannot be read", failure.path),
+        why: failure.text.clone(),
+        hint: hint.to_owned(),
+        ..ErrorRecord::default()
+    }
+}
 
 /// What [`run`] has to say beside its data, for stderr.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,25 +1,156 @@
 //! `--rehearse`: the same executor and drivers over the simulated site (DESIGN 10).
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write};
+use std::path::Path;
 use std::sync::Arc;
+
+use indicatif::ProgressDrawTarget;
 
 use tokio_util::sync::CancellationToken;
 
+use super::error::{Failure, output};
+use super::options::{Output, RehearsalLogs, RehearsalOptions};
 use crate::access::powershell::PowerShellDoor;
 use crate::access::sql::{DoorLimits, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
+use crate::model::header::END_BYTES;
 use crate::plan::{Plan, hex};
-use crate::rehearsal::simulated::{NoSite, Recipe, SimulatedSite, addresses};
+use crate::rehearsal::simulated::{Logs, NoSite, RealLog, Recipe, SimulatedSite, addresses};
+use crate::report::json::JsonLines;
+use crate::report::markdown::Markdown;
+use crate::report::terminal::Terminal;
 use crate::run::event::RunFinished;
 use crate::run::executor::{Execution, Who};
+use crate::run::exit::Exit;
 use crate::run::journal::{Journal, JournalError};
 use crate::run::ledger::RunLedger;
-use crate::run::operator::Nobody;
+use crate::run::operator::{Nobody, Unguarded};
 use crate::run::recorder::{Recorder, Sink};
-use crate::run::store::Store;
+use crate::run::store::{MemoryStore, Store};
 use crate::site::Site;
 use crate::status::Status;
 use crate::step::terms::Terms;
+
+/// Log backups of a rehearsal that names none.
+const LOGS: usize = 24;
+
+/// `pchadr failover --rehearse`.
+///
+/// # Errors
+/// When the rehearsal cannot be held, or showed nothing that can be trusted.
+pub fn command(
+    site: &Site,
+    plan: &Plan,
+    options: &RehearsalOptions,
+    form: Output,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let logs = match &options.rehearse_logs {
+        None => Logs::Made(LOGS),
+        Some(RehearsalLogs::Simulated(count)) => Logs::Made(usize::try_from(*count)?),
+        Some(RehearsalLogs::Folder(folder)) => {
+            Logs::Real(real_logs(Path::new(folder)).map_err(|cause| Failure {
+                exit: Exit::Usage,
+                what: format!("the log backups of `{folder}` cannot be rehearsed"),
+                why: cause.to_string(),
+                hint: "name a folder that holds log backups and that you may read".to_owned(),
+            })?)
+        }
+    };
+    let mut recipe = Recipe::disaster(logs);
+    recipe.seed = options.seed.unwrap_or(recipe.seed);
+    let sink: Box<dyn Sink> = match form {
+        Output::Human => Box::new(terminal()),
+        Output::Json => Box::new(JsonLines::new(Box::new(std::io::stdout()))),
+        Output::Markdown => Box::new(Markdown::new(
+            Box::new(std::io::stdout()),
+            Some(plan.clone()),
+        )),
+    };
+    let mut end = Vec::new();
+    let store = Box::new(MemoryStore::default());
+    let held = run(
+        site,
+        plan,
+        options.terms(),
+        &recipe,
+        store,
+        vec![sink],
+        &mut end,
+    );
+    // Records say all that a program needs; people see where the site stands.
+    if form == Output::Human {
+        out.write_all(&end).map_err(output)?;
+    }
+    let finished = held.map_err(|error| refusal(&error))?;
+    Ok(Exit::of(finished.exit))
+}
+
+/// The run as it goes, on standard error: live where that is a terminal.
+fn terminal() -> Terminal {
+    let writer = Box::new(std::io::stderr());
+    if std::io::stderr().is_terminal() {
+        let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Terminal::live(writer, color, ProgressDrawTarget::stderr())
+    } else {
+        Terminal::piped(writer)
+    }
+}
+
+fn refusal(error: &RehearsalError) -> Failure {
+    let (exit, hint) = match error {
+        RehearsalError::NoSite(_) => (
+            Exit::Usage,
+            "see `[database] chat` of the site file, and the folder",
+        ),
+        RehearsalError::Unknown(_) => (
+            Exit::Defect,
+            "this is a defect of the simulated site or of a step; the real site was not touched",
+        ),
+        RehearsalError::Journal(_) | RehearsalError::Runtime(_) => {
+            (Exit::Defect, "the real site was not touched; try again")
+        }
+    };
+    Failure {
+        exit,
+        what: "the rehearsal".to_owned(),
+        why: error.to_string(),
+        hint: hint.to_owned(),
+    }
+}
+
+/// The two ends of every file of a folder, for a rehearsal with real log backups.
+///
+/// # Errors
+/// When the folder or one of its files cannot be read.
+pub fn real_logs(folder: &Path) -> std::io::Result<Vec<RealLog>> {
+    let mut logs = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let size = entry.metadata()?.len();
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
+        let file = std::fs::File::open(entry.path())?;
+        let length = size.min(END_BYTES as u64);
+        let end = |from: SeekFrom| {
+            (&file).seek(from)?;
+            let mut bytes = Vec::new();
+            (&file).take(length).read_to_end(&mut bytes)?;
+            Ok::<_, std::io::Error>(bytes)
+        };
+        let head = end(SeekFrom::Start(0))?;
+        let tail = end(SeekFrom::Start(size - length))?;
+        logs.push(RealLog {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            head,
+            tail,
+            size,
+        });
+    }
+    logs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(logs)
+}
 
 /// Why a rehearsal could not be held, or cannot be trusted.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +260,8 @@ pub async fn execute(
         access,
         terms,
         operator: &Nobody,
+        guard: &Unguarded,
+        pause: false,
         ledger: &ledger,
         stop: &stop,
         run: "rehearsal",

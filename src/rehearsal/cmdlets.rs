@@ -174,6 +174,11 @@ impl Cmdlets {
         }
     }
 
+    /// True while a fault is still to strike.
+    pub fn has_faults(&self) -> bool {
+        !lock(&self.faults).is_empty()
+    }
+
     /// Sets other service times.
     pub fn set_times(&self, times: ServiceTimes) {
         *lock(&self.times) = times;

@@ -1,17 +1,20 @@
 //! A TDS server over any byte stream (`reference/tds.md`): packets, negotiation, login, requests,
 //! answers. What the requests mean is the matter of a [`Server`].
 
+pub mod browser;
 mod codepage;
 mod date;
 mod login;
 mod packet;
 mod parameter;
 mod prelogin;
+mod prepared;
 mod reader;
 mod rpc;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod types;
 
@@ -22,7 +25,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::value::{Column, Datum, ServerError, SqlType};
 
-pub use session::serve;
+pub use session::{serve, serve_with};
+pub use tls::config as tls_config;
+
+/// What a server does about encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// There is none, and a client that demands it goes away.
+    NotSupported,
+    /// As the client likes; at least the login is encrypted where it can. SQL Server's default.
+    Optional,
+    /// A client without encryption is refused.
+    Required,
+    /// TLS from the first byte (TDS 8.0), and nothing else.
+    Strict,
+}
 
 /// What a client says of itself when it signs in.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::event::{
 use super::exit::Exit;
 use super::journal::JournalError;
 use super::ledger::RunLedger;
-use super::operator::{Answer, Operator};
+use super::operator::{Answer, Guard, Operator};
 use super::preflight::{Checked, Verdict, is_overtaken, verdict};
 use crate::access::Access;
 use crate::access::sql::Fate;
@@ -37,6 +37,10 @@ pub struct Execution<'a> {
     pub terms: &'a Terms,
     /// Whom to ask.
     pub operator: &'a dyn Operator,
+    /// What holds the site for this run.
+    pub guard: &'a dyn Guard,
+    /// True: the operator is asked before every step.
+    pub pause: bool,
     /// The record.
     pub ledger: &'a RunLedger,
     /// The operator's stop.
@@ -277,9 +281,7 @@ impl Execution<'_> {
         if let Some(loss) = facts.loss_seconds(self.terms) {
             *loss_seconds = Some(loss);
         }
-        if step.info().effect == Effect::Irreversible
-            && let Some(halt) = self.ask(step, &standing).await?
-        {
+        if let Some(halt) = self.hold_and_ask(step, &standing).await? {
             return Ok(Turn::Halted(Box::new(halt)));
         }
         self.ledger.record(Event::StepStarted {
@@ -307,6 +309,11 @@ impl Execution<'_> {
                 return Ok(Turn::Halted(halt));
             }
             return self.take(b, loss_seconds).await;
+        }
+        if self.pause
+            && let Some(halt) = self.ask_to_go_on(a).await
+        {
+            return Ok(Turn::Halted(Box::new(halt)));
         }
         for step in [a, b] {
             self.ledger.record(Event::StepStarted {
@@ -364,6 +371,36 @@ impl Execution<'_> {
         })
     }
 
+    /// What stands between a pending step and its act: the lock of the site and consent, where it
+    /// cannot be undone; the operator's go, where every step waits for it.
+    async fn hold_and_ask(
+        &self,
+        step: Step,
+        standing: &Standing,
+    ) -> Result<Option<Halt>, JournalError> {
+        if step.info().effect == Effect::Irreversible {
+            if let Err(error) = self.guard.check().await {
+                return Ok(Some(Halt {
+                    at: step,
+                    exit: Exit::Held,
+                    error,
+                }));
+            }
+            return self.ask(step, standing).await;
+        }
+        if self.pause {
+            return Ok(self.ask_to_go_on(step).await);
+        }
+        Ok(None)
+    }
+
+    async fn ask_to_go_on(&self, step: Step) -> Option<Halt> {
+        match self.operator.ask(step.info().title, "go").await {
+            Answer::Yes => None,
+            Answer::No => Some(stopped_by_operator(step)),
+        }
+    }
+
     /// Consent for an irreversible step; a halt where it is refused.
     async fn ask(&self, step: Step, standing: &Standing) -> Result<Option<Halt>, JournalError> {
         let what = match standing {
@@ -415,6 +452,7 @@ impl Execution<'_> {
             commands,
             ledger: self.ledger,
             stop: self.stop,
+            limits: &self.site.limits,
             handoff,
         };
         let saved = self.saved()?;

@@ -22,6 +22,22 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The status with that number; a number that is none is a defect.
+    pub fn of(code: u8) -> Self {
+        [
+            Self::Done,
+            Self::Refused,
+            Self::Usage,
+            Self::Blocked,
+            Self::Stopped,
+            Self::NoConsent,
+            Self::Held,
+        ]
+        .into_iter()
+        .find(|exit| exit.code() == code)
+        .unwrap_or(Self::Defect)
+    }
+
     /// The number.
     pub fn code(self) -> u8 {
         match self {

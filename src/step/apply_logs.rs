@@ -1,6 +1,10 @@
 //! `apply-logs`, F3: every log backup beyond redo start, in LSN order (`steps.md` 4, 5.5, 5.6;
 //! `sql-server.md` 2.3 to 2.5).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::json;
 

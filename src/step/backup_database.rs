@@ -1,5 +1,9 @@
 //! What the backup's chat database is: the table of `steps.md` 3, first row that fits from the top.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use super::observe::Observed;
@@ -99,12 +103,13 @@ pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> L
         return look;
     };
     if row.state == DatabaseState::Restoring && !look.restored(&["L"]) {
-        // The row that this run removed told it, where the history was purged.
-        let had_row = cx
+        // The row that this run removed was there.
+        let removed = cx
             .saved
             .is_some_and(|saved| saved.run == cx.run && !saved.backup.rows.is_empty());
         look.log_shipping = match secondary(access, backup, name).await {
-            Observed::Seen(rows) if rows.is_empty() && !had_row => Observed::Absent,
+            Observed::Seen(rows) if rows.is_empty() && removed => Observed::Seen(()),
+            Observed::Seen(rows) if rows.is_empty() => Observed::Absent,
             Observed::Seen(_) => Observed::Seen(()),
             other => other.map(|_| ()),
         };

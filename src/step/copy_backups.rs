@@ -1,5 +1,9 @@
 //! `copy-backups`, F2: the log backups that the copy folder lacks (`steps.md` 4, 5.4).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde_json::json;

@@ -1,6 +1,10 @@
 //! `drop-log-shipping`, F1: the backup's database is no log-shipping secondary any more
 //! (`steps.md` 4, 5.3; `sql-server.md` 1.1).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::Serialize;
 
 use super::command::{Command, Values};

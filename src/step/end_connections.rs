@@ -1,6 +1,10 @@
 //! `end-connections`, F4: nobody may hold the chat database when it is recovered (`steps.md` 4;
 //! `sql-server.md` 3.1).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::json;
 

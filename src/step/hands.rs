@@ -16,6 +16,7 @@ use crate::access::copy::CopyError;
 use crate::access::powershell::{Call, CmdletError};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
+use crate::site::Limits;
 
 /// Why an act ended early. It decides nothing: the next observation does.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +167,8 @@ pub struct Hands<'a> {
     pub ledger: &'a dyn Ledger,
     /// The operator's stop.
     pub stop: &'a CancellationToken,
+    /// Time limits.
+    pub limits: &'a Limits,
     /// Landed files, where `copy-backups` and `apply-logs` run together.
     pub handoff: Option<&'a Handoff>,
 }
@@ -208,7 +211,13 @@ impl Hands<'_> {
         values: &Values,
     ) -> Result<Vec<Table>, StepError> {
         let batch = self.command(n)?.bind(values)?;
-        Ok(Box::pin(session.send(&batch)).await?)
+        // A restore may take hours; what else there is to send ends soon.
+        let limit = if batch.contains("RESTORE ") {
+            self.limits.restore
+        } else {
+            Some(self.limits.stall)
+        };
+        Ok(Box::pin(session.send_watched(&batch, limit, &|_| ())).await?)
     }
 
     /// Announces and sends a batch.

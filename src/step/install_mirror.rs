@@ -1,6 +1,10 @@
 //! `install-mirror`, F6: the backup's chat database gets a mirror on the backup mirror
 //! (`steps.md` 4; `skype-powershell.md` 1.4, 4).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 

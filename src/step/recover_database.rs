@@ -3,6 +3,9 @@
 
 mod loss;
 mod primary;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use serde::Serialize;
 use serde_json::json;

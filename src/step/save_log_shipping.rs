@@ -1,5 +1,9 @@
 //! `save-log-shipping`: keeps what F1 destroys (`steps.md` 4, 5.1).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::Serialize;
 
 use super::command::Command;

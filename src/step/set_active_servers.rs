@@ -1,6 +1,10 @@
 //! `set-active-servers`, F7: the chat servers that accept clients (`steps.md` 4;
 //! `skype-powershell.md` 1.2).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,6 +22,9 @@ use crate::site::Site;
 
 const REMOVE: usize = 1;
 const ADD: usize = 2;
+
+/// What must be said at the end (`steps.md` 5.8).
+const LOG_GROWS: &str = "; nothing backs up the log of this database now: take log backups, to a folder that is not the log-shipping share, before its disk is full";
 
 pub(super) struct SetActiveServers;
 
@@ -237,10 +244,13 @@ impl Kind for SetActiveServers {
                     list(&facts.stopped)
                 ))
             } else if facts.unseen.is_empty() {
-                Standing::satisfied(format!("active and serving: {}", list(&facts.wanted)))
+                Standing::satisfied(format!(
+                    "active and serving: {}{LOG_GROWS}",
+                    list(&facts.wanted)
+                ))
             } else {
                 Standing::satisfied(format!(
-                    "active, each with a session on the database: {}; the chat service could not be looked at on {}",
+                    "active, each with a session on the database: {}; the chat service could not be looked at on {}{LOG_GROWS}",
                     list(&facts.wanted),
                     list(&facts.unseen)
                 ))

@@ -1,5 +1,9 @@
 //! `set-pool-state`, F5: the pool uses its backup databases (`steps.md` 4; `skype-powershell.md` 1.1, 3).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::json;
 

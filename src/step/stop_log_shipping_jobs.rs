@@ -1,6 +1,10 @@
 //! `stop-log-shipping-jobs`: no copy and no restore job may run while the chain is applied
 //! (`steps.md` 4, 5.2; `procedure.md`, "leaves out" 3).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -158,7 +162,10 @@ impl Kind for StopLogShippingJobs {
             } else if jobs.is_empty() {
                 Standing::satisfied("no log-shipping job is left")
             } else {
-                Standing::satisfied(format!("{} disabled and idle", count(jobs.len(), "job")))
+                Standing::satisfied(format!(
+                    "{} disabled and idle: log shipping is off until they are enabled again",
+                    count(jobs.len(), "job")
+                ))
             }
         })
     }

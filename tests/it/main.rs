@@ -4,4 +4,13 @@ mod fault_sweep;
 mod kill_sweep;
 mod rules;
 mod site;
+
+// The program as its users meet it, and the house it is built in.
+mod commands;
+mod defect;
+mod house;
+mod logs;
+mod plan;
+mod program;
+mod readme;
 mod variants;

@@ -54,6 +54,10 @@ impl Faults {
         self.0.push(fault);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Counts a call in, and gives the fault that strikes it.
     pub(super) fn strike(&mut self, spec: &Spec) -> Option<FaultKind> {
         let mut struck = None;

@@ -8,7 +8,7 @@ use super::reader::Malformed;
 
 /// Packet size until a login agrees on another.
 pub(super) const DEFAULT_PACKET_SIZE: usize = 4096;
-const HEADER: usize = 8;
+pub(super) const HEADER: usize = 8;
 /// A message longer than this is refused: nothing a rehearsal is asked comes near.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
@@ -121,34 +121,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(None)
     }
 
+    /// The byte that comes next, left where it is; `None` when the client has gone.
+    pub(super) async fn first_byte(&mut self) -> io::Result<Option<u8>> {
+        if self.inbox.is_empty() {
+            self.stream.read_buf(&mut self.inbox).await?;
+        }
+        Ok(self.inbox.first().copied())
+    }
+
     /// Sends one whole answer.
     pub(super) async fn send(&mut self, body: &[u8]) -> io::Result<()> {
-        let room = self.packet_size - HEADER;
         let mut packet = Vec::with_capacity(self.packet_size);
-        let mut left = body;
+        let mut rest = Some(body);
         let mut id = 1_u8;
-        loop {
-            let (now, later) = left.split_at(left.len().min(room));
-            let last = later.is_empty();
-            let length = u16::try_from(now.len() + HEADER).unwrap_or(u16::MAX);
+        while let Some(left) = rest {
             packet.clear();
-            packet.extend_from_slice(&[kind::RESPONSE, u8::from(last)]);
-            packet.extend_from_slice(&length.to_be_bytes());
-            packet.extend_from_slice(&[0, 0, id, 0]);
-            packet.extend_from_slice(now);
+            rest = put_packet(&mut packet, kind::RESPONSE, id, left, self.packet_size);
             self.stream.write_all(&packet).await?;
-            if last {
-                return self.stream.flush().await;
-            }
-            left = later;
             id = id.wrapping_add(1);
         }
+        self.stream.flush().await
+    }
+
+    /// The same over another stream, which goes on where this one is.
+    pub(super) fn map<T>(self, stream: impl FnOnce(S) -> T) -> Wire<T> {
+        Wire {
+            stream: stream(self.stream),
+            inbox: self.inbox,
+            packet_size: self.packet_size,
+        }
+    }
+
+    /// The stream, and the bytes read from it and not yet taken.
+    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.stream, self.inbox)
     }
 
     /// Says that nothing more will come.
     pub(super) async fn close(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
+}
+
+/// Puts as much of a message into one packet as fits; gives what is left for the next.
+pub(super) fn put_packet<'a>(
+    out: &mut Vec<u8>,
+    kind: u8,
+    id: u8,
+    message: &'a [u8],
+    packet_size: usize,
+) -> Option<&'a [u8]> {
+    let (now, later) = message.split_at(message.len().min(packet_size - HEADER));
+    let length = u16::try_from(now.len() + HEADER).unwrap_or(u16::MAX);
+    out.extend_from_slice(&[kind, u8::from(later.is_empty())]);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&[0, 0, id, 0]);
+    out.extend_from_slice(now);
+    (!later.is_empty()).then_some(later)
 }
 
 /// Takes a packet off the front, if it is there to its end.

@@ -89,6 +89,21 @@ pub(super) fn typed_value(
             let length = (limit != MAX).then_some(limit);
             (SqlType::VarChar(length), or_null(text, Datum::Text))
         }
+        // How Microsoft's ODBC driver sends a statement and its declarations.
+        tds::NTEXT | tds::TEXT => {
+            reader.take(9)?; // limit, collation
+            let bytes = match reader.u32()? {
+                u32::MAX => None,
+                length => Some(reader.take(usize::try_from(length).map_err(|_| BAD_LENGTH)?)?),
+            };
+            if kind == tds::TEXT {
+                let text = bytes.map(codepage::decode);
+                (SqlType::VarChar(None), or_null(text, Datum::Text))
+            } else {
+                let text = bytes.map(utf16).transpose()?;
+                (SqlType::NVarChar(None), or_null(text, Datum::Text))
+            }
+        }
         tds::VARBINARY | tds::BINARY => {
             let limit = reader.u16()?;
             let bytes = long(reader, limit)?;
@@ -277,6 +292,30 @@ mod tests {
             assert_eq!(back(sql_type, &datum), (Some(sql_type), datum));
             assert_eq!(back(sql_type, &Datum::Null), (Some(sql_type), Datum::Null));
         }
+    }
+
+    #[test]
+    fn old_long_texts_are_read() {
+        let head = [4, 0, 0, 0, 9, 4, 0xD0, 0, 0x34];
+        for (kind, sql_type) in [
+            (tds::TEXT, SqlType::VarChar(None)),
+            (tds::NTEXT, SqlType::NVarChar(None)),
+        ] {
+            for (value, datum) in [
+                (&[2, 0, 0, 0, b'x', 0][..], text_of(kind)),
+                (&[0xFF; 4], Datum::Null),
+            ] {
+                let bytes = [&[kind][..], &head, value].concat();
+                let read = typed_value(&mut Reader::new(&bytes), 1).unwrap();
+                assert_eq!(read, (Some(sql_type), datum));
+                let cut = &bytes[..bytes.len() - 1];
+                assert!(typed_value(&mut Reader::new(cut), 1).is_err());
+            }
+        }
+    }
+
+    fn text_of(kind: u8) -> Datum {
+        Datum::Text(if kind == tds::TEXT { "x\0" } else { "x" }.to_owned())
     }
 
     #[test]

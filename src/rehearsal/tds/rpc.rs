@@ -7,7 +7,6 @@ use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
 /// Most parameters of a call.
 const MOST_PARAMETERS: usize = 2100;
-const SP_EXECUTESQL: &str = "sp_executesql";
 
 /// Procedures that a call can name by a number, from 1.
 const BY_NUMBER: [&str; 15] = [
@@ -20,7 +19,7 @@ const BY_NUMBER: [&str; 15] = [
     "sp_cursorfetch",
     "sp_cursoroption",
     "sp_cursorclose",
-    SP_EXECUTESQL,
+    "sp_executesql",
     "sp_prepare",
     "sp_execute",
     "sp_prepexec",
@@ -38,11 +37,19 @@ pub(super) fn batch(body: &[u8]) -> Result<Request, ServerError> {
     })
 }
 
-/// Decodes a call. `sp_executesql` becomes the batch that it runs.
+/// A procedure and its arguments, as they came.
+#[derive(Debug, PartialEq)]
+pub(super) struct Call {
+    /// As written, or what the number stands for.
+    pub(super) name: String,
+    pub(super) arguments: Vec<Argument>,
+}
+
+/// Decodes a call.
 ///
 /// # Errors
-/// 4002 for bytes that break the protocol, 8003, 8004, 8009 and 214 as SQL Server has them.
-pub(super) fn call(body: &[u8]) -> Result<Request, ServerError> {
+/// 4002 for bytes that break the protocol, 8003, 8004 and 8009 as SQL Server has them.
+pub(super) fn call(body: &[u8]) -> Result<Call, ServerError> {
     let mut reader = Reader::new(body);
     reader.skip_headers()?;
     let name = match reader.u16()? {
@@ -73,23 +80,21 @@ pub(super) fn call(body: &[u8]) -> Result<Request, ServerError> {
             value,
         });
     }
-    if is_executesql(&name) {
-        return executesql(arguments);
-    }
-    let parameters = arguments.into_iter().map(|a| a.declared(&[])).collect();
-    Ok(Request::Procedure { name, parameters })
+    Ok(Call { name, arguments })
 }
 
 /// A parameter as it came.
-struct Argument {
-    name: String,
-    sql_type: Option<SqlType>,
-    value: Datum,
+#[derive(Debug, PartialEq)]
+pub(super) struct Argument {
+    pub(super) name: String,
+    /// `None` for a NULL without a type.
+    pub(super) sql_type: Option<SqlType>,
+    pub(super) value: Datum,
 }
 
 impl Argument {
     /// Fills what did not come with the value from the declaration that fits.
-    fn declared(self, declarations: &[Declaration<'_>]) -> Parameter {
+    pub(super) fn declared(self, declarations: &[Declaration<'_>]) -> Parameter {
         let declaration = declarations
             .iter()
             .find(|declaration| declaration.name.eq_ignore_ascii_case(&self.name));
@@ -114,36 +119,10 @@ fn refused(number: u32, why: &str) -> ServerError {
     )
 }
 
-fn is_executesql(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    let last = last
-        .strip_prefix('[')
-        .and_then(|inner| inner.strip_suffix(']'))
-        .unwrap_or(last);
-    last.eq_ignore_ascii_case(SP_EXECUTESQL)
-}
-
-/// The statement, the declaration of its parameters, their values.
-fn executesql(arguments: Vec<Argument>) -> Result<Request, ServerError> {
-    let mut arguments = arguments.into_iter();
-    let Some(Datum::Text(sql)) = arguments.next().map(|argument| argument.value) else {
-        return Err(ServerError::new(
-            214,
-            "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.",
-        ));
-    };
-    let declared = match arguments.next().map(|argument| argument.value) {
-        None | Some(Datum::Null) => String::new(),
-        Some(Datum::Text(text)) => text,
-        Some(_) => {
-            return Err(ServerError::new(
-                214,
-                "Procedure expects parameter '@params' of type 'ntext/nchar/nvarchar'.",
-            ));
-        }
-    };
-    let declarations = declarations(&declared);
-    let parameters = arguments
+/// The batch that a statement comes to with its declarations and values.
+pub(super) fn bind(sql: String, declared: &str, values: impl Iterator<Item = Argument>) -> Request {
+    let declarations = declarations(declared);
+    let parameters = values
         .enumerate()
         .map(|(at, mut argument)| {
             if let (true, Some(declaration)) = (argument.name.is_empty(), declarations.get(at)) {
@@ -152,11 +131,11 @@ fn executesql(arguments: Vec<Argument>) -> Result<Request, ServerError> {
             argument.declared(&declarations)
         })
         .collect();
-    Ok(Request::Batch { sql, parameters })
+    Request::Batch { sql, parameters }
 }
 
 /// `@name type`
-struct Declaration<'a> {
+pub(super) struct Declaration<'a> {
     name: &'a str,
     /// `None` for a type that is not simulated.
     sql_type: Option<SqlType>,
@@ -249,56 +228,51 @@ mod tests {
     }
 
     #[test]
-    fn executesql_is_known_by_name_and_takes_missing_names_and_types_from_the_declaration() {
-        let arguments = [
-            nvarchar("", "SELECT @a, @b, @c"),
-            nvarchar("", "@a int, @b numeric(25, 3),@c nvarchar(max) OUTPUT"),
-            vec![0, 0, 0x26, 4, 4, 5, 0, 0, 0], // unnamed int 5
-            vec![0, 0, 0x1F],                   // unnamed NULL without a type
-            [&[2][..], &utf16le("@C"), &[0, 0x1F]].concat(),
-        ]
-        .concat();
-        for name in [
-            "sp_executesql",
-            "sys.SP_ExecuteSQL",
-            "[sys].[sp_executesql]",
-        ] {
-            let parameter = |name: &str, sql_type, value| Parameter {
-                name: name.to_owned(),
-                sql_type,
-                value,
-            };
-            assert_eq!(
-                call(&named(name, &arguments)).unwrap(),
-                Request::Batch {
-                    sql: "SELECT @a, @b, @c".to_owned(),
-                    parameters: vec![
-                        parameter("@a", SqlType::Int, Datum::Int(5)),
-                        parameter("@b", SqlType::Numeric(25, 3), Datum::Null),
-                        parameter("@C", SqlType::NVarChar(None), Datum::Null),
-                    ],
-                }
-            );
-        }
-    }
-
-    #[test]
-    fn other_procedures_keep_their_name() {
+    fn a_call_is_read_by_name_and_by_number() {
         let body = named("msdb.dbo.sp_help_job", &nvarchar("@job_name", "copy"));
         assert_eq!(
             call(&body).unwrap(),
-            Request::Procedure {
+            Call {
                 name: "msdb.dbo.sp_help_job".to_owned(),
-                parameters: vec![Parameter {
+                arguments: vec![Argument {
                     name: "@job_name".to_owned(),
-                    sql_type: SqlType::NVarChar(Some(4000)),
+                    sql_type: Some(SqlType::NVarChar(Some(4000))),
                     value: Datum::Text("copy".to_owned()),
                 }],
             }
         );
         let prepare = [&NO_HEADERS[..], &[0xFF, 0xFF, 11, 0, 0, 0]].concat();
-        assert!(
-            matches!(call(&prepare).unwrap(), Request::Procedure { name, .. } if name == "sp_prepare")
+        assert_eq!(call(&prepare).unwrap().name, "sp_prepare");
+    }
+
+    #[test]
+    fn a_statement_takes_missing_names_and_types_from_the_declaration() {
+        let argument = |name: &str, sql_type, value| Argument {
+            name: name.to_owned(),
+            sql_type,
+            value,
+        };
+        let parameter = |name: &str, sql_type, value| Parameter {
+            name: name.to_owned(),
+            sql_type,
+            value,
+        };
+        let values = [
+            argument("", Some(SqlType::Int), Datum::Int(5)),
+            argument("", None, Datum::Null),
+            argument("@C", None, Datum::Null),
+        ];
+        let declared = "@a int, @b numeric(25, 3),@c nvarchar(max) OUTPUT";
+        assert_eq!(
+            bind("SELECT @a".to_owned(), declared, values.into_iter()),
+            Request::Batch {
+                sql: "SELECT @a".to_owned(),
+                parameters: vec![
+                    parameter("@a", SqlType::Int, Datum::Int(5)),
+                    parameter("@b", SqlType::Numeric(25, 3), Datum::Null),
+                    parameter("@C", SqlType::NVarChar(None), Datum::Null),
+                ],
+            }
         );
     }
 
@@ -311,7 +285,6 @@ mod tests {
             (vec![0xFF; 40], 4002),
             (by_number(0), 8004),
             (by_number(16), 8004),
-            (by_number(10), 214),
             (named("x", &[0xFF]), 4002),
             (named("x", &[0, 0, 0x1F].repeat(2101)), 8003),
         ] {

@@ -4,16 +4,33 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::login::{self, Login7};
 use super::packet::{Message, Wire, kind};
+use super::prelogin::{self, Opened};
+use super::prepared::Prepared;
 use super::reader::{Malformed, Reader};
+use super::rpc::{self, Call};
+use super::tls::Channel;
 use super::token::{self, Answer};
-use super::{Flow, Login, Reply, Request, Server, Session, prelogin, rpc};
+use super::{Encryption, Flow, Login, Reply, Request, Server, Session};
 use crate::rehearsal::value::ServerError;
 
-/// Serves one connection over `stream`, without TLS, until either side ends it.
+/// Serves one connection over `stream`, without TLS: see [`serve_with`].
+///
+/// # Errors
+/// As [`serve_with`].
+pub async fn serve<S>(server: Arc<dyn Server>, stream: S) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    serve_with(server, stream, Encryption::NotSupported, None).await
+}
+
+/// Serves one connection over `stream` until either side ends it. `config` is what
+/// [`tls_config`](super::tls_config) makes for the same `encryption`.
 ///
 /// It has no timers and no tasks of its own: all that takes time is [`Session::run`]. An answer is
 /// sent when its request has run to its end; until then the stream is watched for an Attention and
@@ -21,21 +38,33 @@ use crate::rehearsal::value::ServerError;
 ///
 /// # Errors
 /// When the stream fails, as it does under an answer that the client no longer takes, or when the
-/// client sends what is not TDS 7.3 or later (`InvalidData`). A client that goes away between
-/// answers, is refused, killed or cut off is no error.
-pub async fn serve<S>(server: Arc<dyn Server>, stream: S) -> io::Result<()>
+/// client sends what is not TDS 7.3 or later or no TLS (`InvalidData`), or does not trust the
+/// certificate, or when there is encryption and no `config` (`InvalidInput`). A client that goes away
+/// between answers, is refused, killed or cut off is no error.
+pub async fn serve_with<S>(
+    server: Arc<dyn Server>,
+    stream: S,
+    encryption: Encryption,
+    config: Option<Arc<ServerConfig>>,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut wire = Wire::new(stream);
-    if !prelogin::negotiate(&mut wire).await? {
+    let Some(Opened {
+        mut wire,
+        login_only,
+    }) = prelogin::negotiate(stream, encryption, config).await?
+    else {
         return Ok(());
-    }
+    };
     let Some(message) = wire.message().await? else {
         return Ok(());
     };
     if message.kind != kind::LOGIN {
         return Err(Malformed("PRELOGIN is not followed by a login").into());
+    }
+    if login_only {
+        wire = wire.map(Channel::end_tls);
     }
     let login7 = Login7::decode(&message.body)?;
     wire.set_packet_size(login7.packet_size);
@@ -51,6 +80,7 @@ where
                 session,
                 wire,
                 transactions: Transactions::default(),
+                prepared: Prepared::default(),
             };
             connection.run().await
         }
@@ -71,6 +101,7 @@ struct Connection<S> {
     killed: CancellationToken,
     wire: Wire<S>,
     transactions: Transactions,
+    prepared: Prepared,
 }
 
 /// What ended a request.
@@ -121,22 +152,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         let request = match message.kind {
-            kind::BATCH => rpc::batch(&message.body),
-            kind::RPC => rpc::call(&message.body),
-            _ => {
-                if let Err(error) = self.transactions.request(&message.body, &mut answer) {
-                    answer.error(&error);
-                }
-                return self.send(&answer.finish()).await;
-            }
+            kind::BATCH => rpc::batch(&message.body).map(Some),
+            kind::RPC => rpc::call(&message.body).and_then(|call| self.resolve(call, &mut answer)),
+            _ => self
+                .transactions
+                .request(&message.body, &mut answer)
+                .map(|()| None),
         };
         match request {
-            Ok(request) => self.request(request, answer).await,
-            Err(error) => {
-                answer.error(&error);
-                self.send(&answer.finish()).await
-            }
+            Ok(Some(request)) => return self.request(request, answer).await,
+            Ok(None) => {}
+            Err(error) => answer.error(&error),
         }
+        self.send(&answer.finish()).await
+    }
+
+    /// The request that a call comes to, if any: with statements that the client prepared the
+    /// protocol deals itself.
+    fn resolve(&mut self, call: Call, answer: &mut Answer) -> Result<Option<Request>, ServerError> {
+        let resolved = self.prepared.resolve(call)?;
+        if let Some(handle) = resolved.handle {
+            answer.output(handle);
+        }
+        Ok(resolved.request)
     }
 
     /// Runs a request and answers it.
@@ -190,6 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session = self.server.login(&self.login)?;
         self.killed = self.session.killed();
         self.transactions = Transactions::default();
+        self.prepared = Prepared::default();
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 mod any_bytes;
 mod client;
 mod raw;
+mod tls;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,7 @@
 //! Tokens: what an answer is made of (`tds.md` 2.1), and [`Answer`], which writes one down.
 
 use super::Reply;
+use super::prepared::Handle;
 use super::types::{put_type, put_value};
 use crate::rehearsal::value::{Column, Datum, ServerError, SqlType};
 
@@ -23,6 +24,7 @@ const SERVER_ERROR: u16 = 0x100;
 const SELECT: u16 = 0xC1;
 
 const RETURN_STATUS: u8 = 0x79;
+const RETURN_VALUE: u8 = 0xAC;
 const COLUMN_METADATA: u8 = 0x81;
 const ERROR: u8 = 0xAA;
 const INFO: u8 = 0xAB;
@@ -63,6 +65,8 @@ pub(super) struct Answer {
     failed: bool,
     /// Anything came since the last DONE.
     open: bool,
+    /// What the call gives back.
+    output: Option<Handle>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +87,7 @@ impl Answer {
             error: 0,
             failed: false,
             open: false,
+            output: None,
         }
     }
 
@@ -98,6 +103,11 @@ impl Answer {
         change_bytes(&mut self.bytes, kind, new, old);
     }
 
+    /// Gives the handle of a prepared statement back at the end of the call.
+    pub(super) fn output(&mut self, handle: Handle) {
+        self.output = Some(handle);
+    }
+
     /// The answer to a request that ran to its end.
     pub(super) fn finish(mut self) -> Vec<u8> {
         if self.call {
@@ -105,6 +115,9 @@ impl Answer {
             let status = if self.error == 0 { 0 } else { FAILED };
             self.bytes.push(RETURN_STATUS);
             self.bytes.extend_from_slice(&self.error.to_le_bytes());
+            if let Some(handle) = &self.output {
+                return_value(&mut self.bytes, handle);
+            }
             done(&mut self.bytes, DONE_OF_CALL, status);
         } else {
             if self.open || self.held.is_none() {
@@ -231,6 +244,19 @@ impl Reply for Answer {
         });
         (self.failed, self.open) = (false, false);
     }
+}
+
+/// RETURNVALUE of the call's first parameter.
+fn return_value(out: &mut Vec<u8>, handle: &Handle) {
+    out.push(RETURN_VALUE);
+    out.extend_from_slice(&0_u16.to_le_bytes()); // ordinal
+    put_name(out, &handle.parameter);
+    out.push(0x01); // of a procedure, not of a function
+    out.extend_from_slice(&0_u32.to_le_bytes()); // user type
+    out.extend_from_slice(&[0x09, 0x00]); // as of a column
+    put_type(out, SqlType::Int);
+    out.push(4);
+    out.extend_from_slice(&handle.number.to_le_bytes());
 }
 
 /// A DONE of no particular command.

@@ -8,6 +8,7 @@ use crate::rehearsal::value::{Datum, ServerError, SqlType};
 /// Type bytes of `TYPE_INFO`.
 pub(super) mod tds {
     pub(crate) const NULL: u8 = 0x1F;
+    pub(crate) const TEXT: u8 = 0x23;
     pub(crate) const GUID: u8 = 0x24;
     pub(crate) const INT_N: u8 = 0x26;
     pub(crate) const DATETIME2: u8 = 0x2A;
@@ -19,6 +20,7 @@ pub(super) mod tds {
     pub(crate) const DATETIME: u8 = 0x3D;
     pub(crate) const FLOAT: u8 = 0x3E;
     pub(crate) const VARIANT: u8 = 0x62;
+    pub(crate) const NTEXT: u8 = 0x63;
     pub(crate) const BIT_N: u8 = 0x68;
     pub(crate) const DECIMAL: u8 = 0x6A;
     pub(crate) const NUMERIC: u8 = 0x6C;

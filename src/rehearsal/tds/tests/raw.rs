@@ -48,8 +48,17 @@ fn batch(sql: &str) -> Vec<u8> {
 
 /// VERSION, ENCRYPTION not supported.
 pub(super) fn prelogin() -> Vec<u8> {
+    prelogin_asking(2)
+}
+
+/// VERSION and this ENCRYPTION.
+pub(super) fn prelogin_asking(encryption: u8) -> Vec<u8> {
     let table = [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xFF];
-    packet(PRELOGIN, LAST, &[&table[..], &[0; 6], &[2]].concat())
+    packet(
+        PRELOGIN,
+        LAST,
+        &[&table[..], &[0; 6], &[encryption]].concat(),
+    )
 }
 
 /// LOGIN7 of a nameless client with the right password.
@@ -305,6 +314,49 @@ async fn a_call_ends_in_its_return_status_and_its_own_done() {
     ]
     .concat();
     assert_eq!(answer[answer.len() - 18..], expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prepared_statement_gives_its_handle_back_and_is_forgotten_by_a_reset() {
+    let toy = Toy::default();
+    let mut raw = Raw::signed_in(&toy).await;
+    let call = |number: u8, arguments: &[u8]| {
+        let head = [4, 0, 0, 0, 0xFF, 0xFF, number, 0, 0, 0];
+        [&head[..], arguments].concat()
+    };
+    let text = utf16("update");
+    let length = u16::try_from(text.len()).unwrap().to_le_bytes();
+    let prepare = [
+        &[2][..],
+        &utf16("@h"),
+        &[1, 0x26, 4, 0],                         // handle: int NULL OUTPUT
+        &[0, 0, 0xE7, 2, 0, 0, 0, 0, 0, 0, 0, 0], // no declarations
+        &[0, 0, 0xE7, 0x40, 0x1F, 0, 0, 0, 0, 0],
+        &length,
+        &text,
+    ]
+    .concat();
+    let status = [0x79, 0, 0, 0, 0];
+    let done = [0xFE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let handle = [
+        &[0xAC, 0, 0, 2][..],
+        &utf16("@h"),
+        &[1, 0, 0, 0, 0, 9, 0, 0x26, 4, 4, 1, 0, 0, 0],
+    ]
+    .concat();
+    raw.send(RPC, LAST, &call(11, &prepare)).await;
+    assert_eq!(raw.message().await, [&status[..], &handle, &done].concat());
+    assert!(toy.0.requests.lock().unwrap().is_empty());
+
+    let first = [0, 0, 0x26, 4, 4, 1, 0, 0, 0];
+    let rows = [0xFF, 0x11, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0];
+    raw.send(RPC, LAST, &call(12, &first)).await;
+    assert_eq!(raw.message().await, [&rows[..], &status, &done].concat());
+
+    raw.send(RPC, LAST_RESET, &call(12, &first)).await;
+    let answer = raw.message().await;
+    // Behind the word that all is new: the error 8179.
+    assert_eq!((answer[6], &answer[9..11]), (0xAA, &[0xF3, 0x1F][..]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,9 @@
 //! The chain over the two folders.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::sync::Arc;
 
 use serde::Serialize;

@@ -1,0 +1,91 @@
+//! `pchadr failover`: moves the pool to its second data center.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use super::Environment;
+use super::error::{Failure, output};
+use super::options::{FailoverOptions, Output};
+use super::rehearse;
+use crate::plan::Plan;
+use crate::report;
+use crate::run::exit::Exit;
+use crate::runbook::{Direction, FAILOVER, Runbook};
+use crate::site::Site;
+use crate::step::Step;
+
+/// Prints the plan, or runs it.
+///
+/// # Errors
+/// Those of the command line, of the site file and of the runbook; that `out` takes nothing.
+pub fn command(
+    options: &FailoverOptions,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    if !options.dry_run && !options.rehearsal.rehearse {
+        return Err(no_live_run(options).into());
+    }
+    let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
+    let runbook = runbook(options.runbook.as_deref())?;
+    let plan = Plan::bind(&runbook, &site)?;
+    if options.rehearsal.rehearse {
+        return rehearse::command(&site, &plan, &options.rehearsal, options.output, out);
+    }
+    print(&plan, &site, options.output, out)?;
+    Ok(Exit::Done)
+}
+
+/// Prints a plan: the whole of a dry run.
+fn print(plan: &Plan, site: &Site, form: Output, out: &mut dyn Write) -> anyhow::Result<()> {
+    match form {
+        Output::Human => report::plan::human(plan, out),
+        Output::Json => report::plan::json(plan, out),
+        Output::Markdown => report::plan::markdown(plan, site.pool.fqdn.as_str(), out),
+    }
+    .map_err(output)
+}
+
+/// The runbook of that file, or the built-in one.
+fn runbook(file: Option<&Path>) -> anyhow::Result<Runbook> {
+    let known: Vec<&str> = Step::FAILOVER.iter().map(|step| step.id()).collect();
+    let Some(file) = file else {
+        return Ok(Runbook::parse(FAILOVER, "the built-in runbook", &known)?);
+    };
+    let name = file.display().to_string();
+    let refused = |why: String, hint: &str| Failure {
+        exit: Exit::Usage,
+        what: format!("the runbook `{name}` cannot be used"),
+        why,
+        hint: hint.to_owned(),
+    };
+    let text = fs::read_to_string(file).map_err(|error| {
+        refused(
+            error.to_string(),
+            "check its path, that you may read it, and that it is saved as UTF-8",
+        )
+    })?;
+    let runbook = Runbook::parse(&text, &name, &known)?;
+    if runbook.direction != Direction::Failover {
+        let why = format!("it is a runbook for {}", runbook.direction);
+        return Err(refused(why, "name a runbook with `runbook = \"failover\"`").into());
+    }
+    Ok(runbook)
+}
+
+/// The refusal of what this version does not do yet.
+fn no_live_run(options: &FailoverOptions) -> Failure {
+    let config = options
+        .config
+        .as_ref()
+        .map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
+    let command = format!("pchadr failover --config {config}");
+    Failure {
+        exit: Exit::Usage,
+        what: "neither --dry-run nor --rehearse is given".to_owned(),
+        why: "this version runs dry runs and rehearsals only; live connections come with the next"
+            .to_owned(),
+        hint: format!("run `{command} --dry-run` or `{command} --rehearse`"),
+    }
+}

@@ -1,0 +1,247 @@
+//! What can be typed, and what the program makes of it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use jiff::civil::DateTime;
+
+use crate::step::terms::{AcceptedLoss, Terms};
+
+const CONFIG: &str =
+    "Read the site from FILE [default: $PCHADR_CONFIG, ./site.toml or the machine's own]";
+
+/// How a plan or a run is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+    /// For a ticket.
+    Markdown,
+}
+
+/// How log chains are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogsOutput {
+    /// Tables.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// `pchadr failover`, as typed.
+#[derive(Debug, Args)]
+pub struct FailoverOptions {
+    /// The site file; without it, see [`crate::site::Site::find`].
+    #[arg(long, value_name = "FILE", help = CONFIG)]
+    pub config: Option<PathBuf>,
+
+    /// Take the steps of FILE instead of the built-in runbook
+    #[arg(long, value_name = "FILE")]
+    pub runbook: Option<PathBuf>,
+
+    /// Print the plan: connect to nothing, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Print in FORM: human, json or markdown
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub output: Output,
+
+    /// What only a rehearsal takes, and what the operator allows.
+    #[command(flatten)]
+    pub rehearsal: RehearsalOptions,
+}
+
+/// The options of a rehearsal, as typed.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RehearsalOptions {
+    /// Run against a simulated site: connect to nothing, change nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    pub rehearse: bool,
+
+    /// Rehearse with N simulated log backups, or with the real ones of folder DIR
+    #[arg(long, value_name = "N|DIR", requires = "rehearse")]
+    pub rehearse_logs: Option<RehearsalLogs>,
+
+    /// Repeat the rehearsal of this seed exactly
+    #[arg(long, value_name = "N", requires = "rehearse")]
+    pub seed: Option<u64>,
+
+    /// Accept the loss of what was written after TIME, after LSN, or after the end of the chain
+    #[arg(long, value_name = "TIME|LSN|end-of-chain")]
+    pub accept_loss_after: Option<AcceptedLoss>,
+
+    /// Override the interlock ID, for a reason that is recorded
+    #[arg(long = "override", value_name = "ID=REASON", value_parser = interlock)]
+    pub overrides: Vec<(String, String)>,
+
+    /// Give every consent except loss and interlocks
+    #[arg(long)]
+    pub yes: bool,
+
+    /// State when the first data center was lost, by the clock of its servers
+    #[arg(long, value_name = "TIME")]
+    pub disaster_at: Option<DateTime>,
+}
+
+impl RehearsalOptions {
+    /// What the operator allowed. Of two reasons for one interlock the later counts.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            rehearsal: self.rehearse,
+            yes: self.yes,
+            accepted: self.accept_loss_after,
+            overrides: self.overrides.iter().cloned().collect(),
+            disaster_at: self.disaster_at,
+        }
+    }
+}
+
+/// The log backups of a rehearsal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RehearsalLogs {
+    /// That many, simulated.
+    Simulated(u32),
+    /// The real ones of a folder.
+    Folder(String),
+}
+
+/// Says that a number of log backups is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write a number up to {max}, or a folder, as in `./{0}` where its name is a number", max = u32::MAX)]
+pub struct NoLogs(String);
+
+impl FromStr for RehearsalLogs {
+    type Err = NoLogs;
+
+    fn from_str(text: &str) -> Result<Self, NoLogs> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Self::Folder(text.to_owned()));
+        }
+        text.parse()
+            .map(Self::Simulated)
+            .map_err(|_| NoLogs(text.to_owned()))
+    }
+}
+
+fn interlock(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((id, reason)) if !id.trim().is_empty() && !reason.trim().is_empty() => {
+            Ok((id.trim().to_owned(), reason.trim().to_owned()))
+        }
+        _ => Err("write the interlock's id, `=` and a reason, which is recorded".to_owned()),
+    }
+}
+
+/// `pchadr logs`, as typed.
+#[derive(Debug, Args)]
+pub struct LogsOptions {
+    /// Read these folders [default: the site's two shares]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<String>,
+
+    /// The site file; without it, see [`crate::site::Site::find`].
+    #[arg(long, value_name = "FILE", conflicts_with = "dirs", help = CONFIG)]
+    pub config: Option<PathBuf>,
+
+    /// Print in FORM: human or json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub output: LogsOutput,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        rehearsal: RehearsalOptions,
+    }
+
+    fn typed(words: &[&str]) -> Result<RehearsalOptions, String> {
+        let words = ["pchadr"].iter().chain(words);
+        let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        assert!(!(line.dry_run && line.rehearsal.rehearse));
+        Ok(line.rehearsal)
+    }
+
+    #[test]
+    fn the_words_of_a_rehearsal_become_terms() {
+        let options = typed(&[
+            "--rehearse",
+            "--yes",
+            "--accept-loss-after=end-of-chain",
+            "--override=share-lost=the file server burned",
+            "--override=primary-mirror-alive=a=b",
+            "--disaster-at=2026-11-24T03:15:00",
+        ]);
+        let terms = options.map(|options| options.terms());
+        let expected = Terms {
+            rehearsal: true,
+            yes: true,
+            accepted: Some(AcceptedLoss::EndOfChain),
+            overrides: [
+                ("share-lost", "the file server burned"),
+                ("primary-mirror-alive", "a=b"),
+            ]
+            .map(|(id, reason)| (id.to_owned(), reason.to_owned()))
+            .into(),
+            disaster_at: Some(jiff::civil::date(2026, 11, 24).at(3, 15, 0, 0)),
+        };
+        assert_eq!(terms, Ok(expected));
+    }
+
+    #[test]
+    fn without_words_nothing_is_allowed() {
+        let terms = typed(&[]).map(|options| options.terms());
+        assert_eq!(terms, Ok(Terms::default()));
+    }
+
+    #[test]
+    fn a_number_makes_log_backups_and_a_folder_has_them() {
+        let logs = |text: &str| text.parse::<RehearsalLogs>();
+        assert_eq!(logs("120"), Ok(RehearsalLogs::Simulated(120)));
+        assert_eq!(logs("./120"), Ok(RehearsalLogs::Folder("./120".to_owned())));
+        assert_eq!(logs(r"\\fs1\logs").map(|_| ()), Ok(()));
+        let error = logs("99999999999").map_err(|error| error.to_string());
+        assert!(error.is_err_and(|text| text.contains("./99999999999")));
+    }
+
+    #[test]
+    fn what_contradicts_itself_or_is_half_said_is_refused() {
+        for words in [
+            &["--rehearse", "--dry-run"][..],
+            &["--seed", "1"],
+            &["--rehearse-logs", "5"],
+            &["--override", "share-lost"],
+            &["--override", "share-lost= "],
+            &["--override", "=because"],
+            &["--accept-loss-after", "everything"],
+            &["--disaster-at", "2026-11-24T03:15:00Z"],
+        ] {
+            assert!(typed(words).is_err(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+use super::super::super::super::sample::{lsn, site, time};
+use super::*;
+use crate::model::header::sample::header;
+use Observed::{Seen, Unknown};
+
+fn file(folder: &str, name: &str, first: u16, last: u16) -> Arc<LogFile> {
+    Arc::new(LogFile {
+        path: format!(r"{folder}\{name}"),
+        size: 1024,
+        fingerprint: [u8::try_from(first).unwrap(); 32],
+        header: header(lsn(first), lsn(last), time("03:00")),
+    })
+}
+
+fn shared(name: &str, first: u16, last: u16) -> Arc<LogFile> {
+    file(r"\\fs1\logs", name, first, last)
+}
+
+fn copied(name: &str, first: u16, last: u16) -> Arc<LogFile> {
+    file(r"\\sql3\copy", name, first, last)
+}
+
+fn folder(files: Vec<Arc<LogFile>>) -> Observed<Folder> {
+    let names = files.iter().map(|file| name_of(&file.path).to_owned());
+    Seen(Folder {
+        names: names.collect(),
+        files,
+        unreadable: Vec::new(),
+    })
+}
+
+fn unreadable(folder: &Observed<Folder>, name: &str) -> Observed<Folder> {
+    let mut folder = folder.seen().unwrap().clone();
+    folder
+        .unreadable
+        .push((name.to_owned(), "damaged".to_owned()));
+    folder.names.push(name.to_owned());
+    Seen(folder)
+}
+
+fn of(share: &Observed<Folder>, copies: &Observed<Folder>) -> Chain {
+    chain(&site(), share, copies, lsn(10))
+}
+
+#[test]
+fn a_chain_is_taken_from_both_folders_and_says_where_each_set_lies() {
+    let share = folder(vec![shared("a.trn", 10, 20), shared("b.trn", 20, 30)]);
+    let copies = folder(vec![copied("a.trn", 10, 20), copied("old.trn", 1, 10)]);
+    let chain = of(&share, &copies);
+    assert_eq!((chain.from, chain.to), (lsn(10), lsn(30)));
+    let places: Vec<_> = chain
+        .sets
+        .iter()
+        .map(|set| (set.in_copy.as_deref(), set.in_share.as_deref()))
+        .collect();
+    assert_eq!(
+        places,
+        [(Some("a.trn"), Some("a.trn")), (None, Some("b.trn"))]
+    );
+    assert_eq!(chain.to_copy().count(), 1);
+    assert_eq!(chain.last_path, Some((r"\\fs1\logs\b.trn".to_owned(), 1)));
+    assert!(chain.whole && chain.share_is_known);
+}
+
+#[test]
+fn the_recovery_point_is_known_where_everything_is_applied_and_redo_start_lies_beyond_the_last_set()
+{
+    let mut last = shared("b.trn", 5, 9);
+    Arc::make_mut(&mut last).header.finished = Some(time("03:20"));
+    let share = folder(vec![shared("a.trn", 1, 5), last]);
+    let chain = of(&share, &folder(Vec::new()));
+    assert_eq!(chain.sets_to_apply, 0);
+    assert_eq!(chain.last_finished, Some(time("03:20")));
+    assert!(chain.whole);
+}
+
+#[test]
+fn an_empty_set_moves_the_recovery_point_and_needs_no_restore() {
+    let mut empty = shared("b.trn", 20, 20);
+    Arc::make_mut(&mut empty).header.finished = Some(time("04:00"));
+    let chain = of(
+        &folder(vec![shared("a.trn", 10, 20), empty]),
+        &folder(Vec::new()),
+    );
+    assert_eq!(chain.sets.len(), 1);
+    assert_eq!(chain.last_finished, Some(time("04:00")));
+}
+
+#[test]
+fn a_gap_ends_the_chain_and_it_is_not_whole() {
+    let share = folder(vec![shared("a.trn", 10, 20), shared("c.trn", 30, 40)]);
+    let chain = of(&share, &folder(Vec::new()));
+    assert_eq!((chain.to, chain.gaps.len()), (lsn(20), 1));
+    assert!(!chain.whole);
+}
+
+#[test]
+fn an_unknown_share_adds_nothing_and_is_told() {
+    let copies = folder(vec![copied("a.trn", 10, 20)]);
+    let chain = of(&Unknown("down".to_owned()), &copies);
+    assert_eq!(chain.to, lsn(20));
+    assert!(!chain.share_is_known);
+}
+
+#[test]
+fn a_file_that_is_sound_in_one_of_the_folders_is_not_called_unreadable() {
+    let share = folder(vec![shared("A.trn", 10, 20)]);
+    let copies = unreadable(&folder(Vec::new()), "a.trn");
+    assert_eq!(of(&share, &copies).unreadable, []);
+    let alone = of(&unreadable(&share, "z.trn"), &copies);
+    assert_eq!(alone.unreadable.len(), 1);
+}
+
+#[test]
+fn a_name_that_the_copy_folder_has_with_other_content_is_never_overwritten() {
+    let share = folder(vec![shared("a.trn", 10, 20)]);
+    let copies = unreadable(&folder(Vec::new()), "A.TRN");
+    let chain = of(&share, &copies);
+    let name = chain.copy_name(&chain.sets[0]).unwrap();
+    assert_eq!(name, format!("a_{}.trn", lsn(10)));
+}
+
+#[test]
+fn two_sets_of_one_file_are_copied_once_and_to_one_name() {
+    let mut second = shared("a.trn", 20, 30);
+    Arc::make_mut(&mut second).header.position = 2;
+    let share = folder(vec![shared("a.trn", 10, 20), second]);
+    let copies = unreadable(&folder(Vec::new()), "a.trn");
+    let chain = of(&share, &copies);
+    assert_eq!(chain.to_copy().count(), 1);
+    let names: Vec<_> = chain.sets.iter().map(|set| chain.copy_name(set)).collect();
+    assert_eq!(names[0], names[1]);
+    assert_eq!(chain.sets[1].position, 2);
+}
+
+#[test]
+fn other_databases_and_full_backups_are_no_part_of_it() {
+    let mut other = shared("x.trn", 20, 30);
+    "hr".clone_into(&mut Arc::make_mut(&mut other).header.database);
+    let mut full = shared("f.bak", 20, 30);
+    Arc::make_mut(&mut full).header.kind = BackupKind::Full;
+    let share = folder(vec![shared("a.trn", 10, 20), other, full]);
+    let chain = of(&share, &folder(Vec::new()));
+    assert_eq!(chain.to, lsn(20));
+    assert!(chain.whole && chain.left_out.is_empty());
+}

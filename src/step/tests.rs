@@ -1,0 +1,87 @@
+//! What holds for every step, whatever it does.
+
+use super::sample::site;
+use super::*;
+use command::Kind as Sent;
+
+#[test]
+fn a_step_is_found_by_its_id_and_by_no_other() {
+    for step in Step::ALL {
+        assert_eq!(Step::find(step.id()), Some(*step));
+    }
+    assert_eq!(Step::find("retire"), None);
+}
+
+#[test]
+fn every_step_stands_behind_those_that_it_must_come_after() {
+    for (place, step) in Step::FAILOVER.iter().enumerate() {
+        for before in step.after() {
+            assert!(Step::FAILOVER[..place].contains(before), "{}", step.id());
+        }
+    }
+}
+
+#[test]
+fn only_the_point_of_no_return_overtakes_and_only_what_comes_before_it() {
+    for step in Step::ALL {
+        assert_eq!(step.is_point_of_no_return(), !step.overtakes().is_empty());
+        assert!(step.overtakes().iter().all(|it| step.after().contains(it)));
+    }
+}
+
+#[test]
+fn the_steps_that_cannot_be_undone_are_those_of_the_design() {
+    let of = |effect| -> Vec<&str> {
+        let steps = Step::ALL.iter().filter(|step| step.info().effect == effect);
+        steps.map(|step| step.id()).collect()
+    };
+    assert_eq!(
+        of(Effect::Irreversible),
+        ["end-connections", "recover-database"]
+    );
+    assert_eq!(of(Effect::ReadOnly), ["save-log-shipping"]);
+}
+
+#[test]
+fn every_sample_has_its_holes_filled() {
+    for command in Step::ALL.iter().flat_map(|step| step.commands(&site())) {
+        for hole in &command.holes {
+            let mark = format!("{{{}}}", hole.name);
+            assert!(command.text.contains(&mark), "{}", command.text);
+            assert!(!command.sample.contains(&mark), "{}", command.sample);
+        }
+    }
+}
+
+#[test]
+fn no_restore_of_a_log_ends_the_chain() {
+    for command in Step::ALL.iter().flat_map(|step| step.commands(&site())) {
+        if command.text.starts_with("RESTORE LOG") {
+            assert!(command.text.contains(", NORECOVERY"), "{}", command.text);
+        }
+    }
+}
+
+#[test]
+fn a_cmdlet_is_never_left_to_ask() {
+    for command in Step::ALL.iter().flat_map(|step| step.commands(&site())) {
+        if let Sent::Powershell { parameters, .. } = &command.kind {
+            assert_eq!(parameters["Confirm"], serde_json::json!(false));
+        }
+    }
+}
+
+/// Prints what a linter should read: `cargo test --lib step::tests::print_samples -- --ignored --nocapture`.
+#[test]
+#[ignore = "prints, for a linter to read"]
+#[allow(clippy::print_stdout)]
+fn print_samples() {
+    for command in Step::ALL.iter().flat_map(|step| step.commands(&site())) {
+        let kind = match command.kind {
+            Sent::Tsql { .. } => "tsql",
+            Sent::Powershell { .. } => "powershell",
+            Sent::Copy { .. } => "copy",
+        };
+        println!("{kind}\t{}", command.sample);
+    }
+}

@@ -1,0 +1,76 @@
+//! `pchadr logs`, by the program. What it shows is tested beside its code, what it reads from real
+//! files in `fixtures_headers.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::program::{Program, no_mirrors};
+
+#[test]
+fn a_folder_without_backups_is_shown_and_a_missing_one_is_told_with_status_1() {
+    let program = Program::new();
+    fs::create_dir(program.folder.path().join("logs")).unwrap();
+    program.write("logs/readme.txt", "hello");
+    program.write("logs/mgc_1.wrk", "");
+    let said = program.run(&["logs", "logs", "missing", "--output", "json"]);
+    assert_eq!(said.status, Some(1));
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(told["version"], 1);
+    assert_eq!(told["files"], json!([]));
+    let paths: Vec<_> = told["unreadable"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(paths, ["missing", "logs/readme.txt"]);
+    let lines: Vec<_> = said.err.lines().collect();
+    assert_eq!(
+        lines[..2],
+        [
+            "note: logs/mgc_1.wrk: not read: the work file of a copy",
+            "error: the folder `missing` cannot be read"
+        ]
+    );
+    assert!(said.err.contains("\n  what to do: "), "{}", said.err);
+}
+
+#[test]
+fn without_a_folder_the_two_shares_of_the_site_are_read() {
+    let program = Program::new();
+    let [logs, copy] = ["logs", "copy"].map(|name| program.folder.path().join(name));
+    fs::create_dir(&logs).unwrap();
+    fs::create_dir(&copy).unwrap();
+    program.write("logs/a.trn", "no backup");
+    program.write("copy/b.trn", "no backup");
+    let site = fs::read_to_string(no_mirrors())
+        .unwrap()
+        .replace("/srv/pchat logs", logs.to_str().unwrap())
+        .replace("/srv/pchat-copy", copy.to_str().unwrap());
+    program.write("site.toml", &site);
+    let out = program.run(&["logs"]).done();
+    for name in ["a.trn", "b.trn"] {
+        assert!(out.contains(name), "{name} is missing: {out}");
+    }
+}
+
+#[test]
+fn without_a_folder_and_a_site_file_it_says_where_it_looked() {
+    // Where the machine has a site file of its own there is nothing to see here.
+    if fs::exists("/etc/pchadr/site.toml").unwrap_or(true) {
+        return;
+    }
+    let program = Program::new().with("ProgramData", "none");
+    let err = program.run(&["logs"]).refused(2);
+    for part in [
+        "error: there is no site file",
+        "--config is not given",
+        "`site.toml` is not there",
+        "what to do: ",
+    ] {
+        assert!(err.contains(part), "{part} is missing: {err}");
+    }
+}

@@ -1,0 +1,117 @@
+//! The commands that a plan prints for people, typed into the engine as they stand.
+
+use std::path::Path;
+use std::process::Command;
+
+use pchadr::plan::Plan;
+use pchadr::runbook::Runbook;
+use pchadr::site::{EXAMPLE, Site};
+use pchadr::step::Step;
+use pchadr::step::command::{Command as Planned, Kind};
+use serde_json::{Value, json};
+
+use crate::Pool;
+
+fn typed(pool: &Pool, text: &str) {
+    let output = Command::new("/usr/bin/env")
+        .args(pool.arguments())
+        .args(["-NoProfile", "-NonInteractive", "-Command"])
+        .arg(format!("Import-Module SkypeForBusiness; {text}"))
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && complaint.is_empty(),
+        "{text}\n{complaint}"
+    );
+}
+
+/// What a command changes, as the pool tells it.
+fn changed(before: &Value, after: &Value) -> Vec<String> {
+    before
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, value)| after[*name] != **value)
+        .map(|(name, _)| format!("{name}: {}", after[name]))
+        .collect()
+}
+
+#[test]
+fn every_printed_command_does_what_it_says() {
+    let Some(pool) = Pool::new() else { return };
+    let site = Site::parse(EXAMPLE, "litware.toml", Path::new("/conf")).unwrap();
+    let text = include_str!("../../runbooks/failover.toml");
+    let known: Vec<&str> = Step::ALL.iter().map(|step| step.id()).collect();
+    let runbook = Runbook::parse(text, "failover.toml", &known).unwrap();
+    let plan = Plan::bind(&runbook, &site).unwrap();
+    let mut did = Vec::new();
+    for step in &plan.steps {
+        for command in &step.commands {
+            if !matches!(command.kind, Kind::Powershell { .. }) {
+                continue;
+            }
+            let before = pool.read();
+            typed(&pool, &command.sample);
+            did.push((step.id.as_str(), changed(&before, &pool.read())));
+            pool.set("Mirror", Value::Null);
+        }
+    }
+    let mirror = |over: bool| {
+        let mirror = json!({
+            "DatabaseType": "PersistentChat",
+            "SqlServerFqdn": "sql3.dc2.litwareinc.com",
+            "SqlInstanceName": "chat",
+            "FileShare": r"\\fs1\pchat-mirror",
+            "Drop": over,
+            "Exclude": [],
+            "Paths": "",
+        });
+        vec![format!("Mirror: {mirror}")]
+    };
+    let active = |active: &[&str], inactive: &[&str]| {
+        vec![
+            format!("ActiveServers: {}", json!(active)),
+            format!("InactiveServers: {}", json!(inactive)),
+        ]
+    };
+    let [first, second] = ["pc1.dc1.litwareinc.com", "pc2.dc1.litwareinc.com"];
+    let [third, fourth] = ["pc5.dc2.litwareinc.com", "pc6.dc2.litwareinc.com"];
+    assert_eq!(
+        did,
+        [
+            (
+                "set-pool-state",
+                vec!["PoolState: \"FailedOver\"".to_owned()]
+            ),
+            ("install-mirror", mirror(false)),
+            ("install-mirror", mirror(true)),
+            (
+                "set-active-servers",
+                active(&[second], &[first, third, fourth])
+            ),
+            (
+                "set-active-servers",
+                active(&[second, third], &[first, fourth])
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_printed_text_is_one_value_whatever_it_holds() {
+    let Some(pool) = Pool::new() else { return };
+    let share = "\\\\fs1\\it's \u{2018}a\u{2019} \u{201A}b\u{201B} \"c\" \u{201C}d\u{201D}\u{201E} `$(1+1) $x; na\u{ef}ve \u{1F4AC}";
+    let command = Planned::powershell(
+        "Install-CsMirrorDatabase",
+        vec![
+            ("DatabaseType", json!("PersistentChat")),
+            ("SqlServerFqdn", json!("sql3")),
+            ("FileShare", json!(share)),
+            ("Confirm", json!(false)),
+        ],
+        Vec::new(),
+    );
+    typed(&pool, &command.sample);
+    assert_eq!(pool.read()["Mirror"]["FileShare"], share);
+}
