@@ -471,18 +471,20 @@ impl Execution<'_> {
 
     /// Looks until the effect shows or the settle limit is past, and records how the step ended.
     async fn settle(&self, step: Step, acted: Result<(), StepError>) -> Result<Turn, JournalError> {
-        let limit = match &acted {
-            Err(error) if !may_have_happened(error) => Duration::ZERO,
-            _ => step.settle(self.site),
-        };
-        let deadline = tokio::time::Instant::now() + limit;
+        let refused = matches!(&acted, Err(error) if !may_have_happened(error));
+        let began = tokio::time::Instant::now();
+        let mut limit = Duration::ZERO;
         let standing = loop {
             let (_, standing) = self.check(step).await?;
             if let Standing::Satisfied { why } = &standing {
                 self.end(step, StepOutcome::Done, why)?;
                 return Ok(Turn::Done);
             }
-            if tokio::time::Instant::now() >= deadline {
+            // What is under way on the site happens, whatever the call returned.
+            if !refused || matches!(standing, Standing::Pending { underway: true, .. }) {
+                limit = step.settle(self.site);
+            }
+            if began.elapsed() >= limit {
                 break standing;
             }
             tokio::time::sleep(self.site.limits.poll).await;

@@ -77,11 +77,17 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
             Standing::Satisfied { .. } | Standing::Pending { .. } => {}
         }
     }
-    // The same block seen by two steps is one problem.
+    // What two steps see alike is one problem.
     let mut seen: Vec<&str> = Vec::new();
     blocks.retain(|(_, block)| {
         let new = !seen.contains(&block.why.as_str());
         seen.push(&block.why);
+        new
+    });
+    let mut seen: Vec<&str> = Vec::new();
+    unknown.retain(|(_, what)| {
+        let new = !seen.contains(what);
+        seen.push(what);
         new
     });
     if let Some((at, _)) = blocks.first() {

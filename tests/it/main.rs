@@ -2,6 +2,7 @@
 
 mod fault_sweep;
 mod kill_sweep;
+mod rules;
 mod site;
 mod sql_live;
 
