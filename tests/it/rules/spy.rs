@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use pchadr::access::powershell::{Launch, PowerShellDoor};
+use pchadr::access::secret::Password;
 use pchadr::access::shares::{Answer, Ends, Entry, Shares};
 use pchadr::access::sql::{Dial, DoorLimits, SignIn, SqlDoor};
 use pchadr::access::{Access, ByteStream};
@@ -63,10 +64,7 @@ impl Spy {
 
     /// Doors to a stage, with this spy in each.
     pub(crate) fn doors(&self, site: &Site, stage: &Stage) -> Access {
-        let sign_in = SignIn {
-            user: "pchadr".to_owned(),
-            password: "rehearsal".to_owned(),
-        };
+        let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
         let limits = DoorLimits {
             connect: site.limits.connect,
             login: site.limits.login,
