@@ -599,7 +599,7 @@ impl Execution<'_> {
         loss_seconds: Option<i64>,
     ) -> Result<RunFinished, JournalError> {
         let state = self.ledger.state();
-        let acted = state.as_ref().is_some_and(|state| state.has_acted());
+        let acted = state.as_ref().is_some_and(super::fold::RunState::has_acted);
         let (outcome, exit) = match &halt {
             None => (Outcome::Done, Exit::Done),
             Some(_) if acted => (Outcome::Stopped, Exit::Stopped),

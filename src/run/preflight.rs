@@ -107,11 +107,14 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
     }
     if let Some((at, _)) = unknown.first() {
         let problems = unknown.iter().map(|(index, what)| {
-            (
-                *index,
-                *what,
-                "see that what does not answer is up and reachable from here",
-            )
+            let hint = match checked[*index].step {
+                // Users wait for no mirror (`procedure.md`, "leaves out" 5).
+                Step::InstallMirror => {
+                    "see that what does not answer is up; or go on without a mirror: --runbook FILE, without this step"
+                }
+                _ => "see that what does not answer is up and reachable from here",
+            };
+            (*index, *what, hint)
         });
         return Verdict::No {
             exit: Exit::Refused,

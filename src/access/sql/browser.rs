@@ -170,13 +170,12 @@ mod tests {
                 if heard <= deaf {
                     continue;
                 }
-                let answer: String = match bytes[0] {
-                    3 => known.iter().map(|(_, text)| *text).collect(),
-                    _ => {
-                        let name = String::from_utf8_lossy(&bytes[1..length - 1]).to_uppercase();
-                        let found = known.iter().find(|(known, _)| *known == name);
-                        found.map_or_else(String::new, |(_, text)| (*text).to_owned())
-                    }
+                let answer: String = if bytes[0] == 3 {
+                    known.iter().map(|(_, text)| *text).collect()
+                } else {
+                    let name = String::from_utf8_lossy(&bytes[1..length - 1]).to_uppercase();
+                    let found = known.iter().find(|(known, _)| *known == name);
+                    found.map_or_else(String::new, |(_, text)| (*text).to_owned())
                 };
                 if !answer.is_empty() {
                     socket.send_to(&datagram(&answer), from).await.unwrap();
