@@ -7,7 +7,7 @@ use pchadr::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use pchadr::run::executor::{Execution, Who};
 use pchadr::run::journal::Journal;
 use pchadr::run::ledger::RunLedger;
-use pchadr::run::operator::{Answer, Nobody, Operator};
+use pchadr::run::operator::{Answer, Nobody, Operator, Unguarded};
 use pchadr::run::recorder::{Recorder, Sink};
 use pchadr::run::store::MemoryStore;
 use pchadr::site::Site;
@@ -40,6 +40,8 @@ async fn execute(
         access: &stage.access,
         terms,
         operator,
+        guard: &Unguarded,
+        pause: false,
         ledger: &ledger,
         stop,
         run: "r1",
