@@ -2,6 +2,7 @@
 
 mod fault_sweep;
 mod kill_sweep;
+mod real_logs;
 mod rules;
 mod site;
 mod sql_live;
