@@ -3,6 +3,8 @@
 
 pub mod defect;
 pub mod failover;
+pub mod lab;
+pub mod lab_shell;
 pub mod logs;
 pub mod options;
 pub mod rehearse;
@@ -19,6 +21,8 @@ use clap::{Parser, Subcommand};
 
 use crate::run::exit::Exit;
 use crate::site::{NotFound, Site};
+use lab::LabOptions;
+use lab_shell::LabShellOptions;
 use options::{FailoverOptions, LogsOptions};
 
 /// Run the failover of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
@@ -35,6 +39,11 @@ enum Command {
     Failover(FailoverOptions),
     /// Show the log chain of folders of log backups, read from the files alone
     Logs(LogsOptions),
+    /// Serve a simulated site on this machine, to try everything on
+    Lab(LabOptions),
+    /// Answer as PowerShell does, for the lab
+    #[command(hide = true)]
+    LabShell(LabShellOptions),
 }
 
 /// What the program is started with beside its arguments; read once, in `main`.
@@ -91,6 +100,8 @@ pub fn run(
     let ended = match &line.command {
         Command::Failover(options) => failover::command(options, environment, out),
         Command::Logs(options) => logs::command(options, environment, out, err),
+        Command::Lab(options) => lab::command(options, out, err),
+        Command::LabShell(options) => lab_shell::command(options, out),
     };
     let ended = ended.and_then(|exit| {
         out.flush().map_err(error::output)?;
