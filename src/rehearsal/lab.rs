@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
@@ -41,7 +40,7 @@ use crate::site::Site;
 use folder::Folder;
 use guard::Guarded;
 use port::{Port, Terms};
-use shares::Shares;
+use shares::{Shares, whole_second};
 use shell::Shell;
 
 /// The only login that the lab's instances know.
@@ -302,7 +301,8 @@ struct Built {
 }
 
 fn build(site: &Site, now: &Now, folder: &Folder, options: &Options) -> io::Result<Built> {
-    let opened = world::utc(now());
+    // Headers know whole seconds.
+    let opened = whole_second(world::utc(now()));
     let disaster = options.state == State::Disaster;
     let lost_at = opened.saturating_sub(SINCE_LOSS);
     let last = if disaster { lost_at } else { opened }.saturating_sub(SINCE_LAST_LOG);
@@ -375,6 +375,3 @@ fn lay_files(site: &Site, shares: &Shares, logs: &[MadeLog], copied: usize) -> i
     }
     Ok(())
 }
-
-/// How long a client of the cmdlets may take to say who it is.
-const INTRODUCTION: Duration = Duration::from_secs(10);

@@ -134,7 +134,7 @@ impl Shares {
         let mut head = vec![0; END];
         let mut tail = vec![0; END];
         file.read_exact(&mut head)?;
-        file.seek(SeekFrom::End(-(END as i64)))?;
+        file.seek(SeekFrom::Start(size - END as u64))?;
         file.read_exact(&mut tail)?;
         let sets = self
             .known()
@@ -187,8 +187,13 @@ fn header(set: &BackupSet) -> Header {
         set.database.clone(),
         set.first_lsn,
         set.last_lsn,
-        set.started,
+        // Headers know whole seconds.
+        whole_second(set.started),
     )
+}
+
+pub(super) fn whole_second(at: DateTime) -> DateTime {
+    at.with().subsec_nanosecond(0).build().unwrap_or(at)
 }
 
 fn digest(head: &[u8], tail: &[u8]) -> [u8; 32] {

@@ -10,12 +10,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::INTRODUCTION;
 use crate::access::powershell::Launch;
 use crate::rehearsal::cmdlets::{Cmdlets, RehearsedPowerShell};
 
 /// Longest token in bytes.
 pub const TOKEN_LIMIT: usize = 128;
+
+/// How long a client may take to say who it is.
+const INTRODUCTION: Duration = Duration::from_secs(10);
 
 /// A port that is not served yet.
 pub(super) struct Bound {
