@@ -3,6 +3,8 @@
 
 pub mod defect;
 pub mod failover;
+pub mod lab;
+pub mod lab_shell;
 pub mod live;
 pub mod logs;
 pub mod options;
@@ -24,6 +26,8 @@ use clap::{Parser, Subcommand};
 
 use crate::run::exit::Exit;
 use crate::site::{NotFound, Site};
+use lab::LabOptions;
+use lab_shell::LabShellOptions;
 use options::{FailoverOptions, LogsOptions, StatusOptions};
 use state::StatePlaces;
 
@@ -43,6 +47,11 @@ enum Command {
     Logs(LogsOptions),
     /// Show where the pool, its databases, mirrors and log shipping stand
     Status(StatusOptions),
+    /// Serve a simulated site on this machine, to try everything on
+    Lab(LabOptions),
+    /// Answer as PowerShell does, for the lab
+    #[command(hide = true)]
+    LabShell(LabShellOptions),
 }
 
 /// What the program is started with beside its arguments; read once, in `main`.
@@ -108,6 +117,8 @@ pub fn run(
         Command::Failover(options) => failover::command(options, environment, out),
         Command::Logs(options) => logs::command(options, environment, out, err),
         Command::Status(options) => status::command(options, environment, out),
+        Command::Lab(options) => lab::command(options, out, err),
+        Command::LabShell(options) => lab_shell::command(options, out),
     };
     let ended = ended.and_then(|exit| {
         out.flush().map_err(error::output)?;

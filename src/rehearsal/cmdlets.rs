@@ -70,6 +70,10 @@ pub trait Databases: Send + Sync {
     /// Sets a mirror up: backs up, copies, restores, joins the partners. The error is shown.
     fn install_mirror(&self, request: InstallMirror) -> Result<(), String>;
 
+    /// Says whether an instance holds a database that serves and has no mirror: asked where the
+    /// topology has several instances at one address.
+    fn can_be_principal(&self, compliance: bool, server: &SqlServer) -> bool;
+
     /// Makes the other partner principal. The error is shown.
     fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String>;
 

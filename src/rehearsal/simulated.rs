@@ -26,7 +26,7 @@ use crate::access::ByteStream;
 use crate::access::powershell::Launch;
 use crate::access::sql::Dial;
 use crate::model::states::PoolState;
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Role, SqlServer};
 use crate::site::Site;
 
 /// Bytes that a connection in memory holds.
@@ -410,7 +410,7 @@ impl Files for Engines {
 }
 
 /// The databases as the cmdlets change them.
-struct WorldDatabases(Shared);
+pub(super) struct WorldDatabases(pub(super) Shared);
 
 impl Databases for WorldDatabases {
     fn install_mirror(&self, request: InstallMirror) -> Result<(), String> {
@@ -421,6 +421,10 @@ impl Databases for WorldDatabases {
             &request.share,
             request.drop_existing,
         )
+    }
+
+    fn can_be_principal(&self, compliance: bool, server: &SqlServer) -> bool {
+        self.0.can_be_principal(compliance, server)
     }
 
     fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String> {

@@ -180,6 +180,24 @@ impl World {
         })
     }
 
+    /// Says whether an instance, named by its entry, holds a database that serves and has no mirror.
+    pub fn can_be_principal(&self, compliance: bool, server: &SqlServer) -> bool {
+        self.with(|state| {
+            let found = state.find(compliance, |known| known.same(server));
+            let name = if compliance {
+                state.names.compliance.as_deref()
+            } else {
+                Some(state.names.chat.as_str())
+            };
+            found
+                .and_then(|instance| state.instances.get(&instance))
+                .filter(|instance| instance.up)
+                .zip(name)
+                .and_then(|(instance, name)| instance.database(name))
+                .is_some_and(|database| database.serves() && database.mirroring.is_none())
+        })
+    }
+
     /// `Invoke-CsDatabaseFailover`: makes the other partner, `to`, principal; `force` where the
     /// principal is lost.
     ///

@@ -99,21 +99,29 @@ impl Cmdlets {
         let compliance = is_compliance(spec, bound)?;
         let host = bound.text("SqlServerFqdn").unwrap_or_default();
         let instance = bound.text("SqlInstanceName").unwrap_or("MSSQLSERVER");
-        let pair = {
+        let mut pairs: Vec<_> = {
             let pool = self.pool();
             [
                 (Role::Primary, Role::PrimaryMirror),
                 (Role::Backup, Role::BackupMirror),
             ]
             .into_iter()
-            .find_map(|(one, other)| {
+            .filter_map(|(one, other)| {
                 let principal = pool.database(one, compliance)?;
                 let named = principal.instance.as_deref().unwrap_or("MSSQLSERVER");
                 let same = principal.host.eq_ignore_ascii_case(host)
                     && named.eq_ignore_ascii_case(instance);
                 same.then(|| (principal.clone(), pool.database(other, compliance).cloned()))
             })
+            .collect()
         };
+        // In the lab all instances have one address, and only what they hold tells which is meant.
+        if pairs.len() > 1 {
+            let can = |server| self.databases.can_be_principal(compliance, server);
+            let at = pairs.iter().position(|(principal, _)| can(principal));
+            pairs.swap(0, at.unwrap_or_default());
+        }
+        let pair = pairs.into_iter().next();
         let (principal, mirror) = pair.ok_or_else(|| {
             let message = format!(
                 "The topology has no such database on \"{host}\\{instance}\" that could be a principal."

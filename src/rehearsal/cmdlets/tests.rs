@@ -86,6 +86,8 @@ pub(super) struct Asked {
     pub(super) failovers: Mutex<Vec<FailOverDatabase>>,
     pub(super) pools: Mutex<Vec<Pool>>,
     pub(super) refuse: Mutex<Option<String>>,
+    /// The one instance whose database serves without a mirror.
+    pub(super) serves: Mutex<Option<SqlServer>>,
 }
 
 impl Databases for Asked {
@@ -95,6 +97,10 @@ impl Databases for Asked {
         }
         lock(&self.mirrors).push(request);
         Ok(())
+    }
+
+    fn can_be_principal(&self, _compliance: bool, server: &SqlServer) -> bool {
+        *lock(&self.serves) == Some(server.clone())
     }
 
     fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String> {

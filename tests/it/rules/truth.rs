@@ -201,7 +201,7 @@ fn rule_7_what_cannot_be_seen_before_the_act_is_refused_as_unknown() {
     held.assert_refused(
         1,
         "save-log-shipping",
-        &["no answer within"],
+        &["no answer from the instance within"],
         &["up and reachable"],
     );
     let state = held.chat().state;

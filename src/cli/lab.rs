@@ -1,0 +1,283 @@
+//! `pchadr lab`: the simulated site on this machine, for any client (DESIGN 10).
+
+mod told;
+
+use std::future::Future;
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::error::{Failure, output};
+use super::options::LogsOutput as Output;
+use crate::access::Clock;
+use crate::plan::hex;
+use crate::rehearsal::lab::{Event, FolderError, Lab, LabError, Options, State};
+use crate::rehearsal::simulated::Times;
+use crate::rehearsal::tds::Encryption;
+use crate::report::one_line;
+use crate::run::exit::Exit;
+use crate::site::{EXAMPLE, Site};
+
+/// How often the world is looked at: jobs run, unknown statements are told.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// `pchadr lab`, as typed.
+#[derive(Debug, Args)]
+pub struct LabOptions {
+    /// Keep site.toml, password, authority and shares in folder DIR; its shares start anew
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// How the site stands: normal, or disaster
+    #[arg(long, value_enum, value_name = "STATE", hide_possible_values = true)]
+    pub state: LabState,
+
+    /// Encryption of the instances: optional, required, strict or off
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WORD",
+        default_value = "optional",
+        hide_possible_values = true
+    )]
+    pub encrypt: LabEncryption,
+
+    /// How long the simulated site takes for its work: zero or real
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WORD",
+        default_value = "zero",
+        hide_possible_values = true
+    )]
+    pub service_times: LabTimes,
+
+    /// Simulate the site of FILE [default: an example site]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Begin with N log backups
+    #[arg(long, value_name = "N", default_value_t = 24,
+        value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub logs: u32,
+
+    /// Make the same LSNs as another lab of this seed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Print in FORM: human or json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub output: Output,
+}
+
+/// `--state`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LabState {
+    /// The primary serves.
+    Normal,
+    /// The primary data center is lost.
+    Disaster,
+}
+
+/// `--encrypt`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LabEncryption {
+    /// As the client likes.
+    Optional,
+    /// TLS, or the client is refused.
+    Required,
+    /// TDS 8.0.
+    Strict,
+    /// None.
+    Off,
+}
+
+/// `--service-times`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LabTimes {
+    /// Nothing takes time.
+    Zero,
+    /// As on a middling site.
+    Real,
+}
+
+/// Opens a lab, tells on `out` how to reach it, and keeps it open until the program is told to end.
+/// Events come from the standard input; what happens is told on `err`.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn command(
+    options: &LabOptions,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let site = match &options.config {
+        Some(path) => Site::load(path)?,
+        None => Site::parse(EXAMPLE, "the example site", Path::new(""))?,
+    };
+    let lab = Options {
+        folder: options.dir.clone(),
+        state: match options.state {
+            LabState::Normal => State::Normal,
+            LabState::Disaster => State::Disaster,
+        },
+        encryption: match options.encrypt {
+            LabEncryption::Optional => Encryption::Optional,
+            LabEncryption::Required => Encryption::Required,
+            LabEncryption::Strict => Encryption::Strict,
+            LabEncryption::Off => Encryption::NotSupported,
+        },
+        times: match options.service_times {
+            LabTimes::Zero => Times::Zero,
+            LabTimes::Real => Times::Real,
+        },
+        logs: usize::try_from(options.logs)?,
+        seed: options.seed,
+        password: secret()?,
+        token: secret()?,
+        shell: std::env::current_exe().context("the program does not know where it is")?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    runtime.block_on(async {
+        // From here on an order to end is obeyed, not died of.
+        let end = end().context("cannot watch for the order to end")?;
+        let mut opened = Lab::open(&site, Clock::wall(), &lab)
+            .await
+            .map_err(refusal)?;
+        told::opened(&opened, &lab, options.output, out).map_err(output)?;
+        out.flush().map_err(output)?;
+        keep_open(&mut opened, end, err).await;
+        Ok(Exit::Done)
+    })
+}
+
+/// Lets the lab live until `end`.
+async fn keep_open(lab: &mut Lab, end: impl Future<Output = ()>, err: &mut dyn Write) {
+    let mut end = std::pin::pin!(end);
+    let mut lines = lines_of_input();
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        // Who no longer reads what is told may still use the lab: writing may fail.
+        let mut tell = |text: &str| drop(writeln!(err, "{}", one_line(text)));
+        tokio::select! {
+            () = &mut end => return,
+            Some(line) = lines.recv() => match line.trim() {
+                "" => {}
+                "help" => {
+                    for (event, what) in Event::HELP {
+                        tell(&format!("{event:<20} {what}"));
+                    }
+                }
+                line => match line.parse::<Event>() {
+                    Ok(event) => match lab.happen(event).await {
+                        Ok(()) => tell(&format!("{line}: done")),
+                        Err(error) => tell(&format!("{line}: {error}")),
+                    },
+                    Err(unknown) => tell(&unknown.to_string()),
+                },
+            },
+            _ = beat.tick() => {
+                for statement in lab.unknown() {
+                    tell(&format!("the lab does not know: {statement}"));
+                }
+            }
+        }
+    }
+}
+
+/// The lines of the standard input. A thread of its own: a read of it cannot be given up.
+fn lines_of_input() -> mpsc::UnboundedReceiver<String> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Ends when the program is told to: Ctrl-C, SIGTERM, a terminal or console that closes.
+#[cfg(unix)]
+fn end() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}
+
+/// Ends when the program is told to: Ctrl-C, Ctrl-Break, a console that closes.
+#[cfg(windows)]
+fn end() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+    let mut interrupt = ctrl_c()?;
+    let mut broken = ctrl_break()?;
+    let mut close = ctrl_close()?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = broken.recv() => {}
+            _ = close.recv() => {}
+        }
+    })
+}
+
+/// 160 random bits as text.
+fn secret() -> anyhow::Result<String> {
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(hex(&bytes))
+}
+
+fn refusal(error: LabError) -> anyhow::Error {
+    let (exit, hint) = match &error {
+        LabError::Folder(FolderError::NotOurs(_)) => (
+            Exit::Refused,
+            "name another folder with --dir; nothing was changed in this one",
+        ),
+        LabError::Folder(FolderError::InUse(_)) => (
+            Exit::Refused,
+            "end the other lab, or name another folder with --dir",
+        ),
+        LabError::Folder(FolderError::Io(..)) | LabError::Io(..) => (
+            Exit::Refused,
+            "name a folder of this machine that you may write, and that has room",
+        ),
+        LabError::SiteFile(_) => (
+            Exit::Usage,
+            "name a folder with a short, plain path with --dir",
+        ),
+        LabError::NotIssued(_) | LabError::Tls(_) => (Exit::Defect, ""),
+    };
+    Failure {
+        exit,
+        what: "the lab cannot be opened".to_owned(),
+        why: error.to_string(),
+        hint: hint.to_owned(),
+    }
+    .into()
+}

@@ -1,0 +1,377 @@
+//! The lab (DESIGN 10): the simulated site on real sockets, over real folders, on the wall clock.
+//!
+//! One port of 127.0.0.1 for each instance, one more for the Skype cmdlets, and a folder that holds
+//! all that a client needs: `site.toml`, the authority, the password, the shares.
+
+mod event;
+mod folder;
+mod guard;
+mod port;
+mod shares;
+mod shell;
+mod site_file;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp};
+
+pub use event::{Event, Target, UnknownEvent};
+pub use folder::{FolderError, MARK};
+pub use shell::TOKEN_LIMIT;
+
+use super::certificate::{Authority, NotIssued};
+use super::cmdlets::{self, Cmdlets, Pool};
+use super::simulated::{Changes, Times, WorldDatabases};
+use super::tds::{self, Encryption};
+use super::world::{
+    self, Files, LogRecipe, MadeLog, Now, ServiceTimes, Shared, Start, World, WorldOptions,
+};
+use crate::access::Clock;
+use crate::model::{Instance, Role, SqlServer};
+use crate::problem::Problems;
+use crate::site::Site;
+use folder::Folder;
+use guard::Guarded;
+use port::{Port, Terms};
+use shares::{Shares, whole_second};
+use shell::Shell;
+
+/// The only login that the lab's instances know.
+pub const USER: &str = "pchadr";
+
+/// Time between the last log backup and the loss of the data center.
+const SINCE_LAST_LOG: SignedDuration = SignedDuration::from_mins(7);
+
+/// Time between the loss and the opening of the lab.
+const SINCE_LOSS: SignedDuration = SignedDuration::from_mins(20);
+
+/// Bytes of a log backup: small, since clients copy them in full.
+const LOG_BYTES: u64 = 256 * 1024;
+
+/// How long the certificates last.
+const CERTIFICATE_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
+
+/// How the site stands when the lab opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The primary serves and is mirrored; log shipping runs.
+    Normal,
+    /// The same with the primary data center down.
+    Disaster,
+}
+
+/// What lab to open.
+#[derive(Clone)]
+pub struct Options {
+    /// Its folder; made where it is missing.
+    pub folder: PathBuf,
+    /// How the site stands.
+    pub state: State,
+    /// What the instances do about encryption.
+    pub encryption: Encryption,
+    /// How long things take.
+    pub times: Times,
+    /// Log backups on the share.
+    pub logs: usize,
+    /// GUIDs and LSNs follow from it.
+    pub seed: u64,
+    /// Password of [`USER`].
+    pub password: String,
+    /// What a client of the cmdlets says first: one line, at most [`TOKEN_LIMIT`] bytes.
+    pub token: String,
+    /// The stand-in for PowerShell; it gets `lab-shell`, an address and the token's file.
+    pub shell: PathBuf,
+}
+
+/// Why a lab cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// Its folder is somebody else's, or in use.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A file of it cannot be written, or a port cannot be had.
+    #[error("{0}: {1}")]
+    Io(String, #[source] io::Error),
+    /// No certificates.
+    #[error(transparent)]
+    NotIssued(#[from] NotIssued),
+    /// No TLS with them.
+    #[error("no TLS: {0}")]
+    Tls(String),
+    /// What was written is no site file: the site or the folder has a name that cannot stand there.
+    #[error("the lab's site file would not load: {0}")]
+    SiteFile(#[from] Problems),
+}
+
+/// An instance as clients find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which.
+    pub instance: Instance,
+    /// `127.0.0.1,port`
+    pub address: SqlServer,
+    /// It listens.
+    pub up: bool,
+}
+
+/// An open lab. Dropped, it listens no more; its folder stays.
+pub struct Lab {
+    folder: Folder,
+    world: Shared,
+    pool: Arc<Mutex<Pool>>,
+    ports: BTreeMap<Instance, Port>,
+    /// Kept: dropped, it ends.
+    _shell: Shell,
+    /// How many of the unknown statements were told.
+    told: usize,
+    lost_at: Option<DateTime>,
+}
+
+impl Lab {
+    /// Opens a lab of `site`, and writes its site file when all listen. Call inside a runtime with
+    /// I/O and time; everything runs in tasks of it.
+    ///
+    /// # Errors
+    /// Nothing of the folder is touched when it is somebody else's; else what was written stays.
+    pub async fn open(site: &Site, clock: Clock, options: &Options) -> Result<Self, LabError> {
+        let folder = Folder::take(&options.folder)?;
+        let now: Now = Arc::new(move || clock.now());
+
+        let authority = Authority::new(now())?;
+        let life = now()
+            .saturating_add(CERTIFICATE_LIFE)
+            .unwrap_or(Timestamp::MAX);
+        let from = now().saturating_sub(SignedDuration::from_hours(24));
+        let certificate = authority.issue(
+            &["127.0.0.1", "localhost"],
+            from.unwrap_or(Timestamp::UNIX_EPOCH),
+            life,
+        )?;
+        let tls = tds::tls_config(options.encryption, &certificate)
+            .map_err(|error| LabError::Tls(error.to_string()))?;
+        let wrote = |what: &str| {
+            let what = what.to_owned();
+            move |error| LabError::Io(what, error)
+        };
+        folder
+            .write(folder::AUTHORITY, authority.pem().as_bytes(), false)
+            .map_err(wrote("the authority cannot be written"))?;
+        for (name, text) in [
+            (folder::PASSWORD, &options.password),
+            (folder::TOKEN, &options.token),
+        ] {
+            folder
+                .write(name, text.as_bytes(), true)
+                .map_err(wrote("a secret cannot be written"))?;
+        }
+
+        let no_port = wrote("no port of 127.0.0.1 can be had");
+        let mut ports = BTreeMap::new();
+        for instance in site.sql.instances.keys() {
+            let port = Port::reserve().map_err(wrote("no port of 127.0.0.1 can be had"))?;
+            ports.insert(*instance, port);
+        }
+        let shell = Shell::bind().await.map_err(no_port)?;
+
+        let text = site_file::text(site, &folder, &ports, shell.address(), options);
+        // The simulated site is the one that clients will read, not the one it was made after.
+        let own = Site::parse(&text, folder::SITE, folder.path())?;
+        let built =
+            build(&own, &now, &folder, options).map_err(wrote("a log backup cannot be written"))?;
+
+        for (instance, port) in &mut ports {
+            let server = Guarded::new(built.world.server(*instance), USER, &options.password);
+            port.serve(Terms {
+                server: Arc::new(server),
+                encryption: options.encryption,
+                tls: tls.clone(),
+            });
+            if built.world.is_up(*instance) {
+                port.up().map_err(wrote("a port cannot be listened at"))?;
+            }
+        }
+        let shell = shell.serve(built.cmdlets, options.token.clone());
+        folder
+            .publish(&text)
+            .map_err(wrote("the site file cannot be written"))?;
+        Ok(Self {
+            folder,
+            world: built.world,
+            pool: built.pool,
+            ports,
+            _shell: shell,
+            told: 0,
+            lost_at: built.lost_at,
+        })
+    }
+
+    /// Its folder, absolute.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The site file that leads to it.
+    pub fn site_file(&self) -> PathBuf {
+        self.folder.path().join(folder::SITE)
+    }
+
+    /// The file with the password of [`USER`].
+    pub fn password_file(&self) -> PathBuf {
+        self.folder.path().join(folder::PASSWORD)
+    }
+
+    /// The authority that signed the instances' certificates.
+    pub fn authority_file(&self) -> PathBuf {
+        self.folder.path().join(folder::AUTHORITY)
+    }
+
+    /// Its instances.
+    pub fn places(&self) -> Vec<Place> {
+        let place = |(instance, port): (&Instance, &Port)| Place {
+            instance: *instance,
+            address: port.address(),
+            up: port.is_up(),
+        };
+        self.ports.iter().map(place).collect()
+    }
+
+    /// When the primary data center was lost, UTC; `None` where it was not.
+    pub fn lost_at(&self) -> Option<DateTime> {
+        self.lost_at
+    }
+
+    /// Changes the world.
+    ///
+    /// # Errors
+    /// When a port can no longer be listened at: another program has taken it meanwhile.
+    pub async fn happen(&mut self, event: Event) -> io::Result<()> {
+        let (target, up) = match event {
+            Event::Down(target) => (target, false),
+            Event::Up(target) => (target, true),
+        };
+        if let Target::DataCenter { primary } = target {
+            let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            pool.set_alive(primary, up);
+        }
+        for role in target.roles() {
+            if up {
+                self.world.up(*role);
+            }
+            for instance in [Instance::chat(*role), Instance::compliance(*role)] {
+                let Some(port) = self.ports.get_mut(&instance) else {
+                    continue;
+                };
+                if up {
+                    port.up()?;
+                } else {
+                    port.down().await?;
+                }
+            }
+            // The listeners go first: what is lost says no last words.
+            if !up {
+                self.world.down(*role);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets happen in the world what is due, and tells what it was asked since the last call and
+    /// does not know.
+    pub fn unknown(&mut self) -> Vec<String> {
+        let all = self.world.unknown();
+        let new = all.get(self.told..).unwrap_or_default().to_vec();
+        self.told = all.len();
+        new
+    }
+}
+
+/// The simulated site behind the sockets.
+struct Built {
+    world: Shared,
+    pool: Arc<Mutex<Pool>>,
+    cmdlets: Arc<Cmdlets>,
+    lost_at: Option<DateTime>,
+}
+
+fn build(site: &Site, now: &Now, folder: &Folder, options: &Options) -> io::Result<Built> {
+    // Headers know whole seconds.
+    let opened = whole_second(world::utc(now()));
+    let disaster = options.state == State::Disaster;
+    let lost_at = opened.saturating_sub(SINCE_LOSS);
+    let last = if disaster { lost_at } else { opened }.saturating_sub(SINCE_LAST_LOG);
+    let primary = World::server_names(site)
+        .remove(&Instance::chat(Role::Primary))
+        .unwrap_or_default();
+    let mut recipe = LogRecipe::new(site.database.chat.as_str(), &primary, options.logs, last);
+    recipe.seed = options.seed;
+    recipe.bytes = LOG_BYTES;
+    recipe.empty_every = 9;
+    let logs = World::make_logs(&recipe);
+    // In a disaster many are still on the share only; before it, log shipping is at its end.
+    let (restored, copied) = if disaster {
+        (logs.len() / 8, logs.len() / 4)
+    } else {
+        (logs.len().saturating_sub(2), logs.len().saturating_sub(1))
+    };
+    let shares = Arc::new(Shares::new(&folder.shares())?);
+    lay_files(site, &shares, &logs, copied)?;
+
+    let mut world = WorldOptions::new(Arc::clone(now), Arc::clone(&shares) as Arc<dyn Files>);
+    world.start = if disaster {
+        Start::Disaster
+    } else {
+        Start::Normal
+    };
+    world.seed = options.seed;
+    world.logs = logs;
+    world.restored = restored;
+    world.copied = copied;
+    world.unshipped = 5;
+    world.schedules = true;
+    world.service = match options.times {
+        Times::Real => ServiceTimes::REAL,
+        Times::Zero => ServiceTimes::ZERO,
+    };
+    let world = World::build(site, &world);
+
+    let mut pool = Pool::from_site(site);
+    pool.set_alive(true, !disaster);
+    let pool = Arc::new(Mutex::new(pool));
+    let cmdlets = Cmdlets::new(
+        Arc::clone(&pool),
+        Arc::new(WorldDatabases(Arc::clone(&world))),
+        Arc::new(Changes::default()),
+        match options.times {
+            Times::Real => cmdlets::ServiceTimes::real(),
+            Times::Zero => cmdlets::ServiceTimes::ZERO,
+        },
+    );
+    Ok(Built {
+        world,
+        pool,
+        cmdlets: Arc::new(cmdlets),
+        lost_at: disaster.then_some(lost_at),
+    })
+}
+
+/// Lays the log backups on the share, and the first of them in the copy folder.
+fn lay_files(site: &Site, shares: &Shares, logs: &[MadeLog], copied: usize) -> io::Result<()> {
+    for (index, log) in logs.iter().enumerate() {
+        let mut folders = vec![&site.shares.backup];
+        if index < copied {
+            folders.push(&site.shares.copy);
+        }
+        for folder in folders {
+            let path = PathBuf::from(folder.join(&log.name));
+            shares.lay(&path, vec![log.set.clone()], log.size, true)?;
+        }
+    }
+    Ok(())
+}

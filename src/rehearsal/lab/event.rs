@@ -1,0 +1,94 @@
+//! What can happen to a lab while it is open.
+
+use std::str::FromStr;
+
+use crate::model::Role;
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It is lost: connections break, new ones are refused.
+    Down(Target),
+    /// It is back as it was.
+    Up(Target),
+}
+
+/// What it happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A data center: its instances and its chat servers.
+    DataCenter {
+        /// True for the first one.
+        primary: bool,
+    },
+    /// The instances of a role alone.
+    Instance(Role),
+}
+
+impl Target {
+    /// Roles whose instances it has.
+    pub fn roles(self) -> &'static [Role] {
+        let roles = &Role::ALL;
+        match self {
+            Self::DataCenter { primary: true } => &roles[..2],
+            Self::DataCenter { primary: false } => &roles[2..],
+            Self::Instance(role) => {
+                let at = roles.iter().position(|r| *r == role).unwrap_or_default();
+                &roles[at..=at]
+            }
+        }
+    }
+}
+
+/// Says that a line is no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownEvent {
+    /// Nobody knows it.
+    #[error("`{0}` is no event: `help` lists them")]
+    NoEvent(String),
+    /// It is an event, of a later version.
+    #[error("`{0}` is not available in this version")]
+    Later(String),
+}
+
+impl Event {
+    /// All events, for people: how each is written, and what it does.
+    pub const HELP: &[(&str, &str)] = &[
+        ("down primary", "lose the first data center"),
+        ("up primary", "bring it back as it was"),
+        ("down backup", "lose the second data center"),
+        ("up backup", "bring it back as it was"),
+        (
+            "down instance ROLE",
+            "lose one instance: primary, primary_mirror, backup, backup_mirror",
+        ),
+        ("up instance ROLE", "bring it back as it was"),
+    ];
+}
+
+impl FromStr for Event {
+    type Err = UnknownEvent;
+
+    fn from_str(line: &str) -> Result<Self, UnknownEvent> {
+        let no_event = || UnknownEvent::NoEvent(line.trim().to_owned());
+        let words: Vec<String> = line.split_whitespace().map(str::to_lowercase).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let target = match words.as_slice() {
+            ["rebuild", "primary"] => {
+                return Err(UnknownEvent::Later("rebuild primary".to_owned()));
+            }
+            [_, "primary"] => Target::DataCenter { primary: true },
+            [_, "backup"] => Target::DataCenter { primary: false },
+            [_, "instance", role] => {
+                let role = Role::ALL.into_iter().find(|r| r.key() == *role);
+                Target::Instance(role.ok_or_else(no_event)?)
+            }
+            _ => return Err(no_event()),
+        };
+        match words.first() {
+            Some(&"down") => Ok(Self::Down(target)),
+            Some(&"up") => Ok(Self::Up(target)),
+            _ => Err(no_event()),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! `pchadr lab` from the outside: real clients, real folders, a real subprocess.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+mod bench;
+mod by_hand;
+mod clients;
+mod folder;
+mod shell;
