@@ -1,6 +1,7 @@
 //! `pchadr lab` from the outside: real clients, real folders, a real subprocess.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![allow(clippy::explicit_write, clippy::large_futures)]
 
 mod bench;
 mod by_hand;
