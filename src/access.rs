@@ -6,6 +6,7 @@ pub mod copy;
 pub mod files;
 pub mod headers;
 pub mod powershell;
+pub mod secret;
 pub mod shares;
 pub mod sql;
 

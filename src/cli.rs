@@ -5,11 +5,16 @@ pub mod defect;
 pub mod failover;
 pub mod lab;
 pub mod lab_shell;
+pub mod live;
 pub mod logs;
 pub mod options;
 pub mod rehearse;
+pub mod state;
+pub mod status;
 
 mod error;
+mod operator;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +28,8 @@ use crate::run::exit::Exit;
 use crate::site::{NotFound, Site};
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
-use options::{FailoverOptions, LogsOptions};
+use options::{FailoverOptions, LogsOptions, StatusOptions};
+use state::StatePlaces;
 
 /// Run the failover of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
 #[derive(Debug, Parser)]
@@ -39,6 +45,8 @@ enum Command {
     Failover(FailoverOptions),
     /// Show the log chain of folders of log backups, read from the files alone
     Logs(LogsOptions),
+    /// Show where the pool, its databases, mirrors and log shipping stand
+    Status(StatusOptions),
     /// Serve a simulated site on this machine, to try everything on
     Lab(LabOptions),
     /// Answer as PowerShell does, for the lab
@@ -53,6 +61,8 @@ pub struct Environment {
     pub config: Option<OsString>,
     /// `%ProgramData%`, which only Windows has.
     pub program_data: Option<OsString>,
+    /// Where runs are kept.
+    pub state: StatePlaces,
 }
 
 impl Environment {
@@ -61,6 +71,12 @@ impl Environment {
         Self {
             config: std::env::var_os("PCHADR_CONFIG"),
             program_data: std::env::var_os("ProgramData"),
+            state: StatePlaces {
+                explicit: std::env::var_os("PCHADR_STATE"),
+                program_data: std::env::var_os("ProgramData"),
+                xdg_state: std::env::var_os("XDG_STATE_HOME"),
+                home: std::env::var_os("HOME"),
+            },
         }
     }
 
@@ -100,6 +116,7 @@ pub fn run(
     let ended = match &line.command {
         Command::Failover(options) => failover::command(options, environment, out),
         Command::Logs(options) => logs::command(options, environment, out, err),
+        Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),
         Command::LabShell(options) => lab_shell::command(options, out),
     };

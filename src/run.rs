@@ -1,5 +1,6 @@
 //! Runs: the executor, its journal and its resumption (DESIGN 5, 8).
 
+pub mod archive;
 pub mod event;
 pub mod executor;
 pub mod exit;
@@ -9,4 +10,5 @@ pub mod ledger;
 pub mod operator;
 pub mod preflight;
 pub mod recorder;
+pub mod resume;
 pub mod store;

@@ -55,8 +55,10 @@ impl Headers {
     ) -> Result<Vec<FolderFile>, ShareError> {
         let mut entries = shares.list(folder).await?;
         entries.retain(|entry| {
-            let name = entry.name.to_lowercase();
-            !name.ends_with(".wrk") && !name.ends_with(".tuf")
+            let ending = entry.name.rsplit('.').next().unwrap_or_default();
+            !["wrk", "tuf"]
+                .iter()
+                .any(|other| ending.eq_ignore_ascii_case(other))
         });
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let reads = entries.into_iter().map(|entry| {

@@ -403,7 +403,7 @@ mod tests {
         PowerShellDoor::new(
             Arc::new(Script(answer)),
             "SkypeForBusiness",
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             7,
         )
     }
@@ -459,7 +459,7 @@ mod tests {
         let ended = door(|n, r| imported(n, r).unwrap_or_default());
         let garbled = door(|n, r| imported(n, r).unwrap_or_else(|| format!("@pchadr {n} {{nil\n")));
         for (door, failure) in [
-            (silent, Failure::TimedOut(Duration::from_secs(60))),
+            (silent, Failure::TimedOut(Duration::from_mins(1))),
             (ended, Failure::Ended(String::new())),
             (garbled, Failure::Garbled("{nil".to_owned())),
         ] {

@@ -1,13 +1,23 @@
-//! SQL Server: the one file that names the driver (DESIGN 9, `reference/tds.md` 7.2).
+//! SQL Server (DESIGN 9, `tds.md` 7.2). The driver is named in one file below.
 //!
 //! Reads are parameterized and go over one control connection an instance; an effect is a literal
 //! batch on a connection of its own. A connection is used again only after the server answered in
 //! full: on any other end it is dropped, for the driver would answer the next question with the
 //! rest of the last answer (`tds.md` 5.3).
 
+mod browser;
+mod driver;
 mod error;
+mod lock;
+mod sign_in;
 mod table;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod tls_text;
+mod wait;
 mod watch;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,28 +26,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tiberius::{AuthMethod, Client, ColumnData, EncryptionLevel};
-use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
+use tokio::time::Instant;
 
 use super::ByteStream;
+use super::secret::Password;
 use crate::model::Instance;
+use crate::site::Site;
+use driver::Driver;
 
-pub use error::{Failure, Fate, SqlError};
+pub use error::{Certificate, Failure, Fate, SqlError};
+pub use lock::{LockError, LockHolder, SiteLock, site_resource};
+pub use sign_in::{SignIn, SignInError};
 pub use table::{Row, Table, Value};
+pub use tcp::Tcp;
+pub use watch::Watched;
 
 /// Opens a byte stream to an instance: a socket, or the rehearsal's pipe.
 pub trait Dial: Send + Sync {
-    /// Connects to the instance; TLS is not its matter.
+    /// Connects to the instance; TLS is not its matter. An error that carries a [`Failure`] is
+    /// shown as that, any other as "not reachable".
     fn dial(&self, instance: Instance) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>>;
+
+    /// What the instance that was last dialed is called in its certificate and its SPN; `None` where
+    /// neither matters.
+    fn peer(&self, _instance: Instance) -> Option<Peer> {
+        None
+    }
 }
 
-/// A SQL login, over a stream that needs no TLS: the rehearsal's.
-#[derive(Clone, Debug)]
-pub struct SignIn {
-    /// Login name.
-    pub user: String,
-    /// Its password.
-    pub password: String,
+/// The name of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Host, as the site file writes it.
+    pub host: String,
+    /// TCP port, as stated or found.
+    pub port: u16,
 }
 
 /// Time limits of the door.
@@ -78,15 +101,21 @@ impl<'a> Query<'a> {
     }
 }
 
-type Driver = Client<Compat<Box<dyn ByteStream>>>;
-
 /// Every connection of a run.
 pub struct SqlDoor {
     dial: Arc<dyn Dial>,
     servers: BTreeMap<Instance, String>,
     sign_in: SignIn,
     limits: DoorLimits,
-    control: BTreeMap<Instance, tokio::sync::Mutex<Option<Driver>>>,
+    control: BTreeMap<Instance, tokio::sync::Mutex<Control>>,
+}
+
+/// The control connection of an instance.
+#[derive(Default)]
+struct Control {
+    driver: Option<Driver>,
+    /// The last connect that failed: when, and why.
+    failed: Option<(Instant, SqlError)>,
 }
 
 impl SqlDoor {
@@ -99,7 +128,7 @@ impl SqlDoor {
     ) -> Self {
         let control = servers
             .keys()
-            .map(|instance| (*instance, tokio::sync::Mutex::new(None)))
+            .map(|instance| (*instance, tokio::sync::Mutex::default()))
             .collect();
         Self {
             dial,
@@ -108,6 +137,25 @@ impl SqlDoor {
             limits,
             control,
         }
+    }
+
+    /// A door to the real instances of a site. `password` is what `[sql.auth] password` resolved to
+    /// ([`super::secret::password_of`]). Opens no connection.
+    pub fn live(site: &Site, password: Option<Password>) -> Result<Self, SignInError> {
+        let sign_in = SignIn::from_site(&site.sql.auth, &site.sql.tls, password)?;
+        let servers = &site.sql.instances;
+        let names = servers
+            .iter()
+            .map(|(instance, server)| (*instance, server.to_string()))
+            .collect();
+        let limits = DoorLimits {
+            // The dial keeps this limit itself and tells what it waited for; ours stands behind it.
+            connect: site.limits.connect + Duration::from_secs(1),
+            login: site.limits.login,
+            query: site.limits.query,
+        };
+        let dial = Tcp::new(servers.clone(), site.limits.connect);
+        Ok(Self::new(Arc::new(dial), names, sign_in, limits))
     }
 
     /// Says whether the site has that instance.
@@ -128,24 +176,35 @@ impl SqlDoor {
 
     /// Reads every result set of a batch.
     ///
-    /// A control connection that was found broken is opened anew, once: a read can be repeated.
+    /// A control connection that was found broken is opened anew, once: a read can be repeated. Who
+    /// waited while a connect failed shares its failure: a dead instance costs one limit, not one
+    /// for every question.
     pub async fn read_all(
         &self,
         instance: Instance,
         query: Query<'_>,
     ) -> Result<Vec<Table>, SqlError> {
         let Some(slot) = self.control.get(&instance) else {
-            return Err(self.error(instance, query.text, Failure::NoInstance, Fate::NotSent));
+            return Err(self.no_instance(instance, query.text));
         };
+        let asked = Instant::now();
         let mut slot = slot.lock().await;
-        if let Some(mut driver) = slot.take() {
+        if let Some((at, error)) = &slot.failed
+            && *at > asked
+        {
+            let failure = error.failure.clone();
+            return Err(self
+                .place(instance)
+                .error(query.text, failure, Fate::NotSent));
+        }
+        if let Some(mut driver) = slot.driver.take() {
             match self.ask(instance, &mut driver, &query).await {
                 Ok(tables) => {
-                    *slot = Some(driver);
+                    slot.driver = Some(driver);
                     return Ok(tables);
                 }
                 Err(error) if error.fate == Fate::Refused => {
-                    *slot = error.keeps_connection().then_some(driver);
+                    slot.driver = error.keeps_connection().then_some(driver);
                     return Err(error);
                 }
                 // Broken or silent: one fresh connection decides. A silent server would cost a
@@ -154,69 +213,62 @@ impl SqlDoor {
                 Err(_) => {}
             }
         }
-        let mut driver = self.connect(instance, query.text).await?;
+        let mut driver = match self.connect(instance, query.text).await {
+            Ok(driver) => driver,
+            Err(error) => {
+                slot.failed = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
+        };
         let answer = self.ask(instance, &mut driver, &query).await;
         if answer.as_ref().err().is_none_or(SqlError::keeps_connection) {
-            *slot = Some(driver);
+            slot.driver = Some(driver);
         }
         answer
     }
 
     /// Opens a connection of its own, for effects.
     pub async fn open(&self, instance: Instance) -> Result<Session<'_>, SqlError> {
-        let driver = self.connect(instance, "sign-in").await?;
-        let mut session = Session {
+        let mut driver = self.connect(instance, "sign-in").await?;
+        let query = Query::plain(include_str!("../sql/session_id.sql"));
+        let tables = self.ask(instance, &mut driver, &query).await?;
+        let row = tables.first().and_then(|table| table.rows().next());
+        Ok(Session {
             door: self,
             instance,
             driver: Some(driver),
-            spid: None,
-        };
-        let table = session.send("SELECT CAST(@@SPID AS int) AS spid").await?;
-        session.spid = table
-            .first()
-            .and_then(|table| table.rows().next()?.int("spid"));
-        Ok(session)
+            spid: row.and_then(|row| row.int("spid")),
+            login_time: row.and_then(|row| row.text("login_time")),
+        })
     }
 
     async fn connect(&self, instance: Instance, statement: &str) -> Result<Driver, SqlError> {
         if !self.has(instance) {
-            return Err(self.error(instance, statement, Failure::NoInstance, Fate::NotSent));
+            return Err(self.no_instance(instance, statement));
         }
-        let dialed = tokio::time::timeout(self.limits.connect, self.dial.dial(instance)).await;
-        let stream = match dialed {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(cause)) => {
-                let failure = Failure::Unreachable(cause.to_string());
-                return Err(self.error(instance, statement, failure, Fate::NotSent));
-            }
-            Err(_) => {
-                let failure = Failure::Unreachable(format!(
-                    "no answer within {} s",
-                    self.limits.connect.as_secs()
-                ));
-                return Err(self.error(instance, statement, failure, Fate::NotSent));
-            }
-        };
-        let mut config = tiberius::Config::new();
-        config.database("master");
-        config.application_name("pchadr");
-        config.encryption(EncryptionLevel::NotSupported);
-        config.authentication(AuthMethod::sql_server(
-            &self.sign_in.user,
-            &self.sign_in.password,
-        ));
-        // The driver's own limits run on a thread of their own and leave a dead connection behind.
-        config.command_timeout(None);
-        config.handshake_timeout(None);
-        let signing_in = Client::connect(config, stream.compat());
-        match tokio::time::timeout(self.limits.login, signing_in).await {
-            Ok(Ok(driver)) => Ok(driver),
-            Ok(Err(cause)) => Err(self.error(instance, statement, cause.into(), Fate::NotSent)),
-            Err(_) => {
-                let failure = Failure::TimedOut(self.limits.login);
-                Err(self.error(instance, statement, failure, Fate::NotSent))
-            }
-        }
+        let place = self.place(instance);
+        let failed = |failure| place.error(statement, failure, Fate::NotSent);
+        let limit = self.limits.connect;
+        let stream = tokio::time::timeout(limit, self.dial.dial(instance))
+            .await
+            .map_err(|_| {
+                failed(Failure::ConnectTimedOut {
+                    waited_for: "the instance".to_owned(),
+                    limit,
+                })
+            })?
+            .map_err(|cause| {
+                failed(match cause.downcast::<Failure>() {
+                    Ok(failure) => failure,
+                    Err(cause) => Failure::Unreachable(cause.to_string()),
+                })
+            })?;
+        let peer = self.dial.peer(instance);
+        let signing_in = Driver::connect(stream, &self.sign_in, peer);
+        tokio::time::timeout(self.limits.login, signing_in)
+            .await
+            .map_err(|_| failed(Failure::SignInTimedOut(self.limits.login)))?
+            .map_err(failed)
     }
 
     async fn ask(
@@ -225,59 +277,77 @@ impl SqlDoor {
         driver: &mut Driver,
         query: &Query<'_>,
     ) -> Result<Vec<Table>, SqlError> {
-        let answer = async {
-            if query.parameters.is_empty() {
-                collect(driver.simple_query(query.text).await?).await
-            } else {
-                let parameters: Vec<&dyn tiberius::ToSql> = query
-                    .parameters
-                    .iter()
-                    .map(|value| value as &dyn tiberius::ToSql)
-                    .collect();
-                collect(driver.query(query.text, &parameters).await?).await
-            }
-        };
-        self.limited(instance, query.text, self.limits.query, answer)
-            .await
+        let place = self.place(instance);
+        limited(&place, query.text, self.limits.query, driver.ask(query)).await
     }
 
-    async fn limited<T>(
-        &self,
-        instance: Instance,
-        statement: &str,
-        limit: Duration,
-        answer: impl Future<Output = Result<T, tiberius::error::Error>>,
-    ) -> Result<T, SqlError> {
-        match tokio::time::timeout(limit, answer).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(cause)) => {
-                let fate = match cause {
-                    tiberius::error::Error::Server(_) => Fate::Refused,
-                    _ => Fate::Unknown,
-                };
-                Err(self.error(instance, statement, cause.into(), fate))
-            }
-            Err(_) => Err(self.error(instance, statement, Failure::TimedOut(limit), Fate::Unknown)),
+    fn place(&self, instance: Instance) -> Place {
+        Place {
+            instance,
+            server: self.server(instance).to_owned(),
         }
     }
 
-    fn error(&self, instance: Instance, statement: &str, failure: Failure, fate: Fate) -> SqlError {
+    fn no_instance(&self, instance: Instance, statement: &str) -> SqlError {
+        self.place(instance)
+            .error(statement, Failure::NoInstance, Fate::NotSent)
+    }
+
+    /// An answer that lacks what it must have.
+    fn garbled(&self, instance: Instance, statement: &str, why: &str) -> SqlError {
+        self.place(instance)
+            .error(statement, Failure::Garbled(why.to_owned()), Fate::Refused)
+    }
+}
+
+/// Where something is asked.
+struct Place {
+    instance: Instance,
+    server: String,
+}
+
+impl Place {
+    fn error(&self, statement: &str, failure: Failure, fate: Fate) -> SqlError {
         SqlError {
-            instance,
-            server: self.server(instance).to_owned(),
+            instance: self.instance,
+            server: self.server.clone(),
             statement: error::first_line(statement),
             failure,
             fate,
         }
     }
+
+    /// The error of a statement that was sent.
+    fn sent(&self, statement: &str, failure: Failure) -> SqlError {
+        let fate = match failure {
+            Failure::Server { .. } => Fate::Refused,
+            _ => Fate::Unknown,
+        };
+        self.error(statement, failure, fate)
+    }
 }
 
-/// One connection that carries effects. Dropping it ends what still runs on it.
+/// Waits for an answer no longer than that.
+async fn limited<T>(
+    place: &Place,
+    statement: &str,
+    limit: Duration,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, SqlError> {
+    tokio::time::timeout(limit, answer)
+        .await
+        .unwrap_or(Err(Failure::TimedOut(limit)))
+        .map_err(|failure| place.sent(statement, failure))
+}
+
+/// One connection that carries effects. Dropping it ends what still runs on it: see
+/// [`SqlDoor::watch_gone`].
 pub struct Session<'a> {
     door: &'a SqlDoor,
     instance: Instance,
     driver: Option<Driver>,
     spid: Option<i64>,
+    login_time: Option<String>,
 }
 
 impl Session<'_> {
@@ -286,27 +356,19 @@ impl Session<'_> {
     ///
     /// After any end but a full answer the session is dead, and every later call says so.
     pub async fn send(&mut self, batch: &str) -> Result<Vec<Table>, SqlError> {
-        let door = self.door;
+        let place = self.door.place(self.instance);
         let Some(mut driver) = self.driver.take() else {
             let failure = Failure::Cut("the connection was lost before".to_owned());
-            return Err(door.error(self.instance, batch, failure, Fate::NotSent));
+            return Err(place.error(batch, failure, Fate::NotSent));
         };
         // The driver is put back only after a full answer: a dropped future leaves none.
-        let answer = match driver.simple_query(batch).await {
-            Ok(stream) => collect(stream).await,
-            Err(cause) => Err(cause),
-        };
-        match answer {
+        match driver.send(batch).await {
             Ok(tables) => {
                 self.driver = Some(driver);
                 Ok(tables)
             }
-            Err(cause) => {
-                let fate = match cause {
-                    tiberius::error::Error::Server(_) => Fate::Refused,
-                    _ => Fate::Unknown,
-                };
-                let error = door.error(self.instance, batch, cause.into(), fate);
+            Err(failure) => {
+                let error = place.sent(batch, failure);
                 self.driver = error.keeps_connection().then_some(driver);
                 Err(error)
             }
@@ -317,79 +379,10 @@ impl Session<'_> {
     pub fn spid(&self) -> Option<i64> {
         self.spid
     }
-}
 
-async fn collect(
-    mut stream: tiberius::QueryStream<'_>,
-) -> Result<Vec<Table>, tiberius::error::Error> {
-    use futures_util::TryStreamExt as _;
-    let mut tables = Vec::new();
-    while let Some(item) = stream.try_next().await? {
-        match item {
-            tiberius::QueryItem::Metadata(metadata) => {
-                let names = metadata
-                    .columns()
-                    .iter()
-                    .map(|column| column.name().to_owned())
-                    .collect();
-                tables.push(Table::new(names));
-            }
-            tiberius::QueryItem::Row(row) => {
-                if let Some(table) = tables.last_mut() {
-                    table.push(row.into_iter().map(value).collect());
-                }
-            }
-        }
-    }
-    Ok(tables)
-}
-
-fn value(data: ColumnData<'static>) -> Value {
-    use table::{binary, datetime, decimal};
-    let read = match data {
-        ColumnData::U8(v) => v.map(|v| Value::Int(v.into())),
-        ColumnData::I16(v) => v.map(|v| Value::Int(v.into())),
-        ColumnData::I32(v) => v.map(|v| Value::Int(v.into())),
-        ColumnData::I64(v) => v.map(Value::Int),
-        ColumnData::F32(v) => v.map(|v| Value::Float(v.into())),
-        ColumnData::F64(v) => v.map(Value::Float),
-        ColumnData::Bit(v) => v.map(|v| Value::Int(v.into())),
-        ColumnData::String(v) => v.map(|v| Value::Text(v.into_owned())),
-        ColumnData::Guid(v) => v.map(|v| Value::Text(v.to_string().to_uppercase())),
-        ColumnData::Binary(v) => v.map(|v| Value::Text(binary(&v))),
-        ColumnData::Numeric(v) => v.map(|v| Value::Text(decimal(v.value(), v.scale()))),
-        ColumnData::DateTime(v) => {
-            // Days since 1900, 1/300 s since midnight.
-            v.map(|v| {
-                let nanoseconds = u64::from(v.seconds_fragments()) * 10_000_000 / 3;
-                Value::Text(datetime(v.days().into(), nanoseconds))
-            })
-        }
-        ColumnData::DateTime2(v) => v.map(|v| {
-            let scale = u32::from(v.time().scale()).min(9);
-            let nanoseconds = v.time().increments().saturating_mul(10_u64.pow(9 - scale));
-            // Days since 0001-01-01; 693595 days lie before 1900.
-            Value::Text(datetime(i64::from(v.date().days()) - 693_595, nanoseconds))
-        }),
-        // No read of ours asks for another type: all are cast.
-        _ => Some(Value::Text("(another type)".to_owned())),
-    };
-    read.unwrap_or(Value::Null)
-}
-
-impl From<tiberius::error::Error> for Failure {
-    fn from(cause: tiberius::error::Error) -> Self {
-        use tiberius::error::Error;
-        match cause {
-            Error::Server(token) => Failure::Server {
-                number: token.code(),
-                state: token.state(),
-                class: token.class(),
-                text: token.message().to_owned(),
-            },
-            Error::Io { message, .. } => Self::Cut(message),
-            Error::Tls(text) => Self::Unreachable(format!("TLS: {text}")),
-            other => Self::Garbled(other.to_string()),
-        }
+    /// When the session signed in, by the clock of the server: with the id, it tells this session
+    /// from a later one of the same number.
+    pub fn login_time(&self) -> Option<&str> {
+        self.login_time.as_deref()
     }
 }

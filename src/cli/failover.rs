@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Environment;
 use super::error::{Failure, output};
+use super::live;
 use super::options::{FailoverOptions, Output};
 use super::rehearse;
 use crate::plan::Plan;
@@ -24,14 +25,14 @@ pub fn command(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    if !options.dry_run && !options.rehearsal.rehearse {
-        return Err(no_live_run(options).into());
-    }
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
     let runbook = runbook(options.runbook.as_deref())?;
     let plan = Plan::bind(&runbook, &site)?;
     if options.rehearsal.rehearse {
         return rehearse::command(&site, &plan, &options.rehearsal, options.output, out);
+    }
+    if !options.dry_run {
+        return live::command(&site, &plan, options, environment, out);
     }
     print(&plan, &site, options.output, out)?;
     Ok(Exit::Done)
@@ -72,20 +73,4 @@ fn runbook(file: Option<&Path>) -> anyhow::Result<Runbook> {
         return Err(refused(why, "name a runbook with `runbook = \"failover\"`").into());
     }
     Ok(runbook)
-}
-
-/// The refusal of what this version does not do yet.
-fn no_live_run(options: &FailoverOptions) -> Failure {
-    let config = options
-        .config
-        .as_ref()
-        .map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
-    let command = format!("pchadr failover --config {config}");
-    Failure {
-        exit: Exit::Usage,
-        what: "neither --dry-run nor --rehearse is given".to_owned(),
-        why: "this version runs dry runs and rehearsals only; live connections come with the next"
-            .to_owned(),
-        hint: format!("run `{command} --dry-run` or `{command} --rehearse`"),
-    }
 }

@@ -58,6 +58,14 @@ pub struct FailoverOptions {
     )]
     pub output: Output,
 
+    /// Go on with RUN, or with the unfinished run of the site
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with_all = ["dry_run", "rehearse"])]
+    pub resume: Option<String>,
+
+    /// Ask before every step
+    #[arg(long, conflicts_with_all = ["dry_run", "rehearse"])]
+    pub pause: bool,
+
     /// What only a rehearsal takes, and what the operator allows.
     #[command(flatten)]
     pub rehearsal: RehearsalOptions,
@@ -153,6 +161,24 @@ pub struct LogsOptions {
 
     /// The site file; without it, see [`crate::site::Site::find`].
     #[arg(long, value_name = "FILE", conflicts_with = "dirs", help = CONFIG)]
+    pub config: Option<PathBuf>,
+
+    /// Print in FORM: human or json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub output: LogsOutput,
+}
+
+/// `pchadr status`, as typed.
+#[derive(Debug, Args)]
+pub struct StatusOptions {
+    /// The site file; without it, see [`crate::site::Site::find`].
+    #[arg(long, value_name = "FILE", help = CONFIG)]
     pub config: Option<PathBuf>,
 
     /// Print in FORM: human or json

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{Failure, output};
 use super::options::{Output, RehearsalLogs, RehearsalOptions};
 use crate::access::powershell::PowerShellDoor;
+use crate::access::secret::Password;
 use crate::access::sql::{DoorLimits, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
 use crate::model::header::END_BYTES;
@@ -24,7 +25,7 @@ use crate::run::executor::{Execution, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::{Journal, JournalError};
 use crate::run::ledger::RunLedger;
-use crate::run::operator::Nobody;
+use crate::run::operator::{Nobody, Unguarded};
 use crate::run::recorder::{Recorder, Sink};
 use crate::run::store::{MemoryStore, Store};
 use crate::site::Site;
@@ -87,7 +88,7 @@ pub fn command(
 }
 
 /// The run as it goes, on standard error: live where that is a terminal.
-fn terminal() -> Terminal {
+pub(super) fn terminal() -> Terminal {
     let writer = Box::new(std::io::stderr());
     if std::io::stderr().is_terminal() {
         let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -198,11 +199,8 @@ impl Stage {
 }
 
 fn doors(site: &Site, simulated: &SimulatedSite) -> Access {
-    let sign_in = SignIn {
-        user: "pchadr".to_owned(),
-        // The simulated site asks for no secret, and none is read for it.
-        password: "rehearsal".to_owned(),
-    };
+    // The simulated site asks for no secret, and none is read for it.
+    let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
     let limits = DoorLimits {
         connect: site.limits.connect,
         login: site.limits.login,
@@ -260,6 +258,8 @@ pub async fn execute(
         access,
         terms,
         operator: &Nobody,
+        guard: &Unguarded,
+        pause: false,
         ledger: &ledger,
         stop: &stop,
         run: "rehearsal",
@@ -272,7 +272,7 @@ pub async fn execute(
         resume_command: None,
     };
     if resumed {
-        execution.resume().await
+        execution.resume(None).await
     } else {
         execution.start().await
     }

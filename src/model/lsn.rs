@@ -52,11 +52,12 @@ impl Lsn {
 
     /// Reads the 10 bytes of a backup header: VLF u32, block u32, slot u16, little-endian.
     pub fn from_bytes(bytes: [u8; 10]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j] = bytes;
+        let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let double = |at: usize| u32::from(word(at)) | u32::from(word(at + 2)) << 16;
         Self {
-            vlf: u32::from_le_bytes([a, b, c, d]),
-            block: u32::from_le_bytes([e, f, g, h]),
-            slot: u16::from_le_bytes([i, j]),
+            vlf: double(0),
+            block: double(4),
+            slot: word(8),
         }
     }
 }

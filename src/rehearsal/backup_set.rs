@@ -21,6 +21,10 @@ pub enum SetKind {
 
 /// One backup set of a file (`reference/sql-server.md` 2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a column of RESTORE HEADERONLY"
+)]
 pub struct BackupSet {
     /// Full, log or differential.
     pub kind: SetKind,
@@ -38,7 +42,7 @@ pub struct BackupSet {
     pub last_lsn: Lsn,
     /// LSN of the checkpoint.
     pub checkpoint_lsn: Lsn,
-    /// CheckpointLSN of the full backup below.
+    /// `CheckpointLSN` of the full backup below.
     pub database_backup_lsn: Lsn,
     /// UTC: all simulated servers keep UTC.
     pub started: DateTime,
@@ -62,7 +66,7 @@ pub struct BackupSet {
     pub fork_point: Option<Lsn>,
     /// Checksums were written.
     pub checksums: bool,
-    /// Taken WITH COPY_ONLY.
+    /// Taken WITH `COPY_ONLY`.
     pub copy_only: bool,
     /// A tail taken WITH NORECOVERY (`IsForceOffline`).
     pub force_offline: bool,

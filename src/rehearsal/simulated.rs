@@ -33,10 +33,10 @@ use crate::site::Site;
 const PIPE: usize = 64 * 1024;
 
 /// Time between the last log backup and the loss of the data center.
-const SINCE_LAST_LOG: Duration = Duration::from_secs(7 * 60);
+const SINCE_LAST_LOG: Duration = Duration::from_mins(7);
 
 /// Time between the loss and the beginning of the rehearsal.
-const SINCE_LOSS: Duration = Duration::from_secs(20 * 60);
+const SINCE_LOSS: Duration = Duration::from_mins(20);
 
 /// Which log backups the site has.
 #[derive(Clone, Debug)]
@@ -405,7 +405,6 @@ impl Files for Engines {
     ) -> Result<(), u32> {
         self.0
             .write_backup(viewer, path, sets, size, overwrite)
-            .map(|_| ())
             .map_err(|OsError(n)| n)
     }
 }

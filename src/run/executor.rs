@@ -11,8 +11,9 @@ use super::event::{
 use super::exit::Exit;
 use super::journal::JournalError;
 use super::ledger::RunLedger;
-use super::operator::{Answer, Operator};
+use super::operator::{Answer, Guard, Operator};
 use super::preflight::{Checked, Verdict, is_overtaken, verdict};
+use super::resume::PlanChange;
 use crate::access::Access;
 use crate::access::sql::Fate;
 use crate::plan::Plan;
@@ -37,6 +38,10 @@ pub struct Execution<'a> {
     pub terms: &'a Terms,
     /// Whom to ask.
     pub operator: &'a dyn Operator,
+    /// What holds the site for this run.
+    pub guard: &'a dyn Guard,
+    /// True: the operator is asked before every step.
+    pub pause: bool,
     /// The record.
     pub ledger: &'a RunLedger,
     /// The operator's stop.
@@ -116,12 +121,15 @@ impl Execution<'_> {
     ///
     /// # Errors
     /// Only when the record cannot be written: then nothing more was sent.
-    pub async fn resume(&self) -> Result<RunFinished, JournalError> {
+    pub async fn resume(&self, change: Option<PlanChange>) -> Result<RunFinished, JournalError> {
         self.ledger.record(Event::RunResumed {
             plan_digest: self.plan.digest.clone(),
             host: self.who.host.clone(),
             user: self.who.user.clone(),
         })?;
+        if let Some(PlanChange { from, to, .. }) = change {
+            self.ledger.record(Event::PlanChanged { from, to })?;
+        }
         self.go_on().await
     }
 
@@ -277,9 +285,7 @@ impl Execution<'_> {
         if let Some(loss) = facts.loss_seconds(self.terms) {
             *loss_seconds = Some(loss);
         }
-        if step.info().effect == Effect::Irreversible
-            && let Some(halt) = self.ask(step, &standing).await?
-        {
+        if let Some(halt) = self.hold_and_ask(step, &standing).await? {
             return Ok(Turn::Halted(Box::new(halt)));
         }
         self.ledger.record(Event::StepStarted {
@@ -307,6 +313,11 @@ impl Execution<'_> {
                 return Ok(Turn::Halted(halt));
             }
             return self.take(b, loss_seconds).await;
+        }
+        if self.pause
+            && let Some(halt) = self.ask_to_go_on(a).await
+        {
+            return Ok(Turn::Halted(Box::new(halt)));
         }
         for step in [a, b] {
             self.ledger.record(Event::StepStarted {
@@ -362,6 +373,36 @@ impl Execution<'_> {
                     .to_owned(),
             )),
         })
+    }
+
+    /// What stands between a pending step and its act: the lock of the site and consent, where it
+    /// cannot be undone; the operator's go, where every step waits for it.
+    async fn hold_and_ask(
+        &self,
+        step: Step,
+        standing: &Standing,
+    ) -> Result<Option<Halt>, JournalError> {
+        if step.info().effect == Effect::Irreversible {
+            if let Err(error) = self.guard.check().await {
+                return Ok(Some(Halt {
+                    at: step,
+                    exit: Exit::Held,
+                    error,
+                }));
+            }
+            return self.ask(step, standing).await;
+        }
+        if self.pause {
+            return Ok(self.ask_to_go_on(step).await);
+        }
+        Ok(None)
+    }
+
+    async fn ask_to_go_on(&self, step: Step) -> Option<Halt> {
+        match self.operator.ask(step.info().title, "go").await {
+            Answer::Yes => None,
+            Answer::No => Some(stopped_by_operator(step)),
+        }
     }
 
     /// Consent for an irreversible step; a halt where it is refused.
@@ -430,18 +471,20 @@ impl Execution<'_> {
 
     /// Looks until the effect shows or the settle limit is past, and records how the step ended.
     async fn settle(&self, step: Step, acted: Result<(), StepError>) -> Result<Turn, JournalError> {
-        let limit = match &acted {
-            Err(error) if !may_have_happened(error) => Duration::ZERO,
-            _ => step.settle(self.site),
-        };
-        let deadline = tokio::time::Instant::now() + limit;
+        let refused = matches!(&acted, Err(error) if !may_have_happened(error));
+        let began = tokio::time::Instant::now();
+        let mut limit = Duration::ZERO;
         let standing = loop {
             let (_, standing) = self.check(step).await?;
             if let Standing::Satisfied { why } = &standing {
                 self.end(step, StepOutcome::Done, why)?;
                 return Ok(Turn::Done);
             }
-            if tokio::time::Instant::now() >= deadline {
+            // What is under way on the site happens, whatever the call returned.
+            if !refused || matches!(standing, Standing::Pending { underway: true, .. }) {
+                limit = step.settle(self.site);
+            }
+            if began.elapsed() >= limit {
                 break standing;
             }
             tokio::time::sleep(self.site.limits.poll).await;
@@ -556,7 +599,7 @@ impl Execution<'_> {
         loss_seconds: Option<i64>,
     ) -> Result<RunFinished, JournalError> {
         let state = self.ledger.state();
-        let acted = state.as_ref().is_some_and(|state| state.has_acted());
+        let acted = state.as_ref().is_some_and(super::fold::RunState::has_acted);
         let (outcome, exit) = match &halt {
             None => (Outcome::Done, Exit::Done),
             Some(_) if acted => (Outcome::Stopped, Exit::Stopped),

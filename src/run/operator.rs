@@ -2,6 +2,8 @@
 
 use futures_util::future::BoxFuture;
 
+use super::event::ErrorRecord;
+
 /// What a person answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -30,5 +32,20 @@ impl Operator for Nobody {
 
     fn ask<'a>(&'a self, _what: &'a str, _word: &'a str) -> BoxFuture<'a, Answer> {
         Box::pin(std::future::ready(Answer::No))
+    }
+}
+
+/// Holds the site for this run: looked at again before every irreversible step.
+pub trait Guard: Send + Sync {
+    /// Says why the site is no longer held.
+    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>>;
+}
+
+/// No lock: a rehearsal has its site for itself.
+pub struct Unguarded;
+
+impl Guard for Unguarded {
+    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }

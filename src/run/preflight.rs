@@ -77,11 +77,17 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
             Standing::Satisfied { .. } | Standing::Pending { .. } => {}
         }
     }
-    // The same block seen by two steps is one problem.
+    // What two steps see alike is one problem.
     let mut seen: Vec<&str> = Vec::new();
     blocks.retain(|(_, block)| {
         let new = !seen.contains(&block.why.as_str());
         seen.push(&block.why);
+        new
+    });
+    let mut seen: Vec<&str> = Vec::new();
+    unknown.retain(|(_, what)| {
+        let new = !seen.contains(what);
+        seen.push(what);
         new
     });
     if let Some((at, _)) = blocks.first() {
@@ -101,11 +107,14 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
     }
     if let Some((at, _)) = unknown.first() {
         let problems = unknown.iter().map(|(index, what)| {
-            (
-                *index,
-                *what,
-                "see that what does not answer is up and reachable from here",
-            )
+            let hint = match checked[*index].step {
+                // Users wait for no mirror (`procedure.md`, "leaves out" 5).
+                Step::InstallMirror => {
+                    "see that what does not answer is up; or go on without a mirror: --runbook FILE, without this step"
+                }
+                _ => "see that what does not answer is up and reachable from here",
+            };
+            (*index, *what, hint)
         });
         return Verdict::No {
             exit: Exit::Refused,

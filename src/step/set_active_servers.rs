@@ -171,7 +171,14 @@ impl Kind for SetActiveServers {
     }
 
     fn judge(facts: &Facts) -> Standing {
-        if let Some(why) = facts.service.unknown().or(facts.state.unknown()) {
+        let compliance = facts.compliance.as_ref();
+        let unknown = facts
+            .service
+            .unknown()
+            .or(facts.state.unknown())
+            .or(facts.database.unknown())
+            .or(compliance.and_then(Observed::unknown));
+        if let Some(why) = unknown {
             return Standing::unknown(why);
         }
         let Some(active) = facts.active() else {
@@ -190,7 +197,7 @@ impl Kind for SetActiveServers {
             );
         }
         blocks.extend(not_serving(&facts.database));
-        if let Some(compliance) = &facts.compliance
+        if let Some(compliance) = compliance
             && !compliance.seen().is_some_and(Database::serves)
         {
             blocks.push(Block::site(
@@ -199,8 +206,7 @@ impl Kind for SetActiveServers {
                     "compliance is on, but its database on the backup side is {}: the compliance service cannot start",
                     match compliance {
                         Observed::Seen(row) => row.state.to_string(),
-                        Observed::Absent => "not there".to_owned(),
-                        Observed::Unknown(why) => format!("unknown ({why})"),
+                        _ => "not there".to_owned(),
                     }
                 ),
                 "bring it online; see `[sql.compliance]` and `[database] compliance`",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::process::Stdio;
 
@@ -11,10 +12,10 @@ use crate::program::{Program, Said, litware};
 fn help_names_the_commands_and_flags_that_work() {
     let program = Program::new();
     let help = program.run(&["--help"]).done();
-    for word in ["failover", "logs", "lab", "--version"] {
+    for word in ["failover", "logs", "lab", "status", "--version"] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
-    for word in ["failback", "abort", "status", "lab-shell"] {
+    for word in ["failback", "abort", "lab-shell"] {
         assert!(!help.contains(word), "{word} does not work yet: {help}");
     }
     let help = program.run(&["lab", "--help"]).done();
@@ -32,10 +33,18 @@ fn help_names_the_commands_and_flags_that_work() {
         "it does not work yet: {help}"
     );
     let help = program.run(&["failover", "--help"]).done();
-    for word in ["--config", "--runbook", "--dry-run", "--output"] {
+    for word in [
+        "--config",
+        "--runbook",
+        "--dry-run",
+        "--rehearse",
+        "--resume",
+        "--pause",
+        "--output",
+    ] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
-    for word in ["--resume", "--from", "--until", "--pause", "--plan-out"] {
+    for word in ["--from", "--until", "--plan-out", "--approved"] {
         assert!(!help.contains(word), "{word} does not work yet: {help}");
     }
 }
@@ -65,16 +74,40 @@ fn a_command_line_that_is_wrong_ends_with_status_2_and_no_color() {
 }
 
 #[test]
-fn a_live_failover_is_refused_with_the_two_commands_that_work() {
+fn a_run_without_a_place_for_its_record_is_refused() {
     let err = Program::new()
-        .run(&["failover", "--config", "litware.toml"])
-        .refused(2);
+        .run(&[
+            OsStr::new("failover"),
+            OsStr::new("--config"),
+            litware().as_os_str(),
+        ])
+        .refused(1);
     assert_eq!(
         err,
         "\
-error: neither --dry-run nor --rehearse is given
-  why:        this version runs dry runs and rehearsals only; live connections come with the next
-  what to do: run `pchadr failover --config litware.toml --dry-run` or `pchadr failover --config litware.toml --rehearse`
+error: the record of the run has no place
+  why:        neither PCHADR_STATE nor a home folder is set
+  what to do: set PCHADR_STATE to a folder on this machine
+"
+    );
+}
+
+#[test]
+fn a_run_without_its_password_is_refused_before_it_connects() {
+    let program = Program::new().with("PCHADR_STATE", "state");
+    let err = program
+        .run(&[
+            OsStr::new("failover"),
+            OsStr::new("--config"),
+            litware().as_os_str(),
+        ])
+        .refused(1);
+    assert_eq!(
+        err,
+        "\
+error: the password of `[sql.auth]`
+  why:        the environment variable `PCHADR_SQL_PASSWORD` is not set
+  what to do: set it before pchadr is started, or name another place in `[sql.auth] password`
 "
     );
 }

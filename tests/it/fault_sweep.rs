@@ -21,7 +21,7 @@ use crate::site::{
 /// A site whose every wait has an end: recovery too, which by default may take as long as it likes.
 fn impatient() -> Site {
     let mut site = litware();
-    site.limits.restore = Some(Duration::from_secs(3600));
+    site.limits.restore = Some(Duration::from_hours(1));
     site
 }
 

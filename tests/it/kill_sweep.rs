@@ -55,7 +55,7 @@ async fn resume_and_compare(
 fn a_run_that_is_killed_before_any_record_ends_the_same_when_it_is_resumed() {
     let (site, plan) = (litware(), plan(&litware()));
     let whole = undisturbed(&site, &plan, &disaster());
-    let records = whole.journal.iter().filter(|byte| **byte == b'\n').count();
+    let records = whole.journal.split(|byte| *byte == b'\n').count() - 1;
     assert!(records > 40, "{records} records are no sweep");
     for n in 1..=records {
         // What was not synced is lost, but for a torn piece of it, of a length that varies.

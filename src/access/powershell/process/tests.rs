@@ -1,5 +1,7 @@
 //! With a shell in PowerShell's place: what matters here is the process, not what it answers.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::time::Instant;
 

@@ -1,0 +1,194 @@
+//! Real sockets: names, ports, addresses.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::browser::{self, Answer};
+use super::error::Failure;
+use super::{Dial, Peer};
+use crate::access::ByteStream;
+use crate::model::{Instance, SqlServer};
+
+/// A silent peer is asked for a sign of life after this time, …
+const IDLE: Duration = Duration::from_secs(30);
+/// … again after each of these, …
+const INTERVAL: Duration = Duration::from_secs(10);
+/// … and given up after so many: a cut cable is noticed within a minute.
+const PROBES: u32 = 3;
+
+/// Dials instances over TCP.
+pub struct Tcp {
+    servers: BTreeMap<Instance, SqlServer>,
+    limit: Duration,
+    browser_port: u16,
+    /// Ports as last found.
+    ports: Mutex<BTreeMap<Instance, u16>>,
+}
+
+impl Tcp {
+    /// Dials these. `limit` is for name, port and connection together.
+    pub fn new(servers: BTreeMap<Instance, SqlServer>, limit: Duration) -> Self {
+        Self {
+            servers,
+            limit,
+            browser_port: browser::PORT,
+            ports: Mutex::default(),
+        }
+    }
+
+    /// With a browser that listens elsewhere.
+    #[cfg(test)]
+    pub(super) fn with_browser(mut self, port: u16) -> Self {
+        self.browser_port = port;
+        self
+    }
+
+    async fn reach(&self, instance: Instance) -> Result<TcpStream, Failure> {
+        let server = self.servers.get(&instance).ok_or(Failure::NoInstance)?;
+        let end = Instant::now() + self.limit;
+        let timed_out = |waited_for: String| Failure::ConnectTimedOut {
+            waited_for,
+            limit: self.limit,
+        };
+        let resolving = addresses(&server.host);
+        let addresses = timeout_at(end, resolving)
+            .await
+            .map_err(|_| timed_out(format!("DNS for `{}`", server.host)))??;
+        let port = timeout_at(end, self.port(server, &addresses))
+            .await
+            .map_err(|_| timed_out(format!("SQL Server Browser on `{}`", server.host)))??;
+        self.ports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(instance, port);
+        let stream = connect(&addresses, port, end).await.map_err(|failure| {
+            failure.unwrap_or_else(|| timed_out(format!("`{}` on port {port}", server.host)))
+        })?;
+        keep_alive(&stream);
+        Ok(stream)
+    }
+
+    /// The stated port wins; a named instance without one is asked for.
+    async fn port(&self, server: &SqlServer, addresses: &[IpAddr]) -> Result<u16, Failure> {
+        let (None, Some(instance)) = (server.port, &server.instance) else {
+            return Ok(server.port.unwrap_or(1433));
+        };
+        let host = server.host.clone();
+        let instance = instance.clone();
+        match browser::find(addresses, self.browser_port, &instance, browser::WAIT).await {
+            Answer::Port(port) => Ok(port),
+            Answer::NoTcp => Err(Failure::NoTcp { instance }),
+            Answer::NotListed(known) => Err(Failure::NotListed {
+                host,
+                instance,
+                known,
+            }),
+            Answer::Silent => Err(Failure::BrowserSilent { host }),
+        }
+    }
+}
+
+impl Dial for Tcp {
+    fn dial(&self, instance: Instance) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+        Box::pin(async move {
+            let stream = self.reach(instance).await.map_err(io::Error::other)?;
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
+        })
+    }
+
+    fn peer(&self, instance: Instance) -> Option<Peer> {
+        let server = self.servers.get(&instance)?;
+        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Peer {
+            host: server.host.clone(),
+            port: *ports.get(&instance)?,
+        })
+    }
+}
+
+/// Every address of a host, each once.
+async fn addresses(host: &str) -> Result<Vec<IpAddr>, Failure> {
+    let not_found = |why: String| Failure::NameNotFound {
+        host: host.to_owned(),
+        why,
+    };
+    let found = tokio::net::lookup_host((host, 0))
+        .await
+        .map_err(|cause| not_found(cause.to_string()))?;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found.map(|socket| socket.ip()) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(not_found("the answer was empty".to_owned()));
+    }
+    Ok(addresses)
+}
+
+/// Connects to all addresses at once and keeps the first that answers: a dead one costs nothing
+/// where another lives. `None` as an error: time was up.
+async fn connect(
+    addresses: &[IpAddr],
+    port: u16,
+    end: Instant,
+) -> Result<TcpStream, Option<Failure>> {
+    let mut connecting: FuturesUnordered<_> = addresses
+        .iter()
+        .map(|address| {
+            let address = SocketAddr::new(*address, port);
+            async move {
+                match timeout_at(end, TcpStream::connect(address)).await {
+                    Ok(Ok(stream)) => Ok(stream),
+                    Ok(Err(cause)) => Err(Some(of_connect(&cause, address))),
+                    Err(_) => Err(None),
+                }
+            }
+        })
+        .collect();
+    let mut told = None;
+    while let Some(answer) = connecting.next().await {
+        match answer {
+            Ok(stream) => return Ok(stream),
+            // A refusal tells most: the host is up.
+            Err(Some(failure @ Failure::ConnectionRefused { .. })) => told = Some(failure),
+            Err(failure) => told = told.or(failure),
+        }
+    }
+    Err(told)
+}
+
+fn of_connect(cause: &io::Error, address: SocketAddr) -> Failure {
+    match cause.kind() {
+        io::ErrorKind::ConnectionRefused => Failure::ConnectionRefused {
+            address: address.to_string(),
+        },
+        _ => Failure::Unreachable(format!("{address}: {cause}")),
+    }
+}
+
+/// The driver sets neither. Without keep-alive a stalled network without a reset is waited for for
+/// ever (`sql-server.md` 10.2).
+fn keep_alive(stream: &TcpStream) {
+    let probes = TcpKeepalive::new()
+        .with_time(IDLE)
+        .with_interval(INTERVAL)
+        .with_retries(PROBES);
+    let set = SockRef::from(stream)
+        .set_tcp_keepalive(&probes)
+        .and_then(|()| stream.set_nodelay(true));
+    if let Err(cause) = set {
+        // The connection works without; the step's own limits still hold.
+        tracing::warn!(%cause, "TCP keep-alive could not be set");
+    }
+}

@@ -1,0 +1,457 @@
+//! The run on the real site: the same executor behind the live doors (DESIGN 5, 9).
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::Environment;
+use super::error::{Failure, output};
+use super::operator::AtTerminal;
+use super::options::{FailoverOptions, Output};
+use super::rehearse::{site_digest, terminal};
+use super::stop;
+use crate::access::files::Files;
+use crate::access::powershell::{PowerShellDoor, Process};
+use crate::access::secret::password_of;
+use crate::access::sql::{LockError, SiteLock, SqlDoor, site_resource};
+use crate::access::{Access, Clock};
+use crate::model::{Instance, Role};
+use crate::plan::Plan;
+use crate::report::json::JsonLines;
+use crate::report::markdown::Markdown;
+use crate::run::archive::{Archive, ArchiveError, Found, PLAN, SITE};
+use crate::run::event::{ErrorRecord, RunFinished};
+use crate::run::executor::{Execution, Who};
+use crate::run::exit::Exit;
+use crate::run::journal::Journal;
+use crate::run::ledger::RunLedger;
+use crate::run::operator::{Guard, Operator as _};
+use crate::run::recorder::{Recorder, Sink};
+use crate::run::resume::{PlanChange, compare};
+use crate::run::store::Note;
+use crate::site::Site;
+use crate::status::Status;
+use crate::step::saved::Saved;
+
+/// Runs a plan on the real site, or goes on with a run.
+///
+/// # Errors
+/// What keeps the run from beginning; nothing was changed then.
+pub fn command(
+    site: &Site,
+    plan: &Plan,
+    options: &FailoverOptions,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let state = environment.state.folder().ok_or_else(|| {
+        refused(
+            "the record of the run has no place",
+            "neither PCHADR_STATE nor a home folder is set",
+            "set PCHADR_STATE to a folder on this machine",
+        )
+    })?;
+    let archive = Archive::new(&state, &site.run.mirror);
+    let earlier = earlier(site, plan, options, &archive)?;
+    let saved = saved_elsewhere(site)?;
+    let access_parts = doors(site)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let access = access_parts.open();
+        let lock = lock(site, &access).await?;
+        let live = Live {
+            site,
+            plan,
+            options,
+            archive: &archive,
+            access: &access,
+            lock,
+            saved,
+        };
+        let finished = Box::pin(live.run(earlier)).await?;
+        if options.output == Output::Human {
+            let status = Status::observe(site, &access).await;
+            status.write_human(out).map_err(output)?;
+        }
+        Ok(Exit::of(finished.exit))
+    });
+    // A prompt that nobody answered must not keep the program.
+    runtime.shutdown_background();
+    ended
+}
+
+struct Live<'a> {
+    site: &'a Site,
+    plan: &'a Plan,
+    options: &'a FailoverOptions,
+    archive: &'a Archive,
+    access: &'a Access,
+    lock: SiteLock,
+    saved: Option<Saved>,
+}
+
+impl Live<'_> {
+    async fn run(&self, earlier: Option<Earlier>) -> anyhow::Result<RunFinished> {
+        let run = match &earlier {
+            Some(earlier) => earlier.run.clone(),
+            None => run_id(self.access.clock.now(), &self.plan.runbook)?,
+        };
+        let config = self
+            .options
+            .config
+            .as_ref()
+            .map_or_else(String::new, |path| format!(" --config {}", path.display()));
+        let resume = format!("pchadr {}{config} --resume={run}", self.plan.runbook);
+        let store = match &earlier {
+            Some(_) => self.archive.open(&run, note()).map_err(Failure::from)?,
+            None => self.archive.create(&run, note()).map_err(Failure::from)?,
+        };
+        let (journal, records) = Journal::reopen(store)?;
+        let mut recorder = if records.is_empty() {
+            Recorder::new(journal, self.access.clock, self.sinks())
+        } else {
+            Recorder::resume(journal, &records, self.access.clock, self.sinks())?
+        };
+        recorder.keep(PLAN, &serde_json::to_vec_pretty(self.plan)?)?;
+        recorder.keep(SITE, &serde_json::to_vec_pretty(self.site)?)?;
+        let ledger = RunLedger::new(recorder);
+        let stop = CancellationToken::new();
+        stop::watch(stop.clone(), resume.clone());
+        let guard = Held(&self.lock);
+        let execution = Execution {
+            site: self.site,
+            site_digest: site_digest(self.site),
+            plan: self.plan,
+            access: self.access,
+            terms: &self.options.rehearsal.terms(),
+            operator: &AtTerminal,
+            guard: &guard,
+            pause: self.options.pause,
+            ledger: &ledger,
+            stop: &stop,
+            run: &run,
+            who: who(),
+            saved_elsewhere: self.saved.as_ref(),
+            resume_command: Some(resume),
+        };
+        Ok(if records.is_empty() {
+            execution.start().await?
+        } else {
+            let change = earlier.and_then(|earlier| earlier.change);
+            execution.resume(change).await?
+        })
+    }
+
+    fn sinks(&self) -> Vec<Box<dyn Sink>> {
+        let stdout = || Box::new(io::stdout());
+        vec![match self.options.output {
+            Output::Human => Box::new(terminal()),
+            Output::Json => Box::new(JsonLines::new(stdout())),
+            Output::Markdown => Box::new(Markdown::new(stdout(), Some(self.plan.clone()))),
+        }]
+    }
+}
+
+/// The run to go on with.
+struct Earlier {
+    run: String,
+    /// The plan differs from the one that it began with, in steps that are still to do.
+    change: Option<PlanChange>,
+}
+
+/// Finds the run to go on with, or sees that none is unfinished.
+fn earlier(
+    site: &Site,
+    plan: &Plan,
+    options: &FailoverOptions,
+    archive: &Archive,
+) -> anyhow::Result<Option<Earlier>> {
+    let unfinished = || -> Vec<Found> {
+        let mut runs = archive.runs();
+        runs.retain(|found| !found.state.is_finished() && same_site(site, found));
+        runs
+    };
+    let found = match &options.resume {
+        None => {
+            return match unfinished().pop() {
+                None => Ok(None),
+                Some(found) => Err(refused(
+                    "a run of this site is not finished",
+                    &format!("run {} stopped part-way", found.run),
+                    &format!("go on with it: add --resume={}", found.run),
+                )
+                .into()),
+            };
+        }
+        Some(run) if !run.is_empty() => archive.find(run).map_err(Failure::from)?,
+        Some(_) => unfinished().pop().ok_or_else(|| {
+            refused(
+                "there is no run to go on with",
+                "no run of this site is unfinished",
+                "leave out --resume to begin a run",
+            )
+        })?,
+    };
+    if !same_site(site, &found) || found.state.runbook != plan.runbook {
+        return Err(refused(
+            &format!("run {} cannot go on here", found.run),
+            "it is of another pool, of other instances or databases, or of another runbook",
+            "name the site file that it began with",
+        )
+        .into());
+    }
+    if found.state.is_finished() {
+        return Err(refused(
+            &format!("run {} is finished", found.run),
+            "there is nothing left of it to go on with",
+            "leave out --resume to begin a run",
+        )
+        .into());
+    }
+    let change = compare(&found, plan).map_err(|why| {
+        refused(
+            &format!("run {} cannot go on with this plan", found.run),
+            &why,
+            "go on with the site file and the runbook that it began with",
+        )
+    })?;
+    if let Some(change) = &change {
+        agree_to(change, options)?;
+    }
+    Ok(Some(Earlier {
+        run: found.run,
+        change,
+    }))
+}
+
+/// A plan that changed is shown, and agreed to.
+fn agree_to(change: &PlanChange, options: &FailoverOptions) -> anyhow::Result<()> {
+    let mut err = io::stderr();
+    writeln!(
+        err,
+        "the plan is not the one that the run began with:\n{}",
+        change.difference
+    )?;
+    if options.rehearsal.yes {
+        return Ok(());
+    }
+    let refuse = |why: &str| Failure {
+        exit: Exit::NoConsent,
+        what: "the changed plan".to_owned(),
+        why: why.to_owned(),
+        hint: "consent with --yes, or go on with the site file that the run began with".to_owned(),
+    };
+    if !AtTerminal.is_there() {
+        return Err(refuse("nobody is there to agree to it").into());
+    }
+    write!(err, "Type `yes` to go on with it: ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if answer.trim() == "yes" {
+        Ok(())
+    } else {
+        Err(refuse("the operator did not agree to it").into())
+    }
+}
+
+/// Pool, databases and instances are those that the run began with.
+fn same_site(site: &Site, found: &Found) -> bool {
+    if found.state.pool != site.pool.fqdn.as_str() {
+        return false;
+    }
+    let Some(kept) = found
+        .site
+        .as_deref()
+        .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok())
+    else {
+        return true;
+    };
+    let Ok(now) = serde_json::to_value(site) else {
+        return false;
+    };
+    kept["database"] == now["database"] && kept["sql"]["instances"] == now["sql"]["instances"]
+}
+
+fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
+    let Some(path) = &site.log_shipping.saved else {
+        return Ok(None);
+    };
+    let unreadable = |why: String| {
+        refused(
+            &format!("the saved log-shipping configuration `{}`", path.display()),
+            &why,
+            "see `[log_shipping] saved` of the site file",
+        )
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Some(Saved::read(&bytes).map_err(unreadable)?))
+}
+
+/// What the doors are made of, before there is a runtime.
+pub(super) struct Doors {
+    sql: SqlDoor,
+    powershell: PowerShellDoor,
+}
+
+impl Doors {
+    /// The doors. Call inside a runtime.
+    pub(super) fn open(self) -> Access {
+        Access {
+            sql: Arc::new(self.sql),
+            powershell: Arc::new(self.powershell),
+            shares: Arc::new(Files),
+            headers: Arc::default(),
+            clock: Clock::wall(),
+        }
+    }
+}
+
+/// Gets the password and makes the live doors; connects to nothing.
+pub(super) fn doors(site: &Site) -> anyhow::Result<Doors> {
+    let password = password_of(&site.sql.auth, |user| {
+        if !io::stdin().is_terminal() {
+            return Err(io::Error::other("standard input is no terminal"));
+        }
+        rpassword::prompt_password(format!("password of {user}: "))
+    })
+    .map_err(|error| {
+        refused(
+            "the password of `[sql.auth]`",
+            &error.to_string(),
+            error.hint(),
+        )
+    })?;
+    let sql = SqlDoor::live(site, password).map_err(|error| {
+        refused(
+            "the sign-in of `[sql.auth]`",
+            &error.to_string(),
+            error.hint(),
+        )
+    })?;
+    let process = Process::new(
+        site.powershell.program.clone(),
+        site.powershell.arguments.clone(),
+    );
+    let nonce = getrandom::u64().map_err(|error| {
+        refused(
+            "a random number",
+            &error.to_string(),
+            "see the system's random source",
+        )
+    })?;
+    Ok(Doors {
+        sql,
+        powershell: PowerShellDoor::new(
+            Arc::new(process),
+            &site.powershell.module,
+            site.limits.powershell,
+            nonce,
+        ),
+    })
+}
+
+/// Takes the lock of the site on the instance that survives.
+async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
+    let resource = site_resource(&site.pool.fqdn);
+    access
+        .sql
+        .lock_site(Instance::chat(Role::Backup), &resource)
+        .await
+        .map_err(|error| {
+            let exit = match error {
+                LockError::Held { .. } => Exit::Held,
+                _ => Exit::Refused,
+            };
+            Failure {
+                exit,
+                what: format!("the lock of the site on the {}", Role::Backup),
+                why: error.to_string(),
+                hint: error.hint().to_owned(),
+            }
+            .into()
+        })
+}
+
+struct Held<'a>(&'a SiteLock);
+
+impl Guard for Held<'_> {
+    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>> {
+        Box::pin(async {
+            self.0.still_held().await.map_err(|error| ErrorRecord {
+                what: "the lock of the site".to_owned(),
+                why: error.to_string(),
+                hint: error.hint().to_owned(),
+                ..ErrorRecord::default()
+            })
+        })
+    }
+}
+
+/// `20261124T064300Z-failover-3f9a1c`: in the order of time, and never twice.
+fn run_id(now: Timestamp, runbook: &str) -> anyhow::Result<String> {
+    let random = getrandom::u32().map_err(|error| {
+        refused(
+            "a random number",
+            &error.to_string(),
+            "see the system's random source",
+        )
+    })?;
+    Ok(format!(
+        "{}-{runbook}-{:06x}",
+        now.strftime("%Y%m%dT%H%M%SZ"),
+        random & 0x00ff_ffff
+    ))
+}
+
+fn who() -> Who {
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+            .unwrap_or_else(|| "not known".to_owned())
+    };
+    Who {
+        tool: format!("pchadr {}", env!("CARGO_PKG_VERSION")),
+        host: named(&["COMPUTERNAME", "HOSTNAME"]),
+        user: named(&["USERNAME", "USER"]),
+    }
+}
+
+fn note() -> Note {
+    Box::new(|text| {
+        // A terminal that is gone cannot be told.
+        let _ = writeln!(io::stderr(), "note: {text}");
+    })
+}
+
+fn refused(what: &str, why: &str, hint: &str) -> Failure {
+    Failure {
+        exit: Exit::Refused,
+        what: what.to_owned(),
+        why: why.to_owned(),
+        hint: hint.to_owned(),
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        let hint = match &error {
+            ArchiveError::Folder { path, .. } => {
+                let place = path.parent().unwrap_or(Path::new("")).display();
+                format!("see that you may write below `{place}`, or set PCHADR_STATE")
+            }
+            ArchiveError::NoRun { .. } => "see its name, and PCHADR_STATE".to_owned(),
+            ArchiveError::Damaged { .. } => {
+                "put back its second copy, from `[run] mirror`".to_owned()
+            }
+        };
+        refused("the record of the run", &error.to_string(), &hint)
+    }
+}

@@ -1,0 +1,1 @@
+SELECT APPLOCK_MODE(N'public', @P1, N'Session') AS mode
