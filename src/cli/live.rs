@@ -419,8 +419,8 @@ fn who() -> Who {
     };
     Who {
         tool: format!("pchadr {}", env!("CARGO_PKG_VERSION")),
-        host: named(&["COMPUTERNAME", "HOSTNAME"]),
-        user: named(&["USERNAME", "USER"]),
+        host: gethostname::gethostname().to_string_lossy().into_owned(),
+        user: named(&["USERNAME", "USER", "LOGNAME"]),
     }
 }
 
