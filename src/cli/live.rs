@@ -35,7 +35,7 @@ use crate::run::resume::{PlanChange, compare};
 use crate::run::store::Note;
 use crate::site::Site;
 use crate::status::Status;
-use crate::step::saved::Saved;
+use crate::step::saved::{DOCUMENT, Saved};
 
 /// Runs a plan on the real site, or goes on with a run.
 ///
@@ -57,7 +57,10 @@ pub fn command(
     })?;
     let archive = Archive::new(&state, &site.run.mirror);
     let earlier = earlier(site, plan, options, &archive)?;
-    let saved = saved_elsewhere(site)?;
+    let saved = match saved_elsewhere(site)? {
+        Some(saved) => Some(saved),
+        None => archive.newest(DOCUMENT, |found| same_site(site, found), Saved::read),
+    };
     let access_parts = doors(site)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
