@@ -12,7 +12,9 @@ pub mod rehearse;
 pub mod state;
 pub mod status;
 
+mod doors;
 mod error;
+mod log;
 mod operator;
 mod stop;
 #[cfg(test)]

@@ -249,7 +249,10 @@ impl PowerShellDoor {
             properties: Some(call.properties),
         };
         let limit = call.limit.unwrap_or(self.limit);
+        let began = tokio::time::Instant::now();
         let answer = tokio::time::timeout(limit, self.exchange(&mut process, request)).await;
+        let cmdlet = call.cmdlet;
+        tracing::debug!(cmdlet, took = ?began.elapsed(), answered = matches!(answer, Ok(Ok(_))), "called");
         match answer {
             Ok(Ok(response)) => {
                 *slot = Some(process);

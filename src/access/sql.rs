@@ -265,10 +265,12 @@ impl SqlDoor {
             })?;
         let peer = self.dial.peer(instance);
         let signing_in = Driver::connect(stream, &self.sign_in, peer);
-        tokio::time::timeout(self.limits.login, signing_in)
+        let signed_in = tokio::time::timeout(self.limits.login, signing_in)
             .await
             .map_err(|_| failed(Failure::SignInTimedOut(self.limits.login)))?
-            .map_err(failed)
+            .map_err(failed);
+        tracing::debug!(server = place.server, ok = signed_in.is_ok(), "signed in");
+        signed_in
     }
 
     async fn ask(
@@ -278,7 +280,10 @@ impl SqlDoor {
         query: &Query<'_>,
     ) -> Result<Vec<Table>, SqlError> {
         let place = self.place(instance);
-        limited(&place, query.text, self.limits.query, driver.ask(query)).await
+        let began = Instant::now();
+        let answer = limited(&place, query.text, self.limits.query, driver.ask(query)).await;
+        place.log("read", query.text, began, &answer);
+        answer
     }
 
     fn place(&self, instance: Instance) -> Place {
@@ -314,6 +319,24 @@ impl Place {
             statement: error::first_line(statement),
             failure,
             fate,
+        }
+    }
+
+    /// Notes what was asked and how it went; never what rows hold.
+    fn log(
+        &self,
+        how: &str,
+        statement: &str,
+        began: Instant,
+        answer: &Result<Vec<Table>, SqlError>,
+    ) {
+        let (server, statement) = (&self.server, error::first_line(statement));
+        let took = began.elapsed();
+        match answer {
+            Ok(_) => tracing::debug!(server, statement, ?took, "{how}"),
+            Err(error) => {
+                tracing::info!(server, statement, ?took, failure = %error.failure, "{how}")
+            }
         }
     }
 
@@ -361,18 +384,16 @@ impl Session<'_> {
             let failure = Failure::Cut("the connection was lost before".to_owned());
             return Err(place.error(batch, failure, Fate::NotSent));
         };
+        let began = Instant::now();
         // The driver is put back only after a full answer: a dropped future leaves none.
-        match driver.send(batch).await {
-            Ok(tables) => {
-                self.driver = Some(driver);
-                Ok(tables)
-            }
-            Err(failure) => {
-                let error = place.sent(batch, failure);
-                self.driver = error.keeps_connection().then_some(driver);
-                Err(error)
-            }
-        }
+        let answer = driver
+            .send(batch)
+            .await
+            .map_err(|failure| place.sent(batch, failure));
+        place.log("sent", batch, began, &answer);
+        let keeps = answer.as_ref().err().is_none_or(SqlError::keeps_connection);
+        self.driver = keeps.then_some(driver);
+        answer
     }
 
     /// Session id on the server, where it said so.

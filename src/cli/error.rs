@@ -28,6 +28,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// A failure before anything was changed.
+pub(super) fn refused(what: &str, why: &str, hint: &str) -> Failure {
+    Failure {
+        exit: Exit::Refused,
+        what: what.to_owned(),
+        why: why.to_owned(),
+        hint: hint.to_owned(),
+    }
+}
+
 /// The failure of data that cannot be written.
 pub(super) fn output(error: io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context("cannot write to the standard output")

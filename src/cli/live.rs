@@ -1,24 +1,22 @@
 //! The run on the real site: the same executor behind the live doors (DESIGN 5, 9).
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Environment;
-use super::error::{Failure, output};
+use super::doors::doors;
+use super::error::{Failure, output, refused};
+use super::log;
 use super::operator::AtTerminal;
 use super::options::{FailoverOptions, Output};
 use super::rehearse::{site_digest, terminal};
 use super::stop;
-use crate::access::files::Files;
-use crate::access::powershell::{PowerShellDoor, Process};
-use crate::access::secret::password_of;
-use crate::access::sql::{LockError, SiteLock, SqlDoor, site_resource};
-use crate::access::{Access, Clock};
+use crate::access::Access;
+use crate::access::sql::{LockError, SiteLock, site_resource};
 use crate::model::{Instance, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
@@ -35,7 +33,7 @@ use crate::run::resume::{PlanChange, compare};
 use crate::run::store::Note;
 use crate::site::Site;
 use crate::status::Status;
-use crate::step::saved::Saved;
+use crate::step::saved::{DOCUMENT, Saved};
 
 /// Runs a plan on the real site, or goes on with a run.
 ///
@@ -57,7 +55,10 @@ pub fn command(
     })?;
     let archive = Archive::new(&state, &site.run.mirror);
     let earlier = earlier(site, plan, options, &archive)?;
-    let saved = saved_elsewhere(site)?;
+    let saved = match saved_elsewhere(site)? {
+        Some(saved) => Some(saved),
+        None => archive.newest(DOCUMENT, |found| same_site(site, found), Saved::read),
+    };
     let access_parts = doors(site)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -121,6 +122,7 @@ impl Live<'_> {
         recorder.keep(PLAN, &serde_json::to_vec_pretty(self.plan)?)?;
         recorder.keep(SITE, &serde_json::to_vec_pretty(self.site)?)?;
         let ledger = RunLedger::new(recorder);
+        let _log = log::keep(&self.archive.folder(&run).join(log::LOG), &mut note());
         let stop = CancellationToken::new();
         stop::watch(stop.clone(), resume.clone());
         let guard = Held(&self.lock);
@@ -294,69 +296,6 @@ fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
     Ok(Some(Saved::read(&bytes).map_err(unreadable)?))
 }
 
-/// What the doors are made of, before there is a runtime.
-pub(super) struct Doors {
-    sql: SqlDoor,
-    powershell: PowerShellDoor,
-}
-
-impl Doors {
-    /// The doors. Call inside a runtime.
-    pub(super) fn open(self) -> Access {
-        Access {
-            sql: Arc::new(self.sql),
-            powershell: Arc::new(self.powershell),
-            shares: Arc::new(Files),
-            headers: Arc::default(),
-            clock: Clock::wall(),
-        }
-    }
-}
-
-/// Gets the password and makes the live doors; connects to nothing.
-pub(super) fn doors(site: &Site) -> anyhow::Result<Doors> {
-    let password = password_of(&site.sql.auth, |user| {
-        if !io::stdin().is_terminal() {
-            return Err(io::Error::other("standard input is no terminal"));
-        }
-        rpassword::prompt_password(format!("password of {user}: "))
-    })
-    .map_err(|error| {
-        refused(
-            "the password of `[sql.auth]`",
-            &error.to_string(),
-            error.hint(),
-        )
-    })?;
-    let sql = SqlDoor::live(site, password).map_err(|error| {
-        refused(
-            "the sign-in of `[sql.auth]`",
-            &error.to_string(),
-            error.hint(),
-        )
-    })?;
-    let process = Process::new(
-        site.powershell.program.clone(),
-        site.powershell.arguments.clone(),
-    );
-    let nonce = getrandom::u64().map_err(|error| {
-        refused(
-            "a random number",
-            &error.to_string(),
-            "see the system's random source",
-        )
-    })?;
-    Ok(Doors {
-        sql,
-        powershell: PowerShellDoor::new(
-            Arc::new(process),
-            &site.powershell.module,
-            site.limits.powershell,
-            nonce,
-        ),
-    })
-}
-
 /// Takes the lock of the site on the instance that survives.
 async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
     let resource = site_resource(&site.pool.fqdn);
@@ -419,8 +358,8 @@ fn who() -> Who {
     };
     Who {
         tool: format!("pchadr {}", env!("CARGO_PKG_VERSION")),
-        host: named(&["COMPUTERNAME", "HOSTNAME"]),
-        user: named(&["USERNAME", "USER"]),
+        host: gethostname::gethostname().to_string_lossy().into_owned(),
+        user: named(&["USERNAME", "USER", "LOGNAME"]),
     }
 }
 
@@ -429,15 +368,6 @@ fn note() -> Note {
         // A terminal that is gone cannot be told.
         let _ = writeln!(io::stderr(), "note: {text}");
     })
-}
-
-fn refused(what: &str, why: &str, hint: &str) -> Failure {
-    Failure {
-        exit: Exit::Refused,
-        what: what.to_owned(),
-        why: why.to_owned(),
-        hint: hint.to_owned(),
-    }
 }
 
 impl From<ArchiveError> for Failure {

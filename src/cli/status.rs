@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::Environment;
+use super::doors::doors;
 use super::error::output;
-use super::live::doors;
 use super::options::{LogsOutput, StatusOptions};
 use crate::run::exit::Exit;
 use crate::site::Site;

@@ -141,6 +141,30 @@ impl Archive {
     /// Every run, oldest first, of this machine and of the mirror. A run whose journal cannot be
     /// read is left out here and refused by [`Archive::open`].
     pub fn runs(&self) -> Vec<Found> {
+        self.ids()
+            .iter()
+            .filter_map(|run| self.find(run).ok())
+            .collect()
+    }
+
+    /// A document of the newest run that kept a readable one and is `wanted`.
+    pub fn newest<T, E>(
+        &self,
+        document: &str,
+        wanted: impl Fn(&Found) -> bool,
+        read: impl Fn(&[u8]) -> Result<T, E>,
+    ) -> Option<T> {
+        self.ids().iter().rev().find_map(|run| {
+            let bytes = [&self.local, &self.mirror]
+                .iter()
+                .find_map(|folder| fs::read(folder.join(run).join(document)).ok())?;
+            let found = self.find(run).ok()?;
+            wanted(&found).then(|| read(&bytes).ok())?
+        })
+    }
+
+    /// Ids of all runs, oldest first: they begin with their time.
+    fn ids(&self) -> Vec<String> {
         let mut ids: Vec<String> = [&self.local, &self.mirror]
             .into_iter()
             .filter_map(|folder| fs::read_dir(folder).ok())
@@ -150,7 +174,7 @@ impl Archive {
             .collect();
         ids.sort();
         ids.dedup();
-        ids.iter().filter_map(|run| self.find(run).ok()).collect()
+        ids
     }
 
     /// One run.

@@ -255,13 +255,12 @@ impl Kind for ApplyLogs {
         for (index, (set, values)) in sets.iter().enumerate() {
             hands.check_stop()?;
             wait_for_file(hands, set, values).await?;
-            hands.progress(
-                index as u64,
-                total,
-                Unit::Files,
-                format!("LSN {}", set.first_lsn),
-            );
-            apply(hands, &mut session, values).await?;
+            let show = |detail: String| hands.progress(index as u64, total, Unit::Files, detail);
+            let lsn = set.first_lsn;
+            show(format!("LSN {lsn}"));
+            // A large one takes its time; then it is shown how far it is.
+            let part = |percent: u64| show(format!("LSN {lsn}, {percent} % of this one"));
+            apply(hands, &mut session, values, &part).await?;
             if (index + 1) % LOOK_EVERY == 0 {
                 confirm(cx, set.last_lsn).await?;
             }
@@ -434,8 +433,9 @@ async fn apply(
     hands: &Hands<'_>,
     session: &mut Session<'_>,
     values: &Values,
+    show: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), StepError> {
-    match hands.send_announced(session, RESTORE_LOG, values).await {
+    match hands.send_shown(session, RESTORE_LOG, values, show).await {
         Err(StepError::Sql(error)) if matches!(error.number(), Some(4326 | 3009)) => Ok(()),
         other => other.map(|_| ()),
     }

@@ -203,12 +203,25 @@ impl Hands<'_> {
         Ok(())
     }
 
-    /// Sends a batch that was announced.
+    /// Sends a batch that was announced, and shows how far the server is with it.
     pub async fn send_announced(
         &self,
         session: &mut Session<'_>,
         n: usize,
         values: &Values,
+    ) -> Result<Vec<Table>, StepError> {
+        let show = |percent| self.progress(percent, 100, Unit::Percent, "");
+        self.send_shown(session, n, values, &show).await
+    }
+
+    /// Sends a batch that was announced. `show` hears the percent complete, from 0 to 100, where the
+    /// server says it.
+    pub async fn send_shown(
+        &self,
+        session: &mut Session<'_>,
+        n: usize,
+        values: &Values,
+        show: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Vec<Table>, StepError> {
         let batch = self.command(n)?.bind(values)?;
         // A restore may take hours; what else there is to send ends soon.
@@ -217,7 +230,8 @@ impl Hands<'_> {
         } else {
             Some(self.limits.stall)
         };
-        Ok(Box::pin(session.send_watched(&batch, limit, &|_| ())).await?)
+        let show = |percent: f64| show(whole_percent(percent));
+        Ok(Box::pin(session.send_watched(&batch, limit, &show)).await?)
     }
 
     /// Announces and sends a batch.
@@ -312,5 +326,26 @@ impl Hands<'_> {
             unit,
             detail: detail.into(),
         });
+    }
+}
+
+/// What the server says of its work, from 0 to 100.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "kept between 0 and 100; what is no number becomes 0"
+)]
+fn whole_percent(percent: f64) -> u64 {
+    percent.clamp(0.0, 100.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_percent;
+
+    #[test]
+    fn a_percentage_from_outside_stays_between_0_and_100() {
+        let said = [-3.0, 0.4, 62.9, 250.0, f64::NAN, f64::INFINITY];
+        assert_eq!(said.map(whole_percent), [0, 0, 62, 100, 0, 100]);
     }
 }

@@ -1,0 +1,75 @@
+//! The doors of the real site, made of what its site file says.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use super::error::refused;
+use crate::access::files::Files;
+use crate::access::powershell::{PowerShellDoor, Process};
+use crate::access::secret::password_of;
+use crate::access::sql::SqlDoor;
+use crate::access::{Access, Clock};
+use crate::site::Site;
+
+/// What the doors are made of, before there is a runtime.
+pub(super) struct Doors {
+    sql: SqlDoor,
+    powershell: PowerShellDoor,
+}
+
+impl Doors {
+    /// The doors. Call inside a runtime.
+    pub(super) fn open(self) -> Access {
+        Access {
+            sql: Arc::new(self.sql),
+            powershell: Arc::new(self.powershell),
+            shares: Arc::new(Files),
+            headers: Arc::default(),
+            clock: Clock::wall(),
+        }
+    }
+}
+
+/// Gets the password and makes the live doors; connects to nothing.
+pub(super) fn doors(site: &Site) -> anyhow::Result<Doors> {
+    let password = password_of(&site.sql.auth, |user| {
+        if !io::stdin().is_terminal() {
+            return Err(io::Error::other("standard input is no terminal"));
+        }
+        rpassword::prompt_password(format!("password of {user}: "))
+    })
+    .map_err(|error| {
+        refused(
+            "the password of `[sql.auth]`",
+            &error.to_string(),
+            error.hint(),
+        )
+    })?;
+    let sql = SqlDoor::live(site, password).map_err(|error| {
+        refused(
+            "the sign-in of `[sql.auth]`",
+            &error.to_string(),
+            error.hint(),
+        )
+    })?;
+    let process = Process::new(
+        site.powershell.program.clone(),
+        site.powershell.arguments.clone(),
+    );
+    let nonce = getrandom::u64().map_err(|error| {
+        refused(
+            "a random number",
+            &error.to_string(),
+            "see the system's random source",
+        )
+    })?;
+    Ok(Doors {
+        sql,
+        powershell: PowerShellDoor::new(
+            Arc::new(process),
+            &site.powershell.module,
+            site.limits.powershell,
+            nonce,
+        ),
+    })
+}
