@@ -10,6 +10,7 @@ use crate::access::sql::{DoorLimits, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
 use crate::plan::{Plan, hex};
 use crate::rehearsal::simulated::{NoSite, Recipe, SimulatedSite, addresses};
+use crate::rehearsal::world::Start;
 use crate::run::event::RunFinished;
 use crate::run::executor::{Execution, Who};
 use crate::run::journal::{Journal, JournalError};
@@ -19,6 +20,7 @@ use crate::run::recorder::{Recorder, Sink};
 use crate::run::store::Store;
 use crate::site::Site;
 use crate::status::Status;
+use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 
 /// Why a rehearsal could not be held, or cannot be trusted.
@@ -96,6 +98,21 @@ fn doors(site: &Site, simulated: &SimulatedSite) -> Access {
     }
 }
 
+/// The log-shipping configuration that the simulated site had before the failover, as a check would
+/// have kept it: read from the same site in its normal state. Call inside a paused runtime.
+///
+/// # Errors
+/// When the site cannot be simulated.
+pub async fn saved_before(site: &Site, recipe: &Recipe) -> Result<Option<Saved>, NoSite> {
+    let normal = Recipe {
+        start: Start::Normal,
+        vary: |_| (),
+        ..recipe.clone()
+    };
+    let stage = Stage::build(site, &normal)?;
+    Ok(Saved::observe(site, &stage.access, "before").await)
+}
+
 /// Runs a plan on a stage.
 ///
 /// # Errors
@@ -105,6 +122,22 @@ pub async fn execute(
     plan: &Plan,
     terms: &Terms,
     access: &Access,
+    store: Box<dyn Store>,
+    sinks: Vec<Box<dyn Sink>>,
+) -> Result<RunFinished, JournalError> {
+    execute_with(site, plan, terms, access, None, store, sinks).await
+}
+
+/// The same with a saved log-shipping configuration at hand: what a failback rebuilds from.
+///
+/// # Errors
+/// When the record cannot be written.
+pub async fn execute_with(
+    site: &Site,
+    plan: &Plan,
+    terms: &Terms,
+    access: &Access,
+    saved: Option<&Saved>,
     store: Box<dyn Store>,
     sinks: Vec<Box<dyn Sink>>,
 ) -> Result<RunFinished, JournalError> {
@@ -137,7 +170,7 @@ pub async fn execute(
             host: "simulated".to_owned(),
             user: "simulated".to_owned(),
         },
-        saved_elsewhere: None,
+        saved_elsewhere: saved,
         resume_command: None,
     };
     if resumed {
@@ -173,10 +206,17 @@ pub fn run(
         .start_paused(true)
         .build()?;
     runtime.block_on(async {
+        let saved = if recipe.start == Start::FailedOver {
+            saved_before(site, recipe).await?
+        } else {
+            None
+        };
         let stage = Stage::build(site, recipe)?;
         terms.rehearsal = true;
         terms.disaster_at = terms.disaster_at.or(Some(stage.simulated.lost_at));
-        let finished = execute(site, plan, &terms, &stage.access, store, sinks).await?;
+        let access = &stage.access;
+        let finished =
+            execute_with(site, plan, &terms, access, saved.as_ref(), store, sinks).await?;
         let status = Status::observe(site, &stage.access).await;
         status.write_human(end)?;
         let unknown = stage.simulated.unknown();

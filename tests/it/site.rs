@@ -11,7 +11,7 @@ use pchadr::rehearsal::world::Summary;
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::journal::JournalError;
 use pchadr::run::store::MemoryStore;
-use pchadr::runbook::{FAILOVER, Runbook};
+use pchadr::runbook::{Direction, FAILBACK, FAILOVER, Runbook};
 use pchadr::site::Site;
 use pchadr::step::Step;
 use pchadr::step::terms::Terms;
@@ -23,8 +23,17 @@ pub(crate) fn litware() -> Site {
 
 /// The plan of a failover at that site.
 pub(crate) fn plan(site: &Site) -> Plan {
-    let ids: Vec<&str> = Step::FAILOVER.iter().map(|step| step.id()).collect();
-    let runbook = Runbook::parse(FAILOVER, "failover.toml", &ids).expect("the runbook loads");
+    plan_of(Direction::Failover, site)
+}
+
+/// The plan of a direction at that site.
+pub(crate) fn plan_of(direction: Direction, site: &Site) -> Plan {
+    let (text, name) = match direction {
+        Direction::Failover => (FAILOVER, "failover.toml"),
+        Direction::Failback => (FAILBACK, "failback.toml"),
+    };
+    let ids: Vec<&str> = Step::of(direction).iter().map(|step| step.id()).collect();
+    let runbook = Runbook::parse(text, name, &ids).expect("the runbook loads");
     Plan::bind(&runbook, site).expect("the runbook fits")
 }
 
