@@ -234,6 +234,8 @@ impl State {
         }
         database.log_start = log.last_lsn;
         database.base = full.checkpoint_lsn;
+        // A backup writes into the log itself.
+        database.write_log(1);
         let session = |role, other, host: &str, name: &str| Mirroring {
             guid,
             role,
@@ -332,6 +334,8 @@ impl State {
         else {
             return Err(1422);
         };
+        // The change of roles is written into the log.
+        principal.write_log(1);
         let mut held = principal.clone();
         principal.state = DatabaseState::Restoring;
         principal.redo_start = principal.log_end;
