@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pchadr::cli::rehearse::{Stage, execute};
+use pchadr::cli::rehearse::{Stage, execute_with};
 use pchadr::plan::Plan;
 use pchadr::rehearsal::folders::Op;
 use pchadr::rehearsal::simulated::{Change, Logs, Recipe};
@@ -14,6 +14,7 @@ use pchadr::run::store::MemoryStore;
 use pchadr::runbook::{Direction, FAILBACK, FAILOVER, Runbook};
 use pchadr::site::Site;
 use pchadr::step::Step;
+use pchadr::step::saved::Saved;
 use pchadr::step::terms::Terms;
 
 /// The example site.
@@ -142,11 +143,23 @@ pub(crate) async fn run(
     stage: &Stage,
     store: &MemoryStore,
 ) -> Result<RunFinished, JournalError> {
-    execute(
+    run_with(site, plan, stage, None, store).await
+}
+
+/// The same with a saved log-shipping configuration at hand.
+pub(crate) async fn run_with(
+    site: &Site,
+    plan: &Plan,
+    stage: &Stage,
+    saved: Option<&Saved>,
+    store: &MemoryStore,
+) -> Result<RunFinished, JournalError> {
+    execute_with(
         site,
         plan,
         &terms(),
         &stage.access,
+        saved,
         Box::new(store.clone()),
         Vec::new(),
     )
