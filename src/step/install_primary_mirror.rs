@@ -148,6 +148,15 @@ impl Kind for InstallPrimaryMirror {
         match (chat, judge_compliance(facts)) {
             (Standing::Satisfied { why }, None) => Standing::satisfied(why),
             (Standing::Satisfied { .. }, Some(standing)) => standing,
+            // Not underway: what is left would never be sent.
+            (
+                Standing::Pending { underway: true, .. },
+                Some(
+                    standing @ Standing::Pending {
+                        underway: false, ..
+                    },
+                ),
+            ) => standing,
             (chat, _) => chat,
         }
     }

@@ -54,6 +54,8 @@ pub struct Facts {
     archive_verified: Observed<()>,
     /// The backup's database: closed, or else two would be writable.
     backup: Observed<Database>,
+    /// Its family, while it or its mirror serves.
+    backup_family: Option<String>,
     wanted: Wanted,
     orphans: Observed<Vec<String>>,
     logins: Observed<Vec<String>>,
@@ -175,7 +177,8 @@ impl Kind for RestoreDatabase {
         }
         match facts.stage() {
             Stage::Serves => judge_serving(facts),
-            Stage::Starting => Standing::underway("recovery runs"),
+            // Not underway: owner, options and users may be left to mend behind it.
+            Stage::Starting => Standing::pending("recovery runs"),
             Stage::Before => {
                 let mut blocks = version_blocks(facts);
                 blocks.extend(target_blocks(facts));
@@ -206,19 +209,18 @@ impl Kind for RestoreDatabase {
             let facts = Box::pin(observe(cx)).await;
             let stage = facts.stage();
             let mend = mend::next(&facts);
-            let may = match Self::judge(&facts) {
-                Standing::Satisfied { .. } => return Ok(()),
-                Standing::Pending { underway: true, .. } => {
-                    hands.progress(0, 0, Unit::Waiting, "recovery runs");
-                    tokio::time::sleep(cx.site.limits.poll).await;
-                    continue;
-                }
-                Standing::Pending { .. } => true,
-                Standing::Blocked { .. } | Standing::Unknown { .. } => false,
-            };
-            // The next observation says why in full.
-            if !may {
+            if !matches!(Self::judge(&facts), Standing::Pending { .. }) {
+                // Done, or in the way: the next observation says it in full.
                 return Ok(());
+            }
+            let opens = stage == Stage::Serves
+                && facts
+                    .row()
+                    .is_some_and(|row| row.serves() && row.collation.is_none());
+            if stage == Stage::Starting || opens {
+                hands.progress(0, 0, Unit::Waiting, "recovery runs");
+                tokio::time::sleep(cx.site.limits.poll).await;
+                continue;
             }
             if last.as_ref() == Some(&(stage, mend.clone())) {
                 return Err(StepError::other(
@@ -289,11 +291,19 @@ async fn observe(cx: Context<'_>) -> Facts {
         archived: Observed::Absent,
         archive_verified: Observed::Absent,
         backup: database(access, Instance::chat(Role::Backup), name).await,
+        backup_family: None,
         wanted: Wanted::of(cx.saved).certificate_is_there(cx.terms.overrides(mend::certificate())),
         orphans: Observed::Absent,
         logins: logins(access, primary).await,
         database: row,
     };
+    for role in [Role::Backup, Role::BackupMirror] {
+        let instance = Instance::chat(role);
+        if access.sql.has(instance) && facts.backup_family.is_none() {
+            let lineage = lineage(access, instance, name).await;
+            facts.backup_family = lineage.seen().and_then(|it| it.family.clone());
+        }
+    }
     if facts.full_set().is_some() {
         facts.listed = listed_files(access, primary, &full).await;
     }
@@ -331,7 +341,7 @@ fn judge_serving(facts: &Facts) -> Standing {
         return Standing::satisfied("restored; its mirror is the principal at the moment");
     }
     if row.serves() && row.collation.is_none() {
-        return Standing::underway("it takes no connections yet");
+        return Standing::pending("it takes no connections yet");
     }
     if facts
         .backup
@@ -431,8 +441,12 @@ fn target_blocks(facts: &Facts) -> Vec<Block> {
         );
     }
     if row.serves() {
-        let ours = facts.full_set().and_then(|set| set.family.as_deref());
-        let theirs = facts.lineage.seen().and_then(|it| it.family.as_deref());
+        // Before B3 there is no file yet, and the database that it will hold says its family.
+        let ours = facts
+            .full_set()
+            .and_then(|set| set.family.as_ref())
+            .or(facts.backup_family.as_ref());
+        let theirs = facts.lineage.seen().and_then(|it| it.family.as_ref());
         let same = ours
             .zip(theirs)
             .is_none_or(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs));

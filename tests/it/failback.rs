@@ -13,7 +13,7 @@ use pchadr::runbook::Direction;
 use pchadr::step::command::Kind;
 use pchadr::step::saved::Saved;
 
-use crate::site::{end, litware, paused, plan_of, run, run_with};
+use crate::site::{end, litware, paused, plan, plan_of, run, run_with};
 
 /// What a parser says of a text: nothing where it is valid.
 fn lint(program: &str, arguments: &[&str], text: &str) -> String {
@@ -154,7 +154,7 @@ fn failed_over_rebuilt_and_failed_back_the_world_is_as_it_was() {
             .lock()
             .expect("the pool")
             .set_alive(true, false);
-        let plan = plan_of(Direction::Failover, &site);
+        let plan = plan(&site);
         let store = MemoryStore::default();
         let finished = run(&site, &plan, &stage, &store).await.expect("a record");
         assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
