@@ -217,6 +217,11 @@ impl World {
         });
     }
 
+    /// Every mirror that is getting in step is in step.
+    pub fn synchronize(&self) {
+        self.with(State::synchronize);
+    }
+
     /// Users write `messages` into the chat database that serves on `instance`.
     pub fn write_messages(&self, instance: Instance, messages: u64) {
         self.with(|state| {

@@ -106,10 +106,13 @@ impl Kind for RetireOldPrimary {
 
     async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         let mut last = None;
+        let mut kept = false;
         loop {
             hands.check_stop()?;
             // Each action rests on a look that is younger than the one before it (`steps.md` 1.3).
-            let facts = Box::pin(observe(cx)).await;
+            let mut facts = Box::pin(observe(cx)).await;
+            // What this act keeps is read from the run folder only by the next one.
+            facts.kept |= kept;
             let action = match next(&facts) {
                 Ok(None) => return Ok(()),
                 Ok(Some(action)) => action,
@@ -128,6 +131,7 @@ impl Kind for RetireOldPrimary {
                 ));
             }
             Box::pin(perform(cx, &facts, &action, hands)).await?;
+            kept |= action == Action::Keep;
             last = Some(action);
         }
     }

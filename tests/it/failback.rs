@@ -2,18 +2,19 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use pchadr::cli::rehearse::{Stage, saved_before};
+use pchadr::cli::rehearse::Stage;
 use pchadr::model::{Instance, Lsn, Role};
 use pchadr::rehearsal::simulated::{Logs, Recipe};
-use pchadr::rehearsal::world::{Start, Summary};
-use pchadr::run::event::Outcome;
+use pchadr::rehearsal::world::{PrimarySide, Start, Summary};
+use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::store::MemoryStore;
 use pchadr::runbook::Direction;
 use pchadr::step::command::Kind;
 use pchadr::step::saved::Saved;
 
-use crate::site::{end, litware, paused, plan, plan_of, run, run_with};
+use crate::site::{Drill, effects, end, litware, paused, plan, plan_of, run, run_with};
 
 /// What a parser says of a text: nothing where it is valid.
 fn lint(program: &str, arguments: &[&str], text: &str) -> String {
@@ -74,35 +75,213 @@ fn every_sample_of_the_plan_is_valid_from_2012_to_2019() {
     assert!(told.is_empty(), "{told}");
 }
 
-/// Failed over, the primary data center rebuilt, the configuration at hand.
-fn failed_over() -> Recipe {
-    Recipe::failed_over(Logs::Made(16))
+/// Runs a drill and says how it ended.
+fn held(drill: &Drill) -> (RunFinished, Stage) {
+    paused(async {
+        let stage = drill.stage();
+        let finished = drill
+            .run(&stage, &MemoryStore::default())
+            .await
+            .expect("a record");
+        assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
+        (finished, stage)
+    })
+}
+
+fn assert_done(finished: &RunFinished) {
+    assert_eq!(
+        finished.outcome,
+        Outcome::Done,
+        "{:?} {:?}",
+        finished.error,
+        finished.steps
+    );
 }
 
 #[test]
 fn a_failback_of_a_rebuilt_data_center_is_done() {
-    let site = litware();
-    let plan = plan_of(Direction::Failback, &site);
+    let (finished, _) = held(&Drill::failback(litware()));
+    assert_done(&finished);
+}
+
+/// The primary data center was only powered off.
+fn powered_off() -> Drill {
+    let mut drill = Drill::failback(litware());
+    drill.recipe.vary = |options| options.primary = PrimarySide::Unchanged;
+    drill
+}
+
+/// The file that keeps what an instance of the old primary side held.
+fn archived(stage: &Stage) -> Vec<String> {
+    stage
+        .simulated
+        .folders
+        .snapshot()
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| path.contains("pchat-archive"))
+        .collect()
+}
+
+#[test]
+fn what_a_data_center_that_was_only_powered_off_still_holds_is_kept() {
+    let (finished, stage) = held(&powered_off());
+    assert_done(&finished);
+    let kept = archived(&stage);
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let view = stage
+        .simulated
+        .folders
+        .open("primary", &kept[0])
+        .expect("the archive");
+    let set = view.sets.first().expect("one set");
+    let backup = messages(&stage, Role::Backup);
+    // Five messages were written and never shipped; the backup went on without them.
+    assert!(set.copy_only && set.checksums);
+    assert_eq!(set.messages, backup + 5);
+    assert_eq!(messages(&stage, Role::Primary), backup);
+}
+
+#[test]
+fn an_old_primary_is_not_touched_while_there_is_no_folder_to_keep_it_in() {
+    let mut drill = powered_off();
+    drill.site.shares.archive = None;
+    drill.plan = plan_of(Direction::Failback, &drill.site);
+    let (finished, stage) = held(&drill);
+    assert_eq!(finished.outcome, Outcome::Refused);
+    assert_eq!(finished.exit, 3);
+    assert!(effects(&stage).is_empty(), "{:?}", effects(&stage));
+}
+
+#[test]
+fn the_primary_mirror_may_have_been_the_principal_when_the_data_center_was_lost() {
+    let mut drill = powered_off();
+    drill.prepare = |stage, site| {
+        let mirror = site.chat(Role::PrimaryMirror).expect("a mirror");
+        let world = &stage.simulated.world;
+        world.fail_over(false, mirror, false).expect("in step");
+    };
+    let (finished, stage) = held(&drill);
+    assert_done(&finished);
+    assert_eq!(archived(&stage).len(), 1);
+}
+
+#[test]
+fn the_backup_mirror_may_be_the_principal_in_the_second_data_center() {
+    let mut drill = Drill::failback(litware());
+    drill.site.limits.poll = Duration::from_secs(5);
+    drill.prepare = |stage, site| {
+        let mirror = site.chat(Role::BackupMirror).expect("a mirror");
+        let world = &stage.simulated.world;
+        world.synchronize();
+        world.fail_over(false, mirror, false).expect("in step");
+        world.write_messages(Instance::chat(Role::BackupMirror), 9);
+    };
+    let whole = held(&drill);
+    assert_done(&whole.0);
+    let (finished, _) = held(&Drill::failback(litware()));
+    assert_done(&finished);
+    let plain = held(&Drill::failback(litware())).1;
+    assert_eq!(
+        messages(&whole.1, Role::Primary),
+        messages(&plain, Role::Primary) + 9
+    );
+}
+
+#[test]
+fn topology_builder_may_have_mirrored_the_fresh_database_already() {
+    let mut drill = Drill::failback(litware());
+    drill.prepare = |stage, site| {
+        let (primary, mirror) = (site.chat(Role::Primary), site.chat(Role::PrimaryMirror));
+        let world = &stage.simulated.world;
+        let (primary, mirror) = (primary.expect("one"), mirror.expect("one"));
+        world
+            .set_up_mirror(false, primary, mirror, r"\\fs1\pchat-mirror", false)
+            .expect("a mirror");
+    };
+    let (finished, stage) = held(&drill);
+    assert_done(&finished);
+    assert!(archived(&stage).is_empty(), "nothing was there to keep");
+}
+
+#[test]
+fn a_site_without_mirrors_and_compliance_fails_back_too() {
+    let mut site = litware();
+    site.database.compliance = None;
+    for role in [Role::PrimaryMirror, Role::BackupMirror] {
+        site.sql.instances.remove(&Instance::chat(role));
+    }
+    let (finished, _) = held(&Drill::failback(site));
+    assert_done(&finished);
+}
+
+#[test]
+fn without_a_saved_configuration_nothing_is_changed() {
+    let mut drill = Drill::failback(litware());
+    drill.saved = None;
+    let (finished, stage) = held(&drill);
+    assert_eq!((finished.outcome, finished.exit), (Outcome::Refused, 3));
+    let why = finished.error.expect("a reason").why;
+    assert!(why.contains("was not saved"), "{why}");
+    assert!(effects(&stage).is_empty());
+}
+
+#[test]
+fn where_only_the_backups_half_was_saved_the_primarys_is_as_the_console_makes_it() {
+    let mut drill = Drill::failback(litware());
+    let saved = drill.saved.as_mut().expect("a configuration");
+    (saved.primary, saved.primary_mirror) = (None, None);
+    let (finished, stage) = held(&drill);
+    assert_done(&finished);
+    let whole = held(&Drill::failback(litware())).1;
+    for role in [Role::Primary, Role::PrimaryMirror, Role::Backup] {
+        let shipping = |stage: &Stage| {
+            let summary = stage.simulated.world.summary();
+            summary.instances[&Instance::chat(role)].shipping.clone()
+        };
+        assert_eq!(shipping(&stage), shipping(&whole), "{role}");
+    }
+}
+
+#[test]
+fn compliance_events_that_wait_stop_a_failback_before_anything_is_changed() {
+    let mut drill = Drill::failback(litware());
+    drill.recipe.vary = |options| options.waiting = 3;
+    let (finished, stage) = held(&drill);
+    assert_eq!((finished.outcome, finished.exit), (Outcome::Refused, 3));
+    assert!(effects(&stage).is_empty());
+}
+
+#[test]
+fn a_failback_at_a_site_in_its_normal_state_has_nothing_to_do() {
+    let mut drill = Drill::failback(litware());
+    drill.recipe = normal();
+    let (finished, stage) = held(&drill);
+    assert_done(&finished);
+    assert!(effects(&stage).is_empty(), "{:?}", effects(&stage));
+}
+
+#[test]
+fn a_failback_while_the_first_data_center_is_still_lost_changes_nothing() {
+    let mut drill = Drill::failback(litware());
+    drill.recipe.vary = |options| options.primary = PrimarySide::Down;
+    let (finished, stage) = held(&drill);
+    assert_eq!(finished.outcome, Outcome::Refused);
+    assert!(effects(&stage).is_empty());
+}
+
+#[test]
+fn a_second_failback_has_nothing_to_do() {
+    let drill = Drill::failback(litware());
     paused(async {
-        let saved = saved_before(&site, &failed_over()).await.expect("a site");
-        let stage = Stage::build(&site, &failed_over()).expect("a site");
-        let finished = run_with(
-            &site,
-            &plan,
-            &stage,
-            saved.as_ref(),
-            &MemoryStore::default(),
-        )
-        .await
-        .expect("a record");
-        assert_eq!(
-            finished.outcome,
-            Outcome::Done,
-            "{:?} {:?}",
-            finished.error,
-            finished.steps
-        );
-        assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
+        let mut stage = drill.stage();
+        let finished = drill.run(&stage, &MemoryStore::default()).await;
+        assert_done(&finished.expect("a record"));
+        let made = effects(&stage).len();
+        stage.reopen(&drill.site);
+        let finished = drill.run(&stage, &MemoryStore::default()).await;
+        assert_done(&finished.expect("a record"));
+        assert_eq!(effects(&stage).len(), made);
     });
 }
 

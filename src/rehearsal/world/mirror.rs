@@ -282,6 +282,18 @@ impl State {
         Ok(())
     }
 
+    /// Lets every mirror be in step.
+    pub(super) fn synchronize(&mut self) {
+        let sessions = self
+            .instances
+            .values_mut()
+            .flat_map(|server| &mut server.databases)
+            .filter_map(|database| database.mirroring.as_mut());
+        for session in sessions.filter(|it| it.state == MirroringState::Synchronizing) {
+            session.state = MirroringState::Synchronized;
+        }
+    }
+
     /// `SET PARTNER OFF`: both sides forget; the mirror stays RESTORING. A partner that is down
     /// learns of it when it is back. False: not mirrored (1416).
     pub(in crate::rehearsal) fn partner_off(&mut self, instance: Instance, name: &str) -> bool {
