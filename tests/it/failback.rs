@@ -14,7 +14,9 @@ use pchadr::runbook::Direction;
 use pchadr::step::command::Kind;
 use pchadr::step::saved::Saved;
 
-use crate::site::{Drill, effects, end, litware, paused, plan, plan_of, run, run_with};
+use crate::site::{
+    Drill, effects, end, litware, paused, plan, plan_of, primary_mirror_is_principal, run, run_with,
+};
 
 /// What a parser says of a text: nothing where it is valid.
 fn lint(program: &str, arguments: &[&str], text: &str) -> String {
@@ -104,13 +106,6 @@ fn a_failback_of_a_rebuilt_data_center_is_done() {
     assert_done(&finished);
 }
 
-/// The primary data center was only powered off.
-fn powered_off() -> Drill {
-    let mut drill = Drill::failback(litware());
-    drill.recipe.vary = |options| options.primary = PrimarySide::Unchanged;
-    drill
-}
-
 /// The file that keeps what an instance of the old primary side held.
 fn archived(stage: &Stage) -> Vec<String> {
     stage
@@ -125,7 +120,7 @@ fn archived(stage: &Stage) -> Vec<String> {
 
 #[test]
 fn what_a_data_center_that_was_only_powered_off_still_holds_is_kept() {
-    let (finished, stage) = held(&powered_off());
+    let (finished, stage) = held(&Drill::powered_off(litware()));
     assert_done(&finished);
     let kept = archived(&stage);
     assert_eq!(kept.len(), 1, "{kept:?}");
@@ -144,7 +139,7 @@ fn what_a_data_center_that_was_only_powered_off_still_holds_is_kept() {
 
 #[test]
 fn an_old_primary_is_not_touched_while_there_is_no_folder_to_keep_it_in() {
-    let mut drill = powered_off();
+    let mut drill = Drill::powered_off(litware());
     drill.site.shares.archive = None;
     drill.plan = plan_of(Direction::Failback, &drill.site);
     let (finished, stage) = held(&drill);
@@ -155,12 +150,8 @@ fn an_old_primary_is_not_touched_while_there_is_no_folder_to_keep_it_in() {
 
 #[test]
 fn the_primary_mirror_may_have_been_the_principal_when_the_data_center_was_lost() {
-    let mut drill = powered_off();
-    drill.prepare = |stage, site| {
-        let mirror = site.chat(Role::PrimaryMirror).expect("a mirror");
-        let world = &stage.simulated.world;
-        world.fail_over(false, mirror, false).expect("in step");
-    };
+    let mut drill = Drill::powered_off(litware());
+    drill.prepare = primary_mirror_is_principal;
     let (finished, stage) = held(&drill);
     assert_done(&finished);
     assert_eq!(archived(&stage).len(), 1);

@@ -188,5 +188,15 @@ fn a_failback_that_is_killed_between_a_command_and_its_effect_or_after_it_ends_t
 
 #[test]
 fn a_failback_that_is_killed_at_any_moment_ends_the_same_when_it_is_resumed() {
-    kill_at_moments(&Drill::failback(litware()), 120);
+    kill_at_moments(&Drill::failback(litware()), 80);
+}
+
+#[test]
+fn a_failback_over_an_old_primary_that_is_killed_around_any_effect_ends_the_same() {
+    kill_around_effects(&Drill::powered_off(litware()));
+}
+
+#[test]
+fn a_failback_over_an_old_primary_that_is_killed_at_any_moment_ends_the_same() {
+    kill_at_moments(&Drill::powered_off(litware()), 60);
 }

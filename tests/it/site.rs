@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pchadr::cli::rehearse::{Stage, execute_with, saved_before};
+use pchadr::model::Role;
 use pchadr::plan::Plan;
 use pchadr::rehearsal::folders::Op;
 use pchadr::rehearsal::simulated::{Change, Logs, Recipe};
-use pchadr::rehearsal::world::Summary;
+use pchadr::rehearsal::world::{PrimarySide, Summary};
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::journal::JournalError;
 use pchadr::run::store::MemoryStore;
@@ -274,6 +275,14 @@ impl Drill {
         }
     }
 
+    /// A failback to a data center that was only powered off: it holds messages that were never
+    /// shipped.
+    pub(crate) fn powered_off(site: Site) -> Self {
+        let mut drill = Self::failback(site);
+        drill.recipe.vary = |options| options.primary = PrimarySide::Unchanged;
+        drill
+    }
+
     /// Builds the stage. Call inside the paused runtime.
     pub(crate) fn stage(&self) -> Stage {
         let stage = Stage::build(&self.site, &self.recipe).expect("the site can be simulated");
@@ -309,6 +318,13 @@ impl Drill {
             }
         })
     }
+}
+
+/// In the primary data center the mirror has been the principal.
+pub(crate) fn primary_mirror_is_principal(stage: &Stage, site: &Site) {
+    let mirror = site.chat(Role::PrimaryMirror).expect("a mirror");
+    let world = &stage.simulated.world;
+    world.fail_over(false, mirror, false).expect("in step");
 }
 
 /// Holds `check` for every point, on two threads: each point is a run of its own.
