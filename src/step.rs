@@ -395,13 +395,13 @@ impl Step {
         let limits = &site.limits;
         match self {
             Step::CopyBackups | Step::ApplyLogs => None,
-            Step::RecoverDatabase => limits.restore,
             Step::StopLogShippingJobs => Some(limits.jobs.saturating_mul(2)),
             Step::InstallMirror => Some(limits.mirror),
             Step::SetActiveServers | Step::ReturnActiveServers => {
                 Some(limits.powershell.saturating_mul(10))
             }
-            Step::RetireOldPrimary
+            Step::RecoverDatabase
+            | Step::RetireOldPrimary
             | Step::BackUpDatabase
             | Step::FenceBackup
             | Step::RestoreDatabase => limits.restore,

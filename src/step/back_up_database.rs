@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::command::{Command, Hole, HoleType, Values};
-use super::failback::{Holders, active_block, address, full_path, mirrored_block, only_set};
+use super::failback::{
+    Holders, active_block, address, full_path, mirrored_block, only_set, send_long,
+};
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
 use super::observe::backups::{SetHeader, sets, verified};
@@ -186,8 +188,6 @@ impl Kind for BackUpDatabase {
                 json!(format!("pchadr failback {}", cx.run)),
             ),
         ]);
-        let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
-        hands.send(&mut session, BACK_UP, &values).await?;
-        Ok(())
+        send_long(cx, hands, Instance::chat(Role::Backup), BACK_UP, &values).await
     }
 }

@@ -2,10 +2,12 @@
 //! is seen to arrive. The point of no return: the backup follows the primary (`steps.md` 6.5).
 //!
 //! The mirror's half needs the mirror to be the principal. `Invoke-CsDatabaseFailover` may look at the
-//! pool's state, which is FailedOver still, and then means the other pair; `ALTER DATABASE … SET
+//! pool's state, which is `FailedOver` still, and then means the other pair; `ALTER DATABASE … SET
 //! PARTNER FAILOVER` on the principal does the same, and nothing else (`steps.md` 6.5).
 
+mod blocks;
 mod commands;
+mod compare;
 mod look;
 mod next;
 mod wanted;
@@ -90,10 +92,9 @@ impl Kind for ConfigureLogShipping {
             hands.check_stop()?;
             // Each command rests on a look that is younger than the one before it (`steps.md` 1.3).
             let facts = Box::pin(observe(cx)).await;
-            let action = match next(&facts) {
-                Ok(Some(action)) => action,
+            let Ok(Some(action)) = next(&facts) else {
                 // Done, or in the way: the next observation says it in full.
-                _ => return Ok(()),
+                return Ok(());
             };
             if let Action::Wait(what) = &action {
                 hands.progress(0, 0, Unit::Waiting, what.clone());

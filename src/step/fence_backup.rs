@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::command::{Command, Values};
 use super::failback::{
-    Holders, active_block, address, full_path, mirrored_block, only_set, tail_path,
+    Holders, active_block, address, full_path, mirrored_block, only_set, send_long, tail_path,
 };
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
@@ -162,9 +162,7 @@ impl Kind for FenceBackup {
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         let values = Values::from([("tail".to_owned(), json!(facts.path))]);
-        let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
-        hands.send(&mut session, FENCE, &values).await?;
-        Ok(())
+        send_long(cx, hands, Instance::chat(Role::Backup), FENCE, &values).await
     }
 }
 

@@ -146,17 +146,16 @@ impl Kind for InstallPrimaryMirror {
             return Standing::Blocked { blocks };
         }
         match (chat, judge_compliance(facts)) {
-            (Standing::Satisfied { why }, None) => Standing::satisfied(why),
-            (Standing::Satisfied { .. }, Some(standing)) => standing,
-            // Not underway: what is left would never be sent.
+            // Not underway while something is left: it would never be sent.
             (
                 Standing::Pending { underway: true, .. },
                 Some(
-                    standing @ Standing::Pending {
+                    rest @ Standing::Pending {
                         underway: false, ..
                     },
                 ),
-            ) => standing,
+            )
+            | (Standing::Satisfied { .. }, Some(rest)) => rest,
             (chat, _) => chat,
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::command::{Command, Values};
+use super::failback::send_long;
 use super::hands::{Hands, StepError};
 use super::ledger::Unit;
 use super::observe::Observed;
@@ -96,10 +97,7 @@ impl Kind for RetireOldPrimary {
         match next(facts) {
             Err(standing) => standing,
             Ok(None) => Standing::satisfied(describe(facts)),
-            Ok(Some(Action::Wait(what))) => Standing::Pending {
-                what,
-                underway: false,
-            },
+            Ok(Some(Action::Wait(what))) => Standing::pending(what),
             Ok(Some(_)) => Standing::pending(describe(facts)),
         }
     }
@@ -107,19 +105,24 @@ impl Kind for RetireOldPrimary {
     async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         let mut last = None;
         let mut kept = false;
+        let mut deadline = tokio::time::Instant::now() + cx.site.limits.mirror;
         loop {
             hands.check_stop()?;
             // Each action rests on a look that is younger than the one before it (`steps.md` 1.3).
             let mut facts = Box::pin(observe(cx)).await;
             // What this act keeps is read from the run folder only by the next one.
             facts.kept |= kept;
-            let action = match next(&facts) {
-                Ok(None) => return Ok(()),
-                Ok(Some(action)) => action,
-                // The next observation says it in full.
-                Err(_) => return Ok(()),
+            let Ok(Some(action)) = next(&facts) else {
+                // Done, or in the way: the next observation says it in full.
+                return Ok(());
             };
             if let Action::Wait(what) = action {
+                if tokio::time::Instant::now() >= deadline {
+                    return Err(StepError::other(
+                        what,
+                        "see what it waits for, then go on with --resume",
+                    ));
+                }
                 hands.progress(0, 0, Unit::Waiting, what);
                 tokio::time::sleep(cx.site.limits.poll).await;
                 continue;
@@ -132,6 +135,7 @@ impl Kind for RetireOldPrimary {
             }
             Box::pin(perform(cx, &facts, &action, hands)).await?;
             kept |= action == Action::Keep;
+            deadline = tokio::time::Instant::now() + cx.site.limits.mirror;
             last = Some(action);
         }
     }
@@ -333,13 +337,10 @@ async fn perform(
         ),
         Action::DropPrimary(role) => (Key::DropPrimary(*role), *role, Values::new()),
     };
-    let mut session = Box::pin(cx.access.sql.open(Instance::chat(role))).await?;
-    match hands
-        .send(&mut session, number(cx.site, &key), &values)
-        .await
-    {
+    let n = number(cx.site, &key);
+    match send_long(cx, hands, Instance::chat(role), n, &values).await {
         Err(StepError::Sql(error)) if error.number() == Some(NOT_MIRRORED) => Ok(()),
-        other => other.map(|_| ()),
+        other => other,
     }
 }
 

@@ -59,7 +59,7 @@ impl Facts {
                 let label = server.split('.').next().unwrap_or(server).to_lowercase();
                 !holders
                     .iter()
-                    .any(|holder| is_from(holder, &[label.clone()]))
+                    .any(|holder| is_from(holder, std::slice::from_ref(&label)))
             })
             .cloned()
             .collect()

@@ -10,6 +10,7 @@ use crate::model::{Instance, Lsn};
 use crate::rehearsal::backup_set::Guid;
 
 /// A database in a summary.
+#[expect(clippy::struct_excessive_bools, reason = "columns of the catalog")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseSummary {
     /// `state`

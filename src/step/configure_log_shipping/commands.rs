@@ -1,6 +1,8 @@
 //! Everything that the step may send, in the order of the console's script (`sql-server.md` 1.3;
 //! `steps.md` 6.5).
 
+use std::fmt::Write as _;
+
 use crate::model::{Role, quote};
 use crate::site::Site;
 use crate::step::command::{Command, Hole, HoleType};
@@ -53,18 +55,13 @@ fn procedure(name: &str, arguments: &str, outputs: &str, monitored: bool) -> Str
     } else {
         "EXEC master.dbo.sp_add_log_shipping_alert_job; "
     };
-    let declared: String = outputs
-        .split(',')
-        .map(str::trim)
-        .filter(|output| !output.is_empty())
-        .map(|output| format!(", @{output} uniqueidentifier"))
-        .collect();
-    let passed: String = outputs
-        .split(',')
-        .map(str::trim)
-        .filter(|output| !output.is_empty())
-        .map(|output| format!(", @{output} = @{output} OUTPUT"))
-        .collect();
+    let outputs = outputs.split(", ").filter(|output| !output.is_empty());
+    let (mut declared, mut passed) = (String::new(), String::new());
+    for output in outputs {
+        // Writing to a String cannot fail.
+        let _ = write!(declared, ", @{output} uniqueidentifier");
+        let _ = write!(passed, ", @{output} = @{output} OUTPUT");
+    }
     format!(
         "DECLARE @rc int{declared}; {alert}EXEC @rc = master.dbo.{name} {arguments}{passed}, \
          @overwrite = 1; SELECT @rc AS rc;"

@@ -1,14 +1,16 @@
 //! The next command, from the facts alone: what is there already is never sent again.
 
 use super::Facts;
+use super::blocks::blocks;
+use super::compare::path;
 use super::look::Half;
-use super::wanted::{Wanted, WantedJob, WantedPrimary, remote_monitor};
-use crate::model::states::{DatabaseState, MirroringState};
+use super::wanted::{Wanted, WantedJob, WantedPrimary};
+use crate::model::states::MirroringState;
 use crate::model::{Lsn, Role};
-use crate::step::failback::{is_mirror, is_principal, not_restored};
+use crate::step::failback::{is_mirror, is_principal};
 use crate::step::observe::backups::LogBackup;
-use crate::step::observe::log_shipping::{Job, Primary, Schedule, Secondary};
-use crate::step::{Block, Standing, Step};
+use crate::step::observe::log_shipping::{Job, Schedule};
+use crate::step::{Block, Standing};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,233 +108,6 @@ pub(super) fn next(facts: &Facts) -> Next {
     cycle(facts, wanted)
 }
 
-fn blocks(facts: &Facts) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    if facts.wanted.is_none()
-        && facts.halves.iter().all(|half| {
-            half.identity
-                .seen()
-                .is_some_and(|it| it.at_servername.is_some())
-        })
-    {
-        blocks.push(Block::site(
-            "nothing-saved",
-            "the log-shipping configuration of the backup was not saved: its folders, jobs and schedules are not known",
-            "name the log-shipping.json of the failover's run as `[log_shipping] saved`",
-        ));
-    }
-    for half in &facts.halves {
-        let role = half.role;
-        if let Some(identity) = half.identity.seen()
-            && !identity.name_is_sound()
-        {
-            blocks.push(Block::site(
-                "server-name",
-                format!(
-                    "@@SERVERNAME of the {role} is {}, its server is {}: log-shipping rows join on that name",
-                    identity.at_servername.as_deref().unwrap_or("NULL"),
-                    identity.server_name
-                ),
-                "sp_dropserver, sp_addserver … 'local' there, restart it",
-            ));
-        }
-        if half.agent == Some(false) {
-            blocks.push(Block::site(
-                "agent-stopped",
-                format!("the SQL Server Agent of the {role} does not run"),
-                "start it, and let it start by itself",
-            ));
-        }
-    }
-    if let Some(wanted) = &facts.wanted {
-        let sql_login = [&wanted.primary.row, &wanted.primary_mirror.row]
-            .into_iter()
-            .any(|row| row.monitor_security == Some(0))
-            || wanted.backup.row.monitor_security == Some(0);
-        if sql_login {
-            blocks.push(Block::site(
-                "monitor-login",
-                "the saved configuration has a monitor server with a SQL login, whose password is not known",
-                "have the monitor take Windows sign-in, or edit monitor_security in a copy of the saved configuration and name it as `[log_shipping] saved`",
-            ));
-        }
-    }
-    let primary = facts.half(Role::Primary);
-    if let Some(half) = primary {
-        blocks.extend(not_restored(&facts.restored, &half.database));
-        if facts.half(Role::PrimaryMirror).is_some()
-            && half
-                .database
-                .seen()
-                .is_some_and(|row| row.mirroring.is_none())
-        {
-            blocks.push(
-                Block::site(
-                    "primary-not-mirrored",
-                    "the primary's chat database has no mirror, and log shipping has a half for it",
-                    "run `install-primary-mirror` first",
-                )
-                .cleared_by(Step::InstallPrimaryMirror),
-            );
-        }
-    }
-    if let Some(row) = facts
-        .half(Role::Backup)
-        .and_then(|half| half.database.seen())
-        && (row.state != DatabaseState::Restoring || row.mirroring.is_some())
-        && !row.standby
-    {
-        blocks.push(
-            Block::site(
-                "backup-not-closed",
-                "the backup's chat database is not RESTORING: what it holds would be written over",
-                "run `fence-backup` first",
-            )
-            .cleared_by(Step::FenceBackup),
-        );
-    }
-    blocks.extend(foreign_rows(facts));
-    blocks
-}
-
-/// Rows under the same names that are another configuration's.
-fn foreign_rows(facts: &Facts) -> Vec<Block> {
-    let Some(wanted) = &facts.wanted else {
-        return Vec::new();
-    };
-    let foreign = |what: String| {
-        Block::site(
-            "foreign-rows",
-            what,
-            "see sp_help_log_shipping_primary_database and sp_help_log_shipping_secondary_primary there; remove the configuration that is out of use",
-        )
-    };
-    let mut blocks = Vec::new();
-    for role in [Role::Primary, Role::PrimaryMirror] {
-        let rows = facts.half(role).and_then(|half| half.rows.seen());
-        let own = facts.server_name(role).unwrap_or_default();
-        if let Some(row) = rows.and_then(|rows| rows.first()) {
-            let differing = primary_differs(row, &wanted.half(role).row, own);
-            if !differing.is_empty() {
-                let mut block = foreign(format!(
-                    "the {role} has log shipping of the chat database with another {}",
-                    differing.join(", ")
-                ));
-                if !facts.started {
-                    block = block.cleared_by(Step::RetireOldPrimary);
-                }
-                blocks.push(block);
-            }
-        }
-    }
-    let own = facts.server_name(Role::Backup).unwrap_or_default();
-    for row in facts.secondary.seen().into_iter().flatten() {
-        let differing = secondary_differs(row, &wanted.backup.row, own);
-        if !differing.is_empty() {
-            blocks.push(foreign(format!(
-                "the backup has log shipping from {} with another {}",
-                row.primary_server,
-                differing.join(", ")
-            )));
-        }
-    }
-    blocks
-}
-
-fn path(text: &str) -> String {
-    text.trim_end_matches(['\\', '/']).to_lowercase()
-}
-
-/// Names of the fields that differ.
-fn primary_differs(row: &Primary, wanted: &Primary, own: &str) -> Vec<&'static str> {
-    let share = |row: &Primary| path(row.share.as_ref().unwrap_or(&row.directory));
-    let monitor = |row: &Primary| remote_monitor(row.monitor.as_ref(), own).map(str::to_lowercase);
-    [
-        (
-            "backup_directory",
-            path(&row.directory) == path(&wanted.directory),
-        ),
-        ("backup_share", share(row) == share(wanted)),
-        ("backup_retention_period", row.retention == wanted.retention),
-        ("backup_compression", row.compression == wanted.compression),
-        ("monitor_server", monitor(row) == monitor(wanted)),
-        (
-            "backup_threshold",
-            row.backup_threshold == wanted.backup_threshold,
-        ),
-        (
-            "threshold_alert_enabled",
-            row.alert_enabled == wanted.alert_enabled,
-        ),
-        (
-            "history_retention_period",
-            row.history_retention == wanted.history_retention,
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(name, same)| (!same).then_some(name))
-    .collect()
-}
-
-/// Names of the fields that differ; a row without its database yet has no fields of the database.
-fn secondary_differs(row: &Secondary, wanted: &Secondary, own: &str) -> Vec<&'static str> {
-    let same_text = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
-    let monitor =
-        |row: &Secondary| remote_monitor(row.monitor.as_ref(), own).map(str::to_lowercase);
-    let mut fields = vec![
-        (
-            "primary_server",
-            same_text(&row.primary_server, &wanted.primary_server),
-        ),
-        (
-            "primary_database",
-            same_text(&row.primary_database, &wanted.primary_database),
-        ),
-        (
-            "backup_source_directory",
-            path(&row.source) == path(&wanted.source),
-        ),
-        (
-            "backup_destination_directory",
-            path(&row.destination) == path(&wanted.destination),
-        ),
-        (
-            "file_retention_period",
-            row.file_retention == wanted.file_retention,
-        ),
-        ("monitor_server", monitor(row) == monitor(wanted)),
-    ];
-    if let Some(database) = &row.database {
-        let wanted_database = wanted.database.as_deref().unwrap_or_default();
-        fields.extend([
-            ("secondary_database", same_text(database, wanted_database)),
-            ("restore_delay", row.restore_delay == wanted.restore_delay),
-            ("restore_all", row.restore_all == wanted.restore_all),
-            ("restore_mode", row.standby_mode == wanted.standby_mode),
-            (
-                "disconnect_users",
-                row.disconnect_users == wanted.disconnect_users,
-            ),
-            (
-                "restore_threshold",
-                row.restore_threshold == wanted.restore_threshold,
-            ),
-            (
-                "threshold_alert_enabled",
-                row.alert_enabled == wanted.alert_enabled,
-            ),
-            (
-                "history_retention_period",
-                row.history_retention == wanted.history_retention,
-            ),
-        ]);
-    }
-    fields
-        .into_iter()
-        .filter_map(|(name, same)| (!same).then_some(name))
-        .collect()
-}
-
 fn unknown(facts: &Facts) -> Option<String> {
     for half in &facts.halves {
         let of = half.identity.unknown().or(half.database.unknown());
@@ -358,7 +133,7 @@ fn in_share(facts: &Facts, log: &LogBackup) -> bool {
 }
 
 /// Log backups of either principal beyond where the backup stands, in LSN order.
-fn beyond<'a>(facts: &'a Facts, redo: Lsn) -> Vec<&'a LogBackup> {
+fn beyond(facts: &Facts, redo: Lsn) -> Vec<&LogBackup> {
     let mut logs: Vec<&LogBackup> = facts
         .halves
         .iter()
