@@ -137,7 +137,7 @@ impl Execution<'_> {
         let mut checked = Vec::new();
         let mut loss_seconds = None;
         for planned in &self.plan.steps {
-            let Some(step) = Step::find(&planned.id) else {
+            let Some(step) = Step::find(self.plan.direction(), &planned.id) else {
                 continue;
             };
             let done = self.is_done(step);
