@@ -29,6 +29,7 @@ use crate::run::ledger::RunLedger;
 use crate::run::operator::{Nobody, Unguarded};
 use crate::run::recorder::{Recorder, Sink};
 use crate::run::store::{MemoryStore, Store};
+use crate::runbook::Direction;
 use crate::site::Site;
 use crate::status::Status;
 use crate::step::saved::Saved;
@@ -37,7 +38,7 @@ use crate::step::terms::Terms;
 /// Log backups of a rehearsal that names none.
 const LOGS: usize = 24;
 
-/// `pchadr failover --rehearse`.
+/// `--rehearse`.
 ///
 /// # Errors
 /// When the rehearsal cannot be held, or showed nothing that can be trusted.
@@ -60,7 +61,11 @@ pub fn command(
             })?)
         }
     };
-    let mut recipe = Recipe::disaster(logs);
+    let mut recipe = if plan.runbook == Direction::Failback.key() {
+        Recipe::failed_over(logs)
+    } else {
+        Recipe::disaster(logs)
+    };
     recipe.seed = options.seed.unwrap_or(recipe.seed);
     let sink: Box<dyn Sink> = match form {
         Output::Human => Box::new(terminal()),
