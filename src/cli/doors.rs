@@ -9,7 +9,7 @@ use crate::access::powershell::{PowerShellDoor, Process};
 use crate::access::secret::password_of;
 use crate::access::sql::SqlDoor;
 use crate::access::{Access, Clock};
-use crate::site::Site;
+use crate::site::{Auth, Secret, Site};
 
 /// What the doors are made of, before there is a runtime.
 pub(super) struct Doors {
@@ -52,10 +52,17 @@ pub(super) fn doors(site: &Site) -> anyhow::Result<Doors> {
             error.hint(),
         )
     })?;
-    let process = Process::new(
+    let mut process = Process::new(
         site.powershell.program.clone(),
         site.powershell.arguments.clone(),
     );
+    if let Auth::Sql {
+        password: Secret::Env(variable),
+        ..
+    } = &site.sql.auth
+    {
+        process = process.hiding(variable);
+    }
     let nonce = getrandom::u64().map_err(|error| {
         refused(
             "a random number",

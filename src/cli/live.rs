@@ -54,7 +54,6 @@ pub fn command(
         )
     })?;
     let archive = Archive::new(&state, &site.run.mirror);
-    let earlier = earlier(site, plan, options, &archive)?;
     let saved = match saved_elsewhere(site)? {
         Some(saved) => Some(saved),
         None => archive.newest(DOCUMENT, |found| same_site(site, found), Saved::read),
@@ -66,6 +65,8 @@ pub fn command(
     let ended = runtime.block_on(async {
         let access = access_parts.open();
         let lock = lock(site, &access).await?;
+        // Under the lock: an unfinished run may be one that goes on at this moment, elsewhere.
+        let earlier = earlier(site, plan, options, &archive)?;
         let live = Live {
             site,
             plan,

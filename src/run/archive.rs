@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fold::{RunState, fold};
 use super::journal;
-use super::store::{FolderStore, Mirrored, Note, Store};
+use super::store::{FolderStore, Mirrored, Note, Store, reconcile};
 
 /// Name of the plan in a run folder.
 pub const PLAN: &str = "plan.json";
@@ -94,7 +94,7 @@ impl Archive {
             path: folder,
             source,
         })?;
-        Ok(match FolderStore::create(&self.mirror.join(run)) {
+        Ok(match self.create_mirror(run) {
             Ok(second) => Box::new(Mirrored::new(first, second, note)),
             Err(error) => {
                 note(&self.no_mirror(&error));
@@ -127,7 +127,7 @@ impl Archive {
         let second = if there.join(JOURNAL).is_file() {
             FolderStore::open(&there)
         } else {
-            FolderStore::create(&there)
+            self.create_mirror(run)
         };
         Ok(match second {
             Ok(second) => Box::new(Mirrored::new(first, second, note)),
@@ -155,12 +155,17 @@ impl Archive {
         read: impl Fn(&[u8]) -> Result<T, E>,
     ) -> Option<T> {
         self.ids().iter().rev().find_map(|run| {
-            let bytes = [&self.local, &self.mirror]
-                .iter()
-                .find_map(|folder| fs::read(folder.join(run).join(document)).ok())?;
+            let bytes = self.document(run, document)?;
             let found = self.find(run).ok()?;
             wanted(&found).then(|| read(&bytes).ok())?
         })
+    }
+
+    /// A document of a run, from here or from its mirror.
+    fn document(&self, run: &str, name: &str) -> Option<Vec<u8>> {
+        [&self.local, &self.mirror]
+            .iter()
+            .find_map(|folder| fs::read(folder.join(run).join(name)).ok())
     }
 
     /// Ids of all runs, oldest first: they begin with their time.
@@ -182,27 +187,49 @@ impl Archive {
     /// # Errors
     /// When there is none, or its journal is damaged.
     pub fn find(&self, run: &str) -> Result<Found, ArchiveError> {
-        let folder = [self.folder(run), self.mirror.join(run)]
-            .into_iter()
-            .find(|folder| folder.join(JOURNAL).is_file())
-            .ok_or_else(|| ArchiveError::NoRun {
-                run: run.to_owned(),
-                local: self.local.clone(),
-                mirror: self.mirror.clone(),
-            })?;
         let damaged = |why: String| ArchiveError::Damaged {
             run: run.to_owned(),
             why,
         };
-        let bytes = fs::read(folder.join(JOURNAL)).map_err(|error| damaged(error.to_string()))?;
+        let folders = [self.folder(run), self.mirror.join(run)];
+        let [here, there] = folders
+            .each_ref()
+            .map(|folder| match fs::read(folder.join(JOURNAL)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                read => read.map(Some),
+            });
+        // A mirror that cannot be read is a mirror that is not there.
+        let there = there.unwrap_or(None);
+        let bytes = match (here.map_err(|error| damaged(error.to_string()))?, there) {
+            (Some(here), Some(there)) => {
+                reconcile(&here, &there).map_err(|fork| damaged(fork.to_string()))?
+            }
+            (Some(bytes), None) | (None, Some(bytes)) => bytes,
+            (None, None) => {
+                return Err(ArchiveError::NoRun {
+                    run: run.to_owned(),
+                    local: self.local.clone(),
+                    mirror: self.mirror.clone(),
+                });
+            }
+        };
         let reading = journal::read(&bytes).map_err(|error| damaged(error.to_string()))?;
         let state = fold(&reading.records).map_err(|error| damaged(error.to_string()))?;
         Ok(Found {
             run: run.to_owned(),
             state,
-            site: fs::read(folder.join(SITE)).ok(),
-            plan: fs::read(folder.join(PLAN)).ok(),
+            site: self.document(run, SITE),
+            plan: self.document(run, PLAN),
         })
+    }
+
+    /// Makes the folder of a run's second copy. What the mirror lies in must be there: by default it
+    /// is the copy folder, and one that is made here would look like one that log shipping fills.
+    fn create_mirror(&self, run: &str) -> io::Result<FolderStore> {
+        if let Some(above) = self.mirror.parent() {
+            fs::metadata(above)?;
+        }
+        FolderStore::create(&self.mirror.join(run))
     }
 
     fn no_mirror(&self, error: &io::Error) -> String {
@@ -307,6 +334,63 @@ mod tests {
             .create("r1", Box::new(move |_| *count.lock().unwrap() += 1))
             .unwrap();
         assert_eq!(*told.lock().unwrap(), 1);
+    }
+
+    #[test]
+    fn a_run_that_went_on_elsewhere_stands_where_its_longer_copy_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = archive(folder.path());
+        begin(&archive, "r1");
+        let old = fs::read(archive.folder("r1").join(JOURNAL)).unwrap();
+        let (mut journal, _) =
+            Journal::reopen(archive.open("r1", Box::new(|_| ())).unwrap()).unwrap();
+        journal
+            .append(
+                jiff::Timestamp::UNIX_EPOCH,
+                Event::RunResumed {
+                    plan_digest: "sha256:1".to_owned(),
+                    host: "other".to_owned(),
+                    user: "u".to_owned(),
+                },
+            )
+            .unwrap();
+        journal.sync().unwrap();
+        let long = archive.find("r1").unwrap().state;
+        fs::write(archive.folder("r1").join(JOURNAL), old).unwrap();
+        assert_eq!(archive.find("r1").unwrap().state, long);
+        let fork = folder.path().join("mirror/r1").join(JOURNAL);
+        fs::write(fork, b"{}\n{}\n").unwrap();
+        assert!(matches!(
+            archive.find("r1"),
+            Err(ArchiveError::Damaged { .. })
+        ));
+    }
+
+    #[test]
+    fn the_newest_readable_document_of_a_wanted_run_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = archive(folder.path());
+        for (run, text) in [("r1", "1"), ("r2", "2"), ("r3", "no number"), ("r4", "4")] {
+            begin(&archive, run);
+            fs::write(archive.folder(run).join("n.json"), text).unwrap();
+        }
+        fs::remove_dir_all(archive.folder("r2")).unwrap();
+        fs::write(folder.path().join("mirror/r2/n.json"), "2").unwrap();
+        let read = |bytes: &[u8]| String::from_utf8_lossy(bytes).parse::<u8>();
+        let newest = |wanted: &str| archive.newest("n.json", |found| found.run != wanted, read);
+        assert_eq!(newest(""), Some(4));
+        assert_eq!(newest("r4"), Some(2));
+        assert_eq!(archive.newest("other.json", |_| true, read), None);
+    }
+
+    #[test]
+    fn a_mirror_never_makes_the_folder_that_it_lies_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = folder.path().join("no-share/pchadr-runs");
+        let archive = Archive::new(&folder.path().join("state"), mirror.to_str().unwrap());
+        begin(&archive, "r1");
+        archive.open("r1", Box::new(|_| ())).unwrap();
+        assert!(!folder.path().join("no-share").exists());
     }
 
     #[test]

@@ -7,5 +7,11 @@
 mod bench;
 mod by_hand;
 mod clients;
+mod drive;
+mod failover;
 mod folder;
+mod kills;
+mod refusals;
+mod secrets;
 mod shell;
+mod speed;

@@ -33,6 +33,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Process {
     program: String,
     arguments: Vec<String>,
+    /// Environment variable that it is not given.
+    hidden: Option<String>,
 }
 
 impl Process {
@@ -41,7 +43,15 @@ impl Process {
         Self {
             program: program.into(),
             arguments,
+            hidden: None,
         }
+    }
+
+    /// Hides an environment variable, which holds a secret, from the process and all that it starts.
+    #[must_use]
+    pub fn hiding(mut self, variable: &str) -> Self {
+        self.hidden = Some(variable.to_owned());
+        self
     }
 
     fn start(&self, script: TempPath) -> io::Result<Stream> {
@@ -54,6 +64,9 @@ impl Process {
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
+            if let Some(variable) = &self.hidden {
+                command.env_remove(variable);
+            }
         });
         command.wrap(KillOnDrop);
         #[cfg(unix)]

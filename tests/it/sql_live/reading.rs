@@ -1,12 +1,22 @@
 //! Reads, and who pays for an instance that is down.
 
-use futures_util::future::join_all;
-use pchadr::access::sql::{Failure, Fate, Query};
+use std::io;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, join_all};
+use pchadr::access::ByteStream;
+use pchadr::access::secret::Password;
+use pchadr::access::sql::{Dial, Failure, Fate, Query, SignIn, SqlDoor};
+use pchadr::cli::rehearse::Stage;
+use pchadr::model::{Instance, Role};
+use pchadr::rehearsal::simulated::addresses;
 use pchadr::rehearsal::value::ServerError;
+use pchadr::status::Status;
 use tokio::time::Instant;
 
 use super::toy::Toy;
-use super::{BACKUP, SECOND};
+use super::{BACKUP, SECOND, limits};
+use crate::site::{disaster, litware};
 
 #[tokio::test(start_paused = true)]
 async fn questions_to_a_dead_instance_cost_one_limit_together() {
@@ -25,6 +35,34 @@ async fn questions_to_a_dead_instance_cost_one_limit_together() {
             "{error}"
         );
     }
+}
+
+/// Instances of which two swallow every connection, as a lost data center does.
+struct HalfDead(Arc<dyn Dial>);
+
+impl Dial for HalfDead {
+    fn dial(&self, instance: Instance) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+        match instance.role {
+            Role::Primary | Role::PrimaryMirror => Box::pin(std::future::pending()),
+            Role::Backup | Role::BackupMirror => self.0.dial(instance),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_of_a_site_with_two_dead_instances_costs_one_connect_limit() {
+    let site = litware();
+    let mut stage = Stage::build(&site, &disaster()).unwrap();
+    let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
+    let dial = Arc::new(HalfDead(stage.simulated.dial()));
+    stage.access.sql = Arc::new(SqlDoor::new(dial, addresses(&site), sign_in, limits()));
+    let began = Instant::now();
+    let status = Status::observe(&site, &stage.access).await;
+    let took = began.elapsed();
+    assert!(took >= 5 * SECOND && took < 6 * SECOND, "{took:?}");
+    let reachable = |role| status.instances[role].reachable;
+    assert!(reachable("backup") && reachable("backup_mirror"));
+    assert!(!reachable("primary") && !reachable("primary_mirror"));
 }
 
 #[tokio::test(start_paused = true)]

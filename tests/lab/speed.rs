@@ -1,0 +1,127 @@
+//! How fast log backups are applied. What a round trip costs is counted in the log of the run; how
+//! long it takes is measured against a bare loop of the driver in the same process, on request:
+//! `cargo test --test lab speed -- --ignored --nocapture`.
+
+use std::fs;
+use std::io::Write as _;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use pchadr::model::Role;
+use serde_json::Value;
+
+use crate::bench::Lab;
+use crate::drive::{Machine, Raw, text};
+
+/// A lab of that many log backups, which the copy folder has already.
+fn copied(logs: usize) -> Lab {
+    let lab = Lab::open(&["--state", "disaster", "--logs", &logs.to_string()]);
+    let copy = lab.folder.join("shares/copy");
+    for file in lab.files("backup") {
+        fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
+    }
+    lab
+}
+
+fn failed_over(lab: &Lab) -> Machine {
+    let machine = Machine::of(lab);
+    let said = machine.failover(&[]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    machine
+}
+
+/// The record that apply-logs is about to send its restores, and the values of each.
+fn applied(machine: &Machine) -> (Timestamp, Vec<Value>) {
+    let journal = machine.journal();
+    let command = |record: &&Value| record["event"] == "command" && record["step"] == "apply-logs";
+    let record = journal.iter().find(command).unwrap();
+    let at = record["at"].as_str().unwrap().parse().unwrap();
+    (at, record["values"].as_array().unwrap().clone())
+}
+
+#[test]
+fn each_log_costs_one_round_trip_and_redo_start_is_read_every_hundred() {
+    let lab = copied(240);
+    let machine = failed_over(&lab);
+    let (_, sets) = applied(&machine);
+    assert!(sets.len() > 150, "{}", sets.len());
+    let log = fs::read_to_string(machine.runs()[0].join("log.txt")).unwrap();
+    let ours = |line: &&str| line.contains("pchadr::access::sql");
+    let lines: Vec<&str> = log.lines().filter(ours).collect();
+    let is_restore = |line: &&str| line.contains("RESTORE LOG");
+    let first = lines.iter().position(is_restore).unwrap();
+    let last = lines.iter().rposition(is_restore).unwrap();
+    let between = &lines[first..=last];
+    let restores = between.iter().filter(|line| is_restore(line)).count();
+    assert_eq!(restores, sets.len(), "one for each log");
+    // Each look at redo start is one read of the state, and one of the history.
+    let others = between.len() - restores;
+    let looks = sets.len() / 100;
+    assert!(
+        (looks..=3 * looks).contains(&others),
+        "{others} other round trips in {looks} looks: {between:#?}"
+    );
+}
+
+/// Seconds from the first restore to the last, as the log of the run has them.
+fn seconds_of_run(machine: &Machine) -> f64 {
+    let log = fs::read_to_string(machine.runs()[0].join("log.txt")).unwrap();
+    let last = log
+        .lines()
+        .rfind(|line| line.contains("RESTORE LOG"))
+        .and_then(|line| line.split_whitespace().next()?.parse::<Timestamp>().ok());
+    last.unwrap().duration_since(applied(machine).0).as_secs_f64()
+}
+
+#[test]
+#[ignore = "a measurement, for a machine that does nothing else"]
+fn applying_a_thousand_logs_is_nearly_as_fast_as_a_bare_loop() {
+    let mut ratios = Vec::new();
+    for _ in 0..3 {
+        let lab = copied(1_000);
+        let machine = failed_over(&lab);
+        let (_, sets) = applied(&machine);
+        let ours = seconds_of_run(&machine);
+
+        // The same lab again: the same files, the same LSNs.
+        let other = copied(1_000);
+        let (here, there) = (
+            lab.folder.display().to_string(),
+            other.folder.display().to_string(),
+        );
+        let mut backup = Raw::to(&other, Role::Backup);
+        let names: Vec<_> = other.files("copy");
+        let statements: Vec<String> = sets
+            .iter()
+            .map(|set| {
+                let file = set["file"].as_str().unwrap().replace(&here, &there);
+                // Labs opened at another moment name their files by another moment.
+                let at = lab
+                    .files("copy")
+                    .iter()
+                    .position(|path| path.to_str() == set["file"].as_str());
+                let file = at.map_or(file, |at| names[at].display().to_string());
+                let position = &set["position"];
+                format!(
+                    "RESTORE LOG [mgc] FROM DISK = N'{file}' WITH FILE = {position}, NORECOVERY;"
+                )
+            })
+            .collect();
+        let began = Instant::now();
+        for statement in &statements {
+            backup.ask(statement).unwrap();
+        }
+        let bare = began.elapsed().as_secs_f64();
+        let ratio = ours / bare;
+        // Not `println!`: the test runner would swallow it.
+        writeln!(
+            std::io::stderr(),
+            "apply-logs: {} logs in {ours:.2} s, a bare loop {bare:.2} s, ratio {ratio:.2} of 1.3",
+            sets.len()
+        )
+        .unwrap();
+        ratios.push(ratio);
+    }
+    ratios.sort_by(f64::total_cmp);
+    assert!(ratios[1] <= 1.3, "{ratios:?}");
+}
