@@ -70,7 +70,9 @@ fn seconds_of_run(machine: &Machine) -> f64 {
         .lines()
         .rfind(|line| line.contains("RESTORE LOG"))
         .and_then(|line| line.split_whitespace().next()?.parse::<Timestamp>().ok());
-    last.unwrap().duration_since(applied(machine).0).as_secs_f64()
+    last.unwrap()
+        .duration_since(applied(machine).0)
+        .as_secs_f64()
 }
 
 #[test]
