@@ -11,6 +11,7 @@ use super::failback::{chat_hosts, compliance};
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
 use super::observe::backups::compliance_waiting;
+use super::observe::database::{Database, database};
 use super::observe::pool::{self, Service};
 use super::observe::sessions::{Holder, sessions};
 use super::set_active_servers::list;
@@ -177,8 +178,9 @@ async fn look(cx: Context<'_>) -> Facts {
     let held = compliance(access, Role::Backup);
     let mut places = vec![(Instance::chat(Role::Backup), &cx.site.database.chat)];
     let mirror = Instance::chat(Role::BackupMirror);
-    if access.sql.has(mirror) {
-        // It may be the principal.
+    let chat = database(access, Instance::chat(Role::Backup), &cx.site.database.chat).await;
+    if access.sql.has(mirror) && !chat.seen().is_some_and(Database::serves) {
+        // It is the principal, and has the sessions.
         places.push((mirror, &cx.site.database.chat));
     }
     if let Some(name) = &cx.site.database.compliance {

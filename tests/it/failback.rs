@@ -4,15 +4,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use pchadr::cli::rehearse::Stage;
+use pchadr::cli::rehearse::{self, Stage};
 use pchadr::model::{Instance, Lsn, Role};
+use pchadr::plan::PlannedStep;
 use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::rehearsal::world::{PrimarySide, Start, Summary};
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::store::MemoryStore;
 use pchadr::runbook::Direction;
+use pchadr::step::Effect;
 use pchadr::step::command::Kind;
 use pchadr::step::saved::Saved;
+use pchadr::step::terms::Terms;
 
 use crate::site::{
     Drill, effects, end, litware, paused, plan, plan_of, primary_mirror_is_principal, run, run_with,
@@ -98,6 +101,68 @@ fn assert_done(finished: &RunFinished) {
         finished.error,
         finished.steps
     );
+}
+
+#[test]
+fn a_plan_shows_eleven_steps_with_the_point_of_no_return_at_log_shipping() {
+    let plan = plan_of(Direction::Failback, &litware());
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "retire-old-primary",
+            "prove-share",
+            "clear-active-servers",
+            "remove-mirroring",
+            "back-up-database",
+            "fence-backup",
+            "restore-database",
+            "install-primary-mirror",
+            "configure-log-shipping",
+            "set-active-servers",
+            "set-pool-state",
+        ]
+    );
+    let of = |is: fn(&PlannedStep) -> bool| -> Vec<&str> {
+        let steps = plan.steps.iter().filter(|step| is(step));
+        steps.map(|step| step.id.as_str()).collect()
+    };
+    assert_eq!(of(|it| it.point_of_no_return), ["configure-log-shipping"]);
+    assert_eq!(
+        of(|it| it.effect == Effect::Irreversible),
+        [
+            "retire-old-primary",
+            "restore-database",
+            "configure-log-shipping"
+        ]
+    );
+    // Both directions have a step of that id, and it means another one in each.
+    let failover = plan_of(Direction::Failover, &litware());
+    for id in ["set-active-servers", "set-pool-state"] {
+        assert_ne!(
+            plan.step(id).map(|step| &step.commands),
+            failover.step(id).map(|step| &step.commands)
+        );
+    }
+    assert_eq!(plan, plan_of(Direction::Failback, &litware()));
+}
+
+#[test]
+fn a_rehearsal_holds_a_failback_from_its_beginning_to_its_end() {
+    let site = litware();
+    let plan = plan_of(Direction::Failback, &site);
+    let mut status = Vec::new();
+    let finished = rehearse::run(
+        &site,
+        &plan,
+        Terms::default(),
+        &Recipe::failed_over(Logs::Made(16)),
+        Box::new(MemoryStore::default()),
+        Vec::new(),
+        &mut status,
+    );
+    assert_done(&finished.expect("it can be held"));
+    assert!(!status.is_empty(), "where the site stands");
 }
 
 #[test]

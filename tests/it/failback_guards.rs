@@ -39,15 +39,17 @@ async fn stop_at(drill: &Drill, stage: &Stage, store: &MemoryStore, at: (Instanc
 
 /// Sends a statement as a person would, past the tool.
 async fn by_hand(stage: &Stage, instance: Instance, statement: &str) {
-    let mut session = stage.access.sql.open(instance).await.expect("a session");
-    session.send(statement).await.expect("it is done");
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    let mut session = Box::pin(stage.access.sql.open(instance))
+        .await
+        .expect("a session");
+    Box::pin(session.send(statement)).await.expect("it is done");
+    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
 }
 
 #[test]
 fn a_backup_that_somebody_opened_again_keeps_the_primary_closed() {
     let drill = Drill::failback(litware());
-    paused(async {
+    paused(Box::pin(async {
         for at in [
             "RESTORE DATABASE [mgc] FROM DISK",
             "RESTORE DATABASE [mgc] WITH RECOVERY",
@@ -65,7 +67,7 @@ fn a_backup_that_somebody_opened_again_keeps_the_primary_closed() {
             assert!(why.contains("two writable ones"), "{why}");
             assert_eq!(chat(&stage, PRIMARY), before, "stopped at {at}");
         }
-    });
+    }));
 }
 
 #[test]

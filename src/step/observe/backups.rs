@@ -78,8 +78,9 @@ pub async fn sets(access: &Access, instance: Instance, path: &str) -> Observed<V
 /// A file that cannot be opened because it is not there is absent; every other refusal is unknown.
 fn refused<T: Default>(error: &SqlError) -> Observed<T> {
     let text = error.to_string();
-    // The message ends with the system error: 2 and 3 are file and path not found.
-    let missing = ["error 2(", "error 3("].iter().any(|os| text.contains(os));
+    // The message ends with the system error. 2 is a file that is not there; 3, a folder that is not
+    // there, is another matter: somebody has to look at the path.
+    let missing = text.contains("error 2(");
     match error.number() {
         Some(CANNOT_OPEN) if missing => Observed::Absent,
         Some(number) if NO_BACKUP.contains(&number) => Observed::Seen(T::default()),
