@@ -278,7 +278,9 @@ fn logs_of_the_primary_and_of_its_mirror_are_applied_in_the_order_of_their_lsns(
 
 /// The vendor's failover, typed into the consoles.
 async fn by_hand(stage: &Stage, logs: &[String]) {
-    let mut session = stage.access.sql.open(BACKUP).await.expect("a session");
+    let mut session = Box::pin(stage.access.sql.open(BACKUP))
+        .await
+        .expect("a session");
     let mut batches = vec![
         "EXEC master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = N'mgc';"
             .to_owned(),
@@ -291,7 +293,7 @@ async fn by_hand(stage: &Stage, logs: &[String]) {
     for batch in batches {
         session.send(&batch).await.expect("a batch by hand");
     }
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
     let calls: [(&str, serde_json::Value); 6] = [
         (
             "Set-CsPersistentChatState",
@@ -340,7 +342,7 @@ async fn by_hand(stage: &Stage, logs: &[String]) {
             .await
             .expect("a cmdlet by hand");
     }
-    tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    tokio::time::sleep(std::time::Duration::from_mins(2)).await;
 }
 
 fn assert_nothing_to_do(held: &Held) {
@@ -373,7 +375,7 @@ fn a_failover_done_by_hand_leaves_nothing_to_do() {
             .collect();
         logs.sort();
         // Two were restored before the disaster.
-        by_hand(stage, &logs[2..]).await;
+        Box::pin(by_hand(stage, &logs[2..])).await;
     });
     assert_nothing_to_do(&held);
     held.assert_has_all_messages();

@@ -38,7 +38,7 @@ fn a_job_that_runs_past_its_limit_is_stopped_between_two_files() {
     site.limits.jobs = Duration::from_secs(5);
     let recipe = vary(|options| {
         options.copy_job_runs = true;
-        options.service.copy_job = Duration::from_secs(7200);
+        options.service.copy_job = Duration::from_hours(2);
     });
     let held = hold(&site, &recipe, &terms(), async |_| ());
     held.assert_done();
@@ -78,7 +78,7 @@ fn with_the_agent_stopped_no_job_runs_whatever_its_rows_say() {
     let held = hold_varied(|options| {
         options.agent = false;
         options.copy_job_runs = true;
-        options.service.copy_job = Duration::from_secs(7200);
+        options.service.copy_job = Duration::from_hours(2);
     });
     held.assert_done();
     assert_eq!((held.count(DISABLE), held.count(STOP)), (2, 0));
