@@ -278,7 +278,9 @@ fn logs_of_the_primary_and_of_its_mirror_are_applied_in_the_order_of_their_lsns(
 
 /// The vendor's failover, typed into the consoles.
 async fn by_hand(stage: &Stage, logs: &[String]) {
-    let mut session = stage.access.sql.open(BACKUP).await.expect("a session");
+    let mut session = Box::pin(stage.access.sql.open(BACKUP))
+        .await
+        .expect("a session");
     let mut batches = vec![
         "EXEC master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = N'mgc';"
             .to_owned(),
@@ -373,7 +375,7 @@ fn a_failover_done_by_hand_leaves_nothing_to_do() {
             .collect();
         logs.sort();
         // Two were restored before the disaster.
-        by_hand(stage, &logs[2..]).await;
+        Box::pin(by_hand(stage, &logs[2..])).await;
     });
     assert_nothing_to_do(&held);
     held.assert_has_all_messages();

@@ -19,6 +19,8 @@ fn running_jobs_are_waited_for() {
     let held = hold_varied(|options| {
         options.copy_job_runs = true;
         options.restore_job_runs = true;
+        // Longer than all looks before it, and within the limit.
+        options.service.copy_job = Duration::from_secs(400);
     });
     held.assert_done();
     held.assert_has_all_messages();
@@ -50,9 +52,9 @@ fn a_restore_job_in_the_middle_of_a_file_is_never_stopped() {
     site.limits.jobs = Duration::from_secs(5);
     let recipe = vary(|options| {
         options.restore_job_runs = true;
-        // 4 MiB at this rate are twenty seconds, four times the limit.
+        // 4 MiB at this rate are 140 seconds: more than the limit and all looks before it.
         options.service = ServiceTimes {
-            throughput: Some(200_000),
+            throughput: Some(30_000),
             ..ServiceTimes::REAL
         };
         options.copied = 3;

@@ -438,7 +438,9 @@ fn a_log_backup_that_arrives_behind_apply_logs_is_not_given_up_by_recovering() {
                 &["by hand WITH NORECOVERY", "--resume"],
             );
             let name = late_log().name;
-            let mut session = stage.access.sql.open(BACKUP).await.expect("a session");
+            let mut session = Box::pin(stage.access.sql.open(BACKUP))
+                .await
+                .expect("a session");
             session
                 .send(&format!(
                     r"RESTORE LOG [mgc] FROM DISK = N'\\fs1\pchat-logs\{name}' WITH NORECOVERY;"
