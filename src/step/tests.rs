@@ -25,7 +25,7 @@ fn every_step_stands_behind_those_that_it_must_come_after() {
 
 #[test]
 fn only_the_point_of_no_return_overtakes_and_only_what_comes_before_it() {
-    for step in Step::ALL {
+    for step in Step::FAILOVER {
         assert_eq!(step.is_point_of_no_return(), !step.overtakes().is_empty());
         assert!(step.overtakes().iter().all(|it| step.after().contains(it)));
     }
@@ -33,15 +33,27 @@ fn only_the_point_of_no_return_overtakes_and_only_what_comes_before_it() {
 
 #[test]
 fn the_steps_that_cannot_be_undone_are_those_of_the_design() {
-    let of = |effect| -> Vec<&str> {
-        let steps = Step::ALL.iter().filter(|step| step.info().effect == effect);
-        steps.map(|step| step.id()).collect()
+    let of = |direction, effect| -> Vec<&str> {
+        let steps = Step::of(direction).iter();
+        steps
+            .filter(|step| step.info().effect == effect)
+            .map(|step| step.id())
+            .collect()
     };
+    let (out, home) = (Direction::Failover, Direction::Failback);
     assert_eq!(
-        of(Effect::Irreversible),
+        of(out, Effect::Irreversible),
         ["end-connections", "recover-database"]
     );
-    assert_eq!(of(Effect::ReadOnly), ["save-log-shipping"]);
+    assert_eq!(
+        of(home, Effect::Irreversible),
+        [
+            "retire-old-primary",
+            "restore-database",
+            "configure-log-shipping"
+        ]
+    );
+    assert_eq!(of(out, Effect::ReadOnly), ["save-log-shipping"]);
 }
 
 #[test]
