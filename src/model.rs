@@ -1,6 +1,7 @@
 //! The words of the field as types: no I/O, no async, no clock.
 
 pub mod chain;
+pub mod direction;
 pub mod header;
 pub mod lsn;
 pub mod names;
@@ -8,6 +9,7 @@ pub mod quote;
 pub mod states;
 
 pub use chain::LogChain;
+pub use direction::Direction;
 pub use header::BackupHeader;
 pub use lsn::Lsn;
 pub use names::{DatabaseName, Fqdn, Instance, Role, SharePath, SqlServer};

@@ -1,9 +1,8 @@
 //! Runbooks: which steps a failover or a failback takes, in which order (DESIGN 4).
 
-use std::fmt;
+use serde::Serialize;
 
-use serde::{Deserialize, Serialize};
-
+pub use crate::model::Direction;
 use crate::problem::toml::{Field, Reported, Table, listed, read};
 use crate::problem::{Problems, nearest};
 
@@ -12,32 +11,6 @@ pub const FAILOVER: &str = include_str!("../runbooks/failover.toml");
 
 /// The built-in failback: the vendor's order, and what the vendor's page leaves out.
 pub const FAILBACK: &str = include_str!("../runbooks/failback.toml");
-
-/// Which way a runbook moves the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// To the second data center.
-    Failover,
-    /// Back home.
-    Failback,
-}
-
-impl Direction {
-    /// The word in a runbook, in JSON and on the command line.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Failover => "failover",
-            Self::Failback => "failback",
-        }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.key())
-    }
-}
 
 /// Ordered steps, as a runbook file chooses them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -46,7 +46,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
-use crate::runbook::Direction;
+use crate::model::Direction;
 use crate::site::Site;
 use command::Command;
 use hands::{Hands, StepError};

@@ -1,36 +1,31 @@
 //! The simulated site, put together: instances, folders, pool, and the doors to them.
 
+mod doors;
+
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::backup_file;
-use super::backup_set::BackupSet;
-use super::cmdlets::{
-    self, Cmdlets, Databases, FailOverDatabase, InstallMirror, Pool, RehearsedPowerShell, Witness,
-};
+use super::cmdlets::{self, Cmdlets, Pool, RehearsedPowerShell, Witness};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
-use super::tds;
 use super::world::{
-    Backup, Executed, FileView, Files, LogRecipe, MadeLog, Outcome, PrimarySide, ServiceTimes,
-    Shared, Start, World, WorldOptions,
+    Backup, Executed, LogRecipe, MadeLog, Outcome, PrimarySide, ServiceTimes, Shared, Start, World,
+    WorldOptions,
 };
-use crate::access::ByteStream;
+pub(super) use doors::WorldDatabases;
+use doors::{Engines, SimulatedDial};
+
 use crate::access::powershell::Launch;
 use crate::access::sql::Dial;
 use crate::model::states::PoolState;
-use crate::model::{Instance, Role, SqlServer};
+use crate::model::{Instance, Role};
 use crate::site::Site;
-
-/// Bytes that a connection in memory holds.
-const PIPE: usize = 64 * 1024;
 
 /// Time between the last log backup and the loss of the data center.
 const SINCE_LAST_LOG: Duration = Duration::from_mins(7);
@@ -413,97 +408,6 @@ fn folders(site: &Site, times: Times, now: &super::world::Now, changes: &Changes
         folders.add(volume);
     }
     folders
-}
-
-/// The folders as the engines see them.
-struct Engines(Folders);
-
-impl Files for Engines {
-    fn open(&self, viewer: &str, path: &str) -> Result<FileView, u32> {
-        let view = self.0.open(viewer, path).map_err(|OsError(n)| n)?;
-        // A file that is not whole is no backup to an engine: 3241.
-        let sets: Vec<BackupSet> = if view.whole {
-            view.sets.to_vec()
-        } else {
-            Vec::new()
-        };
-        Ok(FileView {
-            size: view.size,
-            sets,
-            damaged: view.damaged,
-        })
-    }
-
-    fn write_backup(
-        &self,
-        viewer: &str,
-        path: &str,
-        sets: Vec<BackupSet>,
-        size: u64,
-        overwrite: bool,
-    ) -> Result<(), u32> {
-        self.0
-            .write_backup(viewer, path, sets, size, overwrite)
-            .map_err(|OsError(n)| n)
-    }
-}
-
-/// The databases as the cmdlets change them.
-pub(super) struct WorldDatabases(pub(super) Shared);
-
-impl Databases for WorldDatabases {
-    fn install_mirror(&self, request: InstallMirror) -> Result<(), String> {
-        self.0.set_up_mirror(
-            request.compliance,
-            &request.principal,
-            &request.mirror,
-            &request.share,
-            request.drop_existing,
-        )
-    }
-
-    fn can_be_principal(&self, compliance: bool, server: &SqlServer) -> bool {
-        self.0.can_be_principal(compliance, server)
-    }
-
-    fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String> {
-        self.0
-            .fail_over(request.compliance, &request.to, request.force)
-    }
-
-    fn active_servers_changed(&self, pool: &Pool) {
-        // A server that is dead, or whose chat service is, connects to nothing.
-        let chatting: Vec<String> = pool
-            .active()
-            .iter()
-            .filter(|fqdn| {
-                let server = pool.server(fqdn);
-                server.is_some_and(|server| server.alive && server.chat_service)
-            })
-            .cloned()
-            .collect();
-        self.0
-            .chat_servers_changed(&chatting, pool.state() == PoolState::FailedOver);
-    }
-}
-
-struct SimulatedDial(Shared);
-
-impl Dial for SimulatedDial {
-    fn dial(&self, instance: Instance) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
-        Box::pin(async move {
-            if !self.0.is_up(instance) {
-                return std::future::pending().await;
-            }
-            let (ours, theirs) = tokio::io::duplex(PIPE);
-            let server = self.0.server(instance);
-            tokio::spawn(async move {
-                // How the connection ended is seen at its other end.
-                let _ = tds::serve(server, theirs).await;
-            });
-            Ok(Box::new(ours) as Box<dyn ByteStream>)
-        })
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

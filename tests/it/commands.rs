@@ -61,7 +61,7 @@ fn a_command_line_that_is_wrong_ends_with_status_2_and_no_color() {
         &["failover", "--bogus"][..],
         &["failover", "--dry-run", "--output", "xml"],
         &["logs", "--output", "markdown"],
-        &["failback"],
+        &["failback", "--accept-loss-after", "all"],
         &[],
     ] {
         let err = Program::new().run(words).refused(2);

@@ -1,0 +1,110 @@
+//! What stands behind the doors of the simulated site, and between its parts.
+
+use std::io;
+
+use futures_util::future::BoxFuture;
+
+use crate::access::ByteStream;
+use crate::access::sql::Dial;
+use crate::model::states::PoolState;
+use crate::model::{Instance, SqlServer};
+use crate::rehearsal::backup_set::BackupSet;
+use crate::rehearsal::cmdlets::{Databases, FailOverDatabase, InstallMirror, Pool};
+use crate::rehearsal::folders::{Folders, OsError};
+use crate::rehearsal::tds;
+use crate::rehearsal::world::{FileView, Files, Shared};
+
+/// Bytes that a connection in memory holds.
+const PIPE: usize = 64 * 1024;
+
+/// The folders as the engines see them.
+pub(super) struct Engines(pub(super) Folders);
+
+impl Files for Engines {
+    fn open(&self, viewer: &str, path: &str) -> Result<FileView, u32> {
+        let view = self.0.open(viewer, path).map_err(|OsError(n)| n)?;
+        // A file that is not whole is no backup to an engine: 3241.
+        let sets: Vec<BackupSet> = if view.whole {
+            view.sets.to_vec()
+        } else {
+            Vec::new()
+        };
+        Ok(FileView {
+            size: view.size,
+            sets,
+            damaged: view.damaged,
+        })
+    }
+
+    fn write_backup(
+        &self,
+        viewer: &str,
+        path: &str,
+        sets: Vec<BackupSet>,
+        size: u64,
+        overwrite: bool,
+    ) -> Result<(), u32> {
+        self.0
+            .write_backup(viewer, path, sets, size, overwrite)
+            .map_err(|OsError(n)| n)
+    }
+}
+
+/// The databases as the cmdlets change them.
+pub(in crate::rehearsal) struct WorldDatabases(pub(in crate::rehearsal) Shared);
+
+impl Databases for WorldDatabases {
+    fn install_mirror(&self, request: InstallMirror) -> Result<(), String> {
+        self.0.set_up_mirror(
+            request.compliance,
+            &request.principal,
+            &request.mirror,
+            &request.share,
+            request.drop_existing,
+        )
+    }
+
+    fn can_be_principal(&self, compliance: bool, server: &SqlServer) -> bool {
+        self.0.can_be_principal(compliance, server)
+    }
+
+    fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String> {
+        self.0
+            .fail_over(request.compliance, &request.to, request.force)
+    }
+
+    fn active_servers_changed(&self, pool: &Pool) {
+        // A server that is dead, or whose chat service is, connects to nothing.
+        let chatting: Vec<String> = pool
+            .active()
+            .iter()
+            .filter(|fqdn| {
+                let server = pool.server(fqdn);
+                server.is_some_and(|server| server.alive && server.chat_service)
+            })
+            .cloned()
+            .collect();
+        self.0
+            .chat_servers_changed(&chatting, pool.state() == PoolState::FailedOver);
+    }
+}
+
+/// Connections in memory. An instance that is down never answers.
+pub(super) struct SimulatedDial(pub(super) Shared);
+
+impl Dial for SimulatedDial {
+    fn dial(&self, instance: Instance) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+        Box::pin(async move {
+            if !self.0.is_up(instance) {
+                return std::future::pending().await;
+            }
+            let (ours, theirs) = tokio::io::duplex(PIPE);
+            let server = self.0.server(instance);
+            tokio::spawn(async move {
+                // How the connection ended is seen at its other end.
+                let _ = tds::serve(server, theirs).await;
+            });
+            Ok(Box::new(ours) as Box<dyn ByteStream>)
+        })
+    }
+}
