@@ -30,20 +30,19 @@ fn failed_over(lab: &Lab) -> Machine {
     machine
 }
 
-/// The record that apply-logs is about to send its restores, and the values of each.
-fn applied(machine: &Machine) -> (Timestamp, Vec<Value>) {
+/// The values of every restore of a run.
+fn applied(machine: &Machine) -> Vec<Value> {
     let journal = machine.journal();
     let command = |record: &&Value| record["event"] == "command" && record["step"] == "apply-logs";
     let record = journal.iter().find(command).unwrap();
-    let at = record["at"].as_str().unwrap().parse().unwrap();
-    (at, record["values"].as_array().unwrap().clone())
+    record["values"].as_array().unwrap().clone()
 }
 
 #[test]
 fn each_log_costs_one_round_trip_and_redo_start_is_read_every_hundred() {
     let lab = copied(240);
     let machine = failed_over(&lab);
-    let (_, sets) = applied(&machine);
+    let sets = applied(&machine);
     assert!(sets.len() > 150, "{}", sets.len());
     let log = fs::read_to_string(machine.runs()[0].join("log.txt")).unwrap();
     let ours = |line: &&str| line.contains("pchadr::access::sql");
@@ -63,14 +62,16 @@ fn each_log_costs_one_round_trip_and_redo_start_is_read_every_hundred() {
     );
 }
 
-/// Seconds from the first restore to the last, as the log of the run has them.
+/// Seconds from the end of the first restore to that of the last, as the log of the run has them.
 fn seconds_of_run(machine: &Machine) -> f64 {
     let log = fs::read_to_string(machine.runs()[0].join("log.txt")).unwrap();
-    let last = log
+    let times: Vec<Timestamp> = log
         .lines()
-        .rfind(|line| line.contains("RESTORE LOG"))
-        .and_then(|line| line.split_whitespace().next()?.parse::<Timestamp>().ok());
-    last.unwrap().duration_since(applied(machine).0).as_secs_f64()
+        .filter(|line| line.contains("RESTORE LOG"))
+        .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+        .collect();
+    let (first, last) = (times.first().unwrap(), times.last().unwrap());
+    last.duration_since(*first).as_secs_f64()
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn applying_a_thousand_logs_is_nearly_as_fast_as_a_bare_loop() {
     for _ in 0..3 {
         let lab = copied(1_000);
         let machine = failed_over(&lab);
-        let (_, sets) = applied(&machine);
+        let sets = applied(&machine);
         let ours = seconds_of_run(&machine);
 
         // The same lab again: the same files, the same LSNs.
@@ -107,8 +108,10 @@ fn applying_a_thousand_logs_is_nearly_as_fast_as_a_bare_loop() {
                 )
             })
             .collect();
+        let (first, others) = statements.split_first().unwrap();
+        backup.ask(first).unwrap();
         let began = Instant::now();
-        for statement in &statements {
+        for statement in others {
             backup.ask(statement).unwrap();
         }
         let bare = began.elapsed().as_secs_f64();
