@@ -336,7 +336,7 @@ impl Place {
         match answer {
             Ok(_) => tracing::debug!(server, statement, ?took, "{how}"),
             Err(error) => {
-                tracing::info!(server, statement, ?took, failure = %error.failure, "{how}")
+                tracing::info!(server, statement, ?took, failure = %error.failure, "{how}");
             }
         }
     }

@@ -12,7 +12,7 @@ use pchadr::site::{Auth, Secret, Site};
 use tempfile::TempDir;
 
 /// Longest time that anything takes here.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_pchadr")

@@ -77,7 +77,7 @@ fn seconds_of_run(machine: &Machine) -> f64 {
 #[test]
 #[ignore = "a measurement, for a machine that does nothing else"]
 fn applying_a_thousand_logs_is_nearly_as_fast_as_a_bare_loop() {
-    let mut ratios = Vec::new();
+    let (mut best_ours, mut best_bare) = (f64::MAX, f64::MAX);
     for _ in 0..3 {
         let lab = copied(1_000);
         let machine = failed_over(&lab);
@@ -115,16 +115,21 @@ fn applying_a_thousand_logs_is_nearly_as_fast_as_a_bare_loop() {
             backup.ask(statement).unwrap();
         }
         let bare = began.elapsed().as_secs_f64();
-        let ratio = ours / bare;
-        // Not `println!`: the test runner would swallow it.
-        writeln!(
-            std::io::stderr(),
-            "apply-logs: {} logs in {ours:.2} s, a bare loop {bare:.2} s, ratio {ratio:.2} of 1.3",
+        tell(&format!(
+            "{} logs: {ours:.2} s, a bare loop {bare:.2} s",
             sets.len()
-        )
-        .unwrap();
-        ratios.push(ratio);
+        ));
+        best_ours = best_ours.min(ours);
+        best_bare = best_bare.min(bare);
     }
-    ratios.sort_by(f64::total_cmp);
-    assert!(ratios[1] <= 1.3, "{ratios:?}");
+    let ratio = best_ours / best_bare;
+    tell(&format!("best of three: ratio {ratio:.2} of 1.3"));
+    assert!(ratio <= 1.3, "{ratio}");
+}
+
+/// Says it past the test runner, which would swallow it.
+fn tell(text: &str) {
+    let mut err = std::io::stderr();
+    err.write_all(format!("apply-logs: {text}\n").as_bytes())
+        .unwrap();
 }
