@@ -27,13 +27,14 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 
 use crate::run::exit::Exit;
+use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
-use options::{FailoverOptions, LogsOptions, StatusOptions};
+use options::{LogsOptions, RunOptions, StatusOptions};
 use state::StatePlaces;
 
-/// Run the failover of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
+/// Run the failover and the failback of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Line {
@@ -44,7 +45,9 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Move the pool to its second data center
-    Failover(FailoverOptions),
+    Failover(RunOptions),
+    /// Bring the pool home to its first data center
+    Failback(RunOptions),
     /// Show the log chain of folders of log backups, read from the files alone
     Logs(LogsOptions),
     /// Show where the pool, its databases, mirrors and log shipping stand
@@ -116,7 +119,12 @@ pub fn run(
         }
     };
     let ended = match &line.command {
-        Command::Failover(options) => failover::command(options, environment, out),
+        Command::Failover(options) => {
+            failover::command(Direction::Failover, options, environment, out)
+        }
+        Command::Failback(options) => {
+            failover::command(Direction::Failback, options, environment, out)
+        }
         Command::Logs(options) => logs::command(options, environment, out, err),
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),

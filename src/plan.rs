@@ -4,7 +4,7 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::runbook::{Runbook, RunbookStepKind};
+use crate::runbook::{Direction, Runbook, RunbookStepKind};
 use crate::site::Site;
 use crate::step::command::Command;
 use crate::step::{Effect, Step};
@@ -77,7 +77,7 @@ impl Plan {
     pub fn bind(runbook: &Runbook, site: &Site) -> Result<Self, NoPlan> {
         let mut steps = Vec::new();
         for entry in &runbook.steps {
-            match (&entry.kind, Step::find(&entry.id)) {
+            match (&entry.kind, Step::find(runbook.direction, &entry.id)) {
                 (RunbookStepKind::BuiltIn, Some(step)) => steps.push(step),
                 _ => return Err(NoPlan::Manual(entry.id.clone())),
             }
@@ -168,6 +168,15 @@ impl Plan {
         // Texts and numbers only: nothing here can fail to serialize.
         let json = serde_json::to_vec(&undigested).unwrap_or_default();
         format!("sha256:{}", hex(&Sha256::digest(json)))
+    }
+
+    /// Which way it moves the pool: what its steps' ids mean.
+    pub fn direction(&self) -> Direction {
+        if self.runbook == Direction::Failback.key() {
+            Direction::Failback
+        } else {
+            Direction::Failover
+        }
     }
 
     /// The step with that id.

@@ -10,6 +10,9 @@ use crate::problem::{Problems, nearest};
 /// The built-in failover: the vendor's order.
 pub const FAILOVER: &str = include_str!("../runbooks/failover.toml");
 
+/// The built-in failback: the vendor's order, and what the vendor's page leaves out.
+pub const FAILBACK: &str = include_str!("../runbooks/failback.toml");
+
 /// Which way a runbook moves the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -11,12 +11,24 @@ pub mod saved;
 pub mod terms;
 
 mod apply_logs;
+mod back_up_database;
 mod backup_database;
+mod clear_active_servers;
+mod configure_log_shipping;
 mod copy_backups;
 mod drop_log_shipping;
 mod end_connections;
+mod failback;
+mod fence_backup;
 mod install_mirror;
+mod install_primary_mirror;
+mod prove_share;
 mod recover_database;
+mod remove_mirroring;
+mod restore_database;
+mod retire_old_primary;
+mod return_active_servers;
+mod return_pool_state;
 mod save_log_shipping;
 mod set_active_servers;
 mod set_pool_state;
@@ -34,6 +46,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
+use crate::runbook::Direction;
 use crate::site::Site;
 use command::Command;
 use hands::{Hands, StepError};
@@ -279,6 +292,9 @@ macro_rules! steps {
     };
 }
 
+/// So many steps of the list are the failover's.
+const FAILOVER_STEPS: usize = 10;
+
 steps! {
     SaveLogShipping = save_log_shipping,
     StopLogShippingJobs = stop_log_shipping_jobs,
@@ -290,6 +306,17 @@ steps! {
     SetPoolState = set_pool_state,
     InstallMirror = install_mirror,
     SetActiveServers = set_active_servers,
+    RetireOldPrimary = retire_old_primary,
+    ProveShare = prove_share,
+    ClearActiveServers = clear_active_servers,
+    RemoveMirroring = remove_mirroring,
+    BackUpDatabase = back_up_database,
+    FenceBackup = fence_backup,
+    RestoreDatabase = restore_database,
+    InstallPrimaryMirror = install_primary_mirror,
+    ConfigureLogShipping = configure_log_shipping,
+    ReturnActiveServers = return_active_servers,
+    ReturnPoolState = return_pool_state,
 }
 
 impl Facts {
@@ -305,27 +332,40 @@ impl Facts {
 
 impl Step {
     /// The failover's steps, in the vendor's order.
-    pub const FAILOVER: &'static [Step] = Self::ALL;
+    pub const FAILOVER: &'static [Step] = Self::ALL.split_at(FAILOVER_STEPS).0;
+
+    /// The failback's steps, in the vendor's order.
+    pub const FAILBACK: &'static [Step] = Self::ALL.split_at(FAILOVER_STEPS).1;
+
+    /// The steps of a direction, in the vendor's order.
+    pub fn of(direction: Direction) -> &'static [Step] {
+        match direction {
+            Direction::Failover => Self::FAILOVER,
+            Direction::Failback => Self::FAILBACK,
+        }
+    }
 
     /// Its id.
     pub fn id(self) -> &'static str {
         self.info().id
     }
 
-    /// The step with that id.
-    pub fn find(id: &str) -> Option<Step> {
-        Self::ALL.iter().copied().find(|step| step.id() == id)
+    /// The step with that id; two ids stand in both directions and mean another step in each.
+    pub fn find(direction: Direction, id: &str) -> Option<Step> {
+        let steps = Self::of(direction).iter().copied();
+        steps.into_iter().find(|step| step.id() == id)
     }
 
     /// True for the step behind which there is no way back.
     pub fn is_point_of_no_return(self) -> bool {
-        self == Step::RecoverDatabase
+        matches!(self, Step::RecoverDatabase | Step::ConfigureLogShipping)
     }
 
     /// Steps that this one, when satisfied, makes moot (`steps.md` 1.6).
     pub fn overtakes(self) -> &'static [Step] {
         match self {
             Step::RecoverDatabase => &[Step::CopyBackups, Step::ApplyLogs, Step::EndConnections],
+            Step::ReturnPoolState => Self::FAILBACK.split_last().map_or(&[], |(_, all)| all),
             _ => &[],
         }
     }
@@ -349,6 +389,11 @@ impl Step {
             Step::InstallMirror | Step::SetActiveServers => {
                 &[Step::RecoverDatabase, Step::SetPoolState]
             }
+            // Nothing of a failback can be left out, or change its place.
+            _ => {
+                let own = Self::FAILBACK.iter().position(|step| *step == self);
+                &Self::FAILBACK[..own.unwrap_or(0)]
+            }
         }
     }
 
@@ -357,10 +402,18 @@ impl Step {
         let limits = &site.limits;
         match self {
             Step::CopyBackups | Step::ApplyLogs => None,
-            Step::RecoverDatabase => limits.restore,
             Step::StopLogShippingJobs => Some(limits.jobs.saturating_mul(2)),
             Step::InstallMirror => Some(limits.mirror),
-            Step::SetActiveServers => Some(limits.powershell.saturating_mul(10)),
+            Step::SetActiveServers | Step::ReturnActiveServers => {
+                Some(limits.powershell.saturating_mul(10))
+            }
+            Step::RecoverDatabase
+            | Step::RetireOldPrimary
+            | Step::BackUpDatabase
+            | Step::FenceBackup
+            | Step::RestoreDatabase => limits.restore,
+            Step::InstallPrimaryMirror => Some(limits.mirror.saturating_mul(2)),
+            Step::ConfigureLogShipping => Some(limits.step.saturating_add(limits.mirror)),
             _ => Some(limits.step),
         }
     }
@@ -368,8 +421,8 @@ impl Step {
     /// How long its effect may take to show after the act.
     pub fn settle(self, site: &Site) -> Duration {
         match self {
-            Step::InstallMirror => site.limits.mirror,
-            Step::RecoverDatabase => site.limits.step,
+            Step::InstallMirror | Step::InstallPrimaryMirror => site.limits.mirror,
+            Step::RecoverDatabase | Step::RestoreDatabase => site.limits.step,
             _ => site.limits.settle,
         }
     }

@@ -1,4 +1,4 @@
-//! `pchadr failover`: moves the pool to its second data center.
+//! `pchadr failover` moves the pool to its second data center, `pchadr failback` home again.
 
 use std::fs;
 use std::io::Write;
@@ -7,12 +7,12 @@ use std::path::Path;
 use super::Environment;
 use super::error::{Failure, output};
 use super::live;
-use super::options::{FailoverOptions, Output};
+use super::options::{Output, RunOptions};
 use super::rehearse;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::exit::Exit;
-use crate::runbook::{Direction, FAILOVER, Runbook};
+use crate::runbook::{Direction, FAILBACK, FAILOVER, Runbook};
 use crate::site::Site;
 use crate::step::Step;
 
@@ -21,12 +21,13 @@ use crate::step::Step;
 /// # Errors
 /// Those of the command line, of the site file and of the runbook; that `out` takes nothing.
 pub fn command(
-    options: &FailoverOptions,
+    direction: Direction,
+    options: &RunOptions,
     environment: &Environment,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
-    let runbook = runbook(options.runbook.as_deref())?;
+    let runbook = runbook(direction, options.runbook.as_deref())?;
     let plan = Plan::bind(&runbook, &site)?;
     if options.rehearsal.rehearse {
         return rehearse::command(&site, &plan, &options.rehearsal, options.output, out);
@@ -49,10 +50,14 @@ fn print(plan: &Plan, site: &Site, form: Output, out: &mut dyn Write) -> anyhow:
 }
 
 /// The runbook of that file, or the built-in one.
-fn runbook(file: Option<&Path>) -> anyhow::Result<Runbook> {
-    let known: Vec<&str> = Step::FAILOVER.iter().map(|step| step.id()).collect();
+fn runbook(direction: Direction, file: Option<&Path>) -> anyhow::Result<Runbook> {
+    let known: Vec<&str> = Step::of(direction).iter().map(|step| step.id()).collect();
     let Some(file) = file else {
-        return Ok(Runbook::parse(FAILOVER, "the built-in runbook", &known)?);
+        let text = match direction {
+            Direction::Failover => FAILOVER,
+            Direction::Failback => FAILBACK,
+        };
+        return Ok(Runbook::parse(text, "the built-in runbook", &known)?);
     };
     let name = file.display().to_string();
     let refused = |why: String, hint: &str| Failure {
@@ -68,9 +73,10 @@ fn runbook(file: Option<&Path>) -> anyhow::Result<Runbook> {
         )
     })?;
     let runbook = Runbook::parse(&text, &name, &known)?;
-    if runbook.direction != Direction::Failover {
+    if runbook.direction != direction {
         let why = format!("it is a runbook for {}", runbook.direction);
-        return Err(refused(why, "name a runbook with `runbook = \"failover\"`").into());
+        let hint = format!("name a runbook with `runbook = \"{direction}\"`");
+        return Err(refused(why, &hint).into());
     }
     Ok(runbook)
 }

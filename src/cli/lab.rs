@@ -33,11 +33,11 @@ pub struct LabOptions {
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
 
-    /// How the site stands: normal, or disaster
+    /// Begin in STATE: normal, or disaster (the first data center is lost)
     #[arg(long, value_enum, value_name = "STATE", hide_possible_values = true)]
     pub state: LabState,
 
-    /// Encryption of the instances: optional, required, strict or off
+    /// Encrypt connections as WORD says: optional, required, strict or off
     #[arg(
         long,
         value_enum,
@@ -47,7 +47,7 @@ pub struct LabOptions {
     )]
     pub encrypt: LabEncryption,
 
-    /// How long the simulated site takes for its work: zero or real
+    /// Take as long for the work of the site as WORD says: zero, or real
     #[arg(
         long,
         value_enum,
@@ -157,7 +157,7 @@ pub fn command(
         let end = end().context("cannot watch for the order to end")?;
         let mut opened = Lab::open(&site, Clock::wall(), &lab)
             .await
-            .map_err(refusal)?;
+            .map_err(|error| refusal(&error))?;
         told::opened(&opened, &lab, options.output, out).map_err(output)?;
         out.flush().map_err(output)?;
         keep_open(&mut opened, end, err).await;
@@ -253,8 +253,8 @@ fn secret() -> anyhow::Result<String> {
     Ok(hex(&bytes))
 }
 
-fn refusal(error: LabError) -> anyhow::Error {
-    let (exit, hint) = match &error {
+fn refusal(error: &LabError) -> anyhow::Error {
+    let (exit, hint) = match error {
         LabError::Folder(FolderError::NotOurs(_)) => (
             Exit::Refused,
             "name another folder with --dir; nothing was changed in this one",

@@ -18,11 +18,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// `pchadr lab-shell`, as `[powershell]` of the lab's site file has it.
 #[derive(Debug, Args)]
 pub struct LabShellOptions {
-    /// Where the lab answers
+    /// Call the lab at ADDRESS
     pub address: SocketAddr,
-    /// File with the lab's token
+    /// Show the token in FILE
     pub token: PathBuf,
-    /// What a PowerShell would get; ignored
+    /// Ignore what a PowerShell would get
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub rest: Vec<OsString>,
 }

@@ -12,7 +12,7 @@ use super::doors::doors;
 use super::error::{Failure, output, refused};
 use super::log;
 use super::operator::AtTerminal;
-use super::options::{FailoverOptions, Output};
+use super::options::{Output, RunOptions};
 use super::rehearse::{site_digest, terminal};
 use super::stop;
 use crate::access::Access;
@@ -42,7 +42,7 @@ use crate::step::saved::{DOCUMENT, Saved};
 pub fn command(
     site: &Site,
     plan: &Plan,
-    options: &FailoverOptions,
+    options: &RunOptions,
     environment: &Environment,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
@@ -91,7 +91,7 @@ pub fn command(
 struct Live<'a> {
     site: &'a Site,
     plan: &'a Plan,
-    options: &'a FailoverOptions,
+    options: &'a RunOptions,
     archive: &'a Archive,
     access: &'a Access,
     lock: SiteLock,
@@ -172,7 +172,7 @@ struct Earlier {
 fn earlier(
     site: &Site,
     plan: &Plan,
-    options: &FailoverOptions,
+    options: &RunOptions,
     archive: &Archive,
 ) -> anyhow::Result<Option<Earlier>> {
     let unfinished = || -> Vec<Found> {
@@ -234,7 +234,7 @@ fn earlier(
 }
 
 /// A plan that changed is shown, and agreed to.
-fn agree_to(change: &PlanChange, options: &FailoverOptions) -> anyhow::Result<()> {
+fn agree_to(change: &PlanChange, options: &RunOptions) -> anyhow::Result<()> {
     let mut err = io::stderr();
     writeln!(
         err,

@@ -33,9 +33,9 @@ pub enum LogsOutput {
     Json,
 }
 
-/// `pchadr failover`, as typed.
+/// `pchadr failover` and `pchadr failback`, as typed.
 #[derive(Debug, Args)]
-pub struct FailoverOptions {
+pub struct RunOptions {
     /// The site file; without it, see [`crate::site::Site::find`].
     #[arg(long, value_name = "FILE", help = CONFIG)]
     pub config: Option<PathBuf>,

@@ -17,6 +17,7 @@ use crate::access::{Access, Clock};
 use crate::model::header::END_BYTES;
 use crate::plan::{Plan, hex};
 use crate::rehearsal::simulated::{Logs, NoSite, RealLog, Recipe, SimulatedSite, addresses};
+use crate::rehearsal::world::Start;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
 use crate::report::terminal::Terminal;
@@ -28,14 +29,16 @@ use crate::run::ledger::RunLedger;
 use crate::run::operator::{Nobody, Unguarded};
 use crate::run::recorder::{Recorder, Sink};
 use crate::run::store::{MemoryStore, Store};
+use crate::runbook::Direction;
 use crate::site::Site;
 use crate::status::Status;
+use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 
 /// Log backups of a rehearsal that names none.
 const LOGS: usize = 24;
 
-/// `pchadr failover --rehearse`.
+/// `--rehearse`.
 ///
 /// # Errors
 /// When the rehearsal cannot be held, or showed nothing that can be trusted.
@@ -58,7 +61,11 @@ pub fn command(
             })?)
         }
     };
-    let mut recipe = Recipe::disaster(logs);
+    let mut recipe = if plan.runbook == Direction::Failback.key() {
+        Recipe::failed_over(logs)
+    } else {
+        Recipe::disaster(logs)
+    };
     recipe.seed = options.seed.unwrap_or(recipe.seed);
     let sink: Box<dyn Sink> = match form {
         Output::Human => Box::new(terminal()),
@@ -225,6 +232,21 @@ fn doors(site: &Site, simulated: &SimulatedSite) -> Access {
     }
 }
 
+/// The log-shipping configuration that the simulated site had before the failover, as a check would
+/// have kept it: read from the same site in its normal state. Call inside a paused runtime.
+///
+/// # Errors
+/// When the site cannot be simulated.
+pub async fn saved_before(site: &Site, recipe: &Recipe) -> Result<Option<Saved>, NoSite> {
+    let normal = Recipe {
+        start: Start::Normal,
+        vary: |_| (),
+        ..recipe.clone()
+    };
+    let stage = Stage::build(site, &normal)?;
+    Ok(Saved::observe(site, &stage.access, "before").await)
+}
+
 /// Runs a plan on a stage.
 ///
 /// # Errors
@@ -234,6 +256,22 @@ pub async fn execute(
     plan: &Plan,
     terms: &Terms,
     access: &Access,
+    store: Box<dyn Store>,
+    sinks: Vec<Box<dyn Sink>>,
+) -> Result<RunFinished, JournalError> {
+    execute_with(site, plan, terms, access, None, store, sinks).await
+}
+
+/// The same with a saved log-shipping configuration at hand: what a failback rebuilds from.
+///
+/// # Errors
+/// When the record cannot be written.
+pub async fn execute_with(
+    site: &Site,
+    plan: &Plan,
+    terms: &Terms,
+    access: &Access,
+    saved: Option<&Saved>,
     store: Box<dyn Store>,
     sinks: Vec<Box<dyn Sink>>,
 ) -> Result<RunFinished, JournalError> {
@@ -268,7 +306,7 @@ pub async fn execute(
             host: "simulated".to_owned(),
             user: "simulated".to_owned(),
         },
-        saved_elsewhere: None,
+        saved_elsewhere: saved,
         resume_command: None,
     };
     if resumed {
@@ -304,10 +342,17 @@ pub fn run(
         .start_paused(true)
         .build()?;
     runtime.block_on(async {
+        let saved = if recipe.start == Start::FailedOver {
+            saved_before(site, recipe).await?
+        } else {
+            None
+        };
         let stage = Stage::build(site, recipe)?;
         terms.rehearsal = true;
         terms.disaster_at = terms.disaster_at.or(Some(stage.simulated.lost_at));
-        let finished = execute(site, plan, &terms, &stage.access, store, sinks).await?;
+        let access = &stage.access;
+        let finished =
+            execute_with(site, plan, &terms, access, saved.as_ref(), store, sinks).await?;
         let status = Status::observe(site, &stage.access).await;
         status.write_human(end)?;
         let unknown = stage.simulated.unknown();

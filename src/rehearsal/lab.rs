@@ -35,7 +35,6 @@ use super::world::{
 };
 use crate::access::Clock;
 use crate::model::{Instance, Role, SqlServer};
-use crate::problem::Problems;
 use crate::site::Site;
 use folder::Folder;
 use guard::Guarded;
@@ -107,7 +106,7 @@ pub enum LabError {
     Tls(String),
     /// What was written is no site file: the site or the folder has a name that cannot stand there.
     #[error("the lab's site file would not load: {0}")]
-    SiteFile(#[from] Problems),
+    SiteFile(String),
 }
 
 /// An instance as clients find it.
@@ -182,7 +181,11 @@ impl Lab {
 
         let text = site_file::text(site, &folder, &ports, shell.address(), options);
         // The simulated site is the one that clients will read, not the one it was made after.
-        let own = Site::parse(&text, folder::SITE, folder.path())?;
+        let own = Site::parse(&text, folder::SITE, folder.path()).map_err(|problems| {
+            let first = problems.problems.first();
+            let told = first.map(|problem| format!("{}: {}", problem.key, problem.what));
+            LabError::SiteFile(told.unwrap_or_default())
+        })?;
         let built =
             build(&own, &now, &folder, options).map_err(wrote("a log backup cannot be written"))?;
 

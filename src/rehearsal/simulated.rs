@@ -19,8 +19,8 @@ use super::cmdlets::{
 use super::folders::{FolderEffect, Folders, OsError, Volume};
 use super::tds;
 use super::world::{
-    Executed, FileView, Files, LogRecipe, MadeLog, Outcome, ServiceTimes, Shared, Start, World,
-    WorldOptions,
+    Backup, Executed, FileView, Files, LogRecipe, MadeLog, Outcome, PrimarySide, ServiceTimes,
+    Shared, Start, World, WorldOptions,
 };
 use crate::access::ByteStream;
 use crate::access::powershell::Launch;
@@ -85,6 +85,14 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// Failed over, with the primary data center rebuilt.
+    pub fn failed_over(logs: Logs) -> Self {
+        Self {
+            start: Start::FailedOver,
+            ..Self::disaster(logs)
+        }
+    }
+
     /// A disaster with so many log backups.
     pub fn disaster(logs: Logs) -> Self {
         Self {
@@ -210,14 +218,32 @@ impl SimulatedSite {
                 seen.push(Change::Sql(executed.clone()));
             }
         }));
+        if recipe.start == Start::FailedOver {
+            options.primary = PrimarySide::Fresh;
+            options.backup = Backup::Recovered;
+            options.copied = logs.len();
+        }
         (recipe.vary)(&mut options);
         let copied = options.copied;
         lay_files(site, &folders, &recipe.logs, &options.logs, copied)?;
         let world = World::build(site, &options);
 
         let mut pool = Pool::from_site(site);
-        if recipe.start == Start::Disaster {
-            pool.set_alive(true, false);
+        match recipe.start {
+            Start::Normal => {}
+            Start::Disaster => pool.set_alive(true, false),
+            Start::FailedOver => {
+                mirror_backup(site, &world);
+                pool.set_state(PoolState::FailedOver);
+                pool.set_active(
+                    site.pool
+                        .failed_over
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect(),
+                );
+                world.chat_servers_changed(pool.active(), true);
+            }
         }
         let pool = Arc::new(Mutex::new(pool));
         let cmdlets = Arc::new(Cmdlets::new(
@@ -253,6 +279,19 @@ impl SimulatedSite {
     /// What was asked that the simulation does not know: a rehearsal with any of it has failed.
     pub fn unknown(&self) -> Vec<String> {
         self.world.unknown()
+    }
+}
+
+/// What F6 left: the backup's chat database, mirrored to the backup mirror.
+fn mirror_backup(site: &Site, world: &Shared) {
+    if let (Some(backup), Some(mirror), Some(share)) = (
+        site.chat(Role::Backup),
+        site.chat(Role::BackupMirror),
+        &site.shares.mirror,
+    ) && let Err(why) = world.set_up_mirror(false, backup, mirror, share.as_str(), false)
+    {
+        // A variant without a database to mirror; the steps say so.
+        world.with(|state| state.not_known(why));
     }
 }
 

@@ -133,6 +133,19 @@ impl World {
         self.with(|state| state.up(role, now));
     }
 
+    /// The primary data center is rebuilt: its instances answer again, with fresh, empty databases as
+    /// Topology Builder makes them, nothing mirrored, nothing shipped.
+    pub fn rebuild(&self) {
+        let now = self.now();
+        self.with(|state| {
+            for role in [Role::Primary, Role::PrimaryMirror] {
+                state.down(role);
+                build::empty(state, role, now);
+                state.up(role, now);
+            }
+        });
+    }
+
     /// `Install-CsMirrorDatabase`: mirrors the database of `database_type` (`PersistentChat`,
     /// `PersistentChatCompliance`) from the named principal to its mirror of the topology.
     ///
@@ -220,6 +233,11 @@ impl World {
             state.chat = Some((active.to_vec(), failed_over));
             state.refresh_chat(now);
         });
+    }
+
+    /// Every mirror that is getting in step is in step.
+    pub fn synchronize(&self) {
+        self.with(State::synchronize);
     }
 
     /// Users write `messages` into the chat database that serves on `instance`.

@@ -182,6 +182,7 @@ fn spelling(hole_type: HoleType) -> &'static str {
         HoleType::Text => "text",
         HoleType::Identifier => "identifier",
         HoleType::Name => "name",
+        HoleType::Moves => "list of MOVE",
     }
 }
 

@@ -21,6 +21,8 @@ pub enum HoleType {
     Identifier,
     /// A file name inside a path, as it is.
     Name,
+    /// `MOVE N'…' TO N'…'` for each pair of texts of a list, joined by commas.
+    Moves,
 }
 
 /// A value that the run finds, by a rule that the plan states.
@@ -296,6 +298,18 @@ fn spell(hole_type: HoleType, value: &Value, powershell: bool) -> Option<String>
         (HoleType::Text, Value::String(text)) => quote::literal(text),
         (HoleType::Identifier, Value::String(text)) => quote::identifier(text),
         (HoleType::Name, Value::String(text)) => text.clone(),
+        (HoleType::Moves, Value::Array(pairs)) if !pairs.is_empty() => pairs
+            .iter()
+            .map(|pair| match pair.as_array().map(Vec::as_slice) {
+                Some([Value::String(from), Value::String(to)]) => Some(format!(
+                    "MOVE {} TO {}",
+                    quote::literal(from),
+                    quote::literal(to)
+                )),
+                _ => None,
+            })
+            .collect::<Option<Vec<_>>>()?
+            .join(", "),
         _ => return None,
     })
 }

@@ -60,7 +60,7 @@ fn holders<'a>(
 }
 
 /// True for a session from one of these machines.
-fn is_from(holder: &Holder, hosts: &[String]) -> bool {
+pub(super) fn is_from(holder: &Holder, hosts: &[String]) -> bool {
     holder.host.as_deref().is_some_and(|host| {
         let host = host.split('.').next().unwrap_or(host).to_lowercase();
         hosts.contains(&host)

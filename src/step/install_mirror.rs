@@ -62,158 +62,233 @@ impl Kind for InstallMirror {
     };
 
     fn commands(site: &Site) -> Vec<Command> {
-        let (Some(backup), Some(_), Some(share)) = (
-            site.chat(Role::Backup),
-            site.chat(Role::BackupMirror),
-            &site.shares.mirror,
-        ) else {
-            return Vec::new();
-        };
-        let parameters = |over: bool| {
-            let mut parameters: Vec<(&'static str, Value)> = vec![
-                ("DatabaseType", json!("PersistentChat")),
-                ("SqlServerFqdn", json!(backup.host)),
-            ];
-            if let Some(instance) = &backup.instance {
-                parameters.push(("SqlInstanceName", json!(instance)));
-            }
-            parameters.push(("FileShare", json!(share.as_str())));
-            if over {
-                parameters.push(("DropExistingDatabasesOnMirror", json!(true)));
-            }
-            parameters.push(("Confirm", json!(false)));
-            parameters
-        };
-        vec![
-            Command::powershell("Install-CsMirrorDatabase", parameters(false), Vec::new())
-                .when("the backup mirror has no chat database"),
-            Command::powershell("Install-CsMirrorDatabase", parameters(true), Vec::new())
-                .when("the backup mirror has a chat database left RESTORING: it is dropped there"),
-        ]
+        installs(site, &BACKUP_SIDE, "PersistentChat")
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
-        let has_mirror = cx.site.chat(Role::BackupMirror);
-        Facts {
-            principal: partner(cx, Role::Backup).await,
-            mirror: match has_mirror {
-                Some(_) => Some(partner(cx, Role::BackupMirror).await),
-                None => None,
-            },
-            mirror_host: has_mirror.map(|server| server.host.clone()),
-            service: pool::service(cx.access, &cx.site.pool.fqdn).await,
-            share: cx.site.shares.mirror.as_ref().map(ToString::to_string),
-        }
+        look(cx, &BACKUP_SIDE).await
     }
 
     fn judge(facts: &Facts) -> Standing {
-        let service = match &facts.service {
-            Observed::Seen(service) => service,
-            Observed::Unknown(why) => return Standing::unknown(why),
-            Observed::Absent => return Standing::unknown("the pool's service"),
-        };
-        let Some(mirror) = &facts.mirror else {
-            return match &service.backup_mirror {
-                Observed::Absent => {
-                    Standing::satisfied("neither the site nor the topology has a backup mirror")
-                }
-                // The property's name comes from one source; the site file's word is there.
-                Observed::Unknown(why) => Standing::satisfied(format!(
-                    "the site has no backup mirror; whether the topology has one is not known: {why}"
-                )),
-                Observed::Seen(host) => Standing::Blocked {
-                    blocks: vec![Block::site(
-                        "mirror-not-in-site",
-                        format!(
-                            "the topology has a backup mirror on `{host}`, the site file has none"
-                        ),
-                        "add `[sql] backup_mirror`",
-                    )],
-                },
-            };
-        };
-        match (&facts.principal.database, &mirror.database) {
-            (Observed::Unknown(why), _) | (_, Observed::Unknown(why)) => {
-                return Standing::unknown(why);
-            }
-            (Observed::Seen(principal), other) if principal.mirroring.is_some() => {
-                return judge_mirrored(facts, principal, other.seen(), mirror);
-            }
-            _ => {}
-        }
-        let mut blocks = match instance_blocks(facts, mirror) {
-            Ok(blocks) => blocks,
-            Err(why) => return Standing::unknown(why),
-        };
-        blocks.extend(not_serving(&facts.principal.database));
-        match (&service.backup_mirror, &facts.mirror_host) {
-            (Observed::Seen(host), Some(ours)) if !pool::may_be_same_host(host, ours) => {
-                blocks.push(Block::site(
-                    "other-mirror",
-                    format!("the topology's backup mirror is `{host}`, the site file's `{ours}`"),
-                    "see which is right: `[sql] backup_mirror`, or Topology Builder",
-                ));
-            }
-            // The cmdlet takes the mirror from there.
-            (Observed::Absent, _) => blocks.push(Block::site(
-                "no-mirror-in-topology",
-                "the topology has no backup mirror for this pool",
-                "add it in Topology Builder and publish, or remove `[sql] backup_mirror`",
-            )),
-            _ => {}
-        }
-        if let Some(mirroring) = mirror
-            .database
-            .seen()
-            .and_then(|row| row.mirroring.as_ref())
-        {
-            blocks.push(Block::site(
-                "mirror-of-another",
-                format!(
-                    "the backup mirror's chat database is mirrored with {}, and the backup's is not mirrored",
-                    mirroring.partner.as_deref().unwrap_or("another instance")
-                ),
-                "see whose it is; if it is a leftover: ALTER DATABASE … SET PARTNER OFF there",
-            ));
-        }
-        if let Some(row) = mirror.database.seen()
-            && row.state != DatabaseState::Restoring
-        {
-            blocks.push(Block::site(
-                "mirror-in-use",
-                format!(
-                    "the backup mirror has a chat database that is {}: somebody's data",
-                    row.state
-                ),
-                "see what it holds; keep it and drop it there, then go on",
-            ));
-        }
-        if facts.share.is_none() {
-            blocks.push(Block::site(
-                "no-mirror-share",
-                "the site file names no share for the set-up of the mirror",
-                "add `[shares] mirror`",
-            ));
-        }
-        Standing::unless(blocks, || {
-            Standing::pending(if mirror.database.is_absent() {
-                "set up the mirror"
-            } else {
-                "set up the mirror over the copy that was left RESTORING"
-            })
-        })
+        judge(facts, &BACKUP_SIDE)
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        let over = facts
-            .mirror
-            .as_ref()
-            .is_some_and(|mirror| mirror.database.seen().is_some());
-        let n = if over { INSTALL_OVER } else { INSTALL };
+        let n = if facts.is_over() {
+            INSTALL_OVER
+        } else {
+            INSTALL
+        };
         hands
             .call_within(cx.access, n, &Values::new(), cx.site.limits.mirror)
             .await
     }
+}
+
+/// Which of the two mirrors is set up.
+pub(super) struct Pair {
+    pub(super) principal: Role,
+    pub(super) mirror: Role,
+    /// What the site file is to name.
+    pub(super) key: &'static str,
+}
+
+const BACKUP_SIDE: Pair = Pair {
+    principal: Role::Backup,
+    mirror: Role::BackupMirror,
+    key: "backup_mirror",
+};
+
+impl Pair {
+    fn in_topology<'a>(&self, service: &'a Service) -> &'a Observed<String> {
+        if self.mirror == Role::BackupMirror {
+            &service.backup_mirror
+        } else {
+            &service.primary_mirror
+        }
+    }
+}
+
+/// The set-up, without and with the switch that drops what the mirror has.
+pub(super) fn installs(site: &Site, pair: &Pair, database_type: &str) -> Vec<Command> {
+    let compliance = database_type == "PersistentChatCompliance";
+    let instance = |role| Instance { role, compliance };
+    let (Some(principal), Some(_), Some(share)) = (
+        site.server(instance(pair.principal)),
+        site.server(instance(pair.mirror)),
+        &site.shares.mirror,
+    ) else {
+        return Vec::new();
+    };
+    let what = if compliance { "compliance" } else { "chat" };
+    let parameters = |over: bool| {
+        let mut parameters: Vec<(&'static str, Value)> = vec![
+            ("DatabaseType", json!(database_type)),
+            ("SqlServerFqdn", json!(principal.host)),
+        ];
+        if let Some(instance) = &principal.instance {
+            parameters.push(("SqlInstanceName", json!(instance)));
+        }
+        parameters.push(("FileShare", json!(share.as_str())));
+        if over {
+            parameters.push(("DropExistingDatabasesOnMirror", json!(true)));
+        }
+        parameters.push(("Confirm", json!(false)));
+        parameters
+    };
+    vec![
+        Command::powershell("Install-CsMirrorDatabase", parameters(false), Vec::new())
+            .when(format!("the {} has no {what} database", pair.mirror)),
+        Command::powershell("Install-CsMirrorDatabase", parameters(true), Vec::new()).when(
+            format!(
+                "the {} has a {what} database left RESTORING: it is dropped there",
+                pair.mirror
+            ),
+        ),
+    ]
+}
+
+pub(super) async fn look(cx: Context<'_>, pair: &Pair) -> Facts {
+    let has_mirror = cx.site.chat(pair.mirror);
+    Facts {
+        principal: partner(cx, pair.principal).await,
+        mirror: match has_mirror {
+            Some(_) => Some(partner(cx, pair.mirror).await),
+            None => None,
+        },
+        mirror_host: has_mirror.map(|server| server.host.clone()),
+        service: pool::service(cx.access, &cx.site.pool.fqdn).await,
+        share: cx.site.shares.mirror.as_ref().map(ToString::to_string),
+    }
+}
+
+impl Facts {
+    /// True where the mirror has a copy that the set-up must drop.
+    pub(super) fn is_over(&self) -> bool {
+        self.mirror
+            .as_ref()
+            .is_some_and(|mirror| mirror.database.seen().is_some())
+    }
+
+    /// The principal's database.
+    pub(super) fn principal(&self) -> &Observed<Database> {
+        &self.principal.database
+    }
+}
+
+/// The standing of one pair.
+pub(super) fn judge(facts: &Facts, pair: &Pair) -> Standing {
+    let service = match &facts.service {
+        Observed::Seen(service) => service,
+        Observed::Unknown(why) => return Standing::unknown(why),
+        Observed::Absent => return Standing::unknown("the pool's service"),
+    };
+    let Some(mirror) = &facts.mirror else {
+        return match pair.in_topology(service) {
+            Observed::Absent => Standing::satisfied(format!(
+                "neither the site nor the topology has a {}",
+                pair.mirror
+            )),
+            // The property's name comes from one source; the site file's word is there.
+            Observed::Unknown(why) => Standing::satisfied(format!(
+                "the site has no {}; whether the topology has one is not known: {why}",
+                pair.mirror
+            )),
+            Observed::Seen(host) => Standing::Blocked {
+                blocks: vec![Block::site(
+                    "mirror-not-in-site",
+                    format!(
+                        "the topology has a {} on `{host}`, the site file has none",
+                        pair.mirror
+                    ),
+                    format!("add `[sql] {}`", pair.key),
+                )],
+            },
+        };
+    };
+    match (&facts.principal.database, &mirror.database) {
+        (Observed::Unknown(why), _) | (_, Observed::Unknown(why)) => {
+            return Standing::unknown(why);
+        }
+        (Observed::Seen(principal), other) if principal.mirroring.is_some() => {
+            return judge_mirrored(facts, pair, principal, other.seen(), mirror);
+        }
+        _ => {}
+    }
+    let mut blocks = match instance_blocks(facts, pair, mirror) {
+        Ok(blocks) => blocks,
+        Err(why) => return Standing::unknown(why),
+    };
+    if pair.principal == Role::Backup {
+        blocks.extend(not_serving(&facts.principal.database));
+    }
+    match (pair.in_topology(service), &facts.mirror_host) {
+        (Observed::Seen(host), Some(ours)) if !pool::may_be_same_host(host, ours) => {
+            blocks.push(Block::site(
+                "other-mirror",
+                format!(
+                    "the topology's {} is `{host}`, the site file's `{ours}`",
+                    pair.mirror
+                ),
+                format!(
+                    "see which is right: `[sql] {}`, or Topology Builder",
+                    pair.key
+                ),
+            ));
+        }
+        // The cmdlet takes the mirror from there.
+        (Observed::Absent, _) => blocks.push(Block::site(
+            "no-mirror-in-topology",
+            format!("the topology has no {} for this pool", pair.mirror),
+            format!(
+                "add it in Topology Builder and publish, or remove `[sql] {}`",
+                pair.key
+            ),
+        )),
+        _ => {}
+    }
+    if let Some(mirroring) = mirror
+        .database
+        .seen()
+        .and_then(|row| row.mirroring.as_ref())
+    {
+        blocks.push(Block::site(
+            "mirror-of-another",
+            format!(
+                "the {}'s chat database is mirrored with {}, and the {}'s is not mirrored",
+                pair.mirror,
+                mirroring.partner.as_deref().unwrap_or("another instance"),
+                pair.principal
+            ),
+            "see whose it is; if it is a leftover: ALTER DATABASE … SET PARTNER OFF there",
+        ));
+    }
+    if let Some(row) = mirror.database.seen()
+        && row.state != DatabaseState::Restoring
+    {
+        blocks.push(Block::site(
+            "mirror-in-use",
+            format!(
+                "the {} has a chat database that is {}: somebody's data",
+                pair.mirror, row.state
+            ),
+            "see what it holds; keep it and drop it there, then go on",
+        ));
+    }
+    if facts.share.is_none() {
+        blocks.push(Block::site(
+            "no-mirror-share",
+            "the site file names no share for the set-up of the mirror",
+            "add `[shares] mirror`",
+        ));
+    }
+    Standing::unless(blocks, || {
+        Standing::pending(if mirror.database.is_absent() {
+            "set up the mirror"
+        } else {
+            "set up the mirror over the copy that was left RESTORING"
+        })
+    })
 }
 
 async fn partner(cx: Context<'_>, role: Role) -> Partner {
@@ -228,6 +303,7 @@ async fn partner(cx: Context<'_>, role: Role) -> Partner {
 /// It is mirrored: with the right partner, and how far.
 fn judge_mirrored(
     facts: &Facts,
+    pair: &Pair,
     principal: &Database,
     other: Option<&Database>,
     mirror: &Partner,
@@ -240,14 +316,17 @@ fn judge_mirrored(
     if ours.and_then(|it| it.role) != Some(MirroringRole::Principal) {
         return blocked(
             "not-principal",
-            "the backup's chat database is a mirror itself".to_owned(),
-            "fail it over to the backup: ALTER DATABASE … SET PARTNER FAILOVER on the other side",
+            format!("the {}'s chat database is a mirror itself", pair.principal),
+            "fail it over: ALTER DATABASE … SET PARTNER FAILOVER on the other side",
         );
     }
     let Some(theirs) = theirs else {
         return blocked(
             "one-sided",
-            "the backup's chat database is mirrored, but not to the backup mirror".to_owned(),
+            format!(
+                "the {}'s chat database is mirrored, but not to the {}",
+                pair.principal, pair.mirror
+            ),
             "see mirroring_partner_name; remove that mirroring first (SET PARTNER OFF)",
         );
     };
@@ -264,7 +343,10 @@ fn judge_mirrored(
     {
         return blocked(
             "other-partner",
-            "the backup and the backup mirror do not name one another as partners".to_owned(),
+            format!(
+                "the {} and the {} do not name one another as partners",
+                pair.principal, pair.mirror
+            ),
             "remove that mirroring first (SET PARTNER OFF)",
         );
     }
@@ -286,18 +368,21 @@ fn judge_mirrored(
 }
 
 /// What the two instances are; an error says what is unknown of them.
-fn instance_blocks(facts: &Facts, mirror: &Partner) -> Result<Vec<Block>, String> {
+fn instance_blocks(facts: &Facts, pair: &Pair, mirror: &Partner) -> Result<Vec<Block>, String> {
     let identities = [&facts.principal.identity, &mirror.identity];
     if let Some(why) = identities.iter().find_map(|identity| identity.unknown()) {
         return Err(why.to_owned());
     }
     let [Some(principal), Some(other)] = identities.map(Observed::seen) else {
-        return Err("who the backup or the backup mirror is".to_owned());
+        return Err(format!(
+            "who the {} or the {} is",
+            pair.principal, pair.mirror
+        ));
     };
     let mut blocks = Vec::new();
     blocks.extend(one_instance([
-        (Role::Backup, principal.server_name.as_str()),
-        (Role::BackupMirror, other.server_name.as_str()),
+        (pair.principal, principal.server_name.as_str()),
+        (pair.mirror, other.server_name.as_str()),
     ]));
     if principal.major != other.major || principal.edition != other.edition {
         blocks.push(Block::site(
@@ -317,8 +402,8 @@ fn instance_blocks(facts: &Facts, mirror: &Partner) -> Result<Vec<Block>, String
         ));
     }
     for (name, endpoint) in [
-        ("backup", &facts.principal.endpoint),
-        ("backup mirror", &mirror.endpoint),
+        (pair.principal, &facts.principal.endpoint),
+        (pair.mirror, &mirror.endpoint),
     ] {
         if endpoint.seen().is_some_and(|endpoint| !endpoint.started) {
             blocks.push(Block::site(

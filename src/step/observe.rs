@@ -1,6 +1,7 @@
 //! What steps look at: the observations O1 to O17, K1 to K6 and D1 to D3 of `reference/steps.md` 2,
 //! as checked values. Reads only.
 
+pub mod backups;
 pub mod database;
 pub mod folders;
 pub mod instance;

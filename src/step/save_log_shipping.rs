@@ -256,7 +256,7 @@ fn same(kept: &Saved, rows: &[Secondary], jobs: &[Job], schedules: &[Schedule]) 
 }
 
 /// The primary half of an instance that answers.
-async fn primary_half(
+pub(super) async fn primary_half(
     access: &Access,
     instance: Instance,
     name: &DatabaseName,

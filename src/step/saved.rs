@@ -4,8 +4,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::observe::database::Database;
-use super::observe::log_shipping::{Job, Primary, Schedule, Secondary};
+use super::observe::database::{Database, database};
+use super::observe::log_shipping::{
+    Job, JobIds, Primary, Schedule, Secondary, all_jobs, all_schedules, secondary,
+};
+use super::save_log_shipping::primary_half;
+use crate::access::Access;
+use crate::model::{Instance, Role};
+use crate::site::Site;
 
 /// Name of the document in the run folder.
 pub const DOCUMENT: &str = "log-shipping.json";
@@ -54,6 +60,32 @@ pub struct SavedPrimary {
 }
 
 impl Saved {
+    /// Reads the configuration as it stands now, on all instances that answer: what a check keeps.
+    /// `None` where the backup has none.
+    pub async fn observe(site: &Site, access: &Access, run: &str) -> Option<Self> {
+        let backup = Instance::chat(Role::Backup);
+        let name = &site.database.chat;
+        let rows = secondary(access, backup, name).await.seen().cloned()?;
+        if rows.is_empty() {
+            return None;
+        }
+        let ids = JobIds::of(&rows);
+        let half = |role| primary_half(access, Instance::chat(role), name);
+        Some(Self {
+            version: 1,
+            run: run.to_owned(),
+            taken_at: access.clock.now(),
+            backup: SavedSecondary {
+                jobs: all_jobs(access, backup, &ids).await.seen().cloned()?,
+                schedules: all_schedules(access, backup, &ids).await.seen().cloned()?,
+                database: database(access, backup, name).await.seen().cloned(),
+                rows,
+            },
+            primary: half(Role::Primary).await,
+            primary_mirror: half(Role::PrimaryMirror).await,
+        })
+    }
+
     /// Reads a saved document.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use super::observe::sessions::{Holder, sessions};
 use super::set_pool_state::{identity_and_state, not_serving};
 use super::{Block, Context, Effect, Info, Kind, Standing, Step};
 use crate::model::states::PoolState;
-use crate::model::{Instance, Role};
+use crate::model::{Fqdn, Instance, Role};
 use crate::site::Site;
 
 const REMOVE: usize = 1;
@@ -84,7 +84,61 @@ impl Facts {
     }
 }
 
-fn contains(list: &[String], server: &str) -> bool {
+/// Removal of every server that is not wanted, then the additions.
+pub(super) fn changes(site: &Site, unwanted: &[Fqdn], wanted: &[Fqdn]) -> Vec<Command> {
+    let command = |change: &'static str, servers: &[Fqdn]| {
+        let mut parameters: Vec<(&'static str, Value)> = Vec::new();
+        if let Some(identity) = &site.pool.active_identity {
+            parameters.push(("Identity", json!(identity)));
+        }
+        parameters.push(("ActiveServers", json!({ change: "{server}" })));
+        parameters.push(("Confirm", json!(false)));
+        let sample = servers
+            .first()
+            .map_or_else(|| "pc1.dc1.litwareinc.com".to_owned(), ToString::to_string);
+        Command::powershell(
+            "Set-CsPersistentChatActiveServer",
+            parameters,
+            vec![Hole::new(
+                "server",
+                HoleType::Text,
+                "FQDN of the server",
+                sample,
+            )],
+        )
+    };
+    vec![
+        command("Remove", unwanted).each("active server that is not wanted"),
+        command("Add", wanted).each("wanted server that is not active"),
+    ]
+}
+
+/// Sends them: unwanted ones first, for a server next to a dead database makes the others restart
+/// (`skype-powershell.md` 8.6), and the list takes four.
+pub(super) async fn send_changes(
+    cx: Context<'_>,
+    hands: &Hands<'_>,
+    remove: Vec<&String>,
+    add: Vec<&String>,
+) -> Result<(), StepError> {
+    for (n, servers) in [(REMOVE, remove), (ADD, add)] {
+        let each: Vec<Values> = servers
+            .into_iter()
+            .map(|server| Values::from([("server".to_owned(), json!(server))]))
+            .collect();
+        if each.is_empty() {
+            continue;
+        }
+        hands.announce_each(n, &each)?;
+        for values in &each {
+            hands.check_stop()?;
+            hands.call_announced(cx.access, n, values).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn contains(list: &[String], server: &str) -> bool {
     list.iter().any(|other| other.eq_ignore_ascii_case(server))
 }
 
@@ -105,30 +159,7 @@ impl Kind for SetActiveServers {
     };
 
     fn commands(site: &Site) -> Vec<Command> {
-        let command = |change: &'static str, rule: &str, sample: &str| {
-            let mut parameters: Vec<(&'static str, Value)> = Vec::new();
-            if let Some(identity) = &site.pool.active_identity {
-                parameters.push(("Identity", json!(identity)));
-            }
-            parameters.push(("ActiveServers", json!({ change: "{server}" })));
-            parameters.push(("Confirm", json!(false)));
-            Command::powershell(
-                "Set-CsPersistentChatActiveServer",
-                parameters,
-                vec![Hole::new("server", HoleType::Text, rule, sample)],
-            )
-        };
-        let sample = |servers: &[crate::model::Fqdn]| {
-            servers
-                .first()
-                .map_or_else(|| "pc1.dc1.litwareinc.com".to_owned(), ToString::to_string)
-        };
-        vec![
-            command("Remove", "FQDN of the server", &sample(&site.pool.normal))
-                .each("active server that is not wanted"),
-            command("Add", "FQDN of the server", &sample(&site.pool.failed_over))
-                .each("wanted server that is not active"),
-        ]
+        changes(site, &site.pool.normal, &site.pool.failed_over)
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -259,32 +290,12 @@ impl Kind for SetActiveServers {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        let each = |servers: Vec<&String>| -> Vec<Values> {
-            servers
-                .into_iter()
-                .map(|server| Values::from([("server".to_owned(), json!(server))]))
-                .collect()
-        };
-        // Unwanted ones first: a server next to a dead database makes the others restart
-        // (skype-powershell.md 8.6), and the list takes four.
-        for (n, values) in [
-            (REMOVE, each(facts.to_remove().collect())),
-            (ADD, each(facts.to_add().collect())),
-        ] {
-            if values.is_empty() {
-                continue;
-            }
-            hands.announce_each(n, &values)?;
-            for values in &values {
-                hands.check_stop()?;
-                hands.call_announced(cx.access, n, values).await?;
-            }
-        }
-        Ok(())
+        let (remove, add) = (facts.to_remove().collect(), facts.to_add().collect());
+        send_changes(cx, hands, remove, add).await
     }
 }
 
-fn list(servers: &[String]) -> String {
+pub(super) fn list(servers: &[String]) -> String {
     if servers.is_empty() {
         "none".to_owned()
     } else {

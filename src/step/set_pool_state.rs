@@ -80,20 +80,7 @@ impl Kind for SetPoolState {
     };
 
     fn commands(_site: &Site) -> Vec<Command> {
-        vec![Command::powershell(
-            "Set-CsPersistentChatState",
-            vec![
-                ("Identity", json!("{identity}")),
-                ("PoolState", json!("FailedOver")),
-                ("Confirm", json!(false)),
-            ],
-            vec![Hole::new(
-                "identity",
-                HoleType::Text,
-                "`[pool] identity`; else the Identity that Get-CsService returns; else service:<pool FQDN>; the first that Get-CsPersistentChatState binds",
-                "PersistentChatServer:pchat.litwareinc.com",
-            )],
-        )]
+        vec![set_state("FailedOver")]
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -149,16 +136,7 @@ impl Kind for SetPoolState {
             Observed::Unknown(why) => return Standing::unknown(why),
             Observed::Absent => return Standing::unknown("the pool's state"),
         }
-        let mut blocks = Vec::new();
-        match &facts.central_management {
-            Observed::Seen(_) => {}
-            Observed::Absent => blocks.push(Block::site(
-                "no-master",
-                "the Central Management Store has no active master",
-                "fail it over first: Invoke-CsManagementServerFailover, on a server of the paired pool",
-            )),
-            Observed::Unknown(why) => blocks.push(no_store(why)),
-        }
+        let mut blocks: Vec<Block> = store_block(&facts.central_management).into_iter().collect();
         let service = match &facts.service {
             Observed::Seen(service) => service,
             Observed::Unknown(why) => return Standing::unknown(why),
@@ -191,9 +169,40 @@ fn no_store(why: &str) -> Block {
     )
 }
 
+/// The cmdlet that sets the pool's state.
+pub(super) fn set_state(state: &str) -> Command {
+    Command::powershell(
+        "Set-CsPersistentChatState",
+        vec![
+            ("Identity", json!("{identity}")),
+            ("PoolState", json!(state)),
+            ("Confirm", json!(false)),
+        ],
+        vec![Hole::new(
+            "identity",
+            HoleType::Text,
+            "`[pool] identity`; else the Identity that Get-CsService returns; else service:<pool FQDN>; the first that Get-CsPersistentChatState binds",
+            "PersistentChatServer:pchat.litwareinc.com",
+        )],
+    )
+}
+
+/// The store that keeps the pool's state must live (`procedure.md`, "leaves out" 4).
+pub(super) fn store_block(central_management: &Observed<String>) -> Option<Block> {
+    match central_management {
+        Observed::Seen(_) => None,
+        Observed::Absent => Some(Block::site(
+            "no-master",
+            "the Central Management Store has no active master",
+            "fail it over first: Invoke-CsManagementServerFailover, on a server of the paired pool",
+        )),
+        Observed::Unknown(why) => Some(no_store(why)),
+    }
+}
+
 /// Differences between the topology's references and the site file. The properties' names come from
 /// one source: where one is missing, it decides nothing (`skype-powershell.md` 1.3).
-fn topology_blocks(service: &Service, hosts: &[(Role, String)]) -> Vec<Block> {
+pub(super) fn topology_blocks(service: &Service, hosts: &[(Role, String)]) -> Vec<Block> {
     let mut blocks = Vec::new();
     if service.backup.is_absent() {
         blocks.push(Block::site(

@@ -6,10 +6,12 @@ use command::Kind as Sent;
 
 #[test]
 fn a_step_is_found_by_its_id_and_by_no_other() {
-    for step in Step::ALL {
-        assert_eq!(Step::find(step.id()), Some(*step));
+    for direction in [Direction::Failover, Direction::Failback] {
+        for step in Step::of(direction) {
+            assert_eq!(Step::find(direction, step.id()), Some(*step));
+        }
+        assert_eq!(Step::find(direction, "retire"), None);
     }
-    assert_eq!(Step::find("retire"), None);
 }
 
 #[test]

@@ -12,12 +12,26 @@ use crate::program::{Program, Said, litware};
 fn help_names_the_commands_and_flags_that_work() {
     let program = Program::new();
     let help = program.run(&["--help"]).done();
-    for word in ["failover", "logs", "status", "--version"] {
+    for word in ["failover", "failback", "logs", "lab", "status", "--version"] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
-    for word in ["failback", "abort", "lab"] {
+    for word in ["abort", "lab-shell"] {
         assert!(!help.contains(word), "{word} does not work yet: {help}");
     }
+    let help = program.run(&["lab", "--help"]).done();
+    for word in [
+        "--dir",
+        "--state",
+        "--encrypt",
+        "--service-times",
+        "--output",
+    ] {
+        assert!(help.contains(word), "{word} is missing: {help}");
+    }
+    assert!(
+        !help.contains("failed-over"),
+        "it does not work yet: {help}"
+    );
     let help = program.run(&["failover", "--help"]).done();
     for word in [
         "--config",

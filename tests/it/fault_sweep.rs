@@ -1,6 +1,7 @@
 //! Every effect of a failover × every fault: the run is done, or stopped and resumable to done, and
 //! every completed effect happened once (DESIGN 3, rules 6 to 8).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pchadr::access::shares::Cause;
@@ -14,8 +15,8 @@ use pchadr::run::store::MemoryStore;
 use pchadr::site::Site;
 
 use crate::site::{
-    Undisturbed, assert_once, assert_same_end, disaster, effects, end, litware, paused, plan, run,
-    undisturbed,
+    Drill, Undisturbed, assert_once, assert_same_effects, assert_same_end, effects, end, litware,
+    paused, sweep,
 };
 
 /// A site whose every wait has an end: recovery too, which by default may take as long as it likes.
@@ -25,15 +26,22 @@ fn impatient() -> Site {
     site
 }
 
+/// The same for a failback, whose steps read more at every look.
+fn impatient_failback() -> Drill {
+    let mut site = impatient();
+    site.limits.poll = Duration::from_secs(20);
+    Drill::failback(site)
+}
+
 /// Runs into the fault, resumes until done, and compares. Says how many executions it took.
-async fn run_through(mut stage: Stage, site: &Site, whole: &Undisturbed, what: &str) -> usize {
+async fn run_through(drill: &Drill, mut stage: Stage, whole: &Undisturbed, what: &str) -> usize {
     const MOST: usize = 4;
-    let plan = plan(site);
     let store = MemoryStore::default();
     let mut executions = 0;
     loop {
         executions += 1;
-        let finished = run(site, &plan, &stage, &store)
+        let finished = drill
+            .run(&stage, &store)
             .await
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         match finished.outcome {
@@ -47,37 +55,21 @@ async fn run_through(mut stage: Stage, site: &Site, whole: &Undisturbed, what: &
             }
             _ => panic!("{what}: {:?} {:?}", finished.outcome, finished.error),
         }
-        stage.reopen(site);
+        stage.reopen(&drill.site);
     }
-    let mut made = effects(&stage);
+    let made = effects(&stage);
     assert_once(&made, what);
-    let mut wanted = whole.effects.clone();
-    made.sort();
-    wanted.sort();
-    assert_eq!(made, wanted, "{what}: other changes");
+    assert_same_effects(&made, &whole.effects, what);
     assert_same_end(&end(&stage), &whole.end, what);
     assert_eq!(stage.simulated.unknown(), Vec::<String>::new(), "{what}");
     executions
 }
 
-fn changes(site: &Site) -> Vec<Change> {
-    let plan = plan(site);
-    paused(async {
-        let stage = Stage::build(site, &disaster()).expect("a site");
-        run(site, &plan, &stage, &MemoryStore::default())
-            .await
-            .expect("a record");
-        stage.simulated.changes.all()
-    })
-}
-
-#[test]
-fn every_statement_survives_every_fault() {
-    let site = impatient();
-    let whole = undisturbed(&site, &plan(&site), &disaster());
-    let mut stopped = 0;
-    let mut faults = 0;
-    for change in changes(&site) {
+/// Strikes every statement with every fault.
+fn strike_statements(drill: &Drill) {
+    let whole = drill.undisturbed();
+    let mut points = Vec::new();
+    for change in &whole.changes {
         let Change::Sql(executed) = change else {
             continue;
         };
@@ -89,35 +81,44 @@ fn every_statement_survives_every_fault() {
             FaultKind::SilenceBefore,
             FaultKind::SilenceAfter,
         ] {
-            faults += 1;
-            let what = format!("{kind:?} at `{}`", executed.text);
-            stopped += paused(async {
-                let stage = Stage::build(&site, &disaster()).expect("a site");
-                stage.simulated.world.with(|state| {
-                    state.faults.push(SqlFault {
-                        instance: executed.instance,
-                        contains: executed.text.clone(),
-                        nth: 1,
-                        kind,
-                    });
-                });
-                run_through(stage, &site, &whole, &what).await
-            }) - 1;
+            points.push((executed.clone(), kind));
         }
     }
-    assert!(faults >= 6 * 10, "{faults} faults are no sweep");
-    assert!(stopped > 0, "no fault was ever felt");
+    assert!(
+        points.len() >= 6 * 10,
+        "{} faults are no sweep",
+        points.len()
+    );
+    let stopped = AtomicUsize::new(0);
+    sweep(&points, |(executed, kind)| {
+        let what = format!("{kind:?} at `{}`", executed.text);
+        let executions = paused(async {
+            let stage = drill.stage();
+            stage.simulated.world.with(|state| {
+                state.faults.push(SqlFault {
+                    instance: executed.instance,
+                    contains: executed.text.clone(),
+                    nth: 1,
+                    kind: *kind,
+                });
+            });
+            run_through(drill, stage, &whole, &what).await
+        });
+        stopped.fetch_add(executions - 1, Ordering::Relaxed);
+    });
+    assert!(stopped.into_inner() > 0, "no fault was ever felt");
 }
 
-#[test]
-fn every_cmdlet_survives_every_fault() {
-    let site = impatient();
-    let whole = undisturbed(&site, &plan(&site), &disaster());
-    let cmdlets = changes(&site)
+/// Strikes every cmdlet with every fault.
+fn strike_cmdlets(drill: &Drill) {
+    let whole = drill.undisturbed();
+    let cmdlets = whole
+        .changes
         .iter()
         .filter(|change| matches!(change, Change::Cmdlet { .. }))
         .count();
     assert!(cmdlets >= 4, "{cmdlets} cmdlets are no sweep");
+    let mut points = Vec::new();
     for nth in 1..=cmdlets {
         for kind in [
             CmdletFault::ErrorBefore,
@@ -127,24 +128,47 @@ fn every_cmdlet_survives_every_fault() {
             CmdletFault::SilenceBefore,
             CmdletFault::SilenceAfter,
         ] {
-            let what = format!("{kind:?} at cmdlet {nth}");
-            paused(async {
-                let stage = Stage::build(&site, &disaster()).expect("a site");
-                stage.simulated.cmdlets.fail(PowerShellFault {
-                    cmdlet: "*".to_owned(),
-                    nth,
-                    kind,
-                });
-                run_through(stage, &site, &whole, &what).await
-            });
+            points.push((nth, kind));
         }
     }
+    sweep(&points, |(nth, kind)| {
+        let what = format!("{kind:?} at cmdlet {nth}");
+        paused(async {
+            let stage = drill.stage();
+            stage.simulated.cmdlets.fail(PowerShellFault {
+                cmdlet: "*".to_owned(),
+                nth: *nth,
+                kind: *kind,
+            });
+            run_through(drill, stage, &whole, &what).await
+        });
+    });
+}
+
+#[test]
+fn every_statement_survives_every_fault() {
+    strike_statements(&Drill::failover(impatient()));
+}
+
+#[test]
+fn every_cmdlet_survives_every_fault() {
+    strike_cmdlets(&Drill::failover(impatient()));
+}
+
+#[test]
+fn every_statement_of_a_failback_survives_every_fault() {
+    strike_statements(&impatient_failback());
+}
+
+#[test]
+fn every_cmdlet_of_a_failback_survives_every_fault() {
+    strike_cmdlets(&impatient_failback());
 }
 
 #[test]
 fn every_operation_on_a_file_survives_every_cause() {
-    let site = impatient();
-    let whole = undisturbed(&site, &plan(&site), &disaster());
+    let drill = Drill::failover(impatient());
+    let whole = drill.undisturbed();
     let copied: Vec<String> = whole
         .effects
         .iter()
@@ -175,43 +199,40 @@ fn every_operation_on_a_file_survives_every_cause() {
         ] {
             let what = format!("{op:?} of `{suffix}` {cause:?}, {times} times");
             paused(async {
-                let stage = Stage::build(&site, &disaster()).expect("a site");
+                let stage = drill.stage();
                 stage.simulated.folders.fail_next(op, &suffix, cause, times);
-                run_through_patiently(stage, &site, &whole, &what).await;
+                run_through_patiently(&drill, stage, &whole, &what).await;
             });
         }
     }
     for op in [Op::Create, Op::Append, Op::Settle] {
         let what = format!("the answer of {op:?} is lost");
         paused(async {
-            let stage = Stage::build(&site, &disaster()).expect("a site");
+            let stage = drill.stage();
             stage
                 .simulated
                 .folders
                 .lose_answer(op, &format!("{stem}.wrk"), 1);
-            run_through_patiently(stage, &site, &whole, &what).await;
+            run_through_patiently(&drill, stage, &whole, &what).await;
         });
     }
 }
 
 /// As [`run_through`], for faults that strike before the first change too: a refused run is
 /// begun anew.
-async fn run_through_patiently(mut stage: Stage, site: &Site, whole: &Undisturbed, what: &str) {
-    let plan = plan(site);
+async fn run_through_patiently(drill: &Drill, mut stage: Stage, whole: &Undisturbed, what: &str) {
     let mut store = MemoryStore::default();
     for _ in 0..12 {
-        let finished = run(site, &plan, &stage, &store)
+        let finished = drill
+            .run(&stage, &store)
             .await
             .unwrap_or_else(|error| panic!("{what}: {error}"));
-        stage.reopen(site);
+        stage.reopen(&drill.site);
         match finished.outcome {
             Outcome::Done => {
-                let mut made = effects(&stage);
+                let made = effects(&stage);
                 assert_once(&made, what);
-                let mut wanted = whole.effects.clone();
-                made.sort();
-                wanted.sort();
-                assert_eq!(made, wanted, "{what}: other changes");
+                assert_same_effects(&made, &whole.effects, what);
                 assert_same_end(&end(&stage), &whole.end, what);
                 return;
             }

@@ -13,7 +13,6 @@ const LINES: usize = 500;
 /// Files that are larger than they may be, to be split. Nothing is added here without a reason.
 const TOO_LARGE: &[&str] = &[
     "src/rehearsal/select/query.rs", // the binding of every clause
-    "src/run/executor.rs",           // the loop, its stages and its endings
     "src/site/tests.rs",             // refusals of every table in one file
 ];
 

@@ -6,25 +6,26 @@ use std::time::Duration;
 use pchadr::cli::rehearse::Stage;
 use pchadr::rehearsal::cmdlets::{FaultKind as CmdletFault, PowerShellFault};
 use pchadr::rehearsal::simulated::Change;
-use pchadr::rehearsal::world::{FaultKind, SqlFault};
+use pchadr::rehearsal::world::{Executed, FaultKind, SqlFault};
 use pchadr::run::event::{Outcome, StepOutcome};
 use pchadr::run::store::MemoryStore;
 
 use crate::site::{
-    Undisturbed, assert_once, assert_same_end, disaster, effects, end, litware, paused, plan, run,
-    undisturbed,
+    Drill, Undisturbed, assert_once, assert_same_effects, assert_same_end, effects, end, litware,
+    paused, sweep,
 };
 
 /// Goes on with what survived, and compares with the undisturbed run.
 async fn resume_and_compare(
+    drill: &Drill,
     mut stage: Stage,
     store: MemoryStore,
     undisturbed: &Undisturbed,
     what: &str,
 ) {
-    let (site, plan) = (litware(), plan(&litware()));
-    stage.reopen(&site);
-    let finished = run(&site, &plan, &stage, &store)
+    stage.reopen(&drill.site);
+    let finished = drill
+        .run(&stage, &store)
         .await
         .unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(
@@ -41,108 +42,96 @@ async fn resume_and_compare(
         "{what}: {:?}",
         finished.steps
     );
-    let mut made = effects(&stage);
+    let made = effects(&stage);
     assert_once(&made, what);
-    let mut wanted = undisturbed.effects.clone();
-    made.sort();
-    wanted.sort();
-    assert_eq!(made, wanted, "{what}: other changes");
+    assert_same_effects(&made, &undisturbed.effects, what);
     assert_same_end(&end(&stage), &undisturbed.end, what);
     assert_eq!(stage.simulated.unknown(), Vec::<String>::new(), "{what}");
 }
 
-#[test]
-fn a_run_that_is_killed_before_any_record_ends_the_same_when_it_is_resumed() {
-    let (site, plan) = (litware(), plan(&litware()));
-    let whole = undisturbed(&site, &plan, &disaster());
+/// Kills the run before each of its records.
+fn kill_before_records(drill: &Drill) {
+    let whole = drill.undisturbed();
     let records = whole.journal.split(|byte| *byte == b'\n').count() - 1;
     assert!(records > 40, "{records} records are no sweep");
-    for n in 1..=records {
+    let points: Vec<usize> = (1..=records).collect();
+    sweep(&points, |n| {
         // What was not synced is lost, but for a torn piece of it, of a length that varies.
         let torn = (n * 37) % 90;
         paused(async {
-            let stage = Stage::build(&site, &disaster()).expect("a site");
+            let stage = drill.stage();
             let store = MemoryStore::default();
-            store.fail_append(n);
-            let ended = run(&site, &plan, &stage, &store).await;
+            store.fail_append(*n);
+            let ended = drill.run(&stage, &store).await;
             assert!(ended.is_err(), "record {n} was to fail");
             let what = format!("killed before record {n}, {torn} torn bytes kept");
-            resume_and_compare(stage, store.crash(torn), &whole, &what).await;
+            resume_and_compare(drill, stage, store.crash(torn), &whole, &what).await;
         });
-    }
+    });
 }
 
-#[test]
-fn a_run_that_is_killed_between_a_command_and_its_effect_or_after_it_ends_the_same() {
-    let (site, plan) = (litware(), plan(&litware()));
-    let whole = undisturbed(&site, &plan, &disaster());
-    let changes = paused(async {
-        let stage = Stage::build(&site, &disaster()).expect("a site");
-        let store = MemoryStore::default();
-        run(&site, &plan, &stage, &store).await.expect("a record");
-        stage.simulated.changes.all()
-    });
+/// Where a run falls silent for good.
+enum Silence {
+    Sql(Executed, FaultKind),
+    Cmdlet(usize, CmdletFault),
+}
+
+/// Kills the run between each command and its effect, and after the effect.
+fn kill_around_effects(drill: &Drill) {
+    let whole = drill.undisturbed();
     let mut cmdlets = 0;
-    let mut points = 0;
-    for change in changes {
-        let after = [false, true];
+    let mut points = Vec::new();
+    for change in &whole.changes {
         match change {
             Change::Sql(executed) => {
-                for after in after {
-                    points += 1;
-                    let kind = if after {
-                        FaultKind::SilenceAfter
-                    } else {
-                        FaultKind::SilenceBefore
-                    };
-                    let what = format!("killed at {kind:?} of `{}`", executed.text);
-                    paused(async {
-                        let stage = Stage::build(&site, &disaster()).expect("a site");
-                        stage.simulated.world.with(|state| {
-                            state.faults.push(SqlFault {
-                                instance: executed.instance,
-                                contains: executed.text.clone(),
-                                nth: 1,
-                                kind,
-                            });
-                        });
-                        kill_in_the_silence(stage, &whole, &what).await;
-                    });
+                for kind in [FaultKind::SilenceBefore, FaultKind::SilenceAfter] {
+                    points.push(Silence::Sql(executed.clone(), kind));
                 }
             }
-            Change::Cmdlet { cmdlet, .. } => {
+            Change::Cmdlet { .. } => {
                 cmdlets += 1;
-                for after in after {
-                    points += 1;
-                    let kind = if after {
-                        CmdletFault::SilenceAfter
-                    } else {
-                        CmdletFault::SilenceBefore
-                    };
-                    let what = format!("killed at {kind:?} of change {cmdlets}, {cmdlet}");
-                    paused(async {
-                        let stage = Stage::build(&site, &disaster()).expect("a site");
-                        stage.simulated.cmdlets.fail(PowerShellFault {
-                            cmdlet: "*".to_owned(),
-                            nth: cmdlets,
-                            kind,
-                        });
-                        kill_in_the_silence(stage, &whole, &what).await;
-                    });
+                for kind in [CmdletFault::SilenceBefore, CmdletFault::SilenceAfter] {
+                    points.push(Silence::Cmdlet(cmdlets, kind));
                 }
             }
             Change::File(_) => {}
         }
     }
-    assert!(points > 40, "{points} points are no sweep");
+    assert!(points.len() > 40, "{} points are no sweep", points.len());
+    sweep(&points, |point| {
+        paused(async {
+            let stage = drill.stage();
+            let what = match point {
+                Silence::Sql(executed, kind) => {
+                    stage.simulated.world.with(|state| {
+                        state.faults.push(SqlFault {
+                            instance: executed.instance,
+                            contains: executed.text.clone(),
+                            nth: 1,
+                            kind: *kind,
+                        });
+                    });
+                    format!("killed at {kind:?} of `{}`", executed.text)
+                }
+                Silence::Cmdlet(nth, kind) => {
+                    stage.simulated.cmdlets.fail(PowerShellFault {
+                        cmdlet: "*".to_owned(),
+                        nth: *nth,
+                        kind: *kind,
+                    });
+                    format!("killed at {kind:?} of change {nth}")
+                }
+            };
+            kill_in_the_silence(drill, stage, &whole, &what).await;
+        });
+    });
 }
 
 /// Runs until the fault has struck, and a second longer, then drops the run.
-async fn kill_in_the_silence(stage: Stage, whole: &Undisturbed, what: &str) {
-    let (site, plan) = (litware(), plan(&litware()));
+async fn kill_in_the_silence(drill: &Drill, stage: Stage, whole: &Undisturbed, what: &str) {
     let store = MemoryStore::default();
     {
-        let running = run(&site, &plan, &stage, &store);
+        let running = drill.run(&stage, &store);
         tokio::pin!(running);
         let mut struck = false;
         while !struck {
@@ -152,24 +141,63 @@ async fn kill_in_the_silence(stage: Stage, whole: &Undisturbed, what: &str) {
             assert!(ended.is_err(), "{what}: nothing was silent");
         }
     }
-    resume_and_compare(stage, store.crash(0), whole, what).await;
+    resume_and_compare(drill, stage, store.crash(0), whole, what).await;
+}
+
+/// Kills the run at so many moments.
+fn kill_at_moments(drill: &Drill, moments: u32) {
+    let whole = drill.undisturbed();
+    let points: Vec<u32> = (0..moments).collect();
+    sweep(&points, |moment| {
+        let at = Duration::from_secs_f64(whole.seconds * f64::from(*moment) / f64::from(moments));
+        paused(async {
+            let stage = drill.stage();
+            let store = MemoryStore::default();
+            let ended = tokio::time::timeout(at, drill.run(&stage, &store)).await;
+            assert!(ended.is_err(), "the run ended before {at:?}");
+            let what = format!("killed after {:.3} s", at.as_secs_f64());
+            let survived = store.crash(0);
+            resume_and_compare(drill, stage, survived, &whole, &what).await;
+        });
+    });
+}
+
+#[test]
+fn a_run_that_is_killed_before_any_record_ends_the_same_when_it_is_resumed() {
+    kill_before_records(&Drill::failover(litware()));
+}
+
+#[test]
+fn a_run_that_is_killed_between_a_command_and_its_effect_or_after_it_ends_the_same() {
+    kill_around_effects(&Drill::failover(litware()));
 }
 
 #[test]
 fn a_run_that_is_killed_at_any_moment_ends_the_same_when_it_is_resumed() {
-    const MOMENTS: u32 = 70;
-    let (site, plan) = (litware(), plan(&litware()));
-    let whole = undisturbed(&site, &plan, &disaster());
-    for moment in 0..MOMENTS {
-        let at = Duration::from_secs_f64(whole.seconds * f64::from(moment) / f64::from(MOMENTS));
-        paused(async {
-            let stage = Stage::build(&site, &disaster()).expect("a site");
-            let store = MemoryStore::default();
-            let ended = tokio::time::timeout(at, run(&site, &plan, &stage, &store)).await;
-            assert!(ended.is_err(), "the run ended before {at:?}");
-            let what = format!("killed after {:.3} s", at.as_secs_f64());
-            let survived = store.crash(0);
-            resume_and_compare(stage, survived, &whole, &what).await;
-        });
-    }
+    kill_at_moments(&Drill::failover(litware()), 60);
+}
+
+#[test]
+fn a_failback_that_is_killed_before_any_record_ends_the_same_when_it_is_resumed() {
+    kill_before_records(&Drill::failback(litware()));
+}
+
+#[test]
+fn a_failback_that_is_killed_between_a_command_and_its_effect_or_after_it_ends_the_same() {
+    kill_around_effects(&Drill::failback(litware()));
+}
+
+#[test]
+fn a_failback_that_is_killed_at_any_moment_ends_the_same_when_it_is_resumed() {
+    kill_at_moments(&Drill::failback(litware()), 50);
+}
+
+#[test]
+fn a_failback_over_an_old_primary_that_is_killed_around_any_effect_ends_the_same() {
+    kill_around_effects(&Drill::powered_off(litware()));
+}
+
+#[test]
+fn a_failback_over_an_old_primary_that_is_killed_at_any_moment_ends_the_same() {
+    kill_at_moments(&Drill::powered_off(litware()), 30);
 }

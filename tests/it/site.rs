@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pchadr::cli::rehearse::{Stage, execute};
+use pchadr::cli::rehearse::{Stage, execute_with, saved_before};
+use pchadr::model::Role;
 use pchadr::plan::Plan;
 use pchadr::rehearsal::folders::Op;
 use pchadr::rehearsal::simulated::{Change, Logs, Recipe};
-use pchadr::rehearsal::world::Summary;
+use pchadr::rehearsal::world::{PrimarySide, Summary};
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::journal::JournalError;
 use pchadr::run::store::MemoryStore;
-use pchadr::runbook::{FAILOVER, Runbook};
+use pchadr::runbook::{Direction, FAILBACK, FAILOVER, Runbook};
 use pchadr::site::Site;
 use pchadr::step::Step;
+use pchadr::step::saved::Saved;
 use pchadr::step::terms::Terms;
 
 /// The example site.
@@ -23,8 +25,17 @@ pub(crate) fn litware() -> Site {
 
 /// The plan of a failover at that site.
 pub(crate) fn plan(site: &Site) -> Plan {
-    let ids: Vec<&str> = Step::FAILOVER.iter().map(|step| step.id()).collect();
-    let runbook = Runbook::parse(FAILOVER, "failover.toml", &ids).expect("the runbook loads");
+    plan_of(Direction::Failover, site)
+}
+
+/// The plan of a direction at that site.
+pub(crate) fn plan_of(direction: Direction, site: &Site) -> Plan {
+    let (text, name) = match direction {
+        Direction::Failover => (FAILOVER, "failover.toml"),
+        Direction::Failback => (FAILBACK, "failback.toml"),
+    };
+    let ids: Vec<&str> = Step::of(direction).iter().map(|step| step.id()).collect();
+    let runbook = Runbook::parse(text, name, &ids).expect("the runbook loads");
     Plan::bind(&runbook, site).expect("the runbook fits")
 }
 
@@ -63,6 +74,7 @@ pub(crate) struct End {
 /// How a simulated site stands.
 pub(crate) fn end(stage: &Stage) -> End {
     let pool = stage.simulated.pool.lock().expect("the pool");
+    let begins = stage.simulated.begins.strftime("%Y%m%d%H%M%S").to_string();
     let mut active = pool.active().to_vec();
     active.sort();
     End {
@@ -76,7 +88,21 @@ pub(crate) fn end(stage: &Stage) -> End {
             .snapshot()
             .into_iter()
             .filter(|(path, _)| !path.contains("pchat-mirror"))
+            .map(|(path, size)| (undated(&path, &begins), size))
             .collect(),
+    }
+}
+
+/// The path of a log backup that was taken during the run, without its time.
+fn undated(path: &str, begins: &str) -> String {
+    let time = path
+        .strip_suffix(".trn")
+        .and_then(|stem| stem.rsplit_once('_'));
+    match time {
+        Some((stem, time)) if time.len() == begins.len() && time >= begins => {
+            format!("{stem}_….trn")
+        }
+        _ => path.to_owned(),
     }
 }
 
@@ -98,15 +124,29 @@ pub(crate) fn assert_same_end(end: &End, wanted: &End, what: &str) {
     panic!("{what}: another end: {differing:#?}");
 }
 
-/// Every completed change that a run made, spelled so that two of a kind compare equal.
+/// Every completed change that a run made, spelled so that two of a kind compare equal: jobs by their
+/// names, files that are named after the time without it.
 pub(crate) fn effects(stage: &Stage) -> Vec<String> {
+    let jobs: Vec<(String, String)> = stage.simulated.world.with(|state| {
+        let jobs = state.instances.values().flat_map(|it| &it.msdb.jobs);
+        jobs.map(|job| (guid_text(&job.id), job.name.clone()))
+            .collect()
+    });
+    let plain = |text: &str| {
+        let named = jobs.iter().fold(text.to_owned(), |text, (id, name)| {
+            text.replace(id.as_str(), name)
+        });
+        without_time(&named)
+    };
     stage
         .simulated
         .changes
         .all()
         .iter()
         .filter_map(|change| match change {
-            Change::Sql(executed) => Some(executed.text.clone()),
+            Change::Sql(executed) => {
+                Some(format!("{}: {}", executed.instance, plain(&executed.text)))
+            }
             Change::Cmdlet { cmdlet, parameters } => Some(format!("{cmdlet} {parameters}")),
             Change::File(effect) if effect.op == Op::Settle => {
                 Some(format!("copied {}", effect.to.clone().unwrap_or_default()))
@@ -114,6 +154,50 @@ pub(crate) fn effects(stage: &Stage) -> Vec<String> {
             Change::File(_) => None,
         })
         .collect()
+}
+
+fn guid_text(guid: &[u8; 16]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for (n, byte) in guid.iter().enumerate() {
+        if matches!(n, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        write!(text, "{byte:02X}").expect("a text grows");
+    }
+    text
+}
+
+/// A file that the set-up of a mirror made, without the time in its name.
+fn without_time(text: &str) -> String {
+    const SHARE: &str = r"\pchat-mirror\mgc_";
+    match text.split_once(&SHARE.replace(r"\\", r"\")) {
+        Some((before, after)) => format!("{before}{SHARE}…{}", after.get(14..).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// Fails when two runs made other changes, and shows only these.
+pub(crate) fn assert_same_effects(made: &[String], wanted: &[String], what: &str) {
+    let without = |these: &[String], others: &[String]| -> Vec<String> {
+        let mut left = others.to_vec();
+        these
+            .iter()
+            .filter(|it| match left.iter().position(|other| other == *it) {
+                Some(at) => {
+                    left.remove(at);
+                    false
+                }
+                None => true,
+            })
+            .cloned()
+            .collect()
+    };
+    let (more, missing) = (without(made, wanted), without(wanted, made));
+    assert!(
+        more.is_empty() && missing.is_empty(),
+        "{what}: other changes: made {more:#?}, missing {missing:#?}"
+    );
 }
 
 /// Fails when a change was made twice.
@@ -133,40 +217,131 @@ pub(crate) async fn run(
     stage: &Stage,
     store: &MemoryStore,
 ) -> Result<RunFinished, JournalError> {
-    execute(
+    run_with(site, plan, stage, None, store).await
+}
+
+/// The same with a saved log-shipping configuration at hand.
+pub(crate) async fn run_with(
+    site: &Site,
+    plan: &Plan,
+    stage: &Stage,
+    saved: Option<&Saved>,
+    store: &MemoryStore,
+) -> Result<RunFinished, JournalError> {
+    execute_with(
         site,
         plan,
         &terms(),
         &stage.access,
+        saved,
         Box::new(store.clone()),
         Vec::new(),
     )
     .await
 }
 
+/// A site, what happens there, and what is run on it: what a sweep sweeps over.
+pub(crate) struct Drill {
+    pub(crate) site: Site,
+    pub(crate) plan: Plan,
+    pub(crate) recipe: Recipe,
+    pub(crate) saved: Option<Saved>,
+    /// A variant that no recipe makes.
+    pub(crate) prepare: fn(&Stage, &Site),
+}
+
+impl Drill {
+    /// A failover after a disaster.
+    pub(crate) fn failover(site: Site) -> Self {
+        Self {
+            plan: plan_of(Direction::Failover, &site),
+            site,
+            recipe: disaster(),
+            saved: None,
+            prepare: |_, _| (),
+        }
+    }
+
+    /// A failback to a rebuilt data center, the configuration of the normal state at hand.
+    pub(crate) fn failback(site: Site) -> Self {
+        let recipe = Recipe::failed_over(Logs::Made(16));
+        let saved = paused(async { saved_before(&site, &recipe).await.expect("a site") });
+        Self {
+            plan: plan_of(Direction::Failback, &site),
+            site,
+            recipe,
+            saved,
+            prepare: |_, _| (),
+        }
+    }
+
+    /// A failback to a data center that was only powered off: it holds messages that were never
+    /// shipped.
+    pub(crate) fn powered_off(site: Site) -> Self {
+        let mut drill = Self::failback(site);
+        drill.recipe.vary = |options| options.primary = PrimarySide::Unchanged;
+        drill
+    }
+
+    /// Builds the stage. Call inside the paused runtime.
+    pub(crate) fn stage(&self) -> Stage {
+        let stage = Stage::build(&self.site, &self.recipe).expect("the site can be simulated");
+        (self.prepare)(&stage, &self.site);
+        stage
+    }
+
+    /// Runs the plan on a stage, or goes on with what the store holds.
+    pub(crate) async fn run(
+        &self,
+        stage: &Stage,
+        store: &MemoryStore,
+    ) -> Result<RunFinished, JournalError> {
+        run_with(&self.site, &self.plan, stage, self.saved.as_ref(), store).await
+    }
+
+    /// Holds one undisturbed run.
+    pub(crate) fn undisturbed(&self) -> Undisturbed {
+        paused(async {
+            let stage = self.stage();
+            let store = MemoryStore::default();
+            let finished = self.run(&stage, &store).await.expect("a record");
+            assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+            assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
+            let effects = effects(&stage);
+            assert_once(&effects, "an undisturbed run");
+            Undisturbed {
+                end: end(&stage),
+                effects,
+                changes: stage.simulated.changes.all(),
+                journal: store.bytes(),
+                seconds: finished.elapsed_seconds,
+            }
+        })
+    }
+}
+
+/// In the primary data center the mirror has been the principal.
+pub(crate) fn primary_mirror_is_principal(stage: &Stage, site: &Site) {
+    let mirror = site.chat(Role::PrimaryMirror).expect("a mirror");
+    let world = &stage.simulated.world;
+    world.fail_over(false, mirror, false).expect("in step");
+}
+
+/// Holds `check` for every point, on two threads: each point is a run of its own.
+pub(crate) fn sweep<T: Sync>(points: &[T], check: impl Fn(&T) + Sync) {
+    let half = points.len() / 2;
+    std::thread::scope(|scope| {
+        for part in [&points[..half], &points[half..]] {
+            scope.spawn(|| part.iter().for_each(&check));
+        }
+    });
+}
+
 /// An undisturbed run: its end, its changes, its journal.
 pub(crate) struct Undisturbed {
     pub(crate) end: End,
     pub(crate) effects: Vec<String>,
+    pub(crate) changes: Vec<Change>,
     pub(crate) journal: Vec<u8>,
     pub(crate) seconds: f64,
-}
-
-/// Holds one.
-pub(crate) fn undisturbed(site: &Site, plan: &Plan, recipe: &Recipe) -> Undisturbed {
-    paused(async {
-        let stage = Stage::build(site, recipe).expect("the site can be simulated");
-        let store = MemoryStore::default();
-        let finished = run(site, plan, &stage, &store).await.expect("a record");
-        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
-        assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
-        let effects = effects(&stage);
-        assert_once(&effects, "an undisturbed run");
-        Undisturbed {
-            end: end(&stage),
-            effects,
-            journal: store.bytes(),
-            seconds: finished.elapsed_seconds,
-        }
-    })
 }

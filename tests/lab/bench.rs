@@ -26,14 +26,15 @@ pub(crate) struct Lab {
     input: Option<ChildStdin>,
     /// Lines of its standard error.
     told: Receiver<String>,
-    _own: Option<TempDir>,
+    /// Removed when the lab has ended.
+    own: Option<TempDir>,
 }
 
 impl Lab {
     pub(crate) fn open(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut lab = Self::open_in(folder.path(), arguments);
-        lab._own = Some(folder);
+        lab.own = Some(folder);
         lab
     }
 
@@ -73,7 +74,7 @@ impl Lab {
             process,
             input,
             told,
-            _own: None,
+            own: None,
         }
     }
 
@@ -190,7 +191,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Output {
     }
 }
 
-/// FreeTDS's `tsql`, as configured for one instance of a lab.
+/// `tsql` of `FreeTDS`, as configured for one instance of a lab.
 pub(crate) struct Tsql {
     folder: TempDir,
     password: String,
@@ -220,12 +221,12 @@ impl Tsql {
     }
 
     pub(crate) fn with_password(mut self, password: &str) -> Self {
-        self.password = password.to_owned();
+        password.clone_into(&mut self.password);
         self
     }
 
     pub(crate) fn with(mut self, more: &str) -> Self {
-        self.more = more.to_owned();
+        more.clone_into(&mut self.more);
         self
     }
 

@@ -26,7 +26,7 @@ fn a_client_signs_in_over_tls_and_reads_the_catalog() {
 }
 
 #[test]
-fn a_wrong_password_and_another_login_are_refused() {
+fn a_wrong_password_is_refused() {
     let lab = Lab::open(&["--state", "normal", "--logs", "1"]);
     let Some(tsql) = Tsql::of(&lab, Role::Primary) else {
         return;

@@ -1,6 +1,7 @@
 //! The folder of a lab: what is whose, who may read it, what is left.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -76,10 +77,8 @@ fn a_lab_opens_again_in_its_folder_and_starts_anew() {
     assert_eq!(fs::read(folder.path().join("notes.txt")).unwrap(), b"other");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_lab_ends_when_it_is_told_to_and_leaves_its_folder() {
-    use std::os::unix::fs::PermissionsExt;
     for signal in ["INT", "TERM", "HUP"] {
         let mut lab = Lab::open(&["--state", "disaster", "--logs", "2"]);
         assert_eq!(lab.signal(signal), Some(0), "{signal}");

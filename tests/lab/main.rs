@@ -1,6 +1,8 @@
 //! `pchadr lab` from the outside: real clients, real folders, a real subprocess.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![allow(clippy::explicit_write, clippy::large_futures)]
 
 mod bench;
 mod by_hand;

@@ -1,7 +1,7 @@
 //! The folder of a lab: its own names in it, and nothing else, are ever touched.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// First line of the files that say whose a folder is.
@@ -54,35 +54,43 @@ impl Folder {
         fs::create_dir_all(&path).map_err(failed(&path))?;
         let lock = path.join(LOCK);
         let site = path.join(SITE);
-        if lock.exists() {
-            for file in [&lock, &site] {
-                if file.exists() && !is_ours(file).map_err(failed(file))? {
-                    return Err(FolderError::NotOurs(file.clone()));
-                }
-            }
-        } else {
-            let names = [SITE, AUTHORITY, PASSWORD, TOKEN, SHARES].map(|name| path.join(name));
-            if let Some(other) = names
-                .into_iter()
-                .find(|name| name.symlink_metadata().is_ok())
-            {
-                return Err(FolderError::NotOurs(other));
-            }
-        }
         let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock)
-            .map_err(failed(&lock))?;
+        options.read(true).write(true);
+        let mut file = match options.open(&lock) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let names = [SITE, AUTHORITY, PASSWORD, TOKEN, SHARES].map(|name| path.join(name));
+                let there = |name: &PathBuf| name.symlink_metadata().is_ok();
+                if let Some(other) = names.into_iter().find(there) {
+                    return Err(FolderError::NotOurs(other));
+                }
+                let mut file = options
+                    .create_new(true)
+                    .open(&lock)
+                    .map_err(failed(&lock))?;
+                writeln!(file, "{MARK}").map_err(failed(&lock))?;
+                file.rewind().map_err(failed(&lock))?;
+                file
+            }
+            Err(error) => return Err(failed(&lock)(error)),
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(FolderError::InUse(path)),
             Err(fs::TryLockError::Error(error)) => return Err(failed(&lock)(error)),
         }
-        writeln!(file, "{MARK}").map_err(failed(&lock))?;
+        if !is_ours(&mut file).map_err(failed(&lock))? {
+            return Err(FolderError::NotOurs(lock));
+        }
+        match File::open(&site) {
+            Ok(mut file) => {
+                if !is_ours(&mut file).map_err(failed(&site))? {
+                    return Err(FolderError::NotOurs(site));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&site)(error)),
+        }
         // A site file that leads nowhere would be worse than none.
         remove(&site).map_err(failed(&site))?;
         for share in EACH {
@@ -131,8 +139,11 @@ impl Folder {
     }
 }
 
-fn is_ours(file: &Path) -> io::Result<bool> {
-    Ok(fs::read(file)?.starts_with(MARK.as_bytes()))
+/// Whether a file begins with our mark.
+fn is_ours(file: &mut File) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    file.take(MARK.len() as u64).read_to_end(&mut bytes)?;
+    Ok(bytes == MARK.as_bytes())
 }
 
 fn remove(path: &Path) -> io::Result<()> {

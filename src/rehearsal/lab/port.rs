@@ -42,8 +42,6 @@ impl Port {
     pub(super) fn reserve() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        // Only now: a port that is chosen with it may be another's.
-        socket.set_reuseaddr(cfg!(unix))?;
         Ok(Self {
             number: socket.local_addr()?.port(),
             terms: None,
@@ -77,6 +75,8 @@ impl Port {
             State::Reserved(socket) => socket,
             _ => self.bind()?,
         };
+        // What is connected now and lingers later does not keep us from the port.
+        socket.set_reuseaddr(cfg!(unix))?;
         let listener = socket.listen(BACKLOG)?;
         self.state = State::Listening(tokio::spawn(accept(listener, terms)));
         Ok(())
@@ -106,9 +106,11 @@ impl Port {
 
     fn bind(&self) -> io::Result<TcpSocket> {
         let socket = TcpSocket::new_v4()?;
-        // On Windows it would let others listen at the same port.
+        // For connections that linger; on Windows it would let others listen at the same port.
         socket.set_reuseaddr(cfg!(unix))?;
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.number)))?;
+        // And nobody else gets it.
+        socket.set_reuseaddr(false)?;
         Ok(socket)
     }
 }

@@ -98,12 +98,14 @@ fn what_went_wrong(site: &Site, options: &WorldOptions, state: &mut State, at: j
             let active = site.pool.normal.iter().map(|s| s.as_str().to_owned());
             state.chat = Some((active.collect(), false));
         }
-        (Start::Disaster, PrimarySide::Down) => {
+        (Start::Disaster | Start::FailedOver, PrimarySide::Down) => {
             state.down(Role::Primary);
             state.down(Role::PrimaryMirror);
         }
-        (Start::Disaster, PrimarySide::Alive) => state.down(Role::PrimaryMirror),
-        (Start::Disaster, PrimarySide::Fresh) => {}
+        (Start::Disaster | Start::FailedOver, PrimarySide::Alive) => {
+            state.down(Role::PrimaryMirror);
+        }
+        (Start::Disaster | Start::FailedOver, PrimarySide::Fresh | PrimarySide::Unchanged) => {}
     }
     let all: Vec<(Instance, Guid)> = state
         .instances
@@ -219,7 +221,7 @@ impl Build<'_> {
     fn primary_side(&mut self, lineage: &Lineage) {
         let name = self.chat();
         let fresh =
-            self.options.start == Start::Disaster && self.options.primary == PrimarySide::Fresh;
+            self.options.start != Start::Normal && self.options.primary == PrimarySide::Fresh;
         let mut mgc = if fresh {
             let other = invented(&mut self.guids, self.now);
             database(&name, 0, &other, &mut self.guids)
@@ -352,6 +354,41 @@ impl Build<'_> {
             self.secondary_half(key, restored);
         }
     }
+}
+
+/// Reinstalls the instances of a role: the primary gets the databases of the topology, empty.
+pub(super) fn empty(state: &mut State, role: Role, now: jiff::Timestamp) {
+    let at = utc(now);
+    let chat = state.names.chat.clone();
+    let compliance = state.names.compliance.clone();
+    let own = Instance::compliance(role);
+    let held = if state.instances.contains_key(&own) {
+        own
+    } else {
+        Instance::chat(role)
+    };
+    let mut guids = state.guids.clone();
+    for instance in [Instance::chat(role), own] {
+        if let Some(server) = state.instances.get_mut(&instance) {
+            server.databases.retain(|database| database.id <= 4);
+            server.msdb = Msdb::default();
+        }
+    }
+    if role == Role::Primary {
+        let names = std::iter::once((Instance::chat(role), chat, false))
+            .chain(compliance.map(|name| (held, name, true)));
+        for (instance, name, is_compliance) in names {
+            let lineage = invented(&mut guids, at);
+            let mut fresh = database(&name, 0, &lineage, &mut guids);
+            fresh.compliance = is_compliance;
+            fresh.broker = !is_compliance;
+            if let Some(server) = state.instances.get_mut(&instance) {
+                fresh.id = server.free_database_id();
+                server.databases.push(fresh);
+            }
+        }
+    }
+    state.guids = guids;
 }
 
 fn invented(guids: &mut Guids, now: DateTime) -> Lineage {

@@ -252,6 +252,8 @@ impl State {
         }
         if let Some(database) = server.database_mut(&database) {
             database.log_start = set.last_lsn;
+            // A backup writes into the log itself.
+            database.write_log(1);
         }
         server
             .msdb

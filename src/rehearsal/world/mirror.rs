@@ -234,6 +234,8 @@ impl State {
         }
         database.log_start = log.last_lsn;
         database.base = full.checkpoint_lsn;
+        // A backup writes into the log itself.
+        database.write_log(1);
         let session = |role, other, host: &str, name: &str| Mirroring {
             guid,
             role,
@@ -278,6 +280,18 @@ impl State {
         }
         self.advance(now);
         Ok(())
+    }
+
+    /// Lets every mirror be in step.
+    pub(super) fn synchronize(&mut self) {
+        let sessions = self
+            .instances
+            .values_mut()
+            .flat_map(|server| &mut server.databases)
+            .filter_map(|database| database.mirroring.as_mut());
+        for session in sessions.filter(|it| it.state == MirroringState::Synchronizing) {
+            session.state = MirroringState::Synchronized;
+        }
     }
 
     /// `SET PARTNER OFF`: both sides forget; the mirror stays RESTORING. A partner that is down
@@ -332,6 +346,8 @@ impl State {
         else {
             return Err(1422);
         };
+        // The change of roles is written into the log.
+        principal.write_log(1);
         let mut held = principal.clone();
         principal.state = DatabaseState::Restoring;
         principal.redo_start = principal.log_end;

@@ -20,6 +20,8 @@ pub enum Start {
     Normal,
     /// The same with the primary data center down.
     Disaster,
+    /// Failed over, the primary data center back in the state that [`PrimarySide`] says.
+    FailedOver,
 }
 
 /// What the backup's chat database is (`steps.md` 3).
@@ -48,6 +50,8 @@ pub enum PrimarySide {
     Alive,
     /// The primary, rebuilt: `mgc` is of another family and empty, nothing is mirrored or shipped.
     Fresh,
+    /// Both of its instances, as they were before they were only powered off: mirrored, shipping.
+    Unchanged,
 }
 
 /// How long statements take. Zero: no time at all.

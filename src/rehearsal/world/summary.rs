@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use super::State;
 use super::instance::Kind;
+use super::msdb::{Msdb, Schedule};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, Lsn};
+use crate::rehearsal::backup_set::Guid;
 
 /// A database in a summary.
+#[expect(clippy::struct_excessive_bools, reason = "columns of the catalog")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseSummary {
     /// `state`
@@ -20,6 +23,10 @@ pub struct DatabaseSummary {
     pub model: i64,
     /// Owner.
     pub owner: Option<String>,
+    /// `is_trustworthy_on`
+    pub trustworthy: bool,
+    /// `is_broker_enabled`
+    pub broker: bool,
     /// Redo start while RESTORING or in standby, else the end of the log.
     pub lsn: Lsn,
     /// True when a restore was interrupted.
@@ -43,6 +50,8 @@ pub struct InstanceSummary {
     pub secondary_rows: usize,
     /// Jobs: name, enabled.
     pub jobs: BTreeMap<String, bool>,
+    /// The log-shipping rows, jobs and schedules in whole, without ids, dates and last files.
+    pub shipping: Vec<String>,
     /// Hosts of the chat servers' sessions and the database each holds, sorted.
     pub chat: Vec<(String, String)>,
 }
@@ -73,6 +82,8 @@ pub(super) fn summary(state: &State) -> Summary {
                     access: d.access.number(),
                     model: d.model,
                     owner: d.owner.clone(),
+                    trustworthy: d.trustworthy,
+                    broker: d.broker,
                     lsn: if held { d.redo_start } else { d.log_end },
                     interrupted: d.interrupted.is_some(),
                     mirroring: d
@@ -108,6 +119,7 @@ pub(super) fn summary(state: &State) -> Summary {
                     .iter()
                     .map(|j| (j.name.clone(), j.enabled))
                     .collect(),
+                shipping: shipping(&server.msdb),
                 chat,
             },
         )
@@ -115,4 +127,74 @@ pub(super) fn summary(state: &State) -> Summary {
     Summary {
         instances: instances.collect(),
     }
+}
+
+/// Every field that a configuration has.
+fn shipping(msdb: &Msdb) -> Vec<String> {
+    let primaries = msdb.primaries.iter().map(|row| {
+        format!(
+            "primary {} {} {} {} {} {} {} {} {} {} {:?} job {}",
+            row.database,
+            row.directory,
+            row.share,
+            row.retention,
+            row.monitor_server,
+            row.monitor_security,
+            row.compression,
+            row.backup_threshold,
+            row.threshold_alert_enabled,
+            row.history_retention,
+            row.secondaries,
+            job_name(msdb, &row.job),
+        )
+    });
+    let secondaries = msdb.secondaries.iter().map(|row| {
+        let databases: Vec<String> = row
+            .databases
+            .iter()
+            .map(|d| {
+                format!(
+                    "{} {} {} {} {} {} {} {}",
+                    d.database,
+                    d.restore_delay,
+                    d.restore_all,
+                    d.standby,
+                    d.disconnect_users,
+                    d.restore_threshold,
+                    d.threshold_alert_enabled,
+                    d.history_retention
+                )
+            })
+            .collect();
+        format!(
+            "secondary {} {} {} {} {} {} {} {databases:?} jobs {} {}",
+            row.primary_server,
+            row.primary_database,
+            row.source,
+            row.destination,
+            row.file_retention,
+            row.monitor_server,
+            row.monitor_security,
+            job_name(msdb, &row.copy_job),
+            job_name(msdb, &row.restore_job),
+        )
+    });
+    let jobs = msdb.jobs.iter().map(|job| {
+        let schedule = Schedule {
+            id: 0,
+            ..job.schedule.clone()
+        };
+        format!(
+            "job {} {:?} {} {} {schedule:?}",
+            job.name, job.kind, job.enabled, job.owner
+        )
+    });
+    let mut all: Vec<String> = primaries.chain(secondaries).chain(jobs).collect();
+    all.sort();
+    all
+}
+
+fn job_name(msdb: &Msdb, id: &Guid) -> String {
+    msdb.job(id)
+        .map_or_else(|| "none".to_owned(), |job| job.name.clone())
 }

@@ -355,3 +355,29 @@ async fn a_process_that_is_killed_in_time_takes_no_effect() {
     tokio::time::sleep(Duration::from_hours(1)).await;
     assert_eq!(bench.effects(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_several_instances_at_one_address_the_mirror_is_for_the_one_that_serves() {
+    for role in [Role::Primary, Role::Backup] {
+        let bench = Bench::new();
+        let at = |port: u16| -> SqlServer { format!("127.0.0.1,{port}").parse().unwrap() };
+        {
+            let mut pool = lock(&bench.pool);
+            for (role, port) in Role::ALL.into_iter().zip(4001..) {
+                pool.databases.insert(Instance::chat(role), at(port));
+            }
+        }
+        let serving = lock(&bench.pool).databases[&Instance::chat(role)].clone();
+        *lock(&bench.asked.serves) = Some(serving.clone());
+        let mut shell = bench.shell().await;
+        let mut parameters = mirror();
+        parameters["SqlServerFqdn"] = json!("127.0.0.1");
+        parameters["SqlInstanceName"] = json!("MSSQLSERVER");
+        shell.look(MIRROR, parameters, &[]).await;
+        let asked = lock(&bench.asked.mirrors);
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].principal, serving);
+        let mirror = serving.port.unwrap() + 1;
+        assert_eq!(asked[0].mirror, at(mirror));
+    }
+}

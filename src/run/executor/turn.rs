@@ -1,0 +1,294 @@
+//! One step's turn: observe, judge, ask, record, act, observe again, record.
+
+use std::time::Duration;
+
+use super::{Execution, Halt, Turn};
+use crate::access::sql::Fate;
+use crate::run::event::{ErrorRecord, Event, StepOutcome};
+use crate::run::exit::Exit;
+use crate::run::journal::JournalError;
+use crate::run::operator::Answer;
+use crate::step::hands::{Handoff, Hands, StepError};
+use crate::step::{Effect, Facts, Standing, Step};
+
+impl Execution<'_> {
+    /// One step's turn.
+    pub(super) async fn take(
+        &self,
+        step: Step,
+        loss_seconds: &mut Option<i64>,
+    ) -> Result<Turn, JournalError> {
+        let (facts, standing) = self.check(step).await?;
+        if let Some(turn) = self.before_act(step, &standing)? {
+            return Ok(turn);
+        }
+        if let Some(loss) = facts.loss_seconds(self.terms) {
+            *loss_seconds = Some(loss);
+        }
+        if let Some(halt) = self.hold_and_ask(step, &standing).await? {
+            return Ok(Turn::Halted(Box::new(halt)));
+        }
+        self.ledger.record(Event::StepStarted {
+            id: step.id().to_owned(),
+        })?;
+        let acted = self.act(step, &facts, &standing, None).await;
+        self.settle(step, acted).await
+    }
+
+    /// The turns of copy-backups and apply-logs, together: both judged, both started, both acts
+    /// joined, each verified and recorded on its own. Nothing irreversible stands in a pair.
+    pub(super) async fn take_pair(
+        &self,
+        a: Step,
+        b: Step,
+        loss_seconds: &mut Option<i64>,
+    ) -> Result<Turn, JournalError> {
+        let (facts_a, standing_a) = self.check(a).await?;
+        let (facts_b, standing_b) = self.check(b).await?;
+        if !matches!(standing_a, Standing::Pending { .. })
+            || !matches!(standing_b, Standing::Pending { .. })
+        {
+            // One of them is met, or in the way: then there is no pair.
+            if let Turn::Halted(halt) = self.take(a, loss_seconds).await? {
+                return Ok(Turn::Halted(halt));
+            }
+            return self.take(b, loss_seconds).await;
+        }
+        if self.pause
+            && let Some(halt) = self.ask_to_go_on(a).await
+        {
+            return Ok(Turn::Halted(Box::new(halt)));
+        }
+        for step in [a, b] {
+            self.ledger.record(Event::StepStarted {
+                id: step.id().to_owned(),
+            })?;
+        }
+        let handoff = Handoff::default();
+        let (acted_a, acted_b) = tokio::join!(
+            self.act(a, &facts_a, &standing_a, Some(&handoff)),
+            self.act(b, &facts_b, &standing_b, Some(&handoff)),
+        );
+        let a = self.settle(a, acted_a).await?;
+        let b = self.settle(b, acted_b).await?;
+        Ok(match (a, b) {
+            // What stopped the copies is the cause of what stopped behind them.
+            (Turn::Halted(halt), _) | (Turn::Done, Turn::Halted(halt)) => Turn::Halted(halt),
+            (Turn::Done, Turn::Done) => Turn::Done,
+        })
+    }
+
+    /// What a standing means before the act; `None` = act.
+    fn before_act(&self, step: Step, standing: &Standing) -> Result<Option<Turn>, JournalError> {
+        let halt = |exit, why: String, hint: String| {
+            Turn::Halted(Box::new(Halt {
+                at: step,
+                exit,
+                error: ErrorRecord {
+                    what: format!("step `{}`", step.id()),
+                    why,
+                    hint,
+                    ..ErrorRecord::default()
+                },
+            }))
+        };
+        Ok(match standing {
+            Standing::Pending { .. } => None,
+            Standing::Satisfied { why } => {
+                self.end(step, self.met(step), why)?;
+                Some(Turn::Done)
+            }
+            Standing::Blocked { blocks } => {
+                let join = |texts: Vec<&str>| texts.join("; ");
+                Some(halt(
+                    Exit::Blocked,
+                    join(blocks.iter().map(|block| block.why.as_str()).collect()),
+                    join(blocks.iter().map(|block| block.hint.as_str()).collect()),
+                ))
+            }
+            Standing::Unknown { what } => Some(halt(
+                Exit::Refused,
+                format!("it cannot be told where it stands: {what}"),
+                "see that what does not answer is up and reachable from here, then go on with --resume"
+                    .to_owned(),
+            )),
+        })
+    }
+
+    /// What stands between a pending step and its act: the lock of the site and consent, where it
+    /// cannot be undone; the operator's go, where every step waits for it.
+    async fn hold_and_ask(
+        &self,
+        step: Step,
+        standing: &Standing,
+    ) -> Result<Option<Halt>, JournalError> {
+        if step.info().effect == Effect::Irreversible {
+            if let Err(error) = self.guard.check().await {
+                return Ok(Some(Halt {
+                    at: step,
+                    exit: Exit::Held,
+                    error,
+                }));
+            }
+            return self.ask(step, standing).await;
+        }
+        if self.pause {
+            return Ok(self.ask_to_go_on(step).await);
+        }
+        Ok(None)
+    }
+
+    async fn ask_to_go_on(&self, step: Step) -> Option<Halt> {
+        match self.operator.ask(step.info().title, "go").await {
+            Answer::Yes => None,
+            Answer::No => Some(stopped_by_operator(step)),
+        }
+    }
+
+    /// Consent for an irreversible step; a halt where it is refused.
+    async fn ask(&self, step: Step, standing: &Standing) -> Result<Option<Halt>, JournalError> {
+        let what = match standing {
+            Standing::Pending { what, .. } => format!("{}: {what}", step.info().title),
+            _ => step.info().title.to_owned(),
+        };
+        let by = if self.terms.rehearsal {
+            "rehearsal"
+        } else if self.terms.yes {
+            "--yes"
+        } else {
+            match self.operator.ask(&what, self.site.pool.fqdn.as_str()).await {
+                Answer::Yes => "typed",
+                Answer::No => {
+                    return Ok(Some(Halt {
+                        at: step,
+                        exit: Exit::NoConsent,
+                        error: ErrorRecord {
+                            what: format!("step `{}`", step.id()),
+                            why: "the operator did not consent".to_owned(),
+                            hint: "nothing of this step was sent; go on when you are ready"
+                                .to_owned(),
+                            ..ErrorRecord::default()
+                        },
+                    }));
+                }
+            }
+        };
+        self.consent(step, what, by.to_owned())?;
+        Ok(None)
+    }
+
+    async fn act(
+        &self,
+        step: Step,
+        facts: &Facts,
+        standing: &Standing,
+        handoff: Option<&Handoff>,
+    ) -> Result<(), StepError> {
+        if matches!(standing, Standing::Pending { underway: true, .. }) {
+            return Ok(());
+        }
+        let commands = self
+            .plan
+            .step(step.id())
+            .map_or(&[][..], |planned| planned.commands.as_slice());
+        let hands = Hands {
+            step: step.id(),
+            commands,
+            ledger: self.ledger,
+            stop: self.stop,
+            limits: &self.site.limits,
+            handoff,
+        };
+        let saved = self.saved()?;
+        let acting = Box::pin(Step::act(self.context(step, saved.as_ref()), facts, &hands));
+        match step.limit(self.site) {
+            None => acting.await,
+            Some(limit) => tokio::time::timeout(limit, acting)
+                .await
+                .unwrap_or_else(|_| Err(past(limit))),
+        }
+    }
+
+    /// Looks until the effect shows or the settle limit is past, and records how the step ended.
+    async fn settle(&self, step: Step, acted: Result<(), StepError>) -> Result<Turn, JournalError> {
+        let refused = matches!(&acted, Err(error) if !may_have_happened(error));
+        let began = tokio::time::Instant::now();
+        let mut limit = Duration::ZERO;
+        let standing = loop {
+            let (_, standing) = self.check(step).await?;
+            if let Standing::Satisfied { why } = &standing {
+                self.end(step, StepOutcome::Done, why)?;
+                return Ok(Turn::Done);
+            }
+            // What is under way on the site happens, whatever the call returned.
+            if !refused || matches!(standing, Standing::Pending { underway: true, .. }) {
+                limit = step.settle(self.site);
+            }
+            if began.elapsed() >= limit {
+                break standing;
+            }
+            tokio::time::sleep(self.site.limits.poll).await;
+        };
+        let outcome = match standing {
+            Standing::Unknown { .. } => StepOutcome::Unknown,
+            _ => StepOutcome::Stopped,
+        };
+        let seen = match &standing {
+            Standing::Satisfied { why } => why.clone(),
+            Standing::Pending { what, .. } => format!("still to do: {what}"),
+            Standing::Blocked { blocks } => blocks
+                .iter()
+                .map(|block| block.why.as_str())
+                .collect::<Vec<_>>()
+                .join("; "),
+            Standing::Unknown { what } => format!("whether it took effect is not known: {what}"),
+        };
+        let error = match &acted {
+            Err(error) => {
+                let mut record = error.record(step.id());
+                record.why = format!("{}; {seen}", record.why);
+                record
+            }
+            Ok(()) => ErrorRecord {
+                what: format!("step `{}`", step.id()),
+                why: format!(
+                    "its effect did not show within {} s; {seen}",
+                    limit.as_secs()
+                ),
+                hint: "see the site with `pchadr status`, then go on with --resume".to_owned(),
+                ..ErrorRecord::default()
+            },
+        };
+        self.end(step, outcome, &error.why)?;
+        Ok(Turn::Halted(Box::new(Halt {
+            at: step,
+            exit: Exit::Stopped,
+            error,
+        })))
+    }
+}
+
+/// Whether an act that failed may have taken effect, now or soon. A plain refusal has not.
+fn may_have_happened(error: &StepError) -> bool {
+    match error {
+        StepError::Sql(error) => error.fate == Fate::Unknown,
+        StepError::Cmdlet(error) => error.fate == Fate::Unknown,
+        StepError::Other { .. } => true,
+        _ => false,
+    }
+}
+
+fn past(limit: Duration) -> StepError {
+    StepError::Other {
+        why: format!("it did not end within its limit of {} s", limit.as_secs()),
+        hint: "see what the site is waiting for, then go on with --resume".to_owned(),
+    }
+}
+
+pub(super) fn stopped_by_operator(step: Step) -> Halt {
+    Halt {
+        at: step,
+        exit: Exit::Stopped,
+        error: StepError::Stopped.record(step.id()),
+    }
+}

@@ -1,0 +1,1 @@
+SELECT sp.name FROM sys.server_principals AS sp

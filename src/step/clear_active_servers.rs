@@ -1,0 +1,209 @@
+//! `clear-active-servers`, B1: no chat server uses the databases any more (`steps.md` 6).
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::command::{Command, Values};
+use super::end_connections::is_from;
+use super::failback::{chat_hosts, compliance};
+use super::hands::{Hands, StepError};
+use super::observe::Observed;
+use super::observe::backups::compliance_waiting;
+use super::observe::pool::{self, Service};
+use super::observe::sessions::{Holder, sessions};
+use super::set_active_servers::list;
+use super::set_pool_state::identity_and_state;
+use super::{Block, Context, Effect, Info, Kind, Lift, Standing};
+use crate::model::states::PoolState;
+use crate::model::{Instance, Role};
+use crate::site::Site;
+
+const CLEAR: usize = 1;
+
+/// Time between the two looks that must both find nobody.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+
+/// Interlock: compliance events that nobody will read any more.
+const WAITING: &str = "compliance-waiting";
+
+pub(super) struct ClearActiveServers;
+
+/// The list, and who holds the databases.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    service: Observed<Service>,
+    state: Observed<PoolState>,
+    computers: Observed<Vec<String>>,
+    /// Sessions of chat servers on the databases of the backup side.
+    holders: Observed<Vec<Holder>>,
+    /// O16; `None` where compliance is off.
+    waiting: Option<Observed<i64>>,
+    waiting_is_accepted: bool,
+    looks: usize,
+}
+
+impl Facts {
+    fn active(&self) -> Option<&[String]> {
+        self.service.seen()?.active_servers.as_deref()
+    }
+
+    fn is_clear(&self) -> bool {
+        self.active().is_some_and(<[String]>::is_empty)
+            && self.holders.seen().is_some_and(Vec::is_empty)
+    }
+}
+
+impl Kind for ClearActiveServers {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "clear-active-servers",
+        vendor: Some("B1"),
+        title: "Make no chat server active: chat is down from here until `set-pool-state`",
+        effect: Effect::Reversible,
+        checks: &[
+            "the pool is FailedOver",
+            "no compliance event waits, or that is accepted",
+            "the active list is empty",
+            "no chat server holds the chat or the compliance database: in two looks 5 s apart",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        let mut parameters: Vec<(&'static str, Value)> = Vec::new();
+        if let Some(identity) = &site.pool.active_identity {
+            parameters.push(("Identity", json!(identity)));
+        }
+        parameters.push(("ActiveServers", Value::Null));
+        parameters.push(("Confirm", json!(false)));
+        vec![Command::powershell(
+            "Set-CsPersistentChatActiveServer",
+            parameters,
+            Vec::new(),
+        )]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let first = look(cx).await;
+        if !first.is_clear() {
+            return first;
+        }
+        tokio::time::sleep(SECOND_LOOK).await;
+        let second = look(cx).await;
+        Facts { looks: 2, ..second }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        let unknown = facts.service.unknown().or(facts.state.unknown());
+        if let Some(why) = unknown
+            .or(facts.computers.unknown())
+            .or(facts.holders.unknown())
+        {
+            return Standing::unknown(why);
+        }
+        let Some(active) = facts.active() else {
+            return Standing::unknown("Get-CsService returned no ActiveServers");
+        };
+        let mut blocks = Vec::new();
+        if facts.state.seen() != Some(&PoolState::FailedOver) {
+            blocks.push(Block::site(
+                "pool-not-failed-over",
+                "the pool is not FailedOver: there is nothing to fail back",
+                "see `pchadr status`",
+            ));
+        }
+        if !active.is_empty() {
+            blocks.extend(waiting_block(facts));
+        }
+        Standing::unless(blocks, || {
+            let holders = facts.holders.seen().map_or(&[][..], Vec::as_slice);
+            if !active.is_empty() {
+                Standing::pending(format!("active now: {}; nobody is wanted", list(active)))
+            } else if !holders.is_empty() {
+                let names: Vec<String> = holders.iter().map(Holder::describe).collect();
+                // KILL would only have them come back: the service must stop, and a person says so.
+                Standing::underway(format!(
+                    "the list is empty; still there: {}; stop the chat and compliance services of these servers (Stop-CsWindowsService)",
+                    names.join(", ")
+                ))
+            } else if facts.looks < 2 {
+                Standing::underway("nobody is there in one look; a second one decides")
+            } else {
+                Standing::satisfied("no chat server is active, none holds the databases")
+            }
+        })
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        if facts.active().is_some_and(<[String]>::is_empty) {
+            return Ok(());
+        }
+        hands.call(cx.access, CLEAR, &Values::new()).await
+    }
+}
+
+fn waiting_block(facts: &Facts) -> Option<Block> {
+    let why = match facts.waiting.as_ref()? {
+        Observed::Seen(0) | Observed::Absent => return None,
+        Observed::Seen(events) => {
+            format!(
+                "{events} compliance events wait for their adapter; nobody reads them after the failback"
+            )
+        }
+        Observed::Unknown(why) => {
+            format!("whether compliance events wait cannot be seen: {why}")
+        }
+    };
+    (!facts.waiting_is_accepted).then(|| {
+        Block::site(
+            WAITING,
+            why,
+            format!(
+                "wait until the compliance service has taken them, or say with --override {WAITING}=REASON that they may stay"
+            ),
+        )
+        .lifted_by(Lift::Override)
+    })
+}
+
+async fn look(cx: Context<'_>) -> Facts {
+    let access = cx.access;
+    let service = pool::service(access, &cx.site.pool.fqdn).await;
+    let computers = pool::computers(access, &cx.site.pool.fqdn).await;
+    let hosts = chat_hosts(cx.site, computers.seen().map(Vec::as_slice));
+    let state = identity_and_state(cx, &service).await.1;
+    let held = compliance(access, Role::Backup);
+    let mut places = vec![(Instance::chat(Role::Backup), &cx.site.database.chat)];
+    let mirror = Instance::chat(Role::BackupMirror);
+    if access.sql.has(mirror) {
+        // It may be the principal.
+        places.push((mirror, &cx.site.database.chat));
+    }
+    if let Some(name) = &cx.site.database.compliance {
+        places.push((held, name));
+    }
+    let mut holders = Observed::Seen(Vec::new());
+    for (instance, name) in places {
+        match (&mut holders, sessions(access, instance, name).await) {
+            (Observed::Seen(all), Observed::Seen(found)) => {
+                all.extend(found.into_iter().filter(|holder| is_from(holder, &hosts)));
+            }
+            (_, Observed::Seen(_)) => {}
+            (_, other) => holders = other,
+        }
+    }
+    Facts {
+        state,
+        computers,
+        holders,
+        waiting: match &cx.site.database.compliance {
+            Some(name) => Some(compliance_waiting(access, held, name).await),
+            None => None,
+        },
+        waiting_is_accepted: cx.terms.overrides(WAITING),
+        looks: 1,
+        service,
+    }
+}

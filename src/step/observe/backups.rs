@@ -1,0 +1,231 @@
+//! D3, O14 and their kin: what an instance says of a backup file, and of the log backups it took
+//! (`sql-server.md` 2.1; `steps.md` 2).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Observed, every, table};
+use crate::access::Access;
+use crate::access::sql::{Query, SqlError};
+use crate::model::{DatabaseName, Instance, Lsn, quote};
+
+/// The instance cannot open the file.
+const CANNOT_OPEN: u32 = 3201;
+
+/// The file is no backup, or not a whole one (`sql-server.md` 2.5).
+const NO_BACKUP: [u32; 9] = [3241, 3242, 3243, 3254, 3255, 3256, 3266, 3208, 3203];
+
+/// VERIFYONLY says that the data inside is damaged, or has no checksums.
+const NOT_SOUND: [u32; 5] = [3183, 3187, 3189, 3184, 3186];
+
+/// One set of a backup file, as `RESTORE HEADERONLY` shows it.
+#[expect(clippy::struct_excessive_bools, reason = "columns of HEADERONLY")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetHeader {
+    /// 1 full, 2 log, 5 differential.
+    pub kind: i64,
+    /// Database.
+    pub database: String,
+    /// Place in the file, from 1.
+    pub position: i64,
+    /// First LSN.
+    pub first_lsn: Lsn,
+    /// LSN behind the last record.
+    pub last_lsn: Lsn,
+    /// `FamilyGUID`
+    pub family: Option<String>,
+    /// `BackupSetGUID`
+    pub set: Option<String>,
+    /// `HasBackupChecksums`
+    pub checksums: bool,
+    /// `IsDamaged`
+    pub damaged: bool,
+    /// `IsCopyOnly`
+    pub copy_only: bool,
+    /// A tail taken WITH NORECOVERY.
+    pub force_offline: bool,
+    /// Major version of the software that wrote it.
+    pub major: Option<i64>,
+    /// Certificate without which it cannot be read, where it is encrypted.
+    pub encryptor: Option<String>,
+}
+
+/// The sets of a file as that instance sees it. Absent when the file is not there; no set when it is
+/// no whole backup.
+pub async fn sets(access: &Access, instance: Instance, path: &str) -> Observed<Vec<SetHeader>> {
+    let query = Query::of(include_str!("../../sql/header_only.sql"), path);
+    match Box::pin(access.sql.read(instance, query)).await {
+        Err(error) => refused(&error),
+        Ok(table) => every(Ok(table), |row| {
+            Some(SetHeader {
+                kind: row.int("BackupType")?,
+                database: row.text("DatabaseName")?,
+                position: row.int("Position")?,
+                first_lsn: row.parse("FirstLSN")?,
+                last_lsn: row.parse("LastLSN")?,
+                family: row.text("FamilyGUID"),
+                set: row.text("BackupSetGUID"),
+                checksums: row.bit("HasBackupChecksums") == Some(true),
+                damaged: row.bit("IsDamaged") == Some(true),
+                copy_only: row.bit("IsCopyOnly") == Some(true),
+                force_offline: row.bit("IsForceOffline") == Some(true),
+                major: row.int("SoftwareVersionMajor"),
+                encryptor: row.text("EncryptorThumbprint"),
+            })
+        }),
+    }
+}
+
+/// A file that cannot be opened because it is not there is absent; every other refusal is unknown.
+fn refused<T: Default>(error: &SqlError) -> Observed<T> {
+    let text = error.to_string();
+    // The message ends with the system error: 2 and 3 are file and path not found.
+    let missing = ["error 2(", "error 3("].iter().any(|os| text.contains(os));
+    match error.number() {
+        Some(CANNOT_OPEN) if missing => Observed::Absent,
+        Some(number) if NO_BACKUP.contains(&number) => Observed::Seen(T::default()),
+        _ => Observed::Unknown(text),
+    }
+}
+
+/// A database file inside a backup (`RESTORE FILELISTONLY`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedFile {
+    /// Logical name.
+    pub name: String,
+    /// Path on the instance that was backed up.
+    pub path: String,
+    /// `D` data, `L` log.
+    pub kind: String,
+    /// Certificate of a database that is encrypted as such.
+    pub thumbprint: Option<String>,
+}
+
+/// The database files inside a backup, as that instance sees it.
+pub async fn listed_files(
+    access: &Access,
+    instance: Instance,
+    path: &str,
+) -> Observed<Vec<ListedFile>> {
+    let query = Query::of(include_str!("../../sql/file_list_only.sql"), path);
+    match Box::pin(access.sql.read(instance, query)).await {
+        Err(error) => refused(&error),
+        Ok(table) => every(Ok(table), |row| {
+            Some(ListedFile {
+                name: row.text("LogicalName")?,
+                path: row.text("PhysicalName")?,
+                kind: row.text("Type")?.trim().to_owned(),
+                thumbprint: row.text("TDEThumbprint"),
+            })
+        }),
+    }
+}
+
+/// Reads a whole backup and checks it (`RESTORE VERIFYONLY`): seen when it is sound, absent when it
+/// is not. As long as a read of the file takes; there is no limit here.
+pub async fn verified(access: &Access, instance: Instance, path: &str) -> Observed<()> {
+    let statement = format!(
+        "RESTORE VERIFYONLY FROM DISK = {} WITH CHECKSUM",
+        quote::literal(path)
+    );
+    let answer = async {
+        let mut session = Box::pin(access.sql.open(instance)).await?;
+        Box::pin(session.send(&statement)).await
+    };
+    match answer.await {
+        Ok(_) => Observed::Seen(()),
+        Err(error) => match error.number() {
+            Some(number) if NOT_SOUND.contains(&number) || NO_BACKUP.contains(&number) => {
+                Observed::Absent
+            }
+            _ => Observed::Unknown(error.to_string()),
+        },
+    }
+}
+
+/// O14: a log backup that an instance took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBackup {
+    /// First LSN.
+    pub first_lsn: Lsn,
+    /// LSN behind the last record.
+    pub last_lsn: Lsn,
+    /// Place in the file.
+    pub position: i64,
+    /// The file.
+    pub device: String,
+}
+
+/// O14, newest first.
+pub async fn log_backups(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Observed<Vec<LogBackup>> {
+    let query = Query::of(include_str!("../../sql/log_backups.sql"), name.as_str());
+    every(table(access, instance, query).await, |row| {
+        Some(LogBackup {
+            first_lsn: row.parse("first_lsn")?,
+            last_lsn: row.parse("last_lsn")?,
+            position: row.int("position")?,
+            device: row.text("physical_device_name")?,
+        })
+    })
+}
+
+/// O5: the sets that were restored into a database, newest first.
+pub async fn restored_sets(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Observed<Vec<String>> {
+    let query = Query::of(include_str!("../../sql/restored_sets.sql"), name.as_str());
+    every(table(access, instance, query).await, |row| {
+        Some(row.text("backup_set_uuid").unwrap_or_default())
+    })
+}
+
+/// A file of a database on its instance (O3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedFile {
+    /// Logical name.
+    pub name: String,
+    /// Its path.
+    pub path: String,
+    /// True for the transaction log.
+    pub log: bool,
+}
+
+/// O3: where the files of a database are.
+pub async fn placed_files(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Observed<Vec<PlacedFile>> {
+    let query = Query::of(include_str!("../../sql/files.sql"), name.as_str());
+    every(table(access, instance, query).await, |row| {
+        Some(PlacedFile {
+            name: row.text("name")?,
+            path: row.text("physical_name")?,
+            log: row.int("type")? == 1,
+        })
+    })
+}
+
+/// O16: compliance events that no adapter has taken.
+pub async fn compliance_waiting(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Observed<i64> {
+    let text = include_str!("../../sql/compliance_waiting.sql")
+        .replace("{database}", &quote::identifier(name.as_str()));
+    super::first(table(access, instance, Query::plain(&text)).await, |row| {
+        row.int("waiting")
+    })
+}
+
+/// Names of the logins of an instance.
+pub async fn logins(access: &Access, instance: Instance) -> Observed<Vec<String>> {
+    let query = Query::plain(include_str!("../../sql/login_names.sql"));
+    every(table(access, instance, query).await, |row| row.text("name"))
+}

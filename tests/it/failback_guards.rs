@@ -1,0 +1,172 @@
+//! What a failback must never do, each tried on purpose: two writable databases, something written
+//! over that is not kept, a beginning that cannot end.
+
+use pchadr::cli::rehearse::Stage;
+use pchadr::model::states::DatabaseState;
+use pchadr::model::{Instance, Role};
+use pchadr::rehearsal::world::summary::DatabaseSummary;
+use pchadr::rehearsal::world::{FaultKind, SqlFault};
+use pchadr::run::event::{Outcome, RunFinished};
+use pchadr::run::store::MemoryStore;
+use pchadr::site::Site;
+
+use crate::site::{Drill, effects, litware, paused};
+
+const PRIMARY: Instance = Instance::chat(Role::Primary);
+const BACKUP: Instance = Instance::chat(Role::Backup);
+
+fn chat(stage: &Stage, instance: Instance) -> DatabaseSummary {
+    let summary = stage.simulated.world.summary();
+    summary
+        .database(instance, "mgc")
+        .expect("the chat database")
+        .clone()
+}
+
+/// Runs, and stops at that statement, which is refused.
+async fn stop_at(drill: &Drill, stage: &Stage, store: &MemoryStore, at: (Instance, &str)) {
+    stage.simulated.world.with(|state| {
+        state.faults.push(SqlFault {
+            instance: at.0,
+            contains: at.1.to_owned(),
+            nth: 1,
+            kind: FaultKind::ErrorBefore(5000),
+        });
+    });
+    let finished = drill.run(stage, store).await.expect("a record");
+    assert_eq!(finished.outcome, Outcome::Stopped, "{:?}", finished.error);
+}
+
+/// Sends a statement as a person would, past the tool.
+async fn by_hand(stage: &Stage, instance: Instance, statement: &str) {
+    let mut session = stage.access.sql.open(instance).await.expect("a session");
+    session.send(statement).await.expect("it is done");
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+}
+
+#[test]
+fn a_backup_that_somebody_opened_again_keeps_the_primary_closed() {
+    let drill = Drill::failback(litware());
+    paused(async {
+        for at in [
+            "RESTORE DATABASE [mgc] FROM DISK",
+            "RESTORE DATABASE [mgc] WITH RECOVERY",
+        ] {
+            let mut stage = drill.stage();
+            let store = MemoryStore::default();
+            stop_at(&drill, &stage, &store, (PRIMARY, at)).await;
+            assert_eq!(chat(&stage, BACKUP).state, DatabaseState::Restoring);
+            by_hand(&stage, BACKUP, "RESTORE DATABASE [mgc] WITH RECOVERY").await;
+            stage.reopen(&drill.site);
+            let before = chat(&stage, PRIMARY);
+            let finished = drill.run(&stage, &store).await.expect("a record");
+            assert_eq!(finished.outcome, Outcome::Stopped);
+            let why = finished.error.expect("a reason").why;
+            assert!(why.contains("two writable ones"), "{why}");
+            assert_eq!(chat(&stage, PRIMARY), before, "stopped at {at}");
+        }
+    });
+}
+
+#[test]
+fn an_old_primary_that_cannot_be_kept_is_left_as_it_is() {
+    let drill = Drill::powered_off(litware());
+    paused(async {
+        let stage = drill.stage();
+        let changed = stage.simulated.folders.change("archive", |volume| {
+            volume.denied.insert("primary".to_owned());
+        });
+        assert!(changed, "there is an archive");
+        let before = chat(&stage, PRIMARY);
+        let finished = drill.run(&stage, &MemoryStore::default()).await;
+        let finished = finished.expect("a record");
+        assert_ne!(finished.outcome, Outcome::Done);
+        assert_eq!(chat(&stage, PRIMARY), before);
+        for effect in effects(&stage) {
+            assert!(
+                effect.contains("sp_update_job"),
+                "nothing is removed before it is kept: {effect}"
+            );
+        }
+    });
+}
+
+#[test]
+fn an_archive_that_is_damaged_counts_for_nothing() {
+    let drill = Drill::powered_off(litware());
+    paused(async {
+        let mut stage = drill.stage();
+        let store = MemoryStore::default();
+        let off = (PRIMARY, "SET PARTNER OFF");
+        stop_at(&drill, &stage, &store, off).await;
+        let files = stage.simulated.folders.snapshot();
+        let kept = files.iter().find(|(path, _)| path.contains("archive"));
+        let path = &kept.expect("the archive").0;
+        stage.simulated.folders.corrupt(path).expect("damaged");
+        stage.reopen(&drill.site);
+        let finished = drill.run(&stage, &store).await.expect("a record");
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+        let backups = effects(&stage);
+        let written = backups
+            .iter()
+            .filter(|it| it.contains("COPY_ONLY, INIT, CHECKSUM"));
+        assert_eq!(written.count(), 2, "it was written once more: {backups:#?}");
+    });
+}
+
+/// Runs a variant that must be refused before anything is changed.
+fn refused(prepare: fn(&Stage, &Site), reason: &str) {
+    let mut drill = Drill::failback(litware());
+    drill.prepare = prepare;
+    let (finished, made): (RunFinished, Vec<String>) = paused(async {
+        let stage = drill.stage();
+        let finished = drill.run(&stage, &MemoryStore::default()).await;
+        (finished.expect("a record"), effects(&stage))
+    });
+    assert_eq!(
+        (finished.outcome, finished.exit),
+        (Outcome::Refused, 3),
+        "{:?}",
+        finished.error
+    );
+    let why = finished.error.expect("a reason").why;
+    assert!(why.contains(reason), "{why}");
+    assert_eq!(made, Vec::<String>::new());
+}
+
+#[test]
+fn what_can_fail_later_is_found_before_anything_is_changed() {
+    refused(
+        |stage, _| {
+            stage.simulated.folders.change("backup", |volume| {
+                volume.denied.insert("primary_mirror".to_owned());
+            });
+        },
+        "the primary mirror cannot look at",
+    );
+    refused(
+        |stage, _| {
+            stage.simulated.world.with(|state| {
+                let primary = state.instances.get_mut(&PRIMARY).expect("a primary");
+                primary.version = (15, 0, 2000);
+            });
+        },
+        "SQL Server 15.0.2000",
+    );
+    refused(
+        |stage, _| {
+            stage.simulated.world.with(|state| {
+                state.instances.get_mut(&BACKUP).expect("a backup").agent = false;
+            });
+        },
+        "the SQL Server Agent of the backup does not run",
+    );
+    refused(
+        |stage, _| {
+            stage.simulated.world.with(|state| {
+                state.instances.get_mut(&BACKUP).expect("a backup").nameless = true;
+            });
+        },
+        "@@SERVERNAME of the backup is NULL",
+    );
+}
