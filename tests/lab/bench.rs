@@ -125,13 +125,18 @@ impl Lab {
         self.process.try_wait().unwrap().is_none()
     }
 
-    /// Sends a signal, by name, and gives the status with which the lab ends.
-    pub(crate) fn signal(&mut self, name: &str) -> Option<i32> {
+    /// Sends a signal, by name.
+    pub(crate) fn send(&self, name: &str) {
         let kill = Command::new("kill")
             .arg(format!("-{name}"))
             .arg(self.process.id().to_string())
             .status();
         assert!(kill.unwrap().success());
+    }
+
+    /// Sends a signal, by name, and gives the status with which the lab ends.
+    pub(crate) fn signal(&mut self, name: &str) -> Option<i32> {
+        self.send(name);
         wait(&mut self.process).code()
     }
 }

@@ -1,6 +1,6 @@
 //! How fast log backups are applied. What a round trip costs is counted in the log of the run; how
 //! long it takes is measured against a bare loop of the driver in the same process, on request:
-//! `cargo test --test lab speed -- --ignored --nocapture`.
+//! `cargo test --release --test lab speed -- --ignored --nocapture`.
 
 use std::fs;
 use std::io::Write as _;
@@ -78,7 +78,7 @@ fn seconds_of_run(machine: &Machine) -> f64 {
 #[ignore = "a measurement, for a machine that does nothing else"]
 fn applying_a_thousand_logs_is_nearly_as_fast_as_a_bare_loop() {
     let (mut best_ours, mut best_bare) = (f64::MAX, f64::MAX);
-    for _ in 0..3 {
+    for _ in 0..5 {
         let lab = copied(1_000);
         let machine = failed_over(&lab);
         let sets = applied(&machine);
@@ -123,7 +123,7 @@ fn applying_a_thousand_logs_is_nearly_as_fast_as_a_bare_loop() {
         best_bare = best_bare.min(bare);
     }
     let ratio = best_ours / best_bare;
-    tell(&format!("best of three: ratio {ratio:.2} of 1.3"));
+    tell(&format!("best of five: ratio {ratio:.2} of 1.3"));
     assert!(ratio <= 1.3, "{ratio}");
 }
 
