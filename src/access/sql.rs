@@ -33,6 +33,7 @@ use super::secret::Password;
 use crate::model::Instance;
 use crate::site::Site;
 use driver::Driver;
+pub use driver::SERVER_MESSAGES;
 
 pub use error::{Certificate, Failure, Fate, SqlError};
 pub use lock::{LockError, LockHolder, SiteLock, site_resource};

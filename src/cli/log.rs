@@ -11,14 +11,11 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::access::sql::SERVER_MESSAGES;
 use crate::run::store::Note;
 
 /// Its name in the run folder.
 pub(super) const LOG: &str = "log.txt";
-
-/// What the servers say beside their answers. At the level below, the driver writes whole rows
-/// (`tds.md` 5.1).
-const SERVER_MESSAGES: &str = "tiberius::tds::stream::token";
 
 /// Keeps the log of this thread in a file, at its end, until the guard is dropped. Without a log a
 /// run goes on: its record is the journal.
@@ -51,7 +48,7 @@ mod tests {
             tracing::debug!(target: "pchadr::access", "{text}");
             tracing::debug!(target: SERVER_MESSAGES, "said by the server");
             tracing::trace!(target: SERVER_MESSAGES, "a row");
-            tracing::debug!(target: "tiberius::client", "a packet");
+            tracing::debug!(target: "somebody::else", "a packet");
         }
         tracing::debug!(target: "pchadr::access", "after the end");
         let text = std::fs::read_to_string(&file).unwrap();

@@ -12,7 +12,7 @@ use pchadr::site::{Auth, Secret, Site};
 use tempfile::TempDir;
 
 /// Longest time that anything takes here.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_pchadr")
@@ -125,13 +125,18 @@ impl Lab {
         self.process.try_wait().unwrap().is_none()
     }
 
-    /// Sends a signal, by name, and gives the status with which the lab ends.
-    pub(crate) fn signal(&mut self, name: &str) -> Option<i32> {
+    /// Sends a signal, by name.
+    pub(crate) fn send(&self, name: &str) {
         let kill = Command::new("kill")
             .arg(format!("-{name}"))
             .arg(self.process.id().to_string())
             .status();
         assert!(kill.unwrap().success());
+    }
+
+    /// Sends a signal, by name, and gives the status with which the lab ends.
+    pub(crate) fn signal(&mut self, name: &str) -> Option<i32> {
+        self.send(name);
         wait(&mut self.process).code()
     }
 }

@@ -257,7 +257,7 @@ impl Raw {
                 .await
                 .unwrap();
             stream.set_nodelay(true).unwrap();
-            Client::connect(config, stream.compat_write())
+            Box::pin(Client::connect(config, stream.compat_write()))
                 .await
                 .unwrap()
         });

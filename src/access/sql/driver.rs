@@ -11,6 +11,10 @@ use super::witness::{Notes, Witness};
 use super::{Peer, Query, tls_text};
 use crate::access::ByteStream;
 
+/// Target of what the servers say beside their answers. Keep it at `DEBUG` or above: below, the driver
+/// writes whole rows (`tds.md` 5.1).
+pub const SERVER_MESSAGES: &str = "tiberius::tds::stream::token";
+
 /// One signed-in connection. After any failure but a plain server error it is to be dropped: the
 /// driver would answer the next question with the rest of the last answer (`tds.md` 5.3).
 pub(super) struct Driver(Client<Compat<Witness>>);

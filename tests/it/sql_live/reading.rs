@@ -9,7 +9,7 @@ use pchadr::access::secret::Password;
 use pchadr::access::sql::{Dial, Failure, Fate, Query, SignIn, SqlDoor};
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::{Instance, Role};
-use pchadr::rehearsal::simulated::addresses;
+use pchadr::rehearsal::simulated::{Times, addresses};
 use pchadr::rehearsal::value::ServerError;
 use pchadr::status::Status;
 use tokio::time::Instant;
@@ -52,7 +52,9 @@ impl Dial for HalfDead {
 #[tokio::test(start_paused = true)]
 async fn the_status_of_a_site_with_two_dead_instances_costs_one_connect_limit() {
     let site = litware();
-    let mut stage = Stage::build(&site, &disaster()).unwrap();
+    let mut recipe = disaster();
+    recipe.times = Times::Zero;
+    let mut stage = Stage::build(&site, &recipe).unwrap();
     let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
     let dial = Arc::new(HalfDead(stage.simulated.dial()));
     stage.access.sql = Arc::new(SqlDoor::new(dial, addresses(&site), sign_in, limits()));
