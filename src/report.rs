@@ -6,6 +6,7 @@ pub mod duration;
 pub mod error;
 pub mod json;
 pub mod markdown;
+pub mod next;
 pub mod plan;
 pub mod terminal;
 

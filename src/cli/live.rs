@@ -21,8 +21,9 @@ use crate::model::{Instance, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
+use crate::report::next::write_next;
 use crate::run::archive::{Archive, ArchiveError, Found, PLAN, SITE};
-use crate::run::event::{ErrorRecord, RunFinished};
+use crate::run::event::{ErrorRecord, Outcome, RunFinished};
 use crate::run::executor::{Execution, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::Journal;
@@ -80,6 +81,9 @@ pub fn command(
         if options.output == Output::Human {
             let status = Status::observe(site, &access).await;
             status.write_human(out).map_err(output)?;
+            if finished.outcome == Outcome::Done {
+                write_next(plan.direction(), out).map_err(output)?;
+            }
         }
         Ok(Exit::of(finished.exit))
     });

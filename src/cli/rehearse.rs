@@ -20,8 +20,9 @@ use crate::rehearsal::simulated::{Logs, NoSite, RealLog, Recipe, SimulatedSite, 
 use crate::rehearsal::world::Start;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
+use crate::report::next::write_next;
 use crate::report::terminal::Terminal;
-use crate::run::event::RunFinished;
+use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::{Execution, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::{Journal, JournalError};
@@ -61,7 +62,7 @@ pub fn command(
             })?)
         }
     };
-    let mut recipe = if plan.runbook == Direction::Failback.key() {
+    let mut recipe = if plan.direction() == Direction::Failback {
         Recipe::failed_over(logs)
     } else {
         Recipe::disaster(logs)
@@ -355,6 +356,9 @@ pub fn run(
             execute_with(site, plan, &terms, access, saved.as_ref(), store, sinks).await?;
         let status = Status::observe(site, &stage.access).await;
         status.write_human(end)?;
+        if finished.outcome == Outcome::Done {
+            write_next(plan.direction(), end)?;
+        }
         let unknown = stage.simulated.unknown();
         if unknown.is_empty() {
             Ok(finished)
