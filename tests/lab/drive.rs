@@ -135,6 +135,15 @@ pub(crate) fn outcomes(journal: &[Value]) -> BTreeMap<String, String> {
     serde_json::from_value(last["steps"].clone()).unwrap()
 }
 
+/// The commands of a run: step and number.
+pub(crate) fn commands(journal: &[Value]) -> Vec<String> {
+    journal
+        .iter()
+        .filter(|record| record["event"] == "command")
+        .map(|record| format!("{} {}", record["step"].as_str().unwrap(), record["n"]))
+        .collect()
+}
+
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
