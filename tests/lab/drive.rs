@@ -72,8 +72,17 @@ impl Machine {
         let mut all = vec!["failover"];
         all.extend(CONSENT);
         all.extend(words);
+        self.begin(&all)
+    }
+
+    /// Starts a failback with every consent. Who starts it ends it.
+    pub(crate) fn start_failback(&self) -> Running {
+        self.begin(&["failback", "--yes"])
+    }
+
+    fn begin(&self, words: &[&str]) -> Running {
         let child = self
-            .command(&all)
+            .command(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

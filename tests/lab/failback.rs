@@ -75,8 +75,8 @@ fn a_failback_brings_everything_home_and_a_second_one_changes_nothing() {
     assert!(fs::exists(arrived).unwrap(), "{arrived}");
 
     // As another client sees it: who serves, and who waits.
-    let active = "select host_name from sys.dm_exec_sessions where database_id = db_id('mgc') and host_name like 'pc%' \
-                  order by host_name";
+    let active = "select host_name from sys.dm_exec_sessions \
+                  where database_id = db_id('mgc') and host_name like 'pc%' order by host_name";
     let served = Raw::to(&lab, Role::Primary).ask(active).unwrap();
     assert_eq!(served.join(" ").to_lowercase(), "pc1 pc2");
     let rows = "select secondary_database from msdb.dbo.log_shipping_primary_secondaries";
@@ -152,4 +152,50 @@ fn a_rebuilt_data_center_holds_nothing_of_the_one_that_it_replaces() {
     // The second data center is as it was.
     let jobs = "select name from msdb.dbo.sysjobs where name like 'LS%'";
     assert_eq!(Raw::to(&lab, Role::Backup).ask(jobs).unwrap().len(), 2);
+}
+
+#[test]
+fn what_was_only_powered_off_is_kept_before_it_is_written_over() {
+    let mut lab = Lab::open(&["--state", "disaster", "--logs", "24"]);
+    let machine = Machine::of(&lab);
+    let said = machine.failover(&[]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    let said = machine.run(FAILBACK);
+    assert_eq!(said.status.code(), Some(3), "{}", text(&said.stderr));
+    assert_eq!(commands(&machine.journal()), Vec::<String>::new());
+
+    assert_eq!(lab.happen("up primary"), "up primary: done");
+    let said = machine.run(FAILBACK);
+    let told = text(&said.stderr);
+    assert_eq!(said.status.code(), Some(0), "{told}");
+    let kept = lab.files("archive");
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(home(&machine.status()), normal());
+}
+
+#[test]
+fn a_failback_that_is_killed_at_any_of_four_places_and_resumed_ends_as_one_that_was_not() {
+    let normal = normal();
+    for step in [
+        "fence-backup",
+        "restore-database",
+        "install-primary-mirror",
+        "configure-log-shipping",
+    ] {
+        let lab = Lab::open(FAILED_OVER);
+        let machine = Machine::of(&lab);
+        let run = machine.start_failback();
+        machine.wait_for(step, |record| {
+            record["event"] == "step_started" && record["id"] == step
+        });
+        run.kill();
+        let said = machine.run(&["failback", "--yes", "--resume"]);
+        assert_eq!(
+            said.status.code(),
+            Some(0),
+            "{step}: {}",
+            text(&said.stderr)
+        );
+        assert_eq!(home(&machine.status()), normal, "{step}");
+    }
 }
