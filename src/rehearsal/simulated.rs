@@ -1,5 +1,7 @@
 //! The simulated site, put together: instances, folders, pool, and the doors to them.
 
+mod engines;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,15 +14,14 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::backup_file;
-use super::backup_set::BackupSet;
 use super::cmdlets::{
     self, Cmdlets, Databases, FailOverDatabase, InstallMirror, Pool, RehearsedPowerShell, Witness,
 };
 use super::folders::{FolderEffect, Folders, OsError, Volume};
 use super::tds;
 use super::world::{
-    Backup, Executed, FileView, Files, LogRecipe, MadeLog, Outcome, PrimarySide, ServiceTimes,
-    Shared, Start, World, WorldOptions,
+    Backup, Executed, LogRecipe, MadeLog, Outcome, PrimarySide, ServiceTimes, Shared, Start, World,
+    WorldOptions,
 };
 use crate::access::ByteStream;
 use crate::access::powershell::Launch;
@@ -28,6 +29,7 @@ use crate::access::sql::Dial;
 use crate::model::states::PoolState;
 use crate::model::{Instance, Role, SqlServer};
 use crate::site::Site;
+use engines::Engines;
 
 /// Bytes that a connection in memory holds.
 const PIPE: usize = 64 * 1024;
@@ -411,39 +413,6 @@ fn folders(site: &Site, times: Times, now: &super::world::Now, changes: &Changes
         folders.add(volume);
     }
     folders
-}
-
-/// The folders as the engines see them.
-struct Engines(Folders);
-
-impl Files for Engines {
-    fn open(&self, viewer: &str, path: &str) -> Result<FileView, u32> {
-        let view = self.0.open(viewer, path).map_err(|OsError(n)| n)?;
-        // A file that is not whole is no backup to an engine: 3241.
-        let sets: Vec<BackupSet> = if view.whole {
-            view.sets.to_vec()
-        } else {
-            Vec::new()
-        };
-        Ok(FileView {
-            size: view.size,
-            sets,
-            damaged: view.damaged,
-        })
-    }
-
-    fn write_backup(
-        &self,
-        viewer: &str,
-        path: &str,
-        sets: Vec<BackupSet>,
-        size: u64,
-        overwrite: bool,
-    ) -> Result<(), u32> {
-        self.0
-            .write_backup(viewer, path, sets, size, overwrite)
-            .map_err(|OsError(n)| n)
-    }
 }
 
 /// The databases as the cmdlets change them.

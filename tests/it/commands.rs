@@ -58,7 +58,6 @@ fn a_command_line_that_is_wrong_ends_with_status_2_and_no_color() {
         &["failover", "--bogus"][..],
         &["failover", "--dry-run", "--output", "xml"],
         &["logs", "--output", "markdown"],
-        &["failback"],
         &[],
     ] {
         let err = Program::new().run(words).refused(2);
