@@ -3,7 +3,7 @@
 mod told;
 
 use std::future::Future;
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,14 +14,16 @@ use tokio::time::MissedTickBehavior;
 
 use super::error::{Failure, output};
 use super::options::LogsOutput as Output;
+use super::rehearse::saved_before;
 use crate::access::Clock;
 use crate::plan::hex;
 use crate::rehearsal::lab::{Event, FolderError, Lab, LabError, Options, State};
-use crate::rehearsal::simulated::Times;
+use crate::rehearsal::simulated::{Logs, Recipe, Times};
 use crate::rehearsal::tds::Encryption;
 use crate::report::one_line;
 use crate::run::exit::Exit;
 use crate::site::{EXAMPLE, Site};
+use crate::step::saved::Saved;
 
 /// How often the world is looked at: jobs run, unknown statements are told.
 const BEAT: Duration = Duration::from_millis(250);
@@ -29,11 +31,12 @@ const BEAT: Duration = Duration::from_millis(250);
 /// `pchadr lab`, as typed.
 #[derive(Debug, Args)]
 pub struct LabOptions {
-    /// Keep site.toml, password, authority and shares in folder DIR; its shares start anew
+    /// Keep site.toml and all that it names in folder DIR; its shares start anew
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
 
-    /// Begin in STATE: normal, or disaster (the first data center is lost)
+    /// Begin in STATE: normal, disaster (the first data center is lost), or failed-over (it is
+    /// rebuilt, and the second one serves)
     #[arg(long, value_enum, value_name = "STATE", hide_possible_values = true)]
     pub state: LabState,
 
@@ -88,6 +91,8 @@ pub enum LabState {
     Normal,
     /// The primary data center is lost.
     Disaster,
+    /// The primary data center is rebuilt, and the backup serves.
+    FailedOver,
 }
 
 /// `--encrypt`
@@ -131,6 +136,7 @@ pub fn command(
         state: match options.state {
             LabState::Normal => State::Normal,
             LabState::Disaster => State::Disaster,
+            LabState::FailedOver => State::FailedOver,
         },
         encryption: match options.encrypt {
             LabEncryption::Optional => Encryption::Optional,
@@ -146,6 +152,7 @@ pub fn command(
         seed: options.seed,
         password: secret()?,
         token: secret()?,
+        saved,
         shell: std::env::current_exe().context("the program does not know where it is")?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -244,6 +251,28 @@ fn end() -> std::io::Result<impl Future<Output = ()>> {
             _ = close.recv() => {}
         }
     })
+}
+
+/// The log-shipping configuration that a site of the lab had before its failover, read by the
+/// program itself from the same site in memory.
+fn saved(site: &Site) -> io::Result<Vec<u8>> {
+    let read = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()?;
+        let recipe = Recipe::failed_over(Logs::Made(1));
+        let saved = runtime.block_on(saved_before(site, &recipe));
+        let Some(saved) = saved.map_err(io::Error::other)? else {
+            return Err(io::Error::other("the site ships no log"));
+        };
+        // The time of the site in memory means nothing here.
+        let taken_at = Clock::wall().now();
+        Ok(serde_json::to_vec_pretty(&Saved { taken_at, ..saved })?)
+    };
+    // A thread of its own: the lab's runtime already has this one.
+    let held = std::thread::scope(|threads| threads.spawn(read).join());
+    held.unwrap_or_else(|_| Err(io::Error::other("the site in memory ended early")))
 }
 
 /// 160 random bits as text.

@@ -28,10 +28,11 @@ pub use shell::TOKEN_LIMIT;
 
 use super::certificate::{Authority, NotIssued};
 use super::cmdlets::{self, Cmdlets, Pool};
-use super::simulated::{Changes, Times, WorldDatabases};
+use super::simulated::{self, Changes, Times, WorldDatabases};
 use super::tds::{self, Encryption};
 use super::world::{
-    self, Files, LogRecipe, MadeLog, Now, ServiceTimes, Shared, Start, World, WorldOptions,
+    self, Backup, Files, LogRecipe, MadeLog, Now, PrimarySide, ServiceTimes, Shared, Start, World,
+    WorldOptions,
 };
 use crate::access::Clock;
 use crate::model::{Instance, Role, SqlServer};
@@ -64,6 +65,8 @@ pub enum State {
     Normal,
     /// The same with the primary data center down.
     Disaster,
+    /// The backup serves and is mirrored; the primary data center is rebuilt.
+    FailedOver,
 }
 
 /// What lab to open.
@@ -85,6 +88,9 @@ pub struct Options {
     pub password: String,
     /// What a client of the cmdlets says first: one line, at most [`TOKEN_LIMIT`] bytes.
     pub token: String,
+    /// Makes the log-shipping configuration that [`State::FailedOver`] has saved, of the lab's own
+    /// site: the bytes of its file.
+    pub saved: fn(&Site) -> io::Result<Vec<u8>>,
     /// The stand-in for PowerShell; it gets `lab-shell`, an address and the token's file.
     pub shell: PathBuf,
 }
@@ -186,6 +192,11 @@ impl Lab {
             let told = first.map(|problem| format!("{}: {}", problem.key, problem.what));
             LabError::SiteFile(told.unwrap_or_default())
         })?;
+        if options.state == State::FailedOver {
+            let saved =
+                (options.saved)(&own).and_then(|bytes| folder.write(folder::SAVED, &bytes, false));
+            saved.map_err(wrote("the saved configuration cannot be written"))?;
+        }
         let built =
             build(&own, &now, &folder, options).map_err(wrote("a log backup cannot be written"))?;
 
@@ -258,6 +269,7 @@ impl Lab {
         let (target, up) = match event {
             Event::Down(target) => (target, false),
             Event::Up(target) => (target, true),
+            Event::RebuildPrimary => return self.rebuild_primary().await,
         };
         if let Target::DataCenter { primary } = target {
             let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
@@ -285,6 +297,14 @@ impl Lab {
         Ok(())
     }
 
+    /// Loses the primary data center where it is not lost, and installs it anew.
+    async fn rebuild_primary(&mut self) -> io::Result<()> {
+        let primary = Target::DataCenter { primary: true };
+        Box::pin(self.happen(Event::Down(primary))).await?;
+        self.world.rebuild();
+        Box::pin(self.happen(Event::Up(primary))).await
+    }
+
     /// Lets happen in the world what is due, and tells what it was asked since the last call and
     /// does not know.
     pub fn unknown(&mut self) -> Vec<String> {
@@ -306,9 +326,14 @@ struct Built {
 fn build(site: &Site, now: &Now, folder: &Folder, options: &Options) -> io::Result<Built> {
     // Headers know whole seconds.
     let opened = whole_second(world::utc(now()));
-    let disaster = options.state == State::Disaster;
+    let (disaster, failed_over) = match options.state {
+        State::Normal => (false, false),
+        State::Disaster => (true, false),
+        State::FailedOver => (false, true),
+    };
     let lost_at = opened.saturating_sub(SINCE_LOSS);
-    let last = if disaster { lost_at } else { opened }.saturating_sub(SINCE_LAST_LOG);
+    let was_lost = disaster || failed_over;
+    let last = if was_lost { lost_at } else { opened }.saturating_sub(SINCE_LAST_LOG);
     let primary = World::server_names(site)
         .remove(&Instance::chat(Role::Primary))
         .unwrap_or_default();
@@ -317,21 +342,26 @@ fn build(site: &Site, now: &Now, folder: &Folder, options: &Options) -> io::Resu
     recipe.bytes = LOG_BYTES;
     recipe.empty_every = 9;
     let logs = World::make_logs(&recipe);
-    // In a disaster many are still on the share only; before it, log shipping is at its end.
-    let (restored, copied) = if disaster {
-        (logs.len() / 8, logs.len() / 4)
-    } else {
-        (logs.len().saturating_sub(2), logs.len().saturating_sub(1))
+    // In a disaster many are still on the share only; before it, log shipping is at its end; a
+    // failover applied all.
+    let (restored, copied) = match options.state {
+        State::Normal => (logs.len().saturating_sub(2), logs.len().saturating_sub(1)),
+        State::Disaster => (logs.len() / 8, logs.len() / 4),
+        State::FailedOver => (logs.len(), logs.len()),
     };
     let shares = Arc::new(Shares::new(&folder.shares())?);
     lay_files(site, &shares, &logs, copied)?;
 
     let mut world = WorldOptions::new(Arc::clone(now), Arc::clone(&shares) as Arc<dyn Files>);
-    world.start = if disaster {
-        Start::Disaster
-    } else {
-        Start::Normal
+    world.start = match options.state {
+        State::Normal => Start::Normal,
+        State::Disaster => Start::Disaster,
+        State::FailedOver => Start::FailedOver,
     };
+    if failed_over {
+        world.primary = PrimarySide::Fresh;
+        world.backup = Backup::Recovered;
+    }
     world.seed = options.seed;
     world.logs = logs;
     world.restored = restored;
@@ -346,6 +376,10 @@ fn build(site: &Site, now: &Now, folder: &Folder, options: &Options) -> io::Resu
 
     let mut pool = Pool::from_site(site);
     pool.set_alive(true, !disaster);
+    if failed_over {
+        simulated::after_failover(site, &world, &mut pool);
+        world.synchronize();
+    }
     let pool = Arc::new(Mutex::new(pool));
     let cmdlets = Cmdlets::new(
         Arc::clone(&pool),

@@ -227,18 +227,7 @@ impl SimulatedSite {
         match recipe.start {
             Start::Normal => {}
             Start::Disaster => pool.set_alive(true, false),
-            Start::FailedOver => {
-                mirror_backup(site, &world);
-                pool.set_state(PoolState::FailedOver);
-                pool.set_active(
-                    site.pool
-                        .failed_over
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect(),
-                );
-                world.chat_servers_changed(pool.active(), true);
-            }
+            Start::FailedOver => after_failover(site, &world, &mut pool),
         }
         let pool = Arc::new(Mutex::new(pool));
         let cmdlets = Arc::new(Cmdlets::new(
@@ -275,6 +264,15 @@ impl SimulatedSite {
     pub fn unknown(&self) -> Vec<String> {
         self.world.unknown()
     }
+}
+
+/// What F5 to F7 left: the pool, its servers, and the backup's chat database mirrored.
+pub(super) fn after_failover(site: &Site, world: &Shared, pool: &mut Pool) {
+    mirror_backup(site, world);
+    pool.set_state(PoolState::FailedOver);
+    let active = site.pool.failed_over.iter().map(ToString::to_string);
+    pool.set_active(active.collect());
+    world.chat_servers_changed(pool.active(), true);
 }
 
 /// What F6 left: the backup's chat database, mirrored to the backup mirror.

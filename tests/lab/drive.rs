@@ -72,8 +72,17 @@ impl Machine {
         let mut all = vec!["failover"];
         all.extend(CONSENT);
         all.extend(words);
+        self.begin(&all)
+    }
+
+    /// Starts a failback with every consent. Who starts it ends it.
+    pub(crate) fn start_failback(&self) -> Running {
+        self.begin(&["failback", "--yes"])
+    }
+
+    fn begin(&self, words: &[&str]) -> Running {
         let child = self
-            .command(&all)
+            .command(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -133,6 +142,15 @@ pub(crate) fn outcomes(journal: &[Value]) -> BTreeMap<String, String> {
     let last = journal.last().unwrap();
     assert_eq!(last["event"], "run_finished", "{last}");
     serde_json::from_value(last["steps"].clone()).unwrap()
+}
+
+/// The commands of a run: step and number.
+pub(crate) fn commands(journal: &[Value]) -> Vec<String> {
+    journal
+        .iter()
+        .filter(|record| record["event"] == "command")
+        .map(|record| format!("{} {}", record["step"].as_str().unwrap(), record["n"]))
+        .collect()
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -8,17 +8,11 @@ use pchadr::model::Role;
 use serde_json::Value;
 
 use crate::bench::{Lab, program, run};
-use crate::drive::{CONSENT, Machine, Raw, end_state, failed_over, files, outcomes, records, text};
+use crate::drive::{
+    CONSENT, Machine, Raw, commands, end_state, failed_over, files, outcomes, records, text,
+};
 
 const DISASTER: &[&str] = &["--state", "disaster", "--logs", "24"];
-
-fn commands(journal: &[Value]) -> Vec<String> {
-    journal
-        .iter()
-        .filter(|record| record["event"] == "command")
-        .map(|record| format!("{} {}", record["step"].as_str().unwrap(), record["n"]))
-        .collect()
-}
 
 #[test]
 fn a_failover_ends_with_everything_as_the_vendor_wants_it_and_a_second_one_changes_nothing() {

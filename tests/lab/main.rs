@@ -8,6 +8,7 @@ mod bench;
 mod by_hand;
 mod clients;
 mod drive;
+mod failback;
 mod failover;
 mod folder;
 mod kills;

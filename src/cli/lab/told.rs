@@ -61,7 +61,11 @@ fn human(lab: &Lab, options: &Options, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "       sqlcmd -S {address} -U {USER}")?;
     }
     let site = lab.site_file();
-    writeln!(out, "Act:   pchadr failover --config {}", site.display())?;
+    let runbook = match options.state {
+        State::Normal | State::Disaster => "failover",
+        State::FailedOver => "failback",
+    };
+    writeln!(out, "Act:   pchadr {runbook} --config {}", site.display())?;
     writeln!(
         out,
         "Change: type an event, as `down primary`; `help` lists them. Ctrl-C ends the lab."
@@ -101,6 +105,7 @@ fn state(options: &Options) -> &'static str {
     match options.state {
         State::Normal => "normal",
         State::Disaster => "disaster",
+        State::FailedOver => "failed-over",
     }
 }
 

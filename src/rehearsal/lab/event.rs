@@ -11,6 +11,9 @@ pub enum Event {
     Down(Target),
     /// It is back as it was.
     Up(Target),
+    /// The first data center is there again as it was installed: its databases empty, nothing
+    /// mirrored, nothing shipped.
+    RebuildPrimary,
 }
 
 /// What it happens to.
@@ -42,20 +45,18 @@ impl Target {
 
 /// Says that a line is no event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownEvent {
-    /// Nobody knows it.
-    #[error("`{0}` is no event: `help` lists them")]
-    NoEvent(String),
-    /// It is an event, of a later version.
-    #[error("`{0}` is not available in this version")]
-    Later(String),
-}
+#[error("`{0}` is no event: `help` lists them")]
+pub struct UnknownEvent(pub String);
 
 impl Event {
     /// All events, for people: how each is written, and what it does.
     pub const HELP: &[(&str, &str)] = &[
         ("down primary", "lose the first data center"),
         ("up primary", "bring it back as it was"),
+        (
+            "rebuild primary",
+            "bring it back as a fresh installation, its databases empty",
+        ),
         ("down backup", "lose the second data center"),
         ("up backup", "bring it back as it was"),
         (
@@ -70,13 +71,11 @@ impl FromStr for Event {
     type Err = UnknownEvent;
 
     fn from_str(line: &str) -> Result<Self, UnknownEvent> {
-        let no_event = || UnknownEvent::NoEvent(line.trim().to_owned());
+        let no_event = || UnknownEvent(line.trim().to_owned());
         let words: Vec<String> = line.split_whitespace().map(str::to_lowercase).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let target = match words.as_slice() {
-            ["rebuild", "primary"] => {
-                return Err(UnknownEvent::Later("rebuild primary".to_owned()));
-            }
+            ["rebuild", "primary"] => return Ok(Self::RebuildPrimary),
             [_, "primary"] => Target::DataCenter { primary: true },
             [_, "backup"] => Target::DataCenter { primary: false },
             [_, "instance", role] => {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 /// First line of the files that say whose a folder is.
 pub const MARK: &str = "# Written by `pchadr lab`, which overwrites it.";
 
+/// What failback rebuilds log shipping from, where the lab begins after a failover.
+pub(super) const SAVED: &str = "log-shipping.json";
 /// The site file, written last.
 pub(super) const SITE: &str = "site.toml";
 /// The authority.
@@ -59,7 +61,8 @@ impl Folder {
         let mut file = match options.open(&lock) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let names = [SITE, AUTHORITY, PASSWORD, TOKEN, SHARES].map(|name| path.join(name));
+                let names = [SITE, AUTHORITY, PASSWORD, TOKEN, SAVED, SHARES];
+                let names = names.map(|name| path.join(name));
                 let there = |name: &PathBuf| name.symlink_metadata().is_ok();
                 if let Some(other) = names.into_iter().find(there) {
                     return Err(FolderError::NotOurs(other));

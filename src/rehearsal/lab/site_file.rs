@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::folder::{self, Folder, MARK};
 use super::port::Port;
-use super::{Options, USER};
+use super::{Options, State, USER};
 use crate::model::{Fqdn, Instance};
 use crate::rehearsal::simulated::Times;
 use crate::rehearsal::tds::Encryption;
@@ -103,6 +103,11 @@ pub(super) fn text(
     line(out, "\n[shares]");
     for name in ["backup", "copy", "mirror", "archive"] {
         key(out, name, &shown(&folder.share(name)));
+    }
+
+    if options.state == State::FailedOver {
+        line(out, "\n[log_shipping]");
+        key(out, "saved", folder::SAVED);
     }
 
     line(out, "\n[powershell]");

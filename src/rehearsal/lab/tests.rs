@@ -17,6 +17,7 @@ fn an_event_is_a_verb_and_what_it_happens_to() {
         "up instance backup_mirror".parse(),
         Ok(Event::Up(Target::Instance(Role::BackupMirror)))
     );
+    assert_eq!("Rebuild primary".parse(), Ok(Event::RebuildPrimary));
     assert_eq!(primary.roles(), [Role::Primary, Role::PrimaryMirror]);
     assert_eq!(
         Target::DataCenter { primary: false }.roles(),
@@ -29,10 +30,11 @@ fn an_event_is_a_verb_and_what_it_happens_to() {
         "primary",
         "down primary now",
         "kick primary",
+        "rebuild backup",
         "down instance x",
     ] {
         let parsed = line.parse::<Event>();
-        assert_eq!(parsed, Err(UnknownEvent::NoEvent(line.to_owned())));
+        assert_eq!(parsed, Err(UnknownEvent(line.to_owned())));
     }
 }
 
