@@ -280,9 +280,9 @@ pub async fn execute_with(
     executed.map_err(|error| match error {
         NotUndone::Journal(error) => error,
         // Only an abort is refused so.
-        NotUndone::Refused(error) => JournalError::Refused {
+        other => JournalError::Refused {
             seq: 0,
-            reason: error.why,
+            reason: other.to_string(),
         },
     })
 }

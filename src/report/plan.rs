@@ -48,6 +48,33 @@ pub fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes what undoes these steps of a run, the last one first.
+pub fn undo(
+    plan: &Plan,
+    run: &str,
+    changed: &[&str],
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "undo run {}: {}",
+        one_line(run),
+        count(changed.len(), "step")
+    )?;
+    for step in changed.iter().rev().filter_map(|id| plan.step(id)) {
+        let nothing = if step.undo.is_empty() {
+            ": nothing to undo"
+        } else {
+            ""
+        };
+        writeln!(out, "\n     {}{nothing}", step.id)?;
+        for command in &step.undo {
+            write_command(command, out)?;
+        }
+    }
+    writeln!(out)
+}
+
 fn write_command(command: &Command, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let place = match &command.kind {
         Kind::Tsql { instance, server } => format!("T-SQL on the {instance}, {server}"),

@@ -6,6 +6,7 @@ use super::{Execution, Turn};
 use crate::run::event::{ErrorRecord, Event, Outcome, RunFinished, StepOutcome};
 use crate::run::fold::RunState;
 use crate::run::journal::JournalError;
+use crate::run::operator::Answer;
 use crate::run::resume::PlanChange;
 use crate::step::Step;
 use crate::step::hands::{Hands, StepError};
@@ -17,6 +18,9 @@ pub enum NotUndone {
     /// It must not be: nothing was sent, and nothing recorded.
     #[error("{}: {}", .0.what, .0.why)]
     Refused(ErrorRecord),
+    /// The operator did not consent: likewise.
+    #[error("the operator did not consent to undo run {0}")]
+    NoConsent(String),
     /// The record cannot be written: nothing more was sent.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -73,7 +77,17 @@ impl Execution<'_> {
         if let Some(refused) = refusal(&state) {
             return Err(NotUndone::Refused(refused));
         }
+        let what = format!("undo what run {} changed", self.run);
+        let by = self.ask_to_undo(&what).await;
+        let by = by.ok_or_else(|| NotUndone::NoConsent(self.run.to_owned()))?;
         self.record_resumed(change)?;
+        if let Some(step) = state.changes().next() {
+            self.ledger.record(Event::Consent {
+                step: step.id.clone(),
+                what,
+                by: by.to_owned(),
+            })?;
+        }
         let changed: Vec<&str> = state.changes().map(|entry| entry.id.as_str()).collect();
         let steps = changed.into_iter().rev();
         for step in steps.filter_map(|id| Step::find(self.plan.direction(), id)) {
@@ -90,6 +104,24 @@ impl Execution<'_> {
             }
         }
         Ok(self.finish(None, None, Outcome::Undone)?)
+    }
+
+    /// How the operator consented, if so.
+    async fn ask_to_undo(&self, what: &str) -> Option<&'static str> {
+        if self.terms.rehearsal {
+            return Some("rehearsal");
+        }
+        if self.terms.yes {
+            return Some("--yes");
+        }
+        if !self.operator.is_there() {
+            return None;
+        }
+        let word = self.site.pool.fqdn.as_str();
+        match self.operator.ask(what, word).await {
+            Answer::Yes => Some("typed"),
+            Answer::No => None,
+        }
     }
 
     async fn take_back(&self, step: Step) -> Result<Turn, JournalError> {
