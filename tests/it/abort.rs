@@ -83,7 +83,7 @@ fn assert_undone(finished: &RunFinished, what: &str) {
         finished.error
     );
     assert_eq!(finished.exit, 0, "{what}");
-    let left = finished.steps.iter().find(|(id, outcome)| {
+    let standing = finished.steps.iter().find(|(id, outcome)| {
         // The first changes nothing of the site.
         *id != "save-log-shipping"
             && matches!(
@@ -91,7 +91,7 @@ fn assert_undone(finished: &RunFinished, what: &str) {
                 StepOutcome::Done | StepOutcome::Stopped | StepOutcome::Unknown
             )
     });
-    assert_eq!(left, None, "{what}");
+    assert_eq!(standing, None, "{what}");
 }
 
 #[test]
@@ -114,6 +114,91 @@ fn a_failover_that_is_killed_before_any_record_before_the_point_of_no_return_can
             assert_eq!(stage.simulated.unknown(), Vec::<String>::new(), "{what}");
             let state = fold(&records(&store)).expect("a run");
             assert!(state.is_finished() && !state.has_acted(), "{what}");
+        });
+    });
+}
+
+#[test]
+fn a_failover_that_is_killed_around_any_effect_can_be_undone() {
+    let drill = Drill::failover(litware());
+    let whole = drill.undisturbed();
+    let sql: Vec<&Executed> = whole
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Sql(executed) => Some(executed),
+            _ => None,
+        })
+        .take_while(|executed| !executed.text.contains("WITH RECOVERY"))
+        .collect();
+    let points: Vec<(&Executed, FaultKind)> = sql
+        .into_iter()
+        .flat_map(|it| [FaultKind::SilenceBefore, FaultKind::SilenceAfter].map(|kind| (it, kind)))
+        .collect();
+    assert!(points.len() > 20, "{} points are no sweep", points.len());
+    sweep(&points, |(executed, kind)| {
+        paused(async {
+            let what = format!("killed at {kind:?} of `{}`", executed.text);
+            let mut stage = drill.stage();
+            let before = stands(&stage);
+            let store = MemoryStore::default();
+            silence(&stage, executed, &executed.text, *kind);
+            {
+                let running = drill.run(&stage, &store);
+                tokio::pin!(running);
+                let mut struck = false;
+                while !struck {
+                    struck = stage.simulated.world.with(|state| state.faults.is_empty());
+                    let ended = tokio::time::timeout(Duration::from_secs(1), &mut running).await;
+                    assert!(ended.is_err(), "{what}: nothing was silent");
+                }
+            }
+            stage.reopen(&drill.site);
+            let store = store.crash(0);
+            let finished = abort(&drill, &stage, &store).await.expect("undone");
+            assert_undone(&finished, &what);
+            assert_same_end(&stands(&stage), &before, &what);
+            assert_once(&effects(&stage), &what);
+        });
+    });
+}
+
+#[test]
+fn a_job_that_was_disabled_before_the_run_stays_disabled() {
+    let mut drill = Drill::failover(litware());
+    drill.prepare = |stage, _| {
+        stage.simulated.world.with(|state| {
+            let backup = state.instances.get_mut(&Instance::chat(Role::Backup));
+            let jobs = &mut backup.expect("the backup").msdb.jobs;
+            let copy = jobs.iter_mut().find(|job| job.name.starts_with("LSCopy"));
+            copy.expect("a copy job").enabled = false;
+        });
+    };
+    let last = record_of(&drill.undisturbed().journal, starts("recover-database"));
+    paused(async {
+        let before = stands(&drill.stage());
+        let (stage, store) = killed(&drill, last).await;
+        let finished = abort(&drill, &stage, &store).await.expect("undone");
+        assert_undone(&finished, "one job disabled");
+        // It is not used, and who owns it is not known to matter.
+        let enabled = |end: &End| {
+            end.instances.instances[&Instance::chat(Role::Backup)]
+                .jobs
+                .clone()
+        };
+        assert!(enabled(&before).values().any(|enabled| !enabled));
+        assert_eq!(enabled(&stands(&stage)), enabled(&before));
+    });
+}
+
+/// Lets the first command that holds `text` fall silent for good.
+fn silence(stage: &Stage, executed: &Executed, text: &str, kind: FaultKind) {
+    stage.simulated.world.with(|state| {
+        state.faults.push(SqlFault {
+            instance: executed.instance,
+            contains: text.to_owned(),
+            nth: 1,
+            kind,
         });
     });
 }
@@ -206,14 +291,7 @@ fn an_abort_that_is_killed_between_a_command_and_its_effect_or_after_it_ends_the
             let (mut stage, store) = killed(&drill, last).await;
             // Job ids are made anew: the statement is known by its beginning.
             let contains = executed.text.split("@job_id").next().unwrap_or_default();
-            stage.simulated.world.with(|state| {
-                state.faults.push(SqlFault {
-                    instance: executed.instance,
-                    contains: contains.to_owned(),
-                    nth: 1,
-                    kind: *kind,
-                });
-            });
+            silence(&stage, executed, contains, *kind);
             let limit = Duration::from_secs(20);
             let ended = tokio::time::timeout(limit, abort(&drill, &stage, &store)).await;
             assert!(ended.is_err(), "{what}: nothing was silent");

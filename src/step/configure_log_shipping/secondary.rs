@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::compare::foreign_rows;
 use super::look::half;
 use super::next::{Action, secondary_half};
-use super::wanted::{Names, Wanted, WantedJob};
+use super::wanted::{Names, Wanted};
 use super::{Facts, Key, spell, table};
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};
@@ -88,11 +88,8 @@ impl Part {
             let mut wanted = Wanted::of(saved, &names)?;
             let jobs = saved.map_or(&[][..], |saved| &saved.backup.jobs);
             for job in [&mut wanted.backup.copy, &mut wanted.backup.restore] {
-                let was_enabled = |job: &WantedJob| {
-                    jobs.iter()
-                        .any(|saved| saved.name == job.name && saved.enabled)
-                };
-                job.enabled = was_enabled(job);
+                let saved = jobs.iter().find(|saved| saved.name == job.name);
+                job.enabled = saved.is_some_and(|saved| saved.enabled);
             }
             Some(wanted)
         });
