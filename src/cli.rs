@@ -1,6 +1,7 @@
 //! The command line: takes it apart, runs one command, tells how it went. One command a file: load,
 //! call, render.
 
+pub mod abort;
 pub mod defect;
 pub mod failover;
 pub mod lab;
@@ -31,7 +32,7 @@ use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
-use options::{LogsOptions, RunOptions, StatusOptions};
+use options::{AbortOptions, LogsOptions, RunOptions, StatusOptions};
 use state::StatePlaces;
 
 /// Run the failover and the failback of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
@@ -48,6 +49,8 @@ enum Command {
     Failover(RunOptions),
     /// Bring the pool home to its first data center
     Failback(RunOptions),
+    /// Undo what the last run changed, before the point of no return of a failover
+    Abort(AbortOptions),
     /// Show the log chain of folders of log backups, read from the files alone
     Logs(LogsOptions),
     /// Show where the pool, its databases, mirrors and log shipping stand
@@ -125,6 +128,7 @@ pub fn run(
         Command::Failback(options) => {
             failover::command(Direction::Failback, options, environment, out)
         }
+        Command::Abort(options) => abort::command(options, environment, out, err),
         Command::Logs(options) => logs::command(options, environment, out, err),
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),

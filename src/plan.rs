@@ -43,6 +43,21 @@ pub struct PlannedStep {
     pub checks: Vec<String>,
     /// What it may send, in order.
     pub commands: Vec<Command>,
+    /// What `abort` may send to undo it, in order; numbered behind the commands.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Command>,
+}
+
+impl PlannedStep {
+    /// All that may be sent, to do it and to undo it, in the order of its numbers.
+    pub fn all_commands(&self) -> impl Iterator<Item = &Command> {
+        self.commands.iter().chain(&self.undo)
+    }
+
+    /// The command with that number.
+    pub fn command(&self, n: usize) -> Option<&Command> {
+        self.all_commands().find(|command| command.n == n)
+    }
 }
 
 /// Why a runbook cannot be bound to a site.
@@ -123,6 +138,7 @@ impl Plan {
                         .map(|check| (*check).to_owned())
                         .collect(),
                     commands: step.commands(site),
+                    undo: step.undo_commands(site),
                 }
             })
             .collect();
@@ -136,7 +152,7 @@ impl Plan {
         mut steps: Vec<PlannedStep>,
     ) -> Self {
         for step in &mut steps {
-            for (index, command) in step.commands.iter_mut().enumerate() {
+            for (index, command) in step.commands.iter_mut().chain(&mut step.undo).enumerate() {
                 command.n = index + 1;
             }
         }

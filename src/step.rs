@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod observe;
 pub mod saved;
 pub mod terms;
+pub mod undo;
 
 mod apply_logs;
 mod back_up_database;

@@ -24,6 +24,7 @@ use crate::report::markdown::Markdown;
 use crate::report::next::write_next;
 use crate::run::archive::{Archive, ArchiveError, Found, PLAN, SITE};
 use crate::run::event::{ErrorRecord, Outcome, RunFinished};
+use crate::run::executor::undo::NotUndone;
 use crate::run::executor::{Execution, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::Journal;
@@ -47,6 +48,18 @@ pub fn command(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
+    go(site, plan, options, environment, out, Way::On)
+}
+
+/// Whether a run goes on, or is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    On,
+    Back,
+}
+
+/// Where the runs of a site are kept.
+pub(super) fn archive(site: &Site, environment: &Environment) -> anyhow::Result<Archive> {
     let state = environment.state.folder().ok_or_else(|| {
         refused(
             "the record of the run has no place",
@@ -54,7 +67,26 @@ pub fn command(
             "set PCHADR_STATE to a folder on this machine",
         )
     })?;
-    let archive = Archive::new(&state, &site.run.mirror);
+    Ok(Archive::new(&state, &site.run.mirror))
+}
+
+/// The unfinished runs of a site, oldest first.
+pub(super) fn unfinished(site: &Site, archive: &Archive) -> Vec<Found> {
+    let mut runs = archive.runs();
+    runs.retain(|found| !found.state.is_finished() && same_site(site, found));
+    runs
+}
+
+/// Takes a run forth or back.
+pub(super) fn go(
+    site: &Site,
+    plan: &Plan,
+    options: &RunOptions,
+    environment: &Environment,
+    out: &mut dyn Write,
+    way: Way,
+) -> anyhow::Result<Exit> {
+    let archive = archive(site, environment)?;
     let saved = match saved_elsewhere(site)? {
         Some(saved) => Some(saved),
         None => archive.newest(DOCUMENT, |found| same_site(site, found), Saved::read),
@@ -76,6 +108,7 @@ pub fn command(
             access: &access,
             lock,
             saved,
+            way,
         };
         let finished = Box::pin(live.run(earlier)).await?;
         if options.output == Output::Human {
@@ -100,6 +133,7 @@ struct Live<'a> {
     access: &'a Access,
     lock: SiteLock,
     saved: Option<Saved>,
+    way: Way,
 }
 
 impl Live<'_> {
@@ -113,7 +147,10 @@ impl Live<'_> {
             .config
             .as_ref()
             .map_or_else(String::new, |path| format!(" --config {}", path.display()));
-        let resume = format!("pchadr {}{config} --resume={run}", self.plan.runbook);
+        let resume = match self.way {
+            Way::On => format!("pchadr {}{config} --resume={run}", self.plan.runbook),
+            Way::Back => format!("pchadr abort{config}"),
+        };
         let store = match &earlier {
             Some(_) => self.archive.open(&run, note()).map_err(Failure::from)?,
             None => self.archive.create(&run, note()).map_err(Failure::from)?,
@@ -147,11 +184,11 @@ impl Live<'_> {
             saved_elsewhere: self.saved.as_ref(),
             resume_command: Some(resume),
         };
-        Ok(if records.is_empty() {
-            execution.start().await?
-        } else {
-            let change = earlier.and_then(|earlier| earlier.change);
-            execution.resume(change).await?
+        let change = earlier.and_then(|earlier| earlier.change);
+        Ok(match self.way {
+            Way::Back => execution.abort(change).await.map_err(not_undone)?,
+            Way::On if records.is_empty() => execution.start().await?,
+            Way::On => execution.resume(change).await?,
         })
     }
 
@@ -179,14 +216,9 @@ fn earlier(
     options: &RunOptions,
     archive: &Archive,
 ) -> anyhow::Result<Option<Earlier>> {
-    let unfinished = || -> Vec<Found> {
-        let mut runs = archive.runs();
-        runs.retain(|found| !found.state.is_finished() && same_site(site, found));
-        runs
-    };
     let found = match &options.resume {
         None => {
-            return match unfinished().pop() {
+            return match unfinished(site, archive).pop() {
                 None => Ok(None),
                 Some(found) => Err(refused(
                     "a run of this site is not finished",
@@ -197,7 +229,7 @@ fn earlier(
             };
         }
         Some(run) if !run.is_empty() => archive.find(run).map_err(Failure::from)?,
-        Some(_) => unfinished().pop().ok_or_else(|| {
+        Some(_) => unfinished(site, archive).pop().ok_or_else(|| {
             refused(
                 "there is no run to go on with",
                 "no run of this site is unfinished",
@@ -235,6 +267,20 @@ fn earlier(
         run: found.run,
         change,
     }))
+}
+
+fn not_undone(error: NotUndone) -> anyhow::Error {
+    match error {
+        NotUndone::Refused(error) => refused(&error.what, &error.why, &error.hint).into(),
+        NotUndone::NoConsent(_) => Failure {
+            exit: Exit::NoConsent,
+            what: "abort".to_owned(),
+            why: error.to_string(),
+            hint: "nothing was sent; consent at a terminal, or with --yes".to_owned(),
+        }
+        .into(),
+        NotUndone::Journal(error) => error.into(),
+    }
 }
 
 /// A plan that changed is shown, and agreed to.

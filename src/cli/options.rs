@@ -152,6 +152,28 @@ fn interlock(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `pchadr abort`, as typed.
+#[derive(Debug, Args)]
+pub struct AbortOptions {
+    /// The site file; without it, see [`crate::site::Site::find`].
+    #[arg(long, value_name = "FILE", help = CONFIG)]
+    pub config: Option<PathBuf>,
+
+    /// Print in FORM: human, json or markdown
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub output: Output,
+
+    /// Undo without asking
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// `pchadr logs`, as typed.
 #[derive(Debug, Args)]
 pub struct LogsOptions {

@@ -23,6 +23,7 @@ use crate::report::markdown::Markdown;
 use crate::report::next::write_next;
 use crate::report::terminal::Terminal;
 use crate::run::event::{Outcome, RunFinished};
+use crate::run::executor::undo::NotUndone;
 use crate::run::executor::{Execution, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::{Journal, JournalError};
@@ -276,6 +277,42 @@ pub async fn execute_with(
     store: Box<dyn Store>,
     sinks: Vec<Box<dyn Sink>>,
 ) -> Result<RunFinished, JournalError> {
+    let executed = execute_or_abort(site, plan, terms, access, saved, store, sinks, false).await;
+    executed.map_err(|error| match error {
+        NotUndone::Journal(error) => error,
+        // Only an abort is refused so.
+        other => JournalError::Refused {
+            seq: 0,
+            reason: other.to_string(),
+        },
+    })
+}
+
+/// Undoes on a stage what the run in the store changed.
+///
+/// # Errors
+/// When there is no way back, or the record cannot be written.
+pub async fn abort(
+    site: &Site,
+    plan: &Plan,
+    terms: &Terms,
+    access: &Access,
+    store: Box<dyn Store>,
+) -> Result<RunFinished, NotUndone> {
+    execute_or_abort(site, plan, terms, access, None, store, Vec::new(), true).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "all that an execution needs")]
+async fn execute_or_abort(
+    site: &Site,
+    plan: &Plan,
+    terms: &Terms,
+    access: &Access,
+    saved: Option<&Saved>,
+    store: Box<dyn Store>,
+    sinks: Vec<Box<dyn Sink>>,
+    abort: bool,
+) -> Result<RunFinished, NotUndone> {
     let stop = CancellationToken::new();
     let (journal, records) = Journal::reopen(store)?;
     let resumed = !records.is_empty();
@@ -310,10 +347,12 @@ pub async fn execute_with(
         saved_elsewhere: saved,
         resume_command: None,
     };
-    if resumed {
-        execution.resume(None).await
+    if abort {
+        execution.abort(None).await
+    } else if resumed {
+        Ok(execution.resume(None).await?)
     } else {
-        execution.start().await
+        Ok(execution.start().await?)
     }
 }
 

@@ -96,7 +96,7 @@ impl Account {
                 what: what.clone(),
                 by: by.clone(),
             }),
-            Event::StepStarted { id } => {
+            Event::StepStarted { id } | Event::UndoStarted { id } => {
                 if let Some(step) = self.step_mut(id) {
                     step.began = Some(at);
                     step.interrupted = None;

@@ -227,7 +227,7 @@ fn write_sent(
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
     let planned = plan.and_then(|plan| plan.step(&step.line.id));
-    let command = planned.and_then(|step| step.commands.iter().find(|it| it.n == sent.n));
+    let command = planned.and_then(|step| step.command(sent.n));
     let sets: Vec<&Value> = match &sent.values {
         Value::Array(sets) => sets.iter().collect(),
         one => vec![one],

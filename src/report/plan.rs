@@ -38,8 +38,41 @@ pub fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         for command in &step.commands {
             write_command(command, out)?;
         }
+        if !step.undo.is_empty() {
+            writeln!(out, "     undone by `pchadr abort` with")?;
+        }
+        for command in &step.undo {
+            write_command(command, out)?;
+        }
     }
     Ok(())
+}
+
+/// Writes what undoes these steps of a run, the last one first.
+pub fn undo(
+    plan: &Plan,
+    run: &str,
+    changed: &[&str],
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "undo run {}: {}",
+        one_line(run),
+        count(changed.len(), "step")
+    )?;
+    for step in changed.iter().rev().filter_map(|id| plan.step(id)) {
+        let nothing = if step.undo.is_empty() {
+            ": nothing to undo"
+        } else {
+            ""
+        };
+        writeln!(out, "\n     {}{nothing}", step.id)?;
+        for command in &step.undo {
+            write_command(command, out)?;
+        }
+    }
+    writeln!(out)
 }
 
 fn write_command(command: &Command, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -109,14 +142,25 @@ pub fn markdown(plan: &Plan, site_name: &str, out: &mut (impl Write + ?Sized)) -
             if index > 0 {
                 writeln!(out)?;
             }
-            tick_box(command, out)?;
+            write!(out, "- [ ] ")?;
+            item(command, out)?;
+        }
+        if !step.undo.is_empty() {
+            writeln!(out, "\nOnly to undo it, before the point of no return:\n")?;
+        }
+        for (index, command) in step.undo.iter().enumerate() {
+            if index > 0 {
+                writeln!(out)?;
+            }
+            write!(out, "- ")?;
+            item(command, out)?;
         }
     }
     Ok(())
 }
 
-fn tick_box(command: &Command, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    write!(out, "- [ ] {}. {}", command.n, target(command))?;
+fn item(command: &Command, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    write!(out, "{}. {}", command.n, target(command))?;
     for rule in conditions(command) {
         write!(out, "; {}", inline(&rule))?;
     }

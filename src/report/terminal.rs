@@ -279,7 +279,7 @@ impl Sink for Terminal {
                 let text = format!("{step}: {what} ({by})");
                 self.line(&format!("  {:<10}  {}", "agreed", one_line(&text)));
             }
-            Event::StepStarted { id } => {
+            Event::StepStarted { id } | Event::UndoStarted { id } => {
                 if let Some(bars) = &mut self.bars {
                     bars.begin(id);
                 }

@@ -53,11 +53,17 @@ pub enum Event {
         /// Step.
         id: String,
     },
+    /// `abort` is about to undo a step: until its end, checks and commands of that step are those of
+    /// the undoing.
+    UndoStarted {
+        /// Step.
+        id: String,
+    },
     /// A command is about to be sent.
     Command {
         /// Step.
         step: String,
-        /// Number of the command in its step.
+        /// Number of the command in its step; what undoes the step is numbered behind what it does.
         n: usize,
         /// Values of its holes: an object, or for an `each` the ordered list of them.
         values: Value,

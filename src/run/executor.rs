@@ -2,7 +2,9 @@
 //! what an act returned decides nothing.
 
 mod turn;
+pub mod undo;
 
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{
@@ -122,15 +124,22 @@ impl Execution<'_> {
     /// # Errors
     /// Only when the record cannot be written: then nothing more was sent.
     pub async fn resume(&self, change: Option<PlanChange>) -> Result<RunFinished, JournalError> {
+        self.record_resumed(change)?;
+        self.go_on().await
+    }
+
+    fn record_resumed(&self, change: Option<PlanChange>) -> Result<(), JournalError> {
         self.ledger.record(Event::RunResumed {
             plan_digest: self.plan.digest.clone(),
             host: self.who.host.clone(),
             user: self.who.user.clone(),
         })?;
-        if let Some(PlanChange { from, to, .. }) = change {
-            self.ledger.record(Event::PlanChanged { from, to })?;
+        match change {
+            Some(PlanChange { from, to, .. }) => {
+                self.ledger.record(Event::PlanChanged { from, to })
+            }
+            None => Ok(()),
         }
-        self.go_on().await
     }
 
     async fn go_on(&self) -> Result<RunFinished, JournalError> {
@@ -171,7 +180,7 @@ impl Execution<'_> {
                 Box::pin(self.take_turns(&checked, first, &mut loss_seconds)).await?
             }
         };
-        self.finish(halt, loss_seconds)
+        self.finish(halt, loss_seconds, Outcome::Done)
     }
 
     /// Records the steps before `first` as met before this run.
@@ -281,12 +290,21 @@ impl Execution<'_> {
         // On the heap: the futures of ten steps are too large for a small stack.
         let facts = Box::pin(step.observe(self.context(step, saved.as_ref()))).await;
         let standing = facts.judge();
+        self.record_checked(step, &standing, &facts)?;
+        Ok((facts, standing))
+    }
+
+    fn record_checked(
+        &self,
+        step: Step,
+        standing: &Standing,
+        facts: &impl Serialize,
+    ) -> Result<(), JournalError> {
         self.ledger.record(Event::StepChecked {
             id: step.id().to_owned(),
             standing: standing.clone(),
-            facts: serde_json::to_value(&facts).unwrap_or_default(),
-        })?;
-        Ok((facts, standing))
+            facts: serde_json::to_value(facts).unwrap_or_default(),
+        })
     }
 
     fn context<'c>(&'c self, step: Step, saved: Option<&'c Saved>) -> Context<'c> {
@@ -342,15 +360,17 @@ impl Execution<'_> {
         })
     }
 
+    /// `whole` is how the run ends where nothing halted it.
     fn finish(
         &self,
         halt: Option<Halt>,
         loss_seconds: Option<i64>,
+        whole: Outcome,
     ) -> Result<RunFinished, JournalError> {
         let state = self.ledger.state();
         let acted = state.as_ref().is_some_and(super::fold::RunState::has_acted);
         let (outcome, exit) = match &halt {
-            None => (Outcome::Done, Exit::Done),
+            None => (whole, Exit::Done),
             Some(_) if acted => (Outcome::Stopped, Exit::Stopped),
             Some(halt) if halt.exit == Exit::Stopped => (Outcome::Refused, Exit::Refused),
             Some(halt) => (Outcome::Refused, halt.exit),

@@ -208,6 +208,7 @@ impl RunState {
                 Ok(())
             }
             Event::StepStarted { id } => self.start(id),
+            Event::UndoStarted { id } => self.start_undo(id),
             Event::Command { step, .. } => self.command(step),
             Event::StepFinished { id, outcome, .. } => self.end(id, *outcome),
             Event::RunStopped { stopped_at, .. } => {
@@ -248,13 +249,17 @@ impl RunState {
         }
     }
 
+    /// The steps that began to change the site, in any execution, and were not undone.
+    pub fn changes(&self) -> impl Iterator<Item = &StepEntry> {
+        self.steps.iter().filter(|step| {
+            step.effect != Effect::ReadOnly
+                && (step.started || step.state == StepState::Ended(StepOutcome::Done))
+        })
+    }
+
     /// True when any step that changes the site began to act, in any execution, and was not undone.
     pub fn has_acted(&self) -> bool {
-        let acted =
-            |step: &StepEntry| step.started || step.state == StepState::Ended(StepOutcome::Done);
-        self.steps
-            .iter()
-            .any(|step| step.effect != Effect::ReadOnly && acted(step))
+        self.changes().next().is_some()
     }
 
     /// True where what is recorded of a step makes such an end of the run a lie. A refusal is judged
@@ -269,7 +274,8 @@ impl RunState {
         match outcome {
             Outcome::Done => open,
             Outcome::Refused => self.executions == 1 && step.effect != Effect::ReadOnly && changed,
-            Outcome::Undone | Outcome::Stopped => false,
+            Outcome::Undone => step.effect != Effect::ReadOnly && (step.started || changed),
+            Outcome::Stopped => false,
         }
     }
 
@@ -312,6 +318,26 @@ impl RunState {
             }
         };
         Err(format!("`step_started` of `{id}` {why}"))
+    }
+
+    /// Only a later execution undoes, and until it has, the step is in doubt.
+    fn start_undo(&mut self, id: &str) -> Result<(), String> {
+        let place = self.place(id)?;
+        let (execution, stopping) = (self.executions, self.stopping);
+        let step = &mut self.steps[place];
+        let changed = step.started || step.state == StepState::Ended(StepOutcome::Done);
+        let why = match () {
+            () if stopping => "after `run_stopped`",
+            () if step.execution >= execution => "in the execution that it ran in",
+            () if !changed => "which changed nothing",
+            () => {
+                step.state = StepState::Started;
+                step.started = true;
+                step.execution = execution;
+                return Ok(());
+            }
+        };
+        Err(format!("`undo_started` of `{id}` {why}"))
     }
 
     fn command(&mut self, id: &str) -> Result<(), String> {
@@ -369,6 +395,7 @@ impl RunState {
         {
             return Err(match finished.outcome {
                 Outcome::Refused => format!("`run_finished` as refused, but `{}` acted", step.id),
+                Outcome::Undone => format!("`run_finished` as undone, but `{}` is not", step.id),
                 _ => format!("`run_finished` as done, but `{}` is not", step.id),
             });
         }
@@ -384,6 +411,7 @@ fn kind(event: &Event) -> &'static str {
         Event::StepChecked { .. } => "step_checked",
         Event::Consent { .. } => "consent",
         Event::StepStarted { .. } => "step_started",
+        Event::UndoStarted { .. } => "undo_started",
         Event::Command { .. } => "command",
         Event::StepFinished { .. } => "step_finished",
         Event::PlanChanged { .. } => "plan_changed",

@@ -10,6 +10,7 @@ mod commands;
 mod compare;
 mod look;
 mod next;
+pub(super) mod secondary;
 mod wanted;
 
 use serde::Serialize;

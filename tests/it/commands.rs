@@ -12,11 +12,21 @@ use crate::program::{Program, Said, litware};
 fn help_names_the_commands_and_flags_that_work() {
     let program = Program::new();
     let help = program.run(&["--help"]).done();
-    for word in ["failover", "failback", "logs", "lab", "status", "--version"] {
+    for word in [
+        "failover",
+        "failback",
+        "abort",
+        "logs",
+        "lab",
+        "status",
+        "--version",
+    ] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
-    for word in ["abort", "lab-shell"] {
-        assert!(!help.contains(word), "{word} does not work yet: {help}");
+    assert!(!help.contains("lab-shell"), "nobody types it: {help}");
+    let abort = program.run(&["abort", "--help"]).done();
+    for word in ["--config", "--yes", "--output"] {
+        assert!(abort.contains(word), "{word} is missing: {abort}");
     }
     let help = program.run(&["lab", "--help"]).done();
     for word in [

@@ -1,5 +1,6 @@
 //! The integration tests: the proofs of DESIGN 3.
 
+mod abort;
 mod failback;
 mod failback_guards;
 mod fault_sweep;

@@ -63,7 +63,7 @@ pub(crate) fn paused<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// What is left after a run: enough to say that two runs ended alike.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct End {
     pub(crate) instances: Summary,
     pub(crate) pool: String,

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 #![allow(clippy::explicit_write, clippy::large_futures)]
 
+mod abort;
 mod bench;
 mod by_hand;
 mod clients;

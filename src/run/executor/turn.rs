@@ -32,7 +32,7 @@ impl Execution<'_> {
             id: step.id().to_owned(),
         })?;
         let acted = self.act(step, &facts, &standing, None).await;
-        self.settle(step, acted).await
+        self.settle(step, acted, StepOutcome::Done).await
     }
 
     /// The turns of copy-backups and apply-logs, together: both judged, both started, both acts
@@ -69,8 +69,8 @@ impl Execution<'_> {
             self.act(a, &facts_a, &standing_a, Some(&handoff)),
             self.act(b, &facts_b, &standing_b, Some(&handoff)),
         );
-        let a = self.settle(a, acted_a).await?;
-        let b = self.settle(b, acted_b).await?;
+        let a = self.settle(a, acted_a, StepOutcome::Done).await?;
+        let b = self.settle(b, acted_b, StepOutcome::Done).await?;
         Ok(match (a, b) {
             // What stopped the copies is the cause of what stopped behind them.
             (Turn::Halted(halt), _) | (Turn::Done, Turn::Halted(halt)) => Turn::Halted(halt),
@@ -80,39 +80,11 @@ impl Execution<'_> {
 
     /// What a standing means before the act; `None` = act.
     fn before_act(&self, step: Step, standing: &Standing) -> Result<Option<Turn>, JournalError> {
-        let halt = |exit, why: String, hint: String| {
-            Turn::Halted(Box::new(Halt {
-                at: step,
-                exit,
-                error: ErrorRecord {
-                    what: format!("step `{}`", step.id()),
-                    why,
-                    hint,
-                    ..ErrorRecord::default()
-                },
-            }))
-        };
-        Ok(match standing {
-            Standing::Pending { .. } => None,
-            Standing::Satisfied { why } => {
-                self.end(step, self.met(step), why)?;
-                Some(Turn::Done)
-            }
-            Standing::Blocked { blocks } => {
-                let join = |texts: Vec<&str>| texts.join("; ");
-                Some(halt(
-                    Exit::Blocked,
-                    join(blocks.iter().map(|block| block.why.as_str()).collect()),
-                    join(blocks.iter().map(|block| block.hint.as_str()).collect()),
-                ))
-            }
-            Standing::Unknown { what } => Some(halt(
-                Exit::Refused,
-                format!("it cannot be told where it stands: {what}"),
-                "see that what does not answer is up and reachable from here, then go on with --resume"
-                    .to_owned(),
-            )),
-        })
+        if let Standing::Satisfied { why } = standing {
+            self.end(step, self.met(step), why)?;
+            return Ok(Some(Turn::Done));
+        }
+        Ok(held_up(step, standing).map(|halt| Turn::Halted(Box::new(halt))))
     }
 
     /// What stands between a pending step and its act: the lock of the site and consent, where it
@@ -201,6 +173,14 @@ impl Execution<'_> {
         };
         let saved = self.saved()?;
         let acting = Box::pin(Step::act(self.context(step, saved.as_ref()), facts, &hands));
+        self.within_limit(step, acting).await
+    }
+
+    pub(super) async fn within_limit(
+        &self,
+        step: Step,
+        acting: impl Future<Output = Result<(), StepError>>,
+    ) -> Result<(), StepError> {
         match step.limit(self.site) {
             None => acting.await,
             Some(limit) => tokio::time::timeout(limit, acting)
@@ -209,15 +189,25 @@ impl Execution<'_> {
         }
     }
 
-    /// Looks until the effect shows or the settle limit is past, and records how the step ended.
-    async fn settle(&self, step: Step, acted: Result<(), StepError>) -> Result<Turn, JournalError> {
+    /// Looks until the effect shows or the settle limit is past, and records how the step ended:
+    /// `wanted` is done, or undone.
+    pub(super) async fn settle(
+        &self,
+        step: Step,
+        acted: Result<(), StepError>,
+        wanted: StepOutcome,
+    ) -> Result<Turn, JournalError> {
         let refused = matches!(&acted, Err(error) if !may_have_happened(error));
         let began = tokio::time::Instant::now();
         let mut limit = Duration::ZERO;
         let standing = loop {
-            let (_, standing) = self.check(step).await?;
+            let standing = if wanted == StepOutcome::Undone {
+                self.check_undo(step).await?.1
+            } else {
+                self.check(step).await?.1
+            };
             if let Standing::Satisfied { why } = &standing {
-                self.end(step, StepOutcome::Done, why)?;
+                self.end(step, wanted, why)?;
                 return Ok(Turn::Done);
             }
             // What is under way on the site happens, whatever the call returned.
@@ -276,6 +266,37 @@ fn may_have_happened(error: &StepError) -> bool {
         StepError::Other { .. } => true,
         _ => false,
     }
+}
+
+/// What keeps a step, or its undoing, from acting.
+pub(super) fn held_up(step: Step, standing: &Standing) -> Option<Halt> {
+    let (exit, why, hint) = match standing {
+        Standing::Pending { .. } | Standing::Satisfied { .. } => return None,
+        Standing::Blocked { blocks } => {
+            let join = |texts: Vec<&str>| texts.join("; ");
+            (
+                Exit::Blocked,
+                join(blocks.iter().map(|block| block.why.as_str()).collect()),
+                join(blocks.iter().map(|block| block.hint.as_str()).collect()),
+            )
+        }
+        Standing::Unknown { what } => (
+            Exit::Refused,
+            format!("it cannot be told where it stands: {what}"),
+            "see that what does not answer is up and reachable from here, then go on with --resume"
+                .to_owned(),
+        ),
+    };
+    Some(Halt {
+        at: step,
+        exit,
+        error: ErrorRecord {
+            what: format!("step `{}`", step.id()),
+            why,
+            hint,
+            ..ErrorRecord::default()
+        },
+    })
 }
 
 fn past(limit: Duration) -> StepError {

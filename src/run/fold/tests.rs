@@ -355,3 +355,44 @@ fn a_run_that_was_killed_after_any_record_can_be_resumed() {
         assert!(!folded(&again).unwrap().is_finished());
     }
 }
+
+fn undo(id: &str) -> Event {
+    Event::UndoStarted { id: id.to_owned() }
+}
+
+#[test]
+fn a_step_that_is_being_undone_is_in_doubt_until_it_is_undone() {
+    let mut events = vec![
+        start("drop"),
+        end("drop", Done),
+        resumed("p1"),
+        undo("drop"),
+    ];
+    let state = folded(&events).unwrap();
+    assert!(state.step("drop").unwrap().in_doubt());
+    assert!(state.has_acted() && !state.is_done("drop"));
+    events.extend([command("drop"), end("drop", Undone)]);
+    let state = folded(&events).unwrap();
+    assert!(!state.step("drop").unwrap().in_doubt());
+    assert!(!state.has_acted());
+}
+
+#[test]
+fn what_changed_nothing_or_ran_in_this_execution_is_not_undone() {
+    let why = folded(&[resumed("p1"), undo("drop")]).unwrap_err();
+    assert!(why.contains("changed nothing"), "{why}");
+    let why = folded(&[start("drop"), end("drop", Done), undo("drop")]).unwrap_err();
+    assert!(why.contains("the execution that it ran in"), "{why}");
+}
+
+#[test]
+fn a_run_is_not_undone_while_a_change_stands() {
+    let events = [
+        start("drop"),
+        end("drop", Done),
+        resumed("p1"),
+        finished(Outcome::Undone, &[]),
+    ];
+    let why = folded(&events).unwrap_err();
+    assert!(why.contains("as undone, but `drop` is not"), "{why}");
+}

@@ -107,7 +107,11 @@ pub(super) async fn observe(cx: Context<'_>) -> Facts {
     }
 }
 
-async fn half(cx: Context<'_>, role: Role, secondary: &Observed<Vec<Secondary>>) -> Half {
+pub(super) async fn half(
+    cx: Context<'_>,
+    role: Role,
+    secondary: &Observed<Vec<Secondary>>,
+) -> Half {
     let access = cx.access;
     let instance = Instance::chat(role);
     let name = &cx.site.database.chat;

@@ -226,6 +226,9 @@ fn job_steps(half: &Half, id: &str, wanted: &WantedJob) -> Next {
             missing.clone(),
         )));
     }
+    if !wanted.enabled {
+        return Ok(None);
+    }
     // An owner without a login there cannot own it.
     let known = |owner: &&String| {
         half.logins
@@ -273,7 +276,7 @@ fn primary_half(facts: &Facts, role: Role, wanted: &Wanted) -> Next {
     )
 }
 
-fn secondary_half(facts: &Facts, wanted: &Wanted) -> Next {
+pub(super) fn secondary_half(facts: &Facts, wanted: &Wanted) -> Next {
     let Some(half) = facts.half(Role::Backup) else {
         return Ok(None);
     };
@@ -291,7 +294,12 @@ fn secondary_half(facts: &Facts, wanted: &Wanted) -> Next {
     if scheduled(&restore) {
         return Ok(restore);
     }
-    if row.database.is_none() {
+    let ours = wanted.backup.row.database.as_deref().map(str::to_lowercase);
+    let is_ours = |name: &str| Some(name.to_lowercase()) == ours;
+    if !rows
+        .iter()
+        .any(|row| row.database.as_deref().is_some_and(is_ours))
+    {
         return Ok(Some(Action::AddSecondaryDatabase));
     }
     Ok(copy.or(restore))

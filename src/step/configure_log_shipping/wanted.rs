@@ -13,6 +13,8 @@ pub(super) struct WantedJob {
     pub(super) name: String,
     pub(super) owner: Option<String>,
     pub(super) schedules: Vec<Schedule>,
+    /// False where it is left disabled.
+    pub(super) enabled: bool,
 }
 
 /// A primary half.
@@ -105,6 +107,7 @@ impl WantedJob {
                 .filter(|it| it.job.eq_ignore_ascii_case(id))
                 .cloned()
                 .collect(),
+            enabled: true,
         })
     }
 }
@@ -171,6 +174,7 @@ impl WantedPrimary {
                         ..schedule.clone()
                     })
                     .collect(),
+                enabled: true,
             },
             assumed: true,
         }

@@ -1,0 +1,72 @@
+//! `pchadr abort` undoes what the last unfinished run of the site changed.
+
+use std::io::Write;
+
+use super::Environment;
+use super::error::refused;
+use super::live::{self, Way};
+use super::options::{AbortOptions, RehearsalOptions, RunOptions};
+use crate::plan::Plan;
+use crate::report;
+use crate::run::archive::Found;
+use crate::run::executor::undo::refusal;
+use crate::run::exit::Exit;
+use crate::runbook::{Direction, Runbook, RunbookStep, RunbookStepKind};
+use crate::site::Site;
+
+/// Finds the run, shows what undoes it, and undoes it.
+///
+/// # Errors
+/// What keeps it from beginning; nothing was changed then.
+pub fn command(
+    options: &AbortOptions,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
+    let archive = live::archive(&site, environment)?;
+    let found = live::unfinished(&site, &archive).pop().ok_or_else(|| {
+        refused(
+            "there is no run to undo",
+            "no run of this site is unfinished",
+            "see where the site stands: pchadr status",
+        )
+    })?;
+    if let Some(error) = refusal(&found.state) {
+        return Err(refused(&error.what, &error.why, &error.hint).into());
+    }
+    let plan = Plan::bind(&runbook(&found), &site)?;
+    let changed: Vec<&str> = found.state.changes().map(|step| step.id.as_str()).collect();
+    // What is agreed to must be seen first; where nobody can see it, the run goes on all the same.
+    let _ = report::plan::undo(&plan, &found.run, &changed, err);
+    let options = RunOptions {
+        config: options.config.clone(),
+        runbook: None,
+        dry_run: false,
+        output: options.output,
+        resume: Some(found.run.clone()),
+        pause: false,
+        rehearsal: RehearsalOptions {
+            yes: options.yes,
+            ..RehearsalOptions::default()
+        },
+    };
+    live::go(&site, &plan, &options, environment, out, Way::Back)
+}
+
+/// The runbook of a run, whatever file it came from.
+fn runbook(found: &Found) -> Runbook {
+    let steps = found.state.steps.iter();
+    Runbook {
+        name: found.state.runbook.clone(),
+        direction: Direction::Failover,
+        title: String::new(),
+        steps: steps
+            .map(|step| RunbookStep {
+                id: step.id.clone(),
+                kind: RunbookStepKind::BuiltIn,
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,180 @@
+//! `abort`: takes the steps back, the last one first, by the same means as they were taken: observe,
+//! judge, record, act, observe again, record.
+
+use super::turn::{held_up, stopped_by_operator};
+use super::{Execution, Turn};
+use crate::run::event::{ErrorRecord, Event, Outcome, RunFinished, StepOutcome};
+use crate::run::fold::RunState;
+use crate::run::journal::JournalError;
+use crate::run::operator::Answer;
+use crate::run::resume::PlanChange;
+use crate::step::Step;
+use crate::step::hands::{Hands, StepError};
+use crate::step::{Standing, undo::Undo};
+
+/// Why a run was not undone.
+#[derive(Debug, thiserror::Error)]
+pub enum NotUndone {
+    /// It must not be: nothing was sent, and nothing recorded.
+    #[error("{}: {}", .0.what, .0.why)]
+    Refused(ErrorRecord),
+    /// The operator did not consent: likewise.
+    #[error("the operator did not consent to undo run {0}")]
+    NoConsent(String),
+    /// The record cannot be written: nothing more was sent.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Why a run cannot be undone; `None` = it can.
+pub fn refusal(state: &RunState) -> Option<ErrorRecord> {
+    let refuse = |why: String, hint: String| {
+        Some(ErrorRecord {
+            what: format!("run {} cannot be undone", state.run),
+            why,
+            hint,
+            ..ErrorRecord::default()
+        })
+    };
+    let go_on = format!(
+        "go on with it: pchadr {} --resume={}",
+        state.runbook, state.run
+    );
+    if state.is_finished() {
+        return refuse(
+            "it is finished".to_owned(),
+            "there is nothing left of it to undo".to_owned(),
+        );
+    }
+    if state.step(Step::RecoverDatabase.id()).is_none() {
+        return refuse("this version undoes failovers only".to_owned(), go_on);
+    }
+    let beyond = Step::FAILOVER
+        .iter()
+        .skip_while(|step| !step.is_point_of_no_return())
+        .filter_map(|step| state.step(step.id()))
+        .find(|entry| entry.started || entry.is_done());
+    beyond.and_then(|entry| {
+        let why = format!("step `{}` has begun: there is no way back", entry.id);
+        refuse(why, go_on)
+    })
+}
+
+impl Execution<'_> {
+    /// Undoes what a run changed, whose journal was reopened.
+    ///
+    /// # Errors
+    /// When there is no way back, or the record cannot be written.
+    pub async fn abort(&self, change: Option<PlanChange>) -> Result<RunFinished, NotUndone> {
+        let Some(state) = self.ledger.state() else {
+            return Err(NotUndone::Refused(ErrorRecord {
+                what: "abort".to_owned(),
+                why: "no run has begun".to_owned(),
+                hint: "there is nothing to undo".to_owned(),
+                ..ErrorRecord::default()
+            }));
+        };
+        if let Some(refused) = refusal(&state) {
+            return Err(NotUndone::Refused(refused));
+        }
+        let what = format!("undo what run {} changed", self.run);
+        let by = self.ask_to_undo(&what).await;
+        let by = by.ok_or_else(|| NotUndone::NoConsent(self.run.to_owned()))?;
+        self.record_resumed(change)?;
+        if let Some(step) = state.changes().next() {
+            self.ledger.record(Event::Consent {
+                step: step.id.clone(),
+                what,
+                by: by.to_owned(),
+            })?;
+        }
+        let changed: Vec<&str> = state.changes().map(|entry| entry.id.as_str()).collect();
+        let steps = changed.into_iter().rev();
+        for step in steps.filter_map(|id| Step::find(self.plan.direction(), id)) {
+            let turn = if self.stop.is_cancelled() {
+                Turn::Halted(Box::new(stopped_by_operator(step)))
+            } else {
+                Box::pin(self.take_back(step)).await?
+            };
+            if let Turn::Halted(mut halt) = turn {
+                // The same words as of a run, but here the way on is another.
+                let hint = &mut halt.error.hint;
+                *hint = hint.replace("go on with --resume", "abort again");
+                return Ok(self.finish(Some(*halt), None, Outcome::Undone)?);
+            }
+        }
+        Ok(self.finish(None, None, Outcome::Undone)?)
+    }
+
+    /// How the operator consented, if so.
+    async fn ask_to_undo(&self, what: &str) -> Option<&'static str> {
+        if self.terms.rehearsal {
+            return Some("rehearsal");
+        }
+        if self.terms.yes {
+            return Some("--yes");
+        }
+        if !self.operator.is_there() {
+            return None;
+        }
+        let word = self.site.pool.fqdn.as_str();
+        match self.operator.ask(what, word).await {
+            Answer::Yes => Some("typed"),
+            Answer::No => None,
+        }
+    }
+
+    async fn take_back(&self, step: Step) -> Result<Turn, JournalError> {
+        self.ledger.record(Event::UndoStarted {
+            id: step.id().to_owned(),
+        })?;
+        let (undo, standing) = self.check_undo(step).await?;
+        match &standing {
+            Standing::Satisfied { why } => {
+                self.end(step, StepOutcome::Undone, why)?;
+                return Ok(Turn::Done);
+            }
+            Standing::Pending { .. } => {}
+            standing => {
+                if let Some(halt) = held_up(step, standing) {
+                    let outcome = match standing {
+                        Standing::Unknown { .. } => StepOutcome::Unknown,
+                        _ => StepOutcome::Stopped,
+                    };
+                    self.end(step, outcome, &halt.error.why)?;
+                    return Ok(Turn::Halted(Box::new(halt)));
+                }
+            }
+        }
+        let acted = self.act_undo(step, &undo).await;
+        self.settle(step, acted, StepOutcome::Undone).await
+    }
+
+    pub(super) async fn check_undo(&self, step: Step) -> Result<(Undo, Standing), JournalError> {
+        let saved = self.saved().unwrap_or(None);
+        let undo = Box::pin(step.observe_undo(self.context(step, saved.as_ref()))).await;
+        let standing = undo.judge();
+        self.record_checked(step, &standing, &undo)?;
+        Ok((undo, standing))
+    }
+
+    async fn act_undo(&self, step: Step, undo: &Undo) -> Result<(), StepError> {
+        let saved = self.saved()?;
+        let commands: Vec<_> = self
+            .plan
+            .step(step.id())
+            .into_iter()
+            .flat_map(|planned| planned.all_commands().cloned())
+            .collect();
+        let hands = Hands {
+            step: step.id(),
+            commands: &commands,
+            ledger: self.ledger,
+            stop: self.stop,
+            limits: &self.site.limits,
+            handoff: None,
+        };
+        let acting = Box::pin(undo.act(self.context(step, saved.as_ref()), &hands));
+        self.within_limit(step, acting).await
+    }
+}

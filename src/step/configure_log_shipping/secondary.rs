@@ -1,0 +1,223 @@
+//! The backup's half alone, put back as this run saved it: what undoes the first steps of a failover
+//! (`steps.md` 5.2, 5.3). The primary need not answer.
+//!
+//! Rows and schedules are one step's to undo, the jobs' being enabled another's: a job that was
+//! disabled before the run stays disabled.
+
+use serde::Serialize;
+
+use super::compare::foreign_rows;
+use super::look::half;
+use super::next::{Action, secondary_half};
+use super::wanted::{Names, Wanted};
+use super::{Facts, Key, spell, table};
+use crate::model::states::DatabaseState;
+use crate::model::{Instance, Role};
+use crate::site::Site;
+use crate::step::command::Command;
+use crate::step::hands::{Hands, StepError};
+use crate::step::observe::Observed;
+use crate::step::observe::database::Database;
+use crate::step::observe::log_shipping::secondary;
+use crate::step::{Block, Context, Standing, Step};
+
+/// Which part of the half a step is answerable for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::step) enum Part {
+    /// The rows, and the schedules of their jobs.
+    Rows,
+    /// That the jobs are enabled.
+    Jobs,
+}
+
+/// The backup's half, and whether this run saved it.
+#[derive(Debug, Serialize)]
+pub(in crate::step) struct Half {
+    part: Part,
+    kept: bool,
+    #[serde(flatten)]
+    facts: Facts,
+}
+
+impl Part {
+    fn has(self, key: &Key) -> bool {
+        match key {
+            Key::AddSecondary(_) | Key::AddSecondaryDatabase => self == Self::Rows,
+            Key::AddSchedule(role) => self == Self::Rows && *role == Role::Backup,
+            Key::Enable(role) => self == Self::Jobs && *role == Role::Backup,
+            _ => false,
+        }
+    }
+
+    fn table(self, site: &Site) -> impl Iterator<Item = (Key, Command)> {
+        let all = table(site).into_iter();
+        all.filter(move |(key, _)| self.has(key))
+    }
+
+    fn step(self) -> Step {
+        match self {
+            Self::Rows => Step::DropLogShipping,
+            Self::Jobs => Step::StopLogShippingJobs,
+        }
+    }
+
+    /// What it may send, in order.
+    pub(in crate::step) fn commands(self, site: &Site) -> Vec<Command> {
+        self.table(site).map(|(_, command)| command).collect()
+    }
+
+    /// Reads the backup.
+    pub(in crate::step) async fn observe(self, cx: Context<'_>) -> Half {
+        let backup = Instance::chat(Role::Backup);
+        let name = &cx.site.database.chat;
+        let rows = secondary(cx.access, backup, name).await;
+        let half = half(cx, Role::Backup, &rows).await;
+        let own = half.identity.seen();
+        let own = own.and_then(|identity| identity.at_servername.clone());
+        let saved = cx.saved.filter(|saved| saved.run == cx.run);
+        let first = saved.and_then(|saved| saved.backup.rows.first());
+        let wanted = first.zip(own.as_deref()).and_then(|(row, backup)| {
+            let names = Names {
+                database: name.as_str(),
+                // As its rows spell it: it may be lost.
+                primary: &row.primary_server,
+                primary_mirror: None,
+                backup,
+            };
+            let mut wanted = Wanted::of(saved, &names)?;
+            let jobs = saved.map_or(&[][..], |saved| &saved.backup.jobs);
+            for job in [&mut wanted.backup.copy, &mut wanted.backup.restore] {
+                let saved = jobs.iter().find(|saved| saved.name == job.name);
+                job.enabled = saved.is_some_and(|saved| saved.enabled);
+            }
+            Some(wanted)
+        });
+        Half {
+            part: self,
+            kept: first.is_some(),
+            facts: Facts {
+                name: name.to_string(),
+                halves: vec![half],
+                secondary: rows,
+                redo: Observed::Absent,
+                sessions: Observed::Absent,
+                restored: Observed::Absent,
+                shipped: Vec::new(),
+                wanted,
+                started: cx.started,
+            },
+        }
+    }
+}
+
+impl Half {
+    /// Where the undoing stands.
+    pub(in crate::step) fn judge(&self) -> Standing {
+        match self.next() {
+            Err(standing) => standing,
+            Ok(Some(action)) => Standing::pending(action.describe(&self.facts)),
+            Ok(None) => Standing::satisfied(match self.part {
+                Part::Rows => "log shipping stands on the backup as it was saved",
+                Part::Jobs => "the copy and restore jobs are enabled as they were",
+            }),
+        }
+    }
+
+    fn next(&self) -> Result<Option<Action>, Standing> {
+        if !self.kept {
+            return Err(blocked(
+                "not-kept",
+                "this run has not kept the log-shipping configuration: nobody can tell how it was",
+                "set log shipping up by hand",
+            ));
+        }
+        if let Some(why) = self.unknown() {
+            return Err(Standing::unknown(why));
+        }
+        let backup = self.facts.half(Role::Backup);
+        if !backup.is_some_and(|half| half.database.seen().is_some_and(follows)) {
+            return Err(blocked(
+                "not-restoring",
+                "the backup's chat database is not RESTORING: it can follow no log any more",
+                "go on with the failover",
+            ));
+        }
+        let foreign = foreign_rows(&self.facts);
+        if !foreign.is_empty() {
+            return Err(Standing::Blocked { blocks: foreign });
+        }
+        let Some(wanted) = &self.facts.wanted else {
+            return Err(blocked(
+                "not-kept",
+                "what this run kept of the log-shipping configuration lacks the chat database or a job",
+                "set log shipping up by hand",
+            ));
+        };
+        let action = secondary_half(&self.facts, wanted)?;
+        let enables = matches!(action, Some(Action::Enable(..)));
+        match (self.part, enables) {
+            // Not before the rows stand: they are the earlier thing to undo.
+            (Part::Jobs, false) if action.is_some() => Err(blocked(
+                "rows-missing",
+                "log shipping does not stand on the backup as it was saved",
+                "see who removed it; set it up by hand, then abort again",
+            )),
+            (Part::Rows, true) => Ok(None),
+            _ => Ok(action),
+        }
+    }
+
+    fn unknown(&self) -> Option<&str> {
+        let half = self.facts.half(Role::Backup)?;
+        let of = half.identity.unknown().or(half.database.unknown());
+        let of = of.or(half.jobs.unknown()).or(half.schedules.unknown());
+        of.or(half.logins.unknown())
+            .or(self.facts.secondary.unknown())
+    }
+
+    /// Sends what is missing, each command on a look of its own.
+    pub(in crate::step) async fn act(
+        &self,
+        cx: Context<'_>,
+        hands: &Hands<'_>,
+    ) -> Result<(), StepError> {
+        let mut last = None;
+        loop {
+            hands.check_stop()?;
+            let now = Box::pin(self.part.observe(cx)).await;
+            let Ok(Some(action)) = now.next() else {
+                // Done, or in the way: the next observation says it in full.
+                return Ok(());
+            };
+            if last.as_ref() == Some(&action) {
+                return Err(StepError::other(
+                    format!(
+                        "it was sent and did not show: {}",
+                        action.describe(&now.facts)
+                    ),
+                    "see the error log of the backup instance, then abort again",
+                ));
+            }
+            let Some((role, key, values)) = spell(&now.facts, &action) else {
+                return Ok(());
+            };
+            let before = self.part.step().commands(cx.site).len();
+            let place = self.part.table(cx.site).position(|(known, _)| known == key);
+            let number = place.map_or(0, |place| before + place + 1);
+            let mut session = Box::pin(cx.access.sql.open(Instance::chat(role))).await?;
+            hands.send(&mut session, number, &values).await?;
+            last = Some(action);
+        }
+    }
+}
+
+fn follows(row: &Database) -> bool {
+    row.state == DatabaseState::Restoring || row.standby
+}
+
+fn blocked(id: &str, why: &str, hint: &str) -> Standing {
+    Standing::Blocked {
+        blocks: vec![Block::site(id, why, hint)],
+    }
+}

@@ -1,0 +1,380 @@
+//! Before the point of no return a failover is undone: the site stands as before the run, but for
+//! copies and for logs that were applied; every command of the undoing is one of the plan.
+
+use std::time::Duration;
+
+use pchadr::cli::rehearse::{self, Stage};
+use pchadr::model::{Instance, Lsn, Role};
+use pchadr::rehearsal::simulated::Change;
+use pchadr::rehearsal::world::{Executed, FaultKind, SqlFault};
+use pchadr::run::event::{Event, Outcome, Record, RunFinished, StepOutcome};
+use pchadr::run::executor::undo::{NotUndone, refusal};
+use pchadr::run::fold::fold;
+use pchadr::run::journal;
+use pchadr::run::store::MemoryStore;
+
+use crate::site::{
+    Drill, End, assert_once, assert_same_effects, assert_same_end, effects, end, litware, paused,
+    sweep, terms,
+};
+
+async fn abort(
+    drill: &Drill,
+    stage: &Stage,
+    store: &MemoryStore,
+) -> Result<RunFinished, NotUndone> {
+    let store = Box::new(store.clone());
+    rehearse::abort(&drill.site, &drill.plan, &terms(), &stage.access, store).await
+}
+
+/// How the site stands, but for copies, for what the applied logs brought, and for where the next
+/// log begins.
+fn stands(stage: &Stage) -> End {
+    let mut end = end(stage);
+    end.files.retain(|(path, _)| !path.contains("pchat-copy"));
+    let backup = end
+        .instances
+        .instances
+        .get_mut(&Instance::chat(Role::Backup));
+    let mgc = backup.expect("the backup").databases.get_mut("mgc");
+    let mgc = mgc.expect("mgc");
+    (mgc.lsn, mgc.messages) = (Lsn::ZERO, 0);
+    end
+}
+
+fn records(store: &MemoryStore) -> Vec<Record> {
+    journal::read(&store.bytes())
+        .expect("a sound journal")
+        .records
+}
+
+/// Number of the first record that says so.
+fn record_of(journal: &[u8], says: impl Fn(&Event) -> bool) -> usize {
+    let records = journal::read(journal).expect("a sound journal").records;
+    1 + records
+        .iter()
+        .position(|it| says(&it.event))
+        .expect("such a record")
+}
+
+fn starts(step: &str) -> impl Fn(&Event) -> bool {
+    move |event| matches!(event, Event::StepStarted { id } if id == step)
+}
+
+/// A failover that was killed before its `n`-th record, and what survived.
+async fn killed(drill: &Drill, n: usize) -> (Stage, MemoryStore) {
+    let mut stage = drill.stage();
+    let store = MemoryStore::default();
+    store.fail_append(n);
+    assert!(
+        drill.run(&stage, &store).await.is_err(),
+        "record {n} was to fail"
+    );
+    stage.reopen(&drill.site);
+    (stage, store.crash(0))
+}
+
+/// The end of a run that was undone.
+fn assert_undone(finished: &RunFinished, what: &str) {
+    assert_eq!(
+        finished.outcome,
+        Outcome::Undone,
+        "{what}: {:?}",
+        finished.error
+    );
+    assert_eq!(finished.exit, 0, "{what}");
+    let standing = finished.steps.iter().find(|(id, outcome)| {
+        // The first changes nothing of the site.
+        *id != "save-log-shipping"
+            && matches!(
+                outcome,
+                StepOutcome::Done | StepOutcome::Stopped | StepOutcome::Unknown
+            )
+    });
+    assert_eq!(standing, None, "{what}");
+}
+
+#[test]
+fn a_failover_that_is_killed_before_any_record_before_the_point_of_no_return_can_be_undone() {
+    let drill = Drill::failover(litware());
+    let whole = drill.undisturbed();
+    let last = record_of(&whole.journal, starts("recover-database"));
+    // A journal of one record lost may hold none; then there is no run.
+    let points: Vec<usize> = (2..=last).collect();
+    assert!(points.len() > 20, "{} points are no sweep", points.len());
+    sweep(&points, |n| {
+        paused(async {
+            let before = stands(&drill.stage());
+            let what = format!("killed before record {n}");
+            let (stage, store) = killed(&drill, *n).await;
+            let finished = abort(&drill, &stage, &store).await.expect("undone");
+            assert_undone(&finished, &what);
+            assert_same_end(&stands(&stage), &before, &what);
+            assert_once(&effects(&stage), &what);
+            assert_eq!(stage.simulated.unknown(), Vec::<String>::new(), "{what}");
+            let state = fold(&records(&store)).expect("a run");
+            assert!(state.is_finished() && !state.has_acted(), "{what}");
+        });
+    });
+}
+
+#[test]
+fn a_failover_that_is_killed_around_any_effect_can_be_undone() {
+    let drill = Drill::failover(litware());
+    let whole = drill.undisturbed();
+    let sql: Vec<&Executed> = whole
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Sql(executed) => Some(executed),
+            _ => None,
+        })
+        .take_while(|executed| !executed.text.contains("WITH RECOVERY"))
+        .collect();
+    let points: Vec<(&Executed, FaultKind)> = sql
+        .into_iter()
+        .flat_map(|it| [FaultKind::SilenceBefore, FaultKind::SilenceAfter].map(|kind| (it, kind)))
+        .collect();
+    assert!(points.len() > 20, "{} points are no sweep", points.len());
+    sweep(&points, |(executed, kind)| {
+        paused(async {
+            let what = format!("killed at {kind:?} of `{}`", executed.text);
+            let mut stage = drill.stage();
+            let before = stands(&stage);
+            let store = MemoryStore::default();
+            silence(&stage, executed, &executed.text, *kind);
+            {
+                let running = drill.run(&stage, &store);
+                tokio::pin!(running);
+                let mut struck = false;
+                while !struck {
+                    struck = stage.simulated.world.with(|state| state.faults.is_empty());
+                    let ended = tokio::time::timeout(Duration::from_secs(1), &mut running).await;
+                    assert!(ended.is_err(), "{what}: nothing was silent");
+                }
+            }
+            stage.reopen(&drill.site);
+            let store = store.crash(0);
+            let finished = abort(&drill, &stage, &store).await.expect("undone");
+            assert_undone(&finished, &what);
+            assert_same_end(&stands(&stage), &before, &what);
+            assert_once(&effects(&stage), &what);
+        });
+    });
+}
+
+#[test]
+fn a_job_that_was_disabled_before_the_run_stays_disabled() {
+    let mut drill = Drill::failover(litware());
+    drill.prepare = |stage, _| {
+        stage.simulated.world.with(|state| {
+            let backup = state.instances.get_mut(&Instance::chat(Role::Backup));
+            let jobs = &mut backup.expect("the backup").msdb.jobs;
+            let copy = jobs.iter_mut().find(|job| job.name.starts_with("LSCopy"));
+            copy.expect("a copy job").enabled = false;
+        });
+    };
+    let last = record_of(&drill.undisturbed().journal, starts("recover-database"));
+    paused(async {
+        let before = stands(&drill.stage());
+        let (stage, store) = killed(&drill, last).await;
+        let finished = abort(&drill, &stage, &store).await.expect("undone");
+        assert_undone(&finished, "one job disabled");
+        // It is not used, and who owns it is not known to matter.
+        let enabled = |end: &End| {
+            end.instances.instances[&Instance::chat(Role::Backup)]
+                .jobs
+                .clone()
+        };
+        assert!(enabled(&before).values().any(|enabled| !enabled));
+        assert_eq!(enabled(&stands(&stage)), enabled(&before));
+    });
+}
+
+/// Lets the first command that holds `text` fall silent for good.
+fn silence(stage: &Stage, executed: &Executed, text: &str, kind: FaultKind) {
+    stage.simulated.world.with(|state| {
+        state.faults.push(SqlFault {
+            instance: executed.instance,
+            contains: text.to_owned(),
+            nth: 1,
+            kind,
+        });
+    });
+}
+
+/// A run that came as far as it may, undone: the effects of both.
+fn undone(drill: &Drill) -> (usize, Vec<Change>, Vec<String>, usize, End) {
+    let last = record_of(&drill.undisturbed().journal, starts("recover-database"));
+    paused(async {
+        let (stage, store) = killed(drill, last).await;
+        let (ran, recorded) = (stage.simulated.changes.all().len(), records(&store).len());
+        let finished = abort(drill, &stage, &store).await.expect("undone");
+        assert_undone(&finished, "an undisturbed abort");
+        let changes = stage.simulated.changes.all().split_off(ran);
+        let written = records(&store).len() - recorded;
+        (last, changes, effects(&stage), written, stands(&stage))
+    })
+}
+
+#[test]
+fn an_abort_sends_what_the_plan_shows_as_undoing_and_records_it_first() {
+    let drill = Drill::failover(litware());
+    let last = record_of(&drill.undisturbed().journal, starts("recover-database"));
+    paused(async {
+        let (stage, store) = killed(&drill, last).await;
+        let ran = stage.simulated.changes.all().len();
+        abort(&drill, &stage, &store).await.expect("undone");
+        let mut announced = Vec::new();
+        for record in records(&store) {
+            if let Event::Command { step, n, values } = record.event {
+                let planned = drill.plan.step(&step).expect("a step");
+                if n > planned.commands.len() {
+                    let command = planned.command(n).expect("a command of the plan");
+                    let values = serde_json::from_value(values).expect("values");
+                    announced.push(command.bind(&values).expect("bound"));
+                }
+            }
+        }
+        let sent: Vec<String> = stage.simulated.changes.all()[ran..]
+            .iter()
+            .filter_map(|change| match change {
+                Change::Sql(executed) => Some(executed.text.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sent.len(), 6, "rows, two schedules, two jobs: {sent:#?}");
+        assert_eq!(sent, announced);
+    });
+}
+
+#[test]
+fn an_abort_that_is_killed_before_any_record_ends_the_same_when_it_is_repeated() {
+    let drill = Drill::failover(litware());
+    let (last, _, made, written, wanted) = undone(&drill);
+    let points: Vec<usize> = (1..=written).collect();
+    assert!(points.len() > 20, "{} points are no sweep", points.len());
+    sweep(&points, |n| {
+        paused(async {
+            let what = format!("abort killed before its record {n}");
+            let (mut stage, store) = killed(&drill, last).await;
+            store.fail_append(*n);
+            assert!(abort(&drill, &stage, &store).await.is_err(), "{what}");
+            stage.reopen(&drill.site);
+            let store = store.crash(0);
+            let finished = abort(&drill, &stage, &store).await.expect("undone");
+            assert_undone(&finished, &what);
+            assert_same_end(&stands(&stage), &wanted, &what);
+            assert_once(&effects(&stage), &what);
+            assert_same_effects(&effects(&stage), &made, &what);
+        });
+    });
+}
+
+#[test]
+fn an_abort_that_is_killed_between_a_command_and_its_effect_or_after_it_ends_the_same() {
+    let drill = Drill::failover(litware());
+    let (last, changes, made, _, wanted) = undone(&drill);
+    let sql = changes.iter().filter_map(|change| match change {
+        Change::Sql(executed) => Some(executed),
+        _ => None,
+    });
+    let points: Vec<(Executed, FaultKind)> = sql
+        .flat_map(|it| {
+            [FaultKind::SilenceBefore, FaultKind::SilenceAfter].map(|kind| (it.clone(), kind))
+        })
+        .collect();
+    assert_eq!(points.len(), 12);
+    sweep(&points, |(executed, kind)| {
+        paused(async {
+            let what = format!("abort killed at {kind:?} of `{}`", executed.text);
+            let (mut stage, store) = killed(&drill, last).await;
+            // Job ids are made anew: the statement is known by its beginning.
+            let contains = executed.text.split("@job_id").next().unwrap_or_default();
+            silence(&stage, executed, contains, *kind);
+            let limit = Duration::from_secs(20);
+            let ended = tokio::time::timeout(limit, abort(&drill, &stage, &store)).await;
+            assert!(ended.is_err(), "{what}: nothing was silent");
+            stage.reopen(&drill.site);
+            let store = store.crash(0);
+            let finished = abort(&drill, &stage, &store).await.expect("undone");
+            assert_undone(&finished, &what);
+            assert_same_end(&stands(&stage), &wanted, &what);
+            assert_same_effects(&effects(&stage), &made, &what);
+        });
+    });
+}
+
+#[test]
+fn a_failover_whose_abort_was_killed_can_go_on_instead() {
+    let drill = Drill::failover(litware());
+    let (last, _, _, written, _) = undone(&drill);
+    let whole = drill.undisturbed();
+    let points: Vec<usize> = (1..=written).collect();
+    sweep(&points, |n| {
+        paused(async {
+            let what = format!("abort killed before its record {n}, then resumed");
+            let (mut stage, store) = killed(&drill, last).await;
+            store.fail_append(*n);
+            assert!(abort(&drill, &stage, &store).await.is_err(), "{what}");
+            stage.reopen(&drill.site);
+            let store = store.crash(0);
+            let finished = drill.run(&stage, &store).await.expect("a record");
+            assert_eq!(
+                finished.outcome,
+                Outcome::Done,
+                "{what}: {:?}",
+                finished.error
+            );
+            let (mut ended, mut wanted) = (end(&stage), whole.end.clone());
+            for end in [&mut ended, &mut wanted] {
+                let backup = Instance::chat(Role::Backup);
+                let backup = end.instances.instances.get_mut(&backup);
+                let backup = backup.expect("the backup");
+                // A row that has no database yet may stay, and its disabled jobs: they do nothing.
+                assert!(backup.jobs.values().all(|enabled| !enabled), "{what}");
+                assert_eq!(backup.secondary_rows, 0, "{what}");
+                backup.jobs.clear();
+                backup.shipping.clear();
+            }
+            assert_same_end(&ended, &wanted, &what);
+        });
+    });
+}
+
+#[test]
+fn behind_the_point_of_no_return_nothing_is_undone_or_recorded() {
+    let drill = Drill::failover(litware());
+    let whole = drill.undisturbed();
+    let begun = record_of(&whole.journal, starts("recover-database"));
+    let records = whole.journal.split(|byte| *byte == b'\n').count() - 1;
+    for n in begun + 1..=records {
+        paused(async {
+            let (stage, store) = killed(&drill, n).await;
+            let (ran, held) = (stage.simulated.changes.all().len(), store.bytes());
+            match abort(&drill, &stage, &store).await {
+                Err(NotUndone::Refused(why)) => {
+                    assert!(why.why.contains("no way back"), "{why:?}");
+                    assert!(why.hint.contains("pchadr failover --resume"), "{why:?}");
+                }
+                other => panic!("killed before record {n}: {other:?}"),
+            }
+            assert_eq!(stage.simulated.changes.all().len(), ran);
+            assert_eq!(store.bytes(), held);
+        });
+    }
+}
+
+#[test]
+fn a_run_that_is_finished_and_a_failback_are_not_undone() {
+    let finished = Drill::failover(litware()).undisturbed().journal;
+    let failback = Drill::failback(litware()).undisturbed().journal;
+    // Without its last record it is unfinished.
+    let unfinished = journal::read(&failback).expect("a journal").records;
+    let unfinished = &unfinished[..unfinished.len() - 1];
+    let whole = journal::read(&finished).expect("a journal").records;
+    for (records, words) in [(&whole[..], "finished"), (unfinished, "failovers only")] {
+        let refused = refusal(&fold(records).expect("a run")).expect("refused");
+        assert!(refused.why.contains(words), "{refused:?}");
+    }
+}
