@@ -112,8 +112,8 @@ fn a_failover_that_is_killed_before_any_record_before_the_point_of_no_return_can
             assert_same_end(&stands(&stage), &before, &what);
             assert_once(&effects(&stage), &what);
             assert_eq!(stage.simulated.unknown(), Vec::<String>::new(), "{what}");
-            let state = fold(&records(&store)).expect("a run");
-            assert!(state.is_finished() && !state.has_acted(), "{what}");
+            let folded = fold(&records(&store)).expect("a run");
+            assert!(folded.is_finished() && !folded.has_acted(), "{what}");
         });
     });
 }

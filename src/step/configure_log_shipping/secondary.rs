@@ -64,7 +64,19 @@ impl Part {
 
     /// What it may send, in order.
     pub(in crate::step) fn commands(self, site: &Site) -> Vec<Command> {
-        self.table(site).map(|(_, command)| command).collect()
+        let told_for_undoing = |(key, mut command): (Key, Command)| {
+            if key == Key::Enable(Role::Backup) {
+                command = command.each("copy or restore job that was enabled before the run");
+            }
+            for hole in &mut command.holes {
+                if hole.name == "primary_server" {
+                    // The primary may be lost.
+                    "primary_server of the row, as saved".clone_into(&mut hole.rule);
+                }
+            }
+            command
+        };
+        self.table(site).map(told_for_undoing).collect()
     }
 
     /// Reads the backup.
