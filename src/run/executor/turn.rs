@@ -214,7 +214,8 @@ impl Execution<'_> {
             if !refused || matches!(standing, Standing::Pending { underway: true, .. }) {
                 limit = step.settle(self.site);
             }
-            if began.elapsed() >= limit {
+            // A person who wants to leave is not kept waiting: a resume looks again.
+            if began.elapsed() >= limit || self.stop.is_cancelled() {
                 break standing;
             }
             tokio::time::sleep(self.site.limits.poll).await;
@@ -241,10 +242,14 @@ impl Execution<'_> {
             }
             Ok(()) => ErrorRecord {
                 what: format!("step `{}`", step.id()),
-                why: format!(
-                    "its effect did not show within {} s; {seen}",
-                    limit.as_secs()
-                ),
+                why: if self.stop.is_cancelled() {
+                    format!("stopped by the operator before its effect showed; {seen}")
+                } else {
+                    format!(
+                        "its effect did not show within {} s; {seen}",
+                        limit.as_secs()
+                    )
+                },
                 hint: "see the site with `pchadr status`, then go on with --resume".to_owned(),
                 ..ErrorRecord::default()
             },

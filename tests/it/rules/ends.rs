@@ -270,6 +270,40 @@ fn rule_12_the_operators_stop_is_stopped_behind_the_first_change_and_refused_bef
 }
 
 #[test]
+fn a_stop_ends_the_wait_for_an_effect_that_does_not_show() {
+    let site = litware();
+    let recipe = vary(|options| options.mirror_stalls = true);
+    paused(async {
+        let stage = Stage::build(&site, &recipe).expect("the site");
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        // The mirror's set-up takes minutes; by then the run waits for SYNCHRONIZED.
+        let mark = r#""event":"command","step":"install-mirror""#;
+        let sink = When(mark, move || {
+            let token = token.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(std::time::Duration::from_mins(10)).await;
+                token.cancel();
+            });
+        });
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
+        let (finished, _) = execute(&site, &stage, &terms(), &Nobody, &stop, sinks).await;
+        assert_eq!((finished.outcome, finished.exit), (Outcome::Stopped, 4));
+        let why = finished.error.expect("a cause").why;
+        assert!(
+            why.contains("stopped by the operator before its effect showed"),
+            "{why}"
+        );
+        // The limit of the mirror is two hours.
+        assert!(
+            finished.elapsed_seconds < 3600.0,
+            "{}",
+            finished.elapsed_seconds
+        );
+    });
+}
+
+#[test]
 fn with_every_answer_an_error_102_the_rehearsal_fails_at_its_first_statement() {
     let site = litware();
     let recipe = vary(|options| options.answer_102_to_everything = true);
