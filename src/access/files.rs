@@ -280,8 +280,27 @@ fn settle(from: &str, to: &str) -> Result<(), ShareError> {
     sync_folder(to).map_err(at(to))
 }
 
-/// Gives a file a name that nobody has.
+/// Gives a file a name that nobody has: in one step, where the system and the share can.
+#[cfg(target_os = "linux")]
 fn rename_new(from: &str, to: &str) -> Result<(), ShareError> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(at(to)(ErrorKind::AlreadyExists.into())),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_linking(from, to),
+        Err(error) => Err(at(from)(error.into())),
+    }
+}
+
+/// Gives a file a name that nobody has.
+#[cfg(not(target_os = "linux"))]
+fn rename_new(from: &str, to: &str) -> Result<(), ShareError> {
+    rename_linking(from, to)
+}
+
+/// The same in two steps. Killed between them, the file has both names: it is whole under either.
+fn rename_linking(from: &str, to: &str) -> Result<(), ShareError> {
     // A rename replaces what is there; a second name is refused when it is taken, with no moment
     // between look and act.
     match fs::hard_link(from, to) {
