@@ -84,18 +84,3 @@ fn a_cmdlet_is_never_left_to_ask() {
         }
     }
 }
-
-/// Prints what a linter should read: `cargo test --lib step::tests::print_samples -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints, for a linter to read"]
-#[allow(clippy::print_stdout)]
-fn print_samples() {
-    for command in Step::ALL.iter().flat_map(|step| step.commands(&site())) {
-        let kind = match command.kind {
-            Sent::Tsql { .. } => "tsql",
-            Sent::Powershell { .. } => "powershell",
-            Sent::Copy { .. } => "copy",
-        };
-        println!("{kind}\t{}", command.sample);
-    }
-}
