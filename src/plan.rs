@@ -1,6 +1,8 @@
 //! The plan: a runbook bound to a site, every command spelled out (DESIGN 5, 8). Pure: same site,
 //! same runbook, same bytes everywhere.
 
+use std::io::{BufWriter, Write as _};
+
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -181,9 +183,11 @@ impl Plan {
             stages: &self.stages,
             steps: &self.steps,
         };
-        // Texts and numbers only: nothing here can fail to serialize.
-        let json = serde_json::to_vec(&undigested).unwrap_or_default();
-        format!("sha256:{}", hex(&Sha256::digest(json)))
+        let mut json = BufWriter::new(Sha256::new());
+        // Texts and numbers only: nothing here can fail to serialize, and a digest takes every byte.
+        let _ = serde_json::to_writer(&mut json, &undigested);
+        let _ = json.flush();
+        format!("sha256:{}", hex(&json.get_ref().clone().finalize()))
     }
 
     /// Which way it moves the pool: what its steps' ids mean.
