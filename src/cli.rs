@@ -13,6 +13,7 @@ pub mod rehearse;
 pub mod state;
 pub mod status;
 
+mod configuration;
 mod doors;
 mod error;
 mod log;

@@ -378,7 +378,7 @@ fn failed_over_rebuilt_and_failed_back_the_world_is_as_it_was() {
     paused(async {
         let mut stage = Stage::build(&site, &normal()).expect("a site");
         let before = comparable(&stage);
-        let saved = Saved::observe(&site, &stage.access, "before").await;
+        let saved = Saved::observe(&site, &stage.access, "before", |_| true).await;
         assert!(saved.is_some(), "the normal site ships its log");
 
         stage.simulated.world.down(Role::Primary);
