@@ -23,6 +23,7 @@ mod failback;
 mod fence_backup;
 mod install_mirror;
 mod install_primary_mirror;
+mod placement;
 mod prove_share;
 mod recover_database;
 mod remove_mirroring;
@@ -360,6 +361,12 @@ impl Step {
     /// True for the step behind which there is no way back.
     pub fn is_point_of_no_return(self) -> bool {
         matches!(self, Step::RecoverDatabase | Step::ConfigureLogShipping)
+    }
+
+    /// True for the step from which on there is no chat (`steps.md` 6.1): what can fail behind it is
+    /// looked for once more before it.
+    pub fn begins_downtime(self) -> bool {
+        self == Step::ClearActiveServers
     }
 
     /// Steps that this one, when satisfied, makes moot (`steps.md` 1.6).

@@ -1,6 +1,7 @@
 //! The integration tests: the proofs of DESIGN 3.
 
 mod abort;
+mod before_b1;
 mod failback;
 mod failback_guards;
 mod fault_sweep;

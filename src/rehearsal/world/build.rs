@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use jiff::civil::DateTime;
 
 use super::database::{DataFile, Database, Mirroring, User, UserAccess};
-use super::instance::SqlInstance;
+use super::instance::{DiskVolume, SqlInstance};
 use super::logs::Lineage;
 use super::msdb::{JobKind, Msdb};
 use super::options::{Backup, PrimarySide, Start, WorldOptions};
@@ -172,6 +172,9 @@ impl Build<'_> {
                 collation: self.options.collation.clone(),
                 sysadmin: self.options.sysadmin,
                 databases: Vec::new(),
+                endpoint: true,
+                volumes: volumes(),
+                certificates: Vec::new(),
                 msdb: Msdb::default(),
                 processes: BTreeMap::new(),
                 locks: BTreeMap::new(),
@@ -398,6 +401,17 @@ fn invented(guids: &mut Guids, now: DateTime) -> Lineage {
     }
 }
 
+/// The disks of every machine: one for the system, one for data.
+fn volumes() -> Vec<DiskVolume> {
+    [(r"C:\", 80_u64 << 30), (r"E:\", 400 << 30)]
+        .map(|(mount, free)| DiskVolume {
+            mount: mount.to_owned(),
+            total: 500 << 30,
+            free,
+        })
+        .to_vec()
+}
+
 /// A database, ONLINE, at the beginning of its log.
 fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Database {
     let start = lineage.start;
@@ -451,5 +465,6 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
             sid: SqlInstance::sid(SERVICES),
         }],
         compliance: false,
+        encrypted: None,
     }
 }

@@ -135,6 +135,8 @@ pub struct Database {
     pub users: Vec<User>,
     /// True for `mgccomp`.
     pub compliance: bool,
+    /// Thumbprint of the certificate that its encryption key is encrypted by, where it has one.
+    pub encrypted: Option<Vec<u8>>,
 }
 
 impl Database {
