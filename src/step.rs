@@ -322,6 +322,15 @@ steps! {
 }
 
 impl Facts {
+    /// What holds the step up and would have to go, by a command that needs consent; `None` where
+    /// nothing does. Asked once the effect had its time to show.
+    pub fn held_up_by(&self) -> Option<String> {
+        match self {
+            Facts::ClearActiveServers(facts) => facts.held_up_by(),
+            _ => None,
+        }
+    }
+
     /// Seconds of chat that are lost by what the step is about to do; `None` where it loses nothing,
     /// or where that is not known.
     pub fn loss_seconds(&self, terms: &Terms) -> Option<i64> {

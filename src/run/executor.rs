@@ -79,6 +79,8 @@ struct Halt {
 enum Turn {
     Done,
     Halted(Box<Halt>),
+    /// Something holds on, as these facts show; with consent the step goes on.
+    HeldUp(Box<Facts>, String),
 }
 
 impl Execution<'_> {
