@@ -4,6 +4,7 @@
 //! step changes the site only through [`Hands`], which records a command before it is sent.
 
 pub mod command;
+pub mod downtime;
 pub mod hands;
 pub mod ledger;
 pub mod observe;

@@ -2,6 +2,7 @@
 
 mod abort;
 mod before_b1;
+mod downtime;
 mod failback;
 mod failback_guards;
 mod fault_sweep;
