@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::account::Account;
 use super::duration::humanize;
 use super::markdown::{code, inline};
+use crate::model::Direction;
 use crate::plan::Plan;
-use crate::runbook::Direction;
 use crate::step::Step;
 use crate::step::downtime::Downtime;
 

@@ -274,15 +274,14 @@ fn a_volume_with_too_little_room_is_found_before_b1_and_named_with_numbers() {
 
 #[test]
 fn a_share_with_too_little_room_is_found_before_b1_and_may_be_overridden() {
-    let narrow: Prepare = |stage, _| {
-        grow(stage);
-        stage
-            .simulated
-            .folders
-            .change("backup", |volume| volume.free = 30 << 30);
-    };
     refused(
-        narrow,
+        |stage, _| {
+            grow(stage);
+            stage
+                .simulated
+                .folders
+                .change("backup", |volume| volume.free = 30 << 30);
+        },
         r"`\\fs1\pchat-logs` has 30.0 GB free, and the files of the chat database, which the full backup holds, are 50.0 GB",
     );
     refused(
@@ -296,7 +295,16 @@ fn a_share_with_too_little_room_is_found_before_b1_and_may_be_overridden() {
         "which the backup that the set-up of the mirror takes holds",
     );
     let mut drill = Drill::failback(litware());
-    drill.prepare = narrow;
+    drill.prepare = |stage, _| {
+        grow(stage);
+        change(stage, BACKUP, |it| {
+            it.database_mut("mgc").expect("the chat database").unused = 30 << 30;
+        });
+        stage
+            .simulated
+            .folders
+            .change("backup", |volume| volume.free = 30 << 30);
+    };
     let mut terms = terms();
     let reason = "most of its pages are empty".to_owned();
     terms.overrides.insert("share-room".to_owned(), reason);

@@ -446,7 +446,7 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
                 id: 1,
                 name: format!("{name}_data"),
                 path: format!(r"E:\SQLData\{name}.mdf"),
-                bytes: 64 << 20,
+                bytes: 16 << 20,
                 log: false,
             },
             DataFile {
@@ -457,6 +457,7 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
                 log: true,
             },
         ],
+        unused: 0,
         mirroring: None,
         messages: lineage.messages,
         waiting: 0,
