@@ -3,6 +3,8 @@
 //! `steps.md` names the checks, no page of the reference the reads: what they do not answer is
 //! unknown, and said.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Observed, every, first, table};
@@ -45,11 +47,13 @@ pub fn volume_of<'a>(volumes: &'a [Volume], path: &str) -> Option<&'a Volume> {
         .max_by_key(|volume| volume.mount.len())
 }
 
-/// Bytes left on a share, as this machine is told.
-pub async fn share_room(access: &Access, folder: &str) -> Observed<u64> {
-    match access.shares.free(folder).await {
-        Ok(free) => Observed::Seen(free),
-        Err(error) => Observed::Unknown(error.to_string()),
+/// Bytes left on a share, as this machine is told. One that hangs is unknown after the limit: nobody
+/// waits for a remark.
+pub async fn share_room(access: &Access, folder: &str, limit: Duration) -> Observed<u64> {
+    match tokio::time::timeout(limit, access.shares.free(folder)).await {
+        Ok(Ok(free)) => Observed::Seen(free),
+        Ok(Err(error)) => Observed::Unknown(error.to_string()),
+        Err(_) => Observed::Unknown(format!("no answer within {} s", limit.as_secs())),
     }
 }
 

@@ -54,7 +54,7 @@ impl Room {
             shares.push(Share {
                 what,
                 path: folder.to_string(),
-                free: share_room(access, folder.as_str()).await,
+                free: share_room(access, folder.as_str(), cx.site.limits.query).await,
             });
         }
         let mut sides = Vec::new();
