@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::runbook::{Direction, Runbook, RunbookStepKind};
 use crate::site::Site;
 use crate::step::command::Command;
+use crate::step::downtime::Downtime;
 use crate::step::{Effect, Step};
 
 /// A runbook bound to a site.
@@ -41,6 +42,9 @@ pub struct PlannedStep {
     pub effect: Effect,
     /// True for the step behind which there is no way back.
     pub point_of_no_return: bool,
+    /// What it adds to the time without chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downtime: Option<Downtime>,
     /// What is looked at before and after, a sentence each.
     pub checks: Vec<String>,
     /// What it may send, in order.
@@ -134,6 +138,7 @@ impl Plan {
                     stage: stage_of(*step),
                     effect: info.effect,
                     point_of_no_return: step.is_point_of_no_return(),
+                    downtime: step.downtime(site),
                     checks: info
                         .checks
                         .iter()

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use jiff::civil::DateTime;
 
 use super::database::{DataFile, Database, Mirroring, User, UserAccess};
-use super::instance::SqlInstance;
+use super::instance::{DiskVolume, SqlInstance};
 use super::logs::Lineage;
 use super::msdb::{JobKind, Msdb};
 use super::options::{Backup, PrimarySide, Start, WorldOptions};
-use super::{Guids, Names, Shared, State, World, at_or, events, utc};
+use super::{Guids, Names, Shared, State, World, at_or, chat, utc};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, Lsn, Role};
 use crate::rehearsal::backup_set::Guid;
@@ -25,7 +25,7 @@ pub(super) fn server_names(site: &Site) -> BTreeMap<Instance, String> {
     let mut names: BTreeMap<Instance, String> = BTreeMap::new();
     for (n, (key, server)) in site.sql.instances.iter().enumerate() {
         let address = server.host.parse::<std::net::IpAddr>().is_ok();
-        let label = events::first_label(&server.host).to_uppercase();
+        let label = chat::first_label(&server.host).to_uppercase();
         let on = |machine: &str| match &server.instance {
             Some(instance) => format!("{machine}\\{instance}"),
             None => machine.to_owned(),
@@ -80,6 +80,7 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
             servers: site.sql.instances.clone(),
         },
         chat: None,
+        idle: options.idle_hold_on.then(Vec::new),
         mirror_stalls: options.mirror_stalls,
         schedules: options.schedules,
     };
@@ -135,10 +136,10 @@ fn what_went_wrong(site: &Site, options: &WorldOptions, state: &mut State, at: j
     if let Some(server) = state.instances.get_mut(&backup) {
         for host in &options.chat_sessions {
             let spid = server.free_spid();
-            let host = events::first_label(host);
+            let host = chat::first_label(host);
             server
                 .processes
-                .insert(spid, events::chat_process(spid, host, &chat, at));
+                .insert(spid, chat::chat_process(spid, host, &chat, at));
         }
     }
     state.advance(at);
@@ -172,6 +173,9 @@ impl Build<'_> {
                 collation: self.options.collation.clone(),
                 sysadmin: self.options.sysadmin,
                 databases: Vec::new(),
+                endpoint: true,
+                volumes: volumes(),
+                certificates: Vec::new(),
                 msdb: Msdb::default(),
                 processes: BTreeMap::new(),
                 locks: BTreeMap::new(),
@@ -398,6 +402,17 @@ fn invented(guids: &mut Guids, now: DateTime) -> Lineage {
     }
 }
 
+/// The disks of every machine: one for the system, one for data.
+fn volumes() -> Vec<DiskVolume> {
+    [(r"C:\", 80_u64 << 30), (r"E:\", 400 << 30)]
+        .map(|(mount, free)| DiskVolume {
+            mount: mount.to_owned(),
+            total: 500 << 30,
+            free,
+        })
+        .to_vec()
+}
+
 /// A database, ONLINE, at the beginning of its log.
 fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Database {
     let start = lineage.start;
@@ -431,7 +446,7 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
                 id: 1,
                 name: format!("{name}_data"),
                 path: format!(r"E:\SQLData\{name}.mdf"),
-                bytes: 64 << 20,
+                bytes: 16 << 20,
                 log: false,
             },
             DataFile {
@@ -442,6 +457,7 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
                 log: true,
             },
         ],
+        unused: 0,
         mirroring: None,
         messages: lineage.messages,
         waiting: 0,
@@ -451,5 +467,6 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
             sid: SqlInstance::sid(SERVICES),
         }],
         compliance: false,
+        encrypted: None,
     }
 }
