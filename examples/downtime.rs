@@ -306,5 +306,9 @@ fn main() -> Result<(), Any> {
     );
     assert_eq!((ours.crossed, theirs.crossed), (1, 2), "full copies");
     assert_eq!(ours.messages, theirs.messages, "messages");
+    assert!(
+        ours.downtime < theirs.downtime,
+        "the downtime is no shorter"
+    );
     Ok(())
 }

@@ -77,13 +77,20 @@ pub(super) fn tell(
     let Some(saved) = saved else {
         return writeln!(out, "kept            no log-shipping configuration");
     };
-    let mut halves = vec!["backup"];
-    halves.extend(saved.primary.is_some().then_some("primary"));
-    halves.extend(saved.primary_mirror.is_some().then_some("primary mirror"));
+    let mut halves = vec![format!("backup {:.0}", saved.taken_at)];
+    let primary_side = [
+        (Role::Primary, saved.primary),
+        (Role::PrimaryMirror, saved.primary_mirror),
+    ];
+    for (role, half) in primary_side {
+        if let Some(half) = half {
+            let taken_at = half.taken_at.unwrap_or(saved.taken_at);
+            halves.push(format!("{role} {taken_at:.0}"));
+        }
+    }
     writeln!(
         out,
-        "kept            log shipping as of {:.0}: {}",
-        saved.taken_at,
+        "kept            log shipping, as it was read: {}",
         halves.join(", ")
     )
 }

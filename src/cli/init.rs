@@ -1,6 +1,6 @@
 //! `pchadr init`: a new site file, the example with every key explained.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 
 use super::error::{output, refused};
@@ -21,8 +21,14 @@ pub fn command(options: &InitOptions, out: &mut dyn Write) -> anyhow::Result<Exi
         .create_new(true)
         .open(&options.file);
     let written = opened.and_then(|mut file| {
-        file.write_all(EXAMPLE.as_bytes())?;
-        file.sync_all()
+        let written = file
+            .write_all(EXAMPLE.as_bytes())
+            .and_then(|()| file.sync_all());
+        if written.is_err() {
+            // Half of it would be in the way of the next try; what failed is told below.
+            let _ = fs::remove_file(&options.file);
+        }
+        written
     });
     written.map_err(|error| {
         let hint = match error.kind() {

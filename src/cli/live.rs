@@ -112,16 +112,18 @@ pub(super) fn go(
             way,
         };
         let finished = Box::pin(live.run(earlier)).await?;
+        let is_done = finished.outcome == Outcome::Done;
         let status = Status::observe(site, &access).await;
-        // A failback has just set it up again.
-        if let Err(error) = configuration::keep(site, &access, &status, &archive).await {
-            note()(&configuration::not_kept(&error));
-        }
         if options.output == Output::Human {
             status.write_human(out).map_err(output)?;
-            if finished.outcome == Outcome::Done {
+            if is_done {
                 write_next(plan.direction(), out).map_err(output)?;
             }
+            out.flush().map_err(output)?;
+        }
+        // A failback that is done has just set it up again.
+        if is_done && let Err(error) = configuration::keep(site, &access, &status, &archive).await {
+            note()(&configuration::not_kept(&error));
         }
         Ok(Exit::of(finished.exit))
     });

@@ -27,9 +27,16 @@ pub fn command(
         .enable_all()
         .build()?;
     let archive = live::archive(&site, environment);
-    let status = runtime.block_on(async {
+    runtime.block_on(async {
         let access = doors.open();
         let status = Box::pin(Status::observe(&site, &access)).await;
+        // First what was asked for: a share that is gone keeps whoever writes there waiting.
+        match options.output {
+            LogsOutput::Human => status.write_human(out),
+            LogsOutput::Json => status.write_json(out),
+        }
+        .and_then(|()| out.flush())
+        .map_err(output)?;
         let kept = match &archive {
             Ok(archive) => configuration::keep(&site, &access, &status, archive).await,
             Err(error) => Err(io::Error::other(error.to_string())),
@@ -37,14 +44,9 @@ pub fn command(
         if let Err(error) = kept {
             live::note()(&configuration::not_kept(&error));
         }
-        status
-    });
-    match options.output {
-        LogsOutput::Human => status
-            .write_human(out)
-            .and_then(|()| configuration::tell(&site, archive.as_ref().ok(), out)),
-        LogsOutput::Json => status.write_json(out),
-    }
-    .map_err(output)?;
-    Ok(Exit::Done)
+        if options.output == LogsOutput::Human {
+            configuration::tell(&site, archive.as_ref().ok(), out).map_err(output)?;
+        }
+        Ok(Exit::Done)
+    })
 }

@@ -25,11 +25,11 @@ fn parts(plan: &Plan) -> Vec<(&str, &Downtime)> {
         .collect()
 }
 
-/// `2 × size / throughput`, `at most 2 min 00 s`, or `seconds`.
+/// `2 × size / throughput`, `2 min 00 s allowed`, or `seconds`.
 fn term(part: &Downtime) -> String {
     match (part.moves, part.wait_seconds) {
         (0, None) => "seconds".to_owned(),
-        (0, Some(seconds)) => format!("at most {}", humanize(Duration::from_secs(seconds))),
+        (0, Some(seconds)) => format!("{} allowed", humanize(Duration::from_secs(seconds))),
         (moves, _) => format!("{moves} × size / throughput"),
     }
 }
@@ -41,7 +41,7 @@ fn sum(parts: &[(&str, &Downtime)]) -> String {
     let (size, throughput) = EXAMPLE;
     let example = Duration::from_secs(u64::from(moves) * size / throughput);
     format!(
-        "in all {moves} × size / throughput (50 GB at 100 MB/s: {}), at most {} of waiting, and what the commands themselves take",
+        "in all {moves} × size / throughput (50 GB at 100 MB/s: {}), {} allowed for waiting, and what the commands themselves take",
         humanize(example),
         humanize(Duration::from_secs(waits))
     )

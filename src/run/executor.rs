@@ -267,9 +267,9 @@ impl Execution<'_> {
             // The checks before the run are old by now, and blind to what the steps since have laid
             // open; from this step on every minute of looking is one without chat.
             if it.step.begins_downtime()
-                && index > 0
+                && first + index > 0
                 && !self.has_started(it.step)
-                && let Some(halt) = self.look_ahead(&steps[index..]).await?
+                && let Some(halt) = self.look_ahead(&ahead(checked, first + index)).await?
             {
                 return Ok(Some(halt));
             }
@@ -442,4 +442,15 @@ impl Execution<'_> {
         self.ledger.record(Event::RunFinished(finished.clone()))?;
         Ok(finished)
     }
+}
+
+/// The steps that are still to come, and the proof before them: a run may go on days after it.
+fn ahead(checked: &[Checked], index: usize) -> Vec<Checked> {
+    let (before, coming) = checked.split_at(index);
+    let proof = before.iter().filter(|it| it.step == Step::ProveShare);
+    let mut steps: Vec<Checked> = proof.chain(coming).cloned().collect();
+    for it in &mut steps {
+        it.done = false;
+    }
+    steps
 }

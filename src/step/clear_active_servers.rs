@@ -62,9 +62,15 @@ impl Facts {
             && self.holders.seen().is_some_and(Vec::is_empty)
     }
 
-    /// The services that would have to stop.
+    /// The services that would have to stop. A compliance service is needed for as long as events
+    /// wait for it (`steps.md` 6.7).
+    fn to_stop(&self) -> Vec<WindowsService> {
+        holding::to_stop(&self.holding, waiting_block(self).is_none())
+    }
+
+    /// The same in words, where there are any.
     pub(super) fn held_up_by(&self) -> Option<String> {
-        let services = holding::to_stop(&self.holding);
+        let services = self.to_stop();
         (!services.is_empty()).then(|| {
             format!(
                 "stop {}: sessions stay there though no server is active",
@@ -149,19 +155,18 @@ impl Kind for ClearActiveServers {
             } else if !holders.is_empty() {
                 let names: Vec<String> = holders.iter().map(Holder::describe).collect();
                 // KILL would only have them come back: the service must stop, and a person says so.
-                let unseen = holding::unseen(&facts.holding);
-                let services = if unseen.is_empty() {
-                    String::new()
-                } else {
-                    format!(
-                        "; their services cannot be seen: {}: stop them there (Stop-CsWindowsService)",
-                        unseen.join(", ")
-                    )
-                };
-                Standing::underway(format!(
-                    "the list is empty; still there: {}{services}",
-                    names.join(", ")
-                ))
+                let mut what = format!("the list is empty; still there: {}", names.join(", "));
+                for (server, why) in holding::not_told(&facts.holding) {
+                    what = format!(
+                        "{what}; no service that runs is seen on {server}{why}: stop there what holds on (Stop-CsWindowsService)"
+                    );
+                }
+                if holding::has_compliance(&facts.holding)
+                    && let Some(block) = waiting_block(facts)
+                {
+                    what = format!("{what}; {}: {}", block.why, block.hint);
+                }
+                Standing::underway(what)
             } else if facts.looks < 2 {
                 Standing::underway("nobody is there in one look; a second one decides")
             } else {
@@ -176,8 +181,12 @@ impl Kind for ClearActiveServers {
         }
         // The consent may have taken minutes, and holds for what was named: of that, what still
         // holds on.
-        let agreed = holding::to_stop(&facts.holding);
-        let mut services: Vec<WindowsService> = holding::to_stop(&look(cx).await.holding);
+        let agreed = facts.to_stop();
+        let now = look(cx).await;
+        if !matches!(Self::judge(&now), Standing::Pending { underway: true, .. }) {
+            return Ok(());
+        }
+        let mut services = now.to_stop();
         services.retain(|service| agreed.contains(service));
         let each: Vec<Values> = services.iter().map(holding::values).collect();
         if !each.is_empty() {

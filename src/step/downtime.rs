@@ -1,6 +1,6 @@
 //! What each step adds to the time without chat: from B1 to the first sessions after B7
 //! (`steps.md` 6.1). Known before the run as terms of a sum: how often the whole chat database is
-//! moved, and how long is waited at most.
+//! moved, and how long may be waited.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::site::Site;
 pub struct Downtime {
     /// How often the whole chat database is written or read: each takes its size / throughput.
     pub moves: u32,
-    /// Seconds that are waited at most, where a limit says so.
+    /// Seconds that may be waited before the run stops, where a limit says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u64>,
     /// What takes the time.
@@ -49,9 +49,11 @@ impl Step {
                 "the set-up's own backup and restore, minutes until SYNCHRONIZED",
             ),
             Step::InstallPrimaryMirror => part(0, None, "nothing: there is no primary mirror"),
-            Step::ConfigureLogShipping => {
-                part(0, None, "one log backup is taken, copied and restored")
-            }
+            Step::ConfigureLogShipping => part(
+                0,
+                None,
+                "one log backup is taken, copied and restored: as long as that takes",
+            ),
             Step::ReturnActiveServers => part(0, None, "a cmdlet for each server"),
             Step::ReturnPoolState => part(
                 0,

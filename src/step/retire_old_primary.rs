@@ -360,6 +360,7 @@ fn keep(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepErr
             jobs: side.jobs.seen().cloned().unwrap_or_default(),
             schedules: side.schedules.seen().cloned().unwrap_or_default(),
             database: side.database.seen().cloned(),
+            taken_at: Some(cx.access.clock.now()),
         })
     };
     let saved = Saved {
@@ -381,9 +382,9 @@ fn keep(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepErr
             .and_then(|saved| saved.primary_mirror.clone())
             .or_else(|| shown(Role::PrimaryMirror)),
     };
-    let mut json = serde_json::to_vec_pretty(&saved)
+    let json = saved
+        .to_json()
         .map_err(|cause| StepError::other(cause.to_string(), ""))?;
-    json.push(b'\n');
     Ok(hands.ledger.keep(DOCUMENT, &json)?)
 }
 

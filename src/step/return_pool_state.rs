@@ -23,6 +23,9 @@ use crate::site::Site;
 const SET: usize = 1;
 const START: usize = 2;
 
+/// Interlock: services that do not start, though every active server serves.
+const STOPPED: &str = "services-stopped";
+
 pub(super) struct ReturnPoolState;
 
 /// The pool, the store that keeps its state, and the databases that it would use.
@@ -46,6 +49,9 @@ pub struct Facts {
     on_backup: Observed<Vec<Holder>>,
     /// Chat and compliance services that do not run, once the state is Normal.
     stopped: Vec<WindowsService>,
+    /// This run set the state, or was about to.
+    started: bool,
+    stopped_is_accepted: bool,
 }
 
 impl Facts {
@@ -152,6 +158,8 @@ impl Kind for ReturnPoolState {
             on_primary: sessions(access, primary, name).await.map(from),
             on_backup: sessions(access, backup, name).await.map(from),
             stopped,
+            started: cx.started,
+            stopped_is_accepted: cx.terms.overrides(STOPPED),
         }
     }
 
@@ -252,12 +260,22 @@ fn judge_normal(facts: &Facts, backup_serves: bool) -> Standing {
             )],
         };
     }
-    let (to_start, stays) = facts.stopped();
-    if !to_start.is_empty() {
-        return Standing::pending(format!("Normal; start {}", holding::describe(&to_start)));
-    }
+    let (to_start, mut stays) = facts.stopped();
     let silent = facts.silent();
     let left = facts.on_backup.seen().map_or(&[][..], Vec::as_slice);
+    // A pool that serves without them is at home: whoever finds it so has nothing to do.
+    let serves = silent.is_empty() && left.is_empty();
+    if serves && (!facts.started || facts.stopped_is_accepted) {
+        stays.extend(to_start);
+    } else if !to_start.is_empty() {
+        let mut what = format!("Normal; start {}", holding::describe(&to_start));
+        if serves {
+            what = format!(
+                "{what}; every active server serves: say with --override {STOPPED}=REASON that they may stay stopped"
+            );
+        }
+        return Standing::pending(what);
+    }
     if !left.is_empty() {
         let names: Vec<String> = left.iter().map(Holder::describe).collect();
         Standing::underway(format!("Normal; still on the backup: {}", names.join(", ")))
@@ -265,7 +283,7 @@ fn judge_normal(facts: &Facts, backup_serves: bool) -> Standing {
         let mut why = "Normal; every active server has a session on the primary".to_owned();
         if !stays.is_empty() {
             why = format!(
-                "{why}; stopped, and left so: {}; start them before the next failover (Start-CsWindowsService)",
+                "{why}; stopped, and left so: {}; start them before they are needed (Start-CsWindowsService)",
                 holding::describe(&stays)
             );
         }

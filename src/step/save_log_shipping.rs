@@ -289,6 +289,7 @@ pub(super) async fn primary_half(
         jobs,
         schedules,
         database,
+        taken_at: None,
     })
 }
 

@@ -10,6 +10,7 @@ use super::observe::log_shipping::{
 };
 use super::save_log_shipping::primary_half;
 use crate::access::Access;
+use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};
 use crate::site::Site;
 
@@ -57,11 +58,38 @@ pub struct SavedPrimary {
     pub schedules: Vec<Schedule>,
     /// The chat database as it was.
     pub database: Option<Database>,
+    /// When it was read, where that was not with the rest.
+    #[serde(default)]
+    pub taken_at: Option<Timestamp>,
+}
+
+impl SavedPrimary {
+    /// True when it could be set up again from this: no set-up is half-way through it.
+    fn is_whole(&self) -> bool {
+        self.rows.iter().all(|row| {
+            let id = &row.backup_job;
+            self.jobs.iter().any(|job| job.id.eq_ignore_ascii_case(id))
+                && self
+                    .schedules
+                    .iter()
+                    .any(|it| it.job.eq_ignore_ascii_case(id))
+        })
+    }
+}
+
+impl SavedSecondary {
+    /// The same.
+    fn is_whole(&self) -> bool {
+        let is_there = |id: &str| self.jobs.iter().any(|job| job.id.eq_ignore_ascii_case(id));
+        self.rows.iter().all(|row| {
+            row.database.is_some() && is_there(&row.copy_job) && is_there(&row.restore_job)
+        })
+    }
 }
 
 impl Saved {
     /// Reads the configuration as it stands now, on the backup and on those of the primary side that
-    /// `answers`: what a check keeps. `None` where the backup has none.
+    /// `answers`: what a check keeps. `None` where the backup has none, or is being set up.
     pub async fn observe(
         site: &Site,
         access: &Access,
@@ -77,33 +105,42 @@ impl Saved {
         let ids = JobIds::of(&rows);
         let half = async |role| {
             if answers(role) {
-                primary_half(access, Instance::chat(role), name).await
+                let half = primary_half(access, Instance::chat(role), name).await;
+                half.filter(SavedPrimary::is_whole)
             } else {
                 None
             }
         };
+        let backup = SavedSecondary {
+            jobs: all_jobs(access, backup, &ids).await.seen().cloned()?,
+            schedules: all_schedules(access, backup, &ids).await.seen().cloned()?,
+            database: database(access, backup, name).await.seen().cloned(),
+            rows,
+        };
+        backup.is_whole().then_some(())?;
         Some(Self {
             version: 1,
             run: run.to_owned(),
             taken_at: access.clock.now(),
-            backup: SavedSecondary {
-                jobs: all_jobs(access, backup, &ids).await.seen().cloned()?,
-                schedules: all_schedules(access, backup, &ids).await.seen().cloned()?,
-                database: database(access, backup, name).await.seen().cloned(),
-                rows,
-            },
+            backup,
             primary: half(Role::Primary).await,
             primary_mirror: half(Role::PrimaryMirror).await,
         })
     }
 
     /// The same, with the halves of the primary side that it lacks taken from another one: in a
-    /// disaster only the backup's half can still be read (`steps.md` 5.1).
+    /// disaster only the backup's half can still be read (`steps.md` 5.1). An instance that ships
+    /// nothing is taken for one that does not yet, or not any more.
     #[must_use]
     pub fn filled_from(mut self, other: &Self) -> Self {
         let fill = |mine: &mut Option<SavedPrimary>, theirs: &Option<SavedPrimary>| {
-            if mine.as_ref().is_none_or(|half| half.rows.is_empty()) && theirs.is_some() {
-                mine.clone_from(theirs);
+            if mine.as_ref().is_none_or(|half| half.rows.is_empty())
+                && let Some(theirs) = theirs
+            {
+                *mine = Some(SavedPrimary {
+                    taken_at: theirs.taken_at.or(Some(other.taken_at)),
+                    ..theirs.clone()
+                });
             }
         };
         fill(&mut self.primary, &other.primary);
@@ -127,7 +164,18 @@ impl Saved {
             taken_at: Timestamp::UNIX_EPOCH,
             ..self.clone()
         };
-        it.backup.database = None;
+        let shown = |database: &mut Option<Database>| {
+            if let Some(database) = database {
+                // Owner, TRUSTWORTHY and broker are set up again; how it stands is not.
+                database.state = DatabaseState::Online;
+                database.standby = false;
+                database.user_access = 0;
+                database.collation = None;
+                database.log_reuse_wait = None;
+                database.mirroring = None;
+            }
+        };
+        shown(&mut it.backup.database);
         settled(&mut it.backup.jobs);
         for row in &mut it.backup.rows {
             row.last_copied_file = None;
@@ -135,7 +183,8 @@ impl Saved {
         }
         let halves = [&mut it.primary, &mut it.primary_mirror];
         for half in halves.into_iter().flatten() {
-            half.database = None;
+            half.taken_at = None;
+            shown(&mut half.database);
             settled(&mut half.jobs);
         }
         it

@@ -284,7 +284,7 @@ fn a_share_with_too_little_room_is_found_before_b1_and_may_be_overridden() {
                 .folders
                 .change("backup", |volume| volume.free = 30 << 30);
         },
-        r"`\\fs1\pchat-logs` has 30.0 GB free, and the files of the chat database, which the full backup holds, are 50.0 GB",
+        r"`\\fs1\pchat-logs` has 30.0 GB free; the full backup takes up to 50.0 GB",
     );
     refused(
         |stage, _| {
@@ -294,7 +294,7 @@ fn a_share_with_too_little_room_is_found_before_b1_and_may_be_overridden() {
                 .folders
                 .change("mirror", |volume| volume.free = 30 << 30);
         },
-        "which the backup that the set-up of the mirror takes holds",
+        "the backup by the set-up of the mirror takes up to",
     );
     let mut drill = Drill::failback(litware());
     drill.prepare = |stage, _| {

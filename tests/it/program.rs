@@ -50,12 +50,12 @@ impl Program {
         self
     }
 
-    /// Writes a file into its folder.
     /// The folder that it runs in.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
+    /// Writes a file into its folder.
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).unwrap();
     }

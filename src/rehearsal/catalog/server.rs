@@ -291,6 +291,7 @@ impl View<'_> {
             vec![
                 text(format!("certificate {id}")),
                 number(id),
+                text("MK"),
                 Datum::Bytes(thumbprint.clone()),
             ]
         });
@@ -298,6 +299,7 @@ impl View<'_> {
             &[
                 ("name", NAME),
                 ("certificate_id", SqlType::Int),
+                ("pvt_key_encryption_type", SqlType::NVarChar(Some(2))),
                 ("thumbprint", SqlType::VarBinary(Some(32))),
             ],
             rows.collect(),

@@ -249,7 +249,11 @@ impl Execution<'_> {
                 (None, self.check_undo(step).await?.1)
             } else {
                 let (facts, standing) = self.check(step).await?;
-                (facts.held_up_by().map(|by| (facts, by)), standing)
+                // Blocked, or not seen whole: then nothing more is asked for.
+                let by = matches!(standing, Standing::Pending { underway: true, .. })
+                    .then(|| facts.held_up_by())
+                    .flatten();
+                (by.map(|by| (facts, by)), standing)
             };
             if let Standing::Satisfied { why } = &standing {
                 self.end(step, wanted, why)?;

@@ -55,12 +55,12 @@ pub(super) async fn look(
 }
 
 /// The services that run and keep the sessions: the chat service; the compliance service too, where
-/// the server holds the compliance database.
-pub(super) fn to_stop(holding: &[Holding]) -> Vec<Service> {
+/// the server holds the compliance database and no event waits there.
+pub(super) fn to_stop(holding: &[Holding], drained: bool) -> Vec<Service> {
     let mut services = Vec::new();
     for server in holding {
         for service in server.services.seen().into_iter().flatten() {
-            let keeps = !service.compliance || server.compliance;
+            let keeps = !service.compliance || (server.compliance && drained);
             if let (Some(name), true, true) = (&service.name, keeps, service.runs == Some(true)) {
                 services.push((server.server.clone(), name.clone()));
             }
@@ -69,12 +69,21 @@ pub(super) fn to_stop(holding: &[Holding]) -> Vec<Service> {
     services
 }
 
-/// Servers whose services cannot be told.
-pub(super) fn unseen(holding: &[Holding]) -> Vec<String> {
-    holding
-        .iter()
-        .filter_map(|it| Some(format!("{} ({})", it.server, it.services.unknown()?)))
-        .collect()
+/// Servers that hold on though no service of theirs is seen to run, and why, where that is known.
+pub(super) fn not_told(holding: &[Holding]) -> Vec<(&str, String)> {
+    let mut servers = Vec::new();
+    for it in holding {
+        if to_stop(std::slice::from_ref(it), true).is_empty() {
+            let why = it.services.unknown().map(|why| format!(" ({why})"));
+            servers.push((it.server.as_str(), why.unwrap_or_default()));
+        }
+    }
+    servers
+}
+
+/// True where one of them holds the compliance database.
+pub(super) fn has_compliance(holding: &[Holding]) -> bool {
+    holding.iter().any(|it| it.compliance)
 }
 
 pub(in crate::step) fn describe(services: &[Service]) -> String {
@@ -141,7 +150,7 @@ mod tests {
                 ]),
             }]
         };
-        let names = |holding: &[Holding]| describe(&to_stop(holding));
+        let names = |holding: &[Holding]| describe(&to_stop(holding, true));
         assert_eq!(names(&holding(false, Some(true))), "CHAT on pc5");
         assert_eq!(
             names(&holding(true, Some(true))),
@@ -149,5 +158,12 @@ mod tests {
         );
         assert_eq!(names(&holding(true, Some(false))), "");
         assert_eq!(names(&holding(true, None)), "");
+        // Events wait for it.
+        let waited_for = to_stop(&holding(true, Some(true)), false);
+        assert_eq!(describe(&waited_for), "CHAT on pc5");
+        // Somebody has to stop it by hand.
+        assert!(not_told(&holding(true, Some(true))).is_empty());
+        let by_hand = holding(true, None);
+        assert_eq!(not_told(&by_hand), [("pc5", String::new())]);
     }
 }

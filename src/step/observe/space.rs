@@ -70,7 +70,7 @@ pub async fn encryptor(
     })
 }
 
-/// Thumbprints of an instance's certificates.
+/// Thumbprints of an instance's certificates. One without its private key decrypts nothing.
 pub async fn certificates(access: &Access, instance: Instance) -> Observed<Vec<String>> {
     let query = Query::plain(include_str!("../../sql/certificates.sql"));
     every(table(access, instance, query).await, |row| {

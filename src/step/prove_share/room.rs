@@ -14,6 +14,9 @@ use crate::step::{Block, Context, Lift};
 /// Interlock: a backup is written without empty pages, and may be smaller than the files.
 const SHARE: &str = "share-room";
 
+/// Interlock: a folder may be the mount point of a volume that no file lies on yet.
+const DISK: &str = "disk-room";
+
 /// What is to be written, and how much room there is.
 #[derive(Debug, Serialize)]
 pub(super) struct Room {
@@ -22,6 +25,7 @@ pub(super) struct Room {
     shares: Vec<Share>,
     sides: Vec<Side>,
     share_is_accepted: bool,
+    disk_is_accepted: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,6 +44,23 @@ struct Side {
     volumes: Observed<Vec<Volume>>,
 }
 
+impl Share {
+    /// Whether both seem to be folders of one volume: on one host, with the same room but for what is
+    /// written at this moment.
+    fn is_one_volume_with(&self, other: &Self) -> bool {
+        let (Observed::Seen(mine), Observed::Seen(theirs)) = (&self.free, &other.free) else {
+            return false;
+        };
+        host(&self.path) == host(&other.path) && mine.abs_diff(*theirs) <= mine.max(theirs) / 100
+    }
+}
+
+/// Host of a UNC path, lower case; `None` for a folder of this machine.
+fn host(path: &str) -> Option<String> {
+    let rest = path.strip_prefix(r"\\")?;
+    Some(rest.split('\\').next()?.to_lowercase())
+}
+
 impl Room {
     pub(super) async fn look(cx: Context<'_>) -> Self {
         let access = cx.access;
@@ -47,7 +68,7 @@ impl Room {
         let has_mirror = access.sql.has(Instance::chat(Role::PrimaryMirror));
         let mut folders = vec![("the full backup", &cx.site.shares.backup)];
         if let Some(mirror) = cx.site.shares.mirror.as_ref().filter(|_| has_mirror) {
-            folders.push(("the backup that the set-up of the mirror takes", mirror));
+            folders.push(("the backup by the set-up of the mirror", mirror));
         }
         let mut shares = Vec::new();
         for (what, folder) in folders {
@@ -73,6 +94,7 @@ impl Room {
             shares,
             sides,
             share_is_accepted: cx.terms.overrides(SHARE),
+            disk_is_accepted: cx.terms.overrides(DISK),
         }
     }
 
@@ -83,16 +105,27 @@ impl Room {
         };
         let whole: u64 = files.iter().map(|file| file.bytes).sum();
         let mut blocks = Vec::new();
-        for share in &self.shares {
+        for (index, share) in self.shares.iter().enumerate() {
+            let before = self.shares[..index].iter();
+            let together = before
+                .filter(|other| other.is_one_volume_with(share))
+                .count() as u64
+                + 1;
+            let whole = whole.saturating_mul(together);
             if let Observed::Seen(free) = share.free
                 && free < whole
                 && !self.share_is_accepted
             {
+                let takes = if together > 1 {
+                    "and the other backup, on one volume as it seems, take"
+                } else {
+                    "takes"
+                };
                 blocks.push(
                     Block::site(
                         SHARE,
                         format!(
-                            "`{}` has {} free, and the files of the chat database, which {} holds, are {}",
+                            "`{}` has {} free; {} {takes} up to {}, by the files of the chat database",
                             share.path,
                             gb(free),
                             share.what,
@@ -110,18 +143,24 @@ impl Room {
             let Ok(needs) = self.needs(side, files) else {
                 continue;
             };
-            for need in needs.iter().filter(|need| need.room < need.bytes) {
-                blocks.push(Block::site(
-                    "disk-room",
-                    format!(
-                        "the volume `{}` of the {} has room for {}, and the files of the chat database that go there are {}",
-                        need.mount,
-                        side.role,
-                        gb(need.room),
-                        gb(need.bytes)
-                    ),
-                    "make room there: a restore makes the files as large as they are on the backup (3257)",
-                ));
+            let short = needs.iter().filter(|need| need.room < need.bytes);
+            for need in short.filter(|_| !self.disk_is_accepted) {
+                blocks.push(
+                    Block::site(
+                        DISK,
+                        format!(
+                            "the volume `{}` of the {} has room for {}, and the files of the chat database that go there are {}",
+                            need.mount,
+                            side.role,
+                            gb(need.room),
+                            gb(need.bytes)
+                        ),
+                        format!(
+                            "make room there: a restore makes the files as large as they are on the backup (3257); or, if their folder is a volume of its own, say so with --override {DISK}=REASON"
+                        ),
+                    )
+                    .lifted_by(Lift::Override),
+                );
             }
         }
         blocks
@@ -158,6 +197,9 @@ impl Room {
             Observed::Unknown(why) => return Err(why.clone()),
             Observed::Absent => return Err("no volume is told".to_owned()),
         };
+        if let Some(why) = side.own.unknown() {
+            return Err(why.to_owned());
+        }
         let incoming: Vec<Incoming<'_>> = files
             .iter()
             .map(|file| Incoming {
@@ -242,7 +284,44 @@ mod tests {
                 volumes: Observed::Seen(vec![volume]),
             }],
             share_is_accepted: false,
+            disk_is_accepted: false,
         }
+    }
+
+    #[test]
+    fn two_backups_on_one_volume_need_room_for_both() {
+        let share = |path: &str, free| Share {
+            what: "a backup",
+            path: path.to_owned(),
+            free: Observed::Seen(free),
+        };
+        let mut room = room(100 << 30, r"E:\");
+        let mut short = |second: Share| {
+            room.shares = vec![share(r"\\fs1\logs", 90 << 30), second];
+            room.blocks().len()
+        };
+        assert_eq!(short(share(r"\\FS1\mirror", 90 << 30)), 1);
+        assert_eq!(short(share(r"\\fs1\mirror", 70 << 30)), 0, "another volume");
+        assert_eq!(short(share(r"\\fs2\mirror", 90 << 30)), 0, "another host");
+        room.share_is_accepted = true;
+        room.shares[1] = share(r"\\fs1\mirror", 90 << 30);
+        assert!(room.blocks().is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_may_be_a_volume_of_its_own_can_be_accepted() {
+        let mut room = room(1, r"e:\");
+        assert_eq!(room.blocks().len(), 1);
+        room.disk_is_accepted = true;
+        assert!(room.blocks().is_empty());
+    }
+
+    #[test]
+    fn own_files_that_cannot_be_seen_are_not_taken_for_none() {
+        let mut room = room(1, r"e:\");
+        room.sides[0].own = Observed::Unknown("a reason".to_owned());
+        assert!(room.blocks().is_empty());
+        assert!(room.unseen()[0].contains("a reason"));
     }
 
     #[test]

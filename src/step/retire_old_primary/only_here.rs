@@ -23,6 +23,9 @@ pub(super) struct OnlyHere {
     further_messages: i64,
     /// By how many numbers at most.
     numbers: i64,
+    /// Rooms that went on in the second data center: what the old one has there under the same
+    /// numbers cannot be told.
+    hidden: usize,
 }
 
 impl OnlyHere {
@@ -50,6 +53,7 @@ impl OnlyHere {
                     found.further_messages += (room.messages - theirs.messages).max(1);
                     found.numbers = found.numbers.max(room.last - theirs.last);
                 }
+                Some(theirs) if room.last < theirs.last => found.hidden += 1,
                 Some(_) => {}
             }
         }
@@ -69,16 +73,24 @@ impl OnlyHere {
         }
         if self.further > 0 {
             parts.push(format!(
-                "at least {} in {} more, whose numbers go further by up to {}",
+                "at least {} in {} whose numbers go further by up to {}",
                 count(self.further_messages, "message"),
                 rooms(self.further),
                 self.numbers
             ));
         }
-        if parts.is_empty() {
-            return "by their numbers, no message is only there".to_owned();
+        let told = if parts.is_empty() {
+            "by their numbers, no message is only there".to_owned()
+        } else {
+            format!("only there: {}", parts.join("; "))
+        };
+        if self.hidden == 0 {
+            return told;
         }
-        format!("only there: {}", parts.join("; "))
+        format!(
+            "{told}; in {} the second data center has gone on: what was never shipped of these cannot be told by numbers",
+            rooms(self.hidden)
+        )
     }
 }
 
@@ -102,8 +114,11 @@ mod tests {
         let found = OnlyHere::compare(&old, &new);
         assert_eq!(
             found.describe(),
-            "only there: 1 room with 7 messages; at least 4 messages in 1 room more, whose numbers go further by up to 5"
+            "only there: 1 room with 7 messages; at least 4 messages in 1 room whose numbers go further by up to 5; in 1 room the second data center has gone on: what was never shipped of these cannot be told by numbers"
         );
+        let behind = OnlyHere::compare(&rooms(&[("a", 100, 40)]), &rooms(&[("a", 500, 300)]));
+        let told = behind.describe();
+        assert!(told.ends_with("cannot be told by numbers"), "{told}");
         let same = OnlyHere::compare(&new, &new);
         assert_eq!(same, OnlyHere::default());
     }
