@@ -12,7 +12,7 @@ use super::instance::SqlInstance;
 use super::logs::Lineage;
 use super::msdb::{JobKind, Msdb};
 use super::options::{Backup, PrimarySide, Start, WorldOptions};
-use super::{Guids, Names, Shared, State, World, at_or, events, utc};
+use super::{Guids, Names, Shared, State, World, at_or, chat, utc};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, Lsn, Role};
 use crate::rehearsal::backup_set::Guid;
@@ -25,7 +25,7 @@ pub(super) fn server_names(site: &Site) -> BTreeMap<Instance, String> {
     let mut names: BTreeMap<Instance, String> = BTreeMap::new();
     for (n, (key, server)) in site.sql.instances.iter().enumerate() {
         let address = server.host.parse::<std::net::IpAddr>().is_ok();
-        let label = events::first_label(&server.host).to_uppercase();
+        let label = chat::first_label(&server.host).to_uppercase();
         let on = |machine: &str| match &server.instance {
             Some(instance) => format!("{machine}\\{instance}"),
             None => machine.to_owned(),
@@ -82,6 +82,8 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
         chat: None,
         mirror_stalls: options.mirror_stalls,
         schedules: options.schedules,
+        writable: None,
+        two_writable: Vec::new(),
     };
     what_went_wrong(site, options, &mut state, at);
     Arc::new(World {
@@ -135,10 +137,10 @@ fn what_went_wrong(site: &Site, options: &WorldOptions, state: &mut State, at: j
     if let Some(server) = state.instances.get_mut(&backup) {
         for host in &options.chat_sessions {
             let spid = server.free_spid();
-            let host = events::first_label(host);
+            let host = chat::first_label(host);
             server
                 .processes
-                .insert(spid, events::chat_process(spid, host, &chat, at));
+                .insert(spid, chat::chat_process(spid, host, &chat, at));
         }
     }
     state.advance(at);

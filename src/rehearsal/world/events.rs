@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::instance::{Kind, Process, Running};
 use super::msdb::{JobKind, RestoreRow};
 use super::{MadeLog, State, after, join, utc};
+use crate::model::Instance;
 use crate::model::states::{DatabaseState, MirroringState};
-use crate::model::{Instance, Role};
 use crate::rehearsal::backup_set::{Guid, SetKind};
 
 /// Something that will happen.
@@ -394,98 +394,6 @@ impl State {
         }
         self.next_file(instance, id, at);
     }
-
-    /// Gives every live active chat server its sessions where the pool's databases are, and ends
-    /// those of all others.
-    pub(super) fn refresh_chat(&mut self, now: Timestamp) {
-        let Some((active, failed_over)) = self.chat.clone() else {
-            return;
-        };
-        let serving = if failed_over {
-            Role::Backup
-        } else {
-            Role::Primary
-        };
-        let lost = !self
-            .instances
-            .get(&Instance::chat(Role::Primary))
-            .is_some_and(|i| i.up);
-        let live: Vec<String> = active
-            .iter()
-            .filter(|server| !(lost && self.names.primary_servers.iter().any(|p| p.is(server))))
-            .map(|server| first_label(server).to_owned())
-            .collect();
-        let compliance = self.names.compliance.clone();
-        let places: Vec<(Instance, String)> = {
-            let own = Instance::compliance(serving);
-            let chat = Instance::chat(serving);
-            let held = if self.instances.contains_key(&own) {
-                own
-            } else {
-                chat
-            };
-            std::iter::once((chat, self.names.chat.clone()))
-                .chain(compliance.map(|name| (held, name)))
-                .collect()
-        };
-        for (instance, server) in &mut self.instances {
-            let ours = |p: &Process| {
-                live.iter().any(|l| l.eq_ignore_ascii_case(&p.host_name))
-                    && places.iter().any(|(i, d)| {
-                        i == instance && d.to_lowercase() == p.database.to_lowercase()
-                    })
-            };
-            let gone: Vec<i64> = server
-                .processes
-                .values()
-                .filter(|p| p.kind == Kind::Chat && !ours(p))
-                .map(|p| p.spid)
-                .collect();
-            for spid in gone {
-                server.end(spid);
-            }
-            for (_, database) in places.iter().filter(|(i, _)| i == instance) {
-                let open = server.up
-                    && server.database(database).is_some_and(|d| {
-                        d.serves() && d.access == super::database::UserAccess::Multi
-                    });
-                for host in live.iter().filter(|_| open) {
-                    let there = server.processes.values().any(|p| {
-                        p.kind == Kind::Chat
-                            && p.host_name.eq_ignore_ascii_case(host)
-                            && p.database.to_lowercase() == database.to_lowercase()
-                    });
-                    if !there {
-                        let spid = server.free_spid();
-                        server
-                            .processes
-                            .insert(spid, chat_process(spid, host, database, now));
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A session of a chat server.
-pub(super) fn chat_process(spid: i64, host: &str, database: &str, now: Timestamp) -> Process {
-    Process {
-        spid,
-        kind: Kind::Chat,
-        login_time: now,
-        login_name: "LITWAREINC\\RTCPChat".to_owned(),
-        host_name: host.to_owned(),
-        program_name: "ChannelService".to_owned(),
-        database: database.to_owned(),
-        running: None,
-        transactions: 0,
-        context: None,
-        token: CancellationToken::new(),
-    }
-}
-
-pub(super) fn first_label(host: &str) -> &str {
-    host.split('.').next().unwrap_or(host)
 }
 
 fn machine(server_name: &str) -> String {
