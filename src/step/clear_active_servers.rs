@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::before::Before;
 use super::command::{Command, Values};
 use super::end_connections::is_from;
 use super::failback::{chat_hosts, compliance};
@@ -138,9 +139,13 @@ impl Kind for ClearActiveServers {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        if facts.active().is_some_and(<[String]>::is_empty) {
+        let active = facts.active().unwrap_or_default();
+        if active.is_empty() {
             return Ok(());
         }
+        Before::note(hands, |before| {
+            before.active_servers = Some(active.to_vec());
+        })?;
         hands.call(cx.access, CLEAR, &Values::new()).await
     }
 }

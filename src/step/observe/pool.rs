@@ -195,11 +195,11 @@ pub async fn replica_is_up_to_date(access: &Access, server: &Fqdn) -> Observed<b
 
 /// K5: whether the chat service runs on a server, found by its display name
 /// (`skype-powershell.md` 1.9: the short name was never confirmed).
-pub async fn chat_service_runs(access: &Access, server: &Fqdn) -> Observed<bool> {
+pub async fn chat_service_runs(access: &Access, server: &str) -> Observed<bool> {
     let answer = call(
         access,
         "Get-CsWindowsService",
-        &[("ComputerName", json!(server.as_str()))],
+        &[("ComputerName", json!(server))],
         &["DisplayName", "Status"],
     )
     .await;
