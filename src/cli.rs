@@ -4,6 +4,7 @@
 pub mod abort;
 pub mod defect;
 pub mod failover;
+pub mod init;
 pub mod lab;
 pub mod lab_shell;
 pub mod live;
@@ -13,6 +14,7 @@ pub mod rehearse;
 pub mod state;
 pub mod status;
 
+mod configuration;
 mod doors;
 mod error;
 mod log;
@@ -32,7 +34,7 @@ use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
-use options::{AbortOptions, LogsOptions, RunOptions, StatusOptions};
+use options::{AbortOptions, InitOptions, LogsOptions, RunOptions, StatusOptions};
 use state::StatePlaces;
 
 /// Run the failover and the failback of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
@@ -57,6 +59,8 @@ enum Command {
     Status(StatusOptions),
     /// Serve a simulated site on this machine, to try everything on
     Lab(LabOptions),
+    /// Write a new site file, every key explained
+    Init(InitOptions),
     /// Answer as PowerShell does, for the lab
     #[command(hide = true)]
     LabShell(LabShellOptions),
@@ -132,6 +136,7 @@ pub fn run(
         Command::Logs(options) => logs::command(options, environment, out, err),
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),
+        Command::Init(options) => init::command(options, out),
         Command::LabShell(options) => lab_shell::command(options, out),
     };
     let ended = ended.and_then(|exit| {

@@ -1,12 +1,15 @@
 //! The plan: a runbook bound to a site, every command spelled out (DESIGN 5, 8). Pure: same site,
 //! same runbook, same bytes everywhere.
 
+use std::io::{BufWriter, Write as _};
+
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::runbook::{Direction, Runbook, RunbookStepKind};
 use crate::site::Site;
 use crate::step::command::Command;
+use crate::step::downtime::Downtime;
 use crate::step::{Effect, Step};
 
 /// A runbook bound to a site.
@@ -39,6 +42,9 @@ pub struct PlannedStep {
     pub effect: Effect,
     /// True for the step behind which there is no way back.
     pub point_of_no_return: bool,
+    /// What it adds to the time without chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downtime: Option<Downtime>,
     /// What is looked at before and after, a sentence each.
     pub checks: Vec<String>,
     /// What it may send, in order.
@@ -132,6 +138,7 @@ impl Plan {
                     stage: stage_of(*step),
                     effect: info.effect,
                     point_of_no_return: step.is_point_of_no_return(),
+                    downtime: step.downtime(site),
                     checks: info
                         .checks
                         .iter()
@@ -181,9 +188,11 @@ impl Plan {
             stages: &self.stages,
             steps: &self.steps,
         };
-        // Texts and numbers only: nothing here can fail to serialize.
-        let json = serde_json::to_vec(&undigested).unwrap_or_default();
-        format!("sha256:{}", hex(&Sha256::digest(json)))
+        let mut json = BufWriter::new(Sha256::new());
+        // Texts and numbers only: nothing here can fail to serialize, and a digest takes every byte.
+        let _ = serde_json::to_writer(&mut json, &undigested);
+        let _ = json.flush();
+        format!("sha256:{}", hex(&json.get_ref().clone().finalize()))
     }
 
     /// Which way it moves the pool: what its steps' ids mean.

@@ -2,6 +2,7 @@
 //! folded from records or made from a plan; none knows the executor, and none prints by itself.
 
 pub mod account;
+pub mod downtime;
 pub mod duration;
 pub mod error;
 pub mod json;

@@ -5,6 +5,7 @@
 
 pub mod before;
 pub mod command;
+pub mod downtime;
 pub mod hands;
 pub mod ledger;
 pub mod observe;
@@ -24,6 +25,7 @@ mod failback;
 mod fence_backup;
 mod install_mirror;
 mod install_primary_mirror;
+mod placement;
 mod prove_share;
 mod recover_database;
 mod remove_mirroring;
@@ -322,6 +324,15 @@ steps! {
 }
 
 impl Facts {
+    /// What holds the step up and would have to go, by a command that needs consent; `None` where
+    /// nothing does. Asked once the effect had its time to show.
+    pub fn held_up_by(&self) -> Option<String> {
+        match self {
+            Facts::ClearActiveServers(facts) => facts.held_up_by(),
+            _ => None,
+        }
+    }
+
     /// Seconds of chat that are lost by what the step is about to do; `None` where it loses nothing,
     /// or where that is not known.
     pub fn loss_seconds(&self, terms: &Terms) -> Option<i64> {
@@ -361,6 +372,12 @@ impl Step {
     /// True for the step behind which there is no way back.
     pub fn is_point_of_no_return(self) -> bool {
         matches!(self, Step::RecoverDatabase | Step::ConfigureLogShipping)
+    }
+
+    /// True for the step from which on there is no chat (`steps.md` 6.1): what can fail behind it is
+    /// looked for once more before it.
+    pub fn begins_downtime(self) -> bool {
+        self == Step::ClearActiveServers
     }
 
     /// Steps that this one, when satisfied, makes moot (`steps.md` 1.6).

@@ -23,6 +23,12 @@ impl Shares for Files {
         blocking(folder, list)
     }
 
+    fn free<'a>(&'a self, folder: &'a str) -> Answer<'a, u64> {
+        blocking(folder, |folder| {
+            fs4::available_space(folder).map_err(at(folder))
+        })
+    }
+
     fn ends<'a>(&'a self, path: &'a str, bytes: usize) -> Answer<'a, Ends> {
         blocking(path, move |path| ends(path, bytes).map_err(at(path)))
     }

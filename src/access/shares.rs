@@ -82,6 +82,9 @@ pub trait Shares: Send + Sync {
     /// The files of a folder (no folders), in no order.
     fn list<'a>(&'a self, folder: &'a str) -> Answer<'a, Vec<Entry>>;
 
+    /// Bytes that this user may still write into a folder, as this machine is told.
+    fn free<'a>(&'a self, folder: &'a str) -> Answer<'a, u64>;
+
     /// First and last `bytes` bytes of a file.
     fn ends<'a>(&'a self, path: &'a str, bytes: usize) -> Answer<'a, Ends>;
 

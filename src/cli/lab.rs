@@ -268,7 +268,7 @@ fn saved(site: &Site) -> io::Result<Vec<u8>> {
         };
         // The time of the site in memory means nothing here.
         let taken_at = Clock::wall().now();
-        Ok(serde_json::to_vec_pretty(&Saved { taken_at, ..saved })?)
+        Ok(Saved { taken_at, ..saved }.to_json()?)
     };
     // A thread of its own: the lab's runtime already has this one.
     let held = std::thread::scope(|threads| threads.spawn(read).join());

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Environment;
+use super::configuration;
 use super::doors::doors;
 use super::error::{Failure, output, refused};
 use super::log;
@@ -35,7 +36,7 @@ use crate::run::resume::{PlanChange, compare};
 use crate::run::store::Note;
 use crate::site::Site;
 use crate::status::Status;
-use crate::step::saved::{DOCUMENT, Saved};
+use crate::step::saved::Saved;
 
 /// Runs a plan on the real site, or goes on with a run.
 ///
@@ -89,7 +90,7 @@ pub(super) fn go(
     let archive = archive(site, environment)?;
     let saved = match saved_elsewhere(site)? {
         Some(saved) => Some(saved),
-        None => archive.newest(DOCUMENT, |found| same_site(site, found), Saved::read),
+        None => configuration::newest(site, &archive),
     };
     let access_parts = doors(site)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -111,8 +112,12 @@ pub(super) fn go(
             way,
         };
         let finished = Box::pin(live.run(earlier)).await?;
+        let status = Status::observe(site, &access).await;
+        // A failback has just set it up again.
+        if let Err(error) = configuration::keep(site, &access, &status, &archive).await {
+            note()(&configuration::not_kept(&error));
+        }
         if options.output == Output::Human {
-            let status = Status::observe(site, &access).await;
             status.write_human(out).map_err(output)?;
             if finished.outcome == Outcome::Done {
                 write_next(plan.direction(), out).map_err(output)?;
@@ -330,7 +335,7 @@ fn agree_to(change: &PlanChange, options: &RunOptions) -> anyhow::Result<()> {
 }
 
 /// Pool, databases and instances are those that the run began with.
-fn same_site(site: &Site, found: &Found) -> bool {
+pub(super) fn same_site(site: &Site, found: &Found) -> bool {
     if found.state.pool != site.pool.fqdn.as_str() {
         return false;
     }
@@ -400,7 +405,7 @@ impl Guard for Held<'_> {
 }
 
 /// `20261124T064300Z-failover-3f9a1c`: in the order of time, and never twice.
-fn run_id(now: Timestamp, runbook: &str) -> anyhow::Result<String> {
+pub(super) fn run_id(now: Timestamp, runbook: &str) -> anyhow::Result<String> {
     let random = getrandom::u32().map_err(|error| {
         refused(
             "a random number",
@@ -429,7 +434,7 @@ fn who() -> Who {
     }
 }
 
-fn note() -> Note {
+pub(super) fn note() -> Note {
     Box::new(|text| {
         // A terminal that is gone cannot be told.
         let _ = writeln!(io::stderr(), "note: {text}");

@@ -196,6 +196,14 @@ pub struct LogsOptions {
     pub output: LogsOutput,
 }
 
+/// `pchadr init`, as typed.
+#[derive(Debug, Args)]
+pub struct InitOptions {
+    /// Write this file
+    #[arg(value_name = "FILE", default_value = "site.toml")]
+    pub file: PathBuf,
+}
+
 /// `pchadr status`, as typed.
 #[derive(Debug, Args)]
 pub struct StatusOptions {

@@ -1,10 +1,12 @@
 //! `pchadr status`: where everything stands.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::Environment;
+use super::configuration;
 use super::doors::doors;
 use super::error::output;
+use super::live;
 use super::options::{LogsOutput, StatusOptions};
 use crate::run::exit::Exit;
 use crate::site::Site;
@@ -24,9 +26,23 @@ pub fn command(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let status = runtime.block_on(async { Box::pin(Status::observe(&site, &doors.open())).await });
+    let archive = live::archive(&site, environment);
+    let status = runtime.block_on(async {
+        let access = doors.open();
+        let status = Box::pin(Status::observe(&site, &access)).await;
+        let kept = match &archive {
+            Ok(archive) => configuration::keep(&site, &access, &status, archive).await,
+            Err(error) => Err(io::Error::other(error.to_string())),
+        };
+        if let Err(error) = kept {
+            live::note()(&configuration::not_kept(&error));
+        }
+        status
+    });
     match options.output {
-        LogsOutput::Human => status.write_human(out),
+        LogsOutput::Human => status
+            .write_human(out)
+            .and_then(|()| configuration::tell(&site, archive.as_ref().ok(), out)),
         LogsOutput::Json => status.write_json(out),
     }
     .map_err(output)?;

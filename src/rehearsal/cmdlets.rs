@@ -77,8 +77,8 @@ pub trait Databases: Send + Sync {
     /// Makes the other partner principal. The error is shown.
     fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String>;
 
-    /// Tells that the pool's active servers, or its state, are others now: chat servers end and
-    /// begin their sessions.
+    /// Tells that the pool's active servers, its state, or what services run, are others now: chat
+    /// servers end and begin their sessions.
     fn active_servers_changed(&self, pool: &Pool);
 }
 
@@ -120,6 +120,8 @@ pub struct ServiceTimes {
     pub set_state: Duration,
     /// `Set-CsPersistentChatActiveServer`
     pub set_active_servers: Duration,
+    /// `Start-CsWindowsService`, `Stop-CsWindowsService`
+    pub service: Duration,
     /// `Install-CsMirrorDatabase`
     pub install_mirror: Duration,
     /// `Invoke-CsDatabaseFailover`
@@ -134,6 +136,7 @@ impl ServiceTimes {
         read: Duration::ZERO,
         set_state: Duration::ZERO,
         set_active_servers: Duration::ZERO,
+        service: Duration::ZERO,
         install_mirror: Duration::ZERO,
         fail_over_database: Duration::ZERO,
     };
@@ -146,6 +149,7 @@ impl ServiceTimes {
             read: Duration::from_secs(2),
             set_state: Duration::from_secs(5),
             set_active_servers: Duration::from_secs(8),
+            service: Duration::from_secs(15),
             install_mirror: Duration::from_mins(3),
             fail_over_database: Duration::from_secs(20),
         }

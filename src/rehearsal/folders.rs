@@ -83,6 +83,8 @@ impl Volume {
 pub enum Op {
     /// Listing a folder.
     List,
+    /// Asking for the bytes that are left.
+    Free,
     /// Reading both ends of a file.
     Ends,
     /// Reading a whole file.

@@ -31,6 +31,7 @@ use crate::site::Site;
 use events::Due;
 use instance::SqlInstance;
 
+pub use chat::Idle;
 pub use files::{FileView, Files, MemoryFiles};
 pub use history::{Executed, FaultKind, Outcome, SqlFault};
 pub use logs::{LogRecipe, MadeLog};
@@ -71,6 +72,8 @@ pub struct State {
     due: Vec<Due>,
     names: Names,
     chat: Option<(Vec<String>, bool)>,
+    /// Services whose sessions stay; `None` where idle servers leave.
+    idle: Option<Vec<Idle>>,
     mirror_stalls: bool,
     schedules: bool,
     writable: Option<Vec<(Instance, Guid)>>,
@@ -233,8 +236,16 @@ impl World {
     /// The pool's active servers or its state changed: those that live open sessions on the chat
     /// database that the pool uses, whenever it can be opened; all others end.
     pub fn chat_servers_changed(&self, active: &[String], failed_over: bool) {
+        self.chat_services_changed(active, failed_over, Vec::new());
+    }
+
+    /// The same, with the services that run: their sessions stay where idle servers hold on.
+    pub fn chat_services_changed(&self, active: &[String], failed_over: bool, running: Vec<Idle>) {
         let now = self.now();
         self.with(|state| {
+            if let Some(idle) = &mut state.idle {
+                *idle = running;
+            }
             state.chat = Some((active.to_vec(), failed_over));
             state.refresh_chat(now);
         });

@@ -37,10 +37,14 @@ pub struct StepAccount {
     pub line: StepLine,
     /// When it began to act, in the execution that ended it or is under way.
     pub began: Option<Timestamp>,
+    /// When it began to act for the first time.
+    pub first_began: Option<Timestamp>,
     /// When it began to act in an earlier execution that never ended it: it is in doubt.
     pub interrupted: Option<Timestamp>,
     /// How it ended, with its note.
     pub ended: Option<(StepOutcome, String)>,
+    /// When.
+    pub ended_at: Option<Timestamp>,
     /// From its beginning to its end.
     pub took: Option<Duration>,
     /// Every command that was about to be sent.
@@ -100,6 +104,7 @@ impl Account {
             Event::StepStarted { id } | Event::UndoStarted { id } => {
                 if let Some(step) = self.step_mut(id) {
                     step.began = Some(at);
+                    step.first_began = step.first_began.or(Some(at));
                     step.interrupted = None;
                     step.ended = None;
                     step.took = None;
@@ -120,6 +125,7 @@ impl Account {
                     step.took = took.and_then(|took| took.try_into().ok());
                     step.interrupted = None;
                     step.ended = Some((*outcome, note.clone()));
+                    step.ended_at = Some(at);
                 }
             }
             Event::PlanChanged { from, to } => self.changes.push((from.clone(), to.clone())),
@@ -206,8 +212,10 @@ impl StepAccount {
         Self {
             line: line.clone(),
             began: None,
+            first_began: None,
             interrupted: None,
             ended: None,
+            ended_at: None,
             took: None,
             sent: Vec::new(),
         }

@@ -8,7 +8,7 @@ use super::account::{Account, Sent, StepAccount};
 use super::duration::{humanize, seconds};
 use super::error::place;
 use super::terminal::{loss, moment};
-use super::{one_line, outcome_words, steers};
+use super::{downtime, one_line, outcome_words, steers};
 use crate::plan::Plan;
 use crate::run::event::{Event, Record, StepOutcome};
 use crate::run::recorder::Sink;
@@ -66,6 +66,7 @@ pub fn write_run(
     let plan = plan.filter(|plan| account.plan_digest() == Some(&plan.digest));
     write_head(account, out)?;
     write_steps(account, out)?;
+    downtime::measured_markdown(account, out)?;
     write_consents(account, out)?;
     write_commands(account, plan, out)?;
     let finished = account.finished.as_ref().map(|(_, finished)| finished);

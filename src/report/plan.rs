@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::markdown::{code, fence, inline, language, target};
-use super::{count, effect_words, one_line};
+use super::{count, downtime, effect_words, one_line};
 use crate::plan::{Plan, PlannedStep};
 use crate::step::Effect;
 use crate::step::command::{Command, HoleType, Kind};
@@ -20,6 +20,7 @@ pub fn json(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
 pub fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     writeln!(out, "{}: {}", plan.runbook, size(plan))?;
     writeln!(out, "plan {}", plan.digest)?;
+    downtime::human(plan, out)?;
     for (number, step) in (1..).zip(&plan.steps) {
         let id = match step.vendor {
             Some(vendor) => format!("{} ({vendor})", step.id),
@@ -110,6 +111,7 @@ pub fn markdown(plan: &Plan, site_name: &str, out: &mut (impl Write + ?Sized)) -
         out,
         "Commands are shown with sample values; below each stands the rule by which a run finds the real ones."
     )?;
+    downtime::markdown(plan, out)?;
     for (number, step) in (1..).zip(&plan.steps) {
         let vendor = step.vendor.map(|vendor| format!(" ({vendor})"));
         let vendor = vendor.unwrap_or_default();

@@ -257,6 +257,7 @@ pub(crate) fn plan() -> Plan {
         point_of_no_return: id == "recover-database",
         checks: vec![format!("what `{id}` needs"), "the copy folder".to_owned()],
         commands,
+        downtime: None,
         undo: Vec::new(),
     };
     let name = || {

@@ -13,7 +13,7 @@ use self::bars::Bars;
 use super::account::{Account, StepAccount};
 use super::duration::{humanize, humanize_at_most, seconds};
 use super::error::write_error;
-use super::{count, one_line, outcome_words};
+use super::{count, downtime, one_line, outcome_words};
 use crate::run::event::{Event, Progress, Record, RunFinished, StepOutcome};
 use crate::run::recorder::Sink;
 use crate::step::{Block, Lift, Standing};
@@ -258,6 +258,7 @@ impl Terminal {
         if let Some(loss) = loss(finished) {
             writeln!(out, "  loss: {loss}")?;
         }
+        downtime::measured_human(&self.account, out)?;
         if let Some(error) = &finished.error {
             writeln!(out)?;
             write_error(error, out)?;

@@ -1,5 +1,7 @@
 //! The runs of this machine, and their second copies: one folder a run (DESIGN 5, "The run folder").
 
+mod site;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -223,13 +225,19 @@ impl Archive {
         })
     }
 
-    /// Makes the folder of a run's second copy. What the mirror lies in must be there: by default it
-    /// is the copy folder, and one that is made here would look like one that log shipping fills.
+    /// Makes the folder of a run's second copy.
     fn create_mirror(&self, run: &str) -> io::Result<FolderStore> {
-        if let Some(above) = self.mirror.parent() {
-            fs::metadata(above)?;
-        }
+        self.above_the_mirror()?;
         FolderStore::create(&self.mirror.join(run))
+    }
+
+    /// What the mirror lies in must be there: by default it is the copy folder, and one that is made
+    /// here would look like one that log shipping fills.
+    fn above_the_mirror(&self) -> io::Result<()> {
+        match self.mirror.parent() {
+            Some(above) => fs::metadata(above).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn no_mirror(&self, error: &io::Error) -> String {

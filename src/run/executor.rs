@@ -79,6 +79,8 @@ struct Halt {
 enum Turn {
     Done,
     Halted(Box<Halt>),
+    /// Something holds on, as these facts show; with consent the step goes on.
+    HeldUp(Box<Facts>, String),
 }
 
 impl Execution<'_> {
@@ -262,6 +264,15 @@ impl Execution<'_> {
             if self.stop.is_cancelled() {
                 return Ok(Some(stopped_by_operator(it.step)));
             }
+            // The checks before the run are old by now, and blind to what the steps since have laid
+            // open; from this step on every minute of looking is one without chat.
+            if it.step.begins_downtime()
+                && index > 0
+                && !self.has_started(it.step)
+                && let Some(halt) = self.look_ahead(&steps[index..]).await?
+            {
+                return Ok(Some(halt));
+            }
             let pair = steps
                 .get(index + 1)
                 .map(|next| next.step)
@@ -276,6 +287,26 @@ impl Execution<'_> {
             index += if pair.is_some() { 2 } else { 1 };
         }
         Ok(None)
+    }
+
+    /// Judges these steps once more, as before the run.
+    async fn look_ahead(&self, steps: &[Checked]) -> Result<Option<Halt>, JournalError> {
+        let mut checked = Vec::new();
+        for it in steps {
+            checked.push(Checked {
+                standing: self.check(it.step).await?.1,
+                ..it.clone()
+            });
+        }
+        let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
+        Ok(match verdict {
+            Verdict::No { exit, at, error } => Some(Halt {
+                at: checked[at].step,
+                exit,
+                error,
+            }),
+            Verdict::NothingToDo | Verdict::Go { .. } => None,
+        })
     }
 
     fn share_a_stage(&self, a: Step, b: Step) -> bool {

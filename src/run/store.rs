@@ -6,6 +6,7 @@ mod memory;
 use std::io;
 
 pub use folder::FolderStore;
+pub(super) use folder::keep_in;
 pub use memory::{MemoryStore, Operation};
 
 /// Keeps one journal, and small documents beside it.

@@ -1,1 +1,3 @@
-SELECT channelId, MAX(chatId) AS last_chat_id FROM {database}.dbo.tblChat GROUP BY channelId
+SELECT channelId, MAX(chatId) AS last_chat_id, COUNT_BIG(*) AS messages
+FROM {database}.dbo.tblChat
+GROUP BY channelId

@@ -16,6 +16,8 @@ pub struct Before {
     pub version: u32,
     /// The active list, before it was cleared.
     pub active_servers: Option<Vec<String>>,
+    /// Services that are stopped: server, short name.
+    pub stopped_services: Vec<(String, String)>,
     /// True where the chat database of the second data center was mirrored.
     pub chat_mirrored: bool,
     /// True where its compliance database was.

@@ -1,4 +1,7 @@
-//! `clear-active-servers`, B1: no chat server uses the databases any more (`steps.md` 6).
+//! `clear-active-servers`, B1: no chat server uses the databases any more (`steps.md` 6). Services
+//! that hold on are named, and stopped with consent only.
+
+pub(super) mod holding;
 
 use std::time::Duration;
 
@@ -15,14 +18,16 @@ use super::observe::backups::compliance_waiting;
 use super::observe::database::{Database, database};
 use super::observe::pool::{self, Service};
 use super::observe::sessions::{Holder, sessions};
-use super::set_active_servers::list;
+use super::set_active_servers::{contains, list};
 use super::set_pool_state::identity_and_state;
 use super::{Block, Context, Effect, Info, Kind, Lift, Standing};
 use crate::model::states::PoolState;
 use crate::model::{Instance, Role};
 use crate::site::Site;
+use holding::{Holding, Service as WindowsService};
 
 const CLEAR: usize = 1;
+const STOP: usize = 2;
 
 /// Time between the two looks that must both find nobody.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
@@ -40,6 +45,8 @@ pub struct Facts {
     computers: Observed<Vec<String>>,
     /// Sessions of chat servers on the databases of the backup side.
     holders: Observed<Vec<Holder>>,
+    /// Where these come from, once nobody is active: the servers, and what they run.
+    holding: Vec<Holding>,
     /// O16; `None` where compliance is off.
     waiting: Option<Observed<i64>>,
     waiting_is_accepted: bool,
@@ -54,6 +61,17 @@ impl Facts {
     fn is_clear(&self) -> bool {
         self.active().is_some_and(<[String]>::is_empty)
             && self.holders.seen().is_some_and(Vec::is_empty)
+    }
+
+    /// The services that would have to stop.
+    pub(super) fn held_up_by(&self) -> Option<String> {
+        let services = holding::to_stop(&self.holding);
+        (!services.is_empty()).then(|| {
+            format!(
+                "stop {}: sessions stay there though no server is active",
+                holding::describe(&services)
+            )
+        })
     }
 }
 
@@ -70,6 +88,7 @@ impl Kind for ClearActiveServers {
             "no compliance event waits, or that is accepted",
             "the active list is empty",
             "no chat server holds the chat or the compliance database: in two looks 5 s apart",
+            "services that hold on are named, and stopped only with consent; `set-pool-state` starts those of the servers for the normal state",
         ],
     };
 
@@ -80,11 +99,16 @@ impl Kind for ClearActiveServers {
         }
         parameters.push(("ActiveServers", Value::Null));
         parameters.push(("Confirm", json!(false)));
-        vec![Command::powershell(
-            "Set-CsPersistentChatActiveServer",
-            parameters,
-            Vec::new(),
-        )]
+        let stop = holding::change(
+            "Stop-CsWindowsService",
+            site,
+            site.pool.failed_over.first().map(ToString::to_string),
+        );
+        vec![
+            Command::powershell("Set-CsPersistentChatActiveServer", parameters, Vec::new()),
+            stop.when("sessions stay though no server is active, and the operator consents")
+                .each("server that holds on: its chat service; its compliance service too, where it holds the compliance database"),
+        ]
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -126,8 +150,17 @@ impl Kind for ClearActiveServers {
             } else if !holders.is_empty() {
                 let names: Vec<String> = holders.iter().map(Holder::describe).collect();
                 // KILL would only have them come back: the service must stop, and a person says so.
+                let unseen = holding::unseen(&facts.holding);
+                let services = if unseen.is_empty() {
+                    String::new()
+                } else {
+                    format!(
+                        "; their services cannot be seen: {}: stop them there (Stop-CsWindowsService)",
+                        unseen.join(", ")
+                    )
+                };
                 Standing::underway(format!(
-                    "the list is empty; still there: {}; stop the chat and compliance services of these servers (Stop-CsWindowsService)",
+                    "the list is empty; still there: {}{services}",
                     names.join(", ")
                 ))
             } else if facts.looks < 2 {
@@ -139,14 +172,30 @@ impl Kind for ClearActiveServers {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        let active = facts.active().unwrap_or_default();
-        if active.is_empty() {
-            return Ok(());
+        if !facts.active().is_some_and(<[String]>::is_empty) {
+            Before::note(hands, |before| {
+                before.active_servers = facts.active().map(<[String]>::to_vec);
+            })?;
+            return hands.call(cx.access, CLEAR, &Values::new()).await;
         }
-        Before::note(hands, |before| {
-            before.active_servers = Some(active.to_vec());
-        })?;
-        hands.call(cx.access, CLEAR, &Values::new()).await
+        // The consent may have taken minutes, and holds for what was named: of that, what still
+        // holds on.
+        let agreed = holding::to_stop(&facts.holding);
+        let mut services: Vec<WindowsService> = holding::to_stop(&look(cx).await.holding);
+        services.retain(|service| agreed.contains(service));
+        let each: Vec<Values> = services.iter().map(holding::values).collect();
+        if !each.is_empty() {
+            Before::note(hands, |before| {
+                services.retain(|it| !before.stopped_services.contains(it));
+                before.stopped_services.append(&mut services);
+            })?;
+            hands.announce_each(STOP, &each)?;
+        }
+        for values in &each {
+            hands.check_stop()?;
+            hands.call_announced(cx.access, STOP, values).await?;
+        }
+        Ok(())
     }
 }
 
@@ -181,30 +230,46 @@ async fn look(cx: Context<'_>) -> Facts {
     let hosts = chat_hosts(cx.site, computers.seen().map(Vec::as_slice));
     let state = identity_and_state(cx, &service).await.1;
     let held = compliance(access, Role::Backup);
-    let mut places = vec![(Instance::chat(Role::Backup), &cx.site.database.chat)];
+    let mut places = vec![(Instance::chat(Role::Backup), &cx.site.database.chat, false)];
     let mirror = Instance::chat(Role::BackupMirror);
     let chat = database(access, Instance::chat(Role::Backup), &cx.site.database.chat).await;
     if access.sql.has(mirror) && !chat.seen().is_some_and(Database::serves) {
         // It is the principal, and has the sessions.
-        places.push((mirror, &cx.site.database.chat));
+        places.push((mirror, &cx.site.database.chat, false));
     }
     if let Some(name) = &cx.site.database.compliance {
-        places.push((held, name));
+        places.push((held, name, true));
     }
     let mut holders = Observed::Seen(Vec::new());
-    for (instance, name) in places {
+    for (instance, name, compliance) in places {
         match (&mut holders, sessions(access, instance, name).await) {
             (Observed::Seen(all), Observed::Seen(found)) => {
-                all.extend(found.into_iter().filter(|holder| is_from(holder, &hosts)));
+                let ours = found.into_iter().filter(|holder| is_from(holder, &hosts));
+                all.extend(ours.map(|holder| (holder, compliance)));
             }
             (_, Observed::Seen(_)) => {}
-            (_, other) => holders = other,
+            (_, other) => holders = other.map(|_| Vec::new()),
         }
     }
+    let active = service.seen().and_then(|it| it.active_servers.as_ref());
+    let mut servers: Vec<String> = cx.site.chat_servers().map(ToString::to_string).collect();
+    for server in computers.seen().into_iter().flatten() {
+        if !contains(&servers, server) {
+            servers.push(server.clone());
+        }
+    }
+    let holding = match &holders {
+        // While somebody is active, sessions are users.
+        Observed::Seen(all) if active.is_some_and(Vec::is_empty) => {
+            holding::look(access, &servers, all).await
+        }
+        _ => Vec::new(),
+    };
     Facts {
         state,
         computers,
-        holders,
+        holders: holders.map(|all| all.into_iter().map(|(holder, _)| holder).collect()),
+        holding,
         waiting: match &cx.site.database.compliance {
             Some(name) => Some(compliance_waiting(access, held, name).await),
             None => None,

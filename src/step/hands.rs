@@ -224,8 +224,11 @@ impl Hands<'_> {
         show: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Vec<Table>, StepError> {
         let batch = self.command(n)?.bind(values)?;
-        // A restore may take hours; what else there is to send ends soon.
-        let limit = if batch.contains("RESTORE ") {
+        // A restore or a backup may take hours; what else there is to send ends soon.
+        let is_long = ["RESTORE ", "BACKUP "]
+            .iter()
+            .any(|verb| batch.contains(verb));
+        let limit = if is_long {
             self.limits.restore
         } else {
             Some(self.limits.stall)

@@ -1,5 +1,8 @@
 //! `prove-share`: a small backup that the backup writes, and that the primary and its mirror read
-//! (`steps.md` 6.1). It lies where the full backup will lie, which is written over it.
+//! (`steps.md` 6.1). It lies where the full backup will lie, which is written over it. And whether
+//! there is room for what comes after it.
+
+mod room;
 
 use serde::Serialize;
 use serde_json::json;
@@ -9,19 +12,63 @@ use super::failback::{address, full_path, sample_path};
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
 use super::observe::backups::{SetHeader, sets};
+use super::observe::instance::{Service, agent_account, services};
 use super::{Block, Context, Effect, Info, Kind, Standing};
 use crate::model::{Instance, Role};
 use crate::site::Site;
+use room::Room;
 
 const PROBE: usize = 1;
 
 pub(super) struct ProveShare;
 
-/// The probe as each instance sees it.
+/// The probe as each instance sees it, and the room for what comes.
 #[derive(Debug, Serialize)]
 pub struct Facts {
     path: String,
     seen: Vec<(Role, Observed<Vec<SetHeader>>)>,
+    /// O12 of the same instances.
+    services: Vec<(Role, Observed<Vec<Service>>)>,
+    room: Room,
+    /// The copy folder, as the backup sees it.
+    copy: String,
+}
+
+impl Facts {
+    fn services(&self, role: Role) -> Option<&Observed<Vec<Service>>> {
+        let (_, services) = self.services.iter().find(|(it, _)| *it == role)?;
+        Some(services)
+    }
+
+    /// Account that an instance's engine runs as.
+    fn account(&self, role: Role) -> Option<&str> {
+        let engine = self
+            .services(role)?
+            .seen()?
+            .iter()
+            .find(|service| service.name.starts_with("SQL Server ("))?;
+        engine.account.as_deref()
+    }
+
+    /// What the probe does not prove: who copies log backups, and room that cannot be seen.
+    fn remarks(&self) -> String {
+        // Its copy job is the first that proves it, in B5 (`steps.md` 7).
+        let mut remarks = self
+            .services(Role::Backup)
+            .and_then(agent_account)
+            .map_or_else(Vec::new, |account| {
+                vec![format!(
+                    "the backup's Agent, {account}, must read this share and write to `{}`",
+                    self.copy
+                )]
+            });
+        let unseen = self.room.unseen();
+        if !unseen.is_empty() {
+            remarks.push(format!("cannot be seen: {}", unseen.join("; ")));
+        }
+        remarks.insert(0, String::new());
+        remarks.join("; ")
+    }
 }
 
 impl Kind for ProveShare {
@@ -30,11 +77,12 @@ impl Kind for ProveShare {
     const INFO: Info = Info {
         id: "prove-share",
         vendor: None,
-        title: "Write a small backup to the log-shipping share, and have the primary and its mirror read it",
+        title: "Write a small backup to the log-shipping share, and have the primary and its mirror read it; see that there is room",
         effect: Effect::Reversible,
         checks: &[
             "the backup, the primary and the primary mirror each read it (RESTORE HEADERONLY)",
             "the full backup will be written over it",
+            "room: on the shares for the backups, on the primary's and its mirror's volumes for the files; what cannot be seen is named",
         ],
     };
 
@@ -49,18 +97,25 @@ impl Kind for ProveShare {
 
     async fn observe(cx: Context<'_>) -> Facts {
         let path = full_path(cx);
-        let mut seen = Vec::new();
+        let (mut seen, mut of) = (Vec::new(), Vec::new());
         for role in [Role::Backup, Role::Primary, Role::PrimaryMirror] {
             let instance = Instance::chat(role);
             if cx.access.sql.has(instance) {
                 seen.push((role, sets(cx.access, instance, &path).await));
+                of.push((role, services(cx.access, instance).await));
             }
         }
-        Facts { path, seen }
+        Facts {
+            path,
+            seen,
+            services: of,
+            room: Room::look(cx).await,
+            copy: cx.site.shares.copy_local.to_string(),
+        }
     }
 
     fn judge(facts: &Facts) -> Standing {
-        let blocks: Vec<Block> = facts
+        let mut blocks: Vec<Block> = facts
             .seen
             .iter()
             .filter_map(|(role, seen)| Some((role, seen.unknown()?)))
@@ -68,15 +123,25 @@ impl Kind for ProveShare {
                 Block::site(
                     "share-not-reached",
                     format!("the {role} cannot look at `{}`: {why}", facts.path),
-                    "give the service account of that instance its rights on the share; see `[shares] backup`",
+                    format!(
+                        "give {} its rights on the share; see `[shares] backup`",
+                        facts.account(*role).map_or_else(
+                            || "the service account of that instance".to_owned(),
+                            |account| format!("{account}, which that instance runs as,")
+                        )
+                    ),
                 )
             })
             .collect();
+        blocks.extend(facts.room.blocks());
         Standing::unless(blocks, || {
             let reads =
                 |seen: &Observed<Vec<SetHeader>>| seen.seen().is_some_and(|sets| !sets.is_empty());
             if facts.seen.iter().all(|(_, seen)| reads(seen)) {
-                Standing::satisfied("written by the backup, read by the primary side")
+                Standing::satisfied(format!(
+                    "written by the backup, read by the primary side{}",
+                    facts.remarks()
+                ))
             } else if facts
                 .seen
                 .iter()
@@ -94,7 +159,10 @@ impl Kind for ProveShare {
                     missing.join(", the ")
                 ))
             } else {
-                Standing::pending("write a small backup to the share")
+                Standing::pending(format!(
+                    "write a small backup to the share{}",
+                    facts.remarks()
+                ))
             }
         })
     }

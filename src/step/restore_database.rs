@@ -19,6 +19,8 @@ use super::observe::backups::{
 };
 use super::observe::database::{Content, Database, Lineage, content, database, lineage, orphans};
 use super::observe::instance::{Identity, identity};
+use super::observe::space::{certificates, encryptor};
+use super::placement::{Incoming, targets};
 use super::{Block, Context, Effect, Info, Kind, Standing};
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};
@@ -58,6 +60,10 @@ pub struct Facts {
     /// Its family, while it or its mirror serves.
     backup_family: Option<String>,
     wanted: Wanted,
+    /// Certificate that the backup's database is encrypted by; read before a file can tell.
+    encryptor: Observed<String>,
+    /// Certificates of the primary, and of its mirror.
+    certificates: Vec<(Role, Observed<Vec<String>>)>,
     orphans: Observed<Vec<String>>,
     logins: Observed<Vec<String>>,
 }
@@ -117,30 +123,19 @@ impl Facts {
         }
     }
 
-    /// Where every file of the backup goes: to the path that the primary's own file of that kind has.
+    /// Where every file of the backup goes.
     fn moves(&self) -> Option<Vec<(String, String)>> {
         let listed = self.listed.seen().filter(|files| !files.is_empty())?;
-        let own = self.files.seen()?;
-        let mut free: Vec<&PlacedFile> = own.iter().collect();
-        let mut moves = Vec::new();
-        for file in listed {
-            let is_log = file.kind == "L";
-            let at = free
-                .iter()
-                .position(|it| it.log == is_log && it.name.eq_ignore_ascii_case(&file.name))
-                .or_else(|| free.iter().position(|it| it.log == is_log));
-            let path = if let Some(at) = at {
-                free.remove(at).path.clone()
-            } else {
-                // One more file than there was: beside its kin, under its own name.
-                let kin = own.iter().find(|it| it.log == is_log)?;
-                let end = kin.path.rfind(['\\', '/'])?;
-                let name = file.path.rsplit(['\\', '/']).next()?;
-                format!("{}{name}", &kin.path[..=end])
-            };
-            moves.push((file.name.clone(), path));
-        }
-        Some(moves)
+        let incoming: Vec<Incoming<'_>> = listed
+            .iter()
+            .map(|file| Incoming {
+                name: &file.name,
+                path: &file.path,
+                log: file.kind == "L",
+            })
+            .collect();
+        let names = listed.iter().map(|file| file.name.clone());
+        Some(names.zip(targets(&incoming, self.files.seen()?)?).collect())
     }
 }
 
@@ -293,6 +288,8 @@ async fn observe(cx: Context<'_>) -> Facts {
         backup: database(access, Instance::chat(Role::Backup), name).await,
         backup_family: None,
         wanted: Wanted::of(cx.saved).certificate_is_there(cx.terms.overrides(mend::certificate())),
+        encryptor: encryptor(access, Instance::chat(Role::Backup), name).await,
+        certificates: Vec::new(),
         orphans: Observed::Absent,
         logins: logins(access, primary).await,
         database: row,
@@ -302,6 +299,13 @@ async fn observe(cx: Context<'_>) -> Facts {
         if access.sql.has(instance) && facts.backup_family.is_none() {
             let lineage = lineage(access, instance, name).await;
             facts.backup_family = lineage.seen().and_then(|it| it.family.clone());
+        }
+    }
+    for role in [Role::Primary, Role::PrimaryMirror] {
+        let instance = Instance::chat(role);
+        if access.sql.has(instance) {
+            let there = certificates(access, instance).await;
+            facts.certificates.push((role, there));
         }
     }
     if facts.full_set().is_some() {

@@ -2,6 +2,7 @@
 //! and its log-shipping rows go (`steps.md` 6.3, 6.4; `procedure.md`, "leaves out" 9).
 
 mod commands;
+mod only_here;
 mod side;
 
 use serde::Serialize;
@@ -21,6 +22,7 @@ use crate::model::states::MirroringState;
 use crate::model::{Instance, Role};
 use crate::site::Site;
 use commands::{Key, number, table};
+use only_here::OnlyHere;
 use side::{Holds, Side, look};
 
 /// It is not mirrored any more: what was wanted (`sql-server.md` 5).
@@ -76,7 +78,7 @@ impl Kind for RetireOldPrimary {
         effect: Effect::Irreversible,
         checks: &[
             "the primary and its mirror answer, and no chat server holds their databases",
-            "what they hold that the backup does not is in the archive, and VERIFYONLY finds it sound",
+            "what they hold that the backup does not is told in rooms and messages; it is in the archive, and VERIFYONLY finds it sound",
             "the log-shipping configuration is kept in the run folder",
             "no enabled backup job, no mirroring, no log-shipping row is left there",
         ],
@@ -173,7 +175,10 @@ async fn observe(cx: Context<'_>) -> Facts {
     }
     for role in [Role::Primary, Role::PrimaryMirror] {
         if access.sql.has(Instance::chat(role)) {
-            let side = look(cx, role, facts.family.as_deref()).await;
+            let mut side = look(cx, role, facts.family.as_deref()).await;
+            if matches!(side.holds, Holds::Old { .. }) {
+                side.only_here = OnlyHere::of(&side.content, &facts.content);
+            }
             facts.sides.push(side);
         }
     }
@@ -403,8 +408,12 @@ fn describe(facts: &Facts) -> String {
                 } else {
                     "to be kept in"
                 };
+                let only_here = side.only_here.as_ref().map_or_else(
+                    || "what only it has cannot be told now".to_owned(),
+                    OnlyHere::describe,
+                );
                 format!(
-                    "the {} holds the old chat database ({}): {done} `{}`",
+                    "the {} holds the old chat database ({}; {only_here}): {done} `{}`",
                     side.role,
                     content(&side.content),
                     side.archive_path.as_deref().unwrap_or("?")

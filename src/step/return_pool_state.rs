@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::json;
 
+use super::clear_active_servers::holding::{self, Service as WindowsService};
 use super::command::{Command, Values};
 use super::end_connections::is_from;
 use super::failback::{chat_hosts, compliance, is_restored, not_restored};
@@ -12,7 +13,7 @@ use super::observe::Observed;
 use super::observe::database::{Database, database};
 use super::observe::pool::{self, Service};
 use super::observe::sessions::{Holder, sessions};
-use super::set_active_servers::list;
+use super::set_active_servers::{contains, list};
 use super::set_pool_state::{identity_and_state, set_state, store_block, topology_blocks};
 use super::{Block, Context, Effect, Info, Kind, Standing, Step};
 use crate::model::states::PoolState;
@@ -20,6 +21,7 @@ use crate::model::{Instance, Role};
 use crate::site::Site;
 
 const SET: usize = 1;
+const START: usize = 2;
 
 pub(super) struct ReturnPoolState;
 
@@ -42,9 +44,17 @@ pub struct Facts {
     /// Sessions of chat servers on the primary's and on the backup's chat database.
     on_primary: Observed<Vec<Holder>>,
     on_backup: Observed<Vec<Holder>>,
+    /// Chat and compliance services that do not run, once the state is Normal.
+    stopped: Vec<WindowsService>,
 }
 
 impl Facts {
+    /// Stopped services: of the servers for the normal state, and of the others.
+    fn stopped(&self) -> (Vec<WindowsService>, Vec<WindowsService>) {
+        let stopped = self.stopped.iter().cloned();
+        stopped.partition(|(server, _)| contains(&self.wanted, server))
+    }
+
     /// Active servers without a session on the primary.
     fn silent(&self) -> Vec<String> {
         let holders = self.on_primary.seen().map_or(&[][..], Vec::as_slice);
@@ -79,12 +89,23 @@ impl Kind for ReturnPoolState {
             "the backup's chat database is closed",
             "the Central Management Store has an active master",
             "the pool's state, read back, is Normal",
+            "stopped services of the servers for the normal state are started; of others, they are named",
             "every active server has a session on the primary, none on the backup",
         ],
     };
 
-    fn commands(_site: &Site) -> Vec<Command> {
-        vec![set_state("Normal")]
+    fn commands(site: &Site) -> Vec<Command> {
+        let start = holding::change(
+            "Start-CsWindowsService",
+            site,
+            site.pool.normal.first().map(ToString::to_string),
+        );
+        vec![
+            set_state("Normal"),
+            start.when("the pool is Normal").each(
+                "chat or compliance service that does not run on a server for the normal state",
+            ),
+        ]
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -93,6 +114,11 @@ impl Kind for ReturnPoolState {
         let (primary, backup) = (Instance::chat(Role::Primary), Instance::chat(Role::Backup));
         let service = pool::service(access, &cx.site.pool.fqdn).await;
         let (identity, state) = identity_and_state(cx, &service).await;
+        let stopped = if state.seen() == Some(&PoolState::Normal) {
+            stopped_services(cx).await
+        } else {
+            Vec::new()
+        };
         let hosts = chat_hosts(cx.site, None);
         let from = |holders: Vec<Holder>| -> Vec<Holder> {
             holders
@@ -125,6 +151,7 @@ impl Kind for ReturnPoolState {
                 .collect(),
             on_primary: sessions(access, primary, name).await.map(from),
             on_backup: sessions(access, backup, name).await.map(from),
+            stopped,
         }
     }
 
@@ -175,9 +202,40 @@ impl Kind for ReturnPoolState {
                 "set `[pool] identity` in the site file",
             ));
         };
-        let values = Values::from([("identity".to_owned(), json!(identity))]);
-        hands.call(cx.access, SET, &values).await
+        let mut stopped = facts.stopped().0;
+        if facts.state.seen() != Some(&PoolState::Normal) {
+            let values = Values::from([("identity".to_owned(), json!(identity))]);
+            hands.call(cx.access, SET, &values).await?;
+            // Started before, they would have looked for the databases that are closed.
+            stopped = stopped_services(cx).await;
+            stopped.retain(|(server, _)| contains(&facts.wanted, server));
+        }
+        let each: Vec<Values> = stopped.iter().map(holding::values).collect();
+        if !each.is_empty() {
+            hands.announce_each(START, &each)?;
+        }
+        for values in &each {
+            hands.check_stop()?;
+            hands.call_announced(cx.access, START, values).await?;
+        }
+        Ok(())
     }
+}
+
+/// Chat and compliance services of the pool's servers that do not run. A server that cannot be asked
+/// is left out: its sessions tell.
+async fn stopped_services(cx: Context<'_>) -> Vec<WindowsService> {
+    let mut stopped = Vec::new();
+    for server in cx.site.chat_servers() {
+        let services = pool::chat_services(cx.access, server.as_str()).await;
+        for service in services.seen().into_iter().flatten() {
+            let wanted = !service.compliance || cx.site.database.compliance.is_some();
+            if let (Some(name), Some(false), true) = (&service.name, service.runs, wanted) {
+                stopped.push((server.to_string(), name.clone()));
+            }
+        }
+    }
+    stopped
 }
 
 /// The pool uses the primary: it does so in fact when its servers are there.
@@ -194,13 +252,24 @@ fn judge_normal(facts: &Facts, backup_serves: bool) -> Standing {
             )],
         };
     }
+    let (to_start, stays) = facts.stopped();
+    if !to_start.is_empty() {
+        return Standing::pending(format!("Normal; start {}", holding::describe(&to_start)));
+    }
     let silent = facts.silent();
     let left = facts.on_backup.seen().map_or(&[][..], Vec::as_slice);
     if !left.is_empty() {
         let names: Vec<String> = left.iter().map(Holder::describe).collect();
         Standing::underway(format!("Normal; still on the backup: {}", names.join(", ")))
     } else if silent.is_empty() {
-        Standing::satisfied("Normal; every active server has a session on the primary")
+        let mut why = "Normal; every active server has a session on the primary".to_owned();
+        if !stays.is_empty() {
+            why = format!(
+                "{why}; stopped, and left so: {}; start them before the next failover (Start-CsWindowsService)",
+                holding::describe(&stays)
+            );
+        }
+        Standing::satisfied(why)
     } else {
         Standing::underway(format!(
             "Normal; no session on the primary yet from {}",

@@ -120,6 +120,7 @@ pub(super) fn restored(kind: &str, hours_ago: i64) -> Restored {
 
 pub(super) fn content() -> Observed<Content> {
     Seen(Content {
+        by_room: std::collections::BTreeMap::new(),
         rooms: 3,
         last_message: Some(77),
     })

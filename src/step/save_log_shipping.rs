@@ -188,9 +188,14 @@ impl Kind for SaveLogShipping {
             primary: facts.primary.clone(),
             primary_mirror: facts.primary_mirror.clone(),
         };
-        let mut json = serde_json::to_vec_pretty(&saved)
+        // What is lost with the primary side may have been kept while it still answered.
+        let saved = match &facts.kept {
+            Some(kept) => saved.filled_from(kept),
+            None => saved,
+        };
+        let json = saved
+            .to_json()
             .map_err(|cause| StepError::other(cause.to_string(), ""))?;
-        json.push(b'\n');
         hands.ledger.keep(DOCUMENT, &json)?;
         Ok(())
     }

@@ -60,9 +60,14 @@ pub struct SavedPrimary {
 }
 
 impl Saved {
-    /// Reads the configuration as it stands now, on all instances that answer: what a check keeps.
-    /// `None` where the backup has none.
-    pub async fn observe(site: &Site, access: &Access, run: &str) -> Option<Self> {
+    /// Reads the configuration as it stands now, on the backup and on those of the primary side that
+    /// `answers`: what a check keeps. `None` where the backup has none.
+    pub async fn observe(
+        site: &Site,
+        access: &Access,
+        run: &str,
+        answers: impl Fn(Role) -> bool,
+    ) -> Option<Self> {
         let backup = Instance::chat(Role::Backup);
         let name = &site.database.chat;
         let rows = secondary(access, backup, name).await.seen().cloned()?;
@@ -70,7 +75,13 @@ impl Saved {
             return None;
         }
         let ids = JobIds::of(&rows);
-        let half = |role| primary_half(access, Instance::chat(role), name);
+        let half = async |role| {
+            if answers(role) {
+                primary_half(access, Instance::chat(role), name).await
+            } else {
+                None
+            }
+        };
         Some(Self {
             version: 1,
             run: run.to_owned(),
@@ -84,6 +95,60 @@ impl Saved {
             primary: half(Role::Primary).await,
             primary_mirror: half(Role::PrimaryMirror).await,
         })
+    }
+
+    /// The same, with the halves of the primary side that it lacks taken from another one: in a
+    /// disaster only the backup's half can still be read (`steps.md` 5.1).
+    #[must_use]
+    pub fn filled_from(mut self, other: &Self) -> Self {
+        let fill = |mine: &mut Option<SavedPrimary>, theirs: &Option<SavedPrimary>| {
+            if mine.as_ref().is_none_or(|half| half.rows.is_empty()) && theirs.is_some() {
+                mine.clone_from(theirs);
+            }
+        };
+        fill(&mut self.primary, &other.primary);
+        fill(&mut self.primary_mirror, &other.primary_mirror);
+        self
+    }
+
+    /// True when both would rebuild the same: whoever saved it, when, and how far the jobs were then.
+    pub fn rebuilds_the_same(&self, other: &Self) -> bool {
+        self.settings() == other.settings()
+    }
+
+    fn settings(&self) -> Self {
+        let settled = |jobs: &mut Vec<Job>| {
+            for job in jobs {
+                job.started_and_not_stopped = false;
+            }
+        };
+        let mut it = Self {
+            run: String::new(),
+            taken_at: Timestamp::UNIX_EPOCH,
+            ..self.clone()
+        };
+        it.backup.database = None;
+        settled(&mut it.backup.jobs);
+        for row in &mut it.backup.rows {
+            row.last_copied_file = None;
+            row.last_restored_file = None;
+        }
+        let halves = [&mut it.primary, &mut it.primary_mirror];
+        for half in halves.into_iter().flatten() {
+            half.database = None;
+            settled(&mut half.jobs);
+        }
+        it
+    }
+
+    /// The document, for people too.
+    ///
+    /// # Errors
+    /// None that is known: texts and numbers only.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        Ok(json)
     }
 
     /// Reads a saved document.

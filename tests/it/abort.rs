@@ -416,7 +416,10 @@ fn the_plan_of_a_failback_shows_beside_each_step_what_undoes_it() {
     assert_eq!(fence.len(), 5, "and what it was before: {fence:#?}");
     assert_eq!(
         undo(&site, "clear-active-servers"),
-        ["Set-CsPersistentChatActiveServer -ActiveServers @{Add={server}} -Confirm:$false"]
+        [
+            "Set-CsPersistentChatActiveServer -ActiveServers @{Add={server}} -Confirm:$false",
+            "Start-CsWindowsService -Name {service} -ComputerName {server} -Confirm:$false"
+        ]
     );
     // Chat and compliance, each on an empty mirror and over a copy that was left there.
     assert_eq!(undo(&site, "remove-mirroring").len(), 4);

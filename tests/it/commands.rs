@@ -19,6 +19,7 @@ fn help_names_the_commands_and_flags_that_work() {
         "logs",
         "lab",
         "status",
+        "init",
         "--version",
     ] {
         assert!(help.contains(word), "{word} is missing: {help}");
@@ -54,6 +55,21 @@ fn help_names_the_commands_and_flags_that_work() {
     for word in ["--from", "--until", "--plan-out", "--approved"] {
         assert!(!help.contains(word), "{word} does not work yet: {help}");
     }
+}
+
+#[test]
+fn a_new_site_file_is_the_example_and_is_never_written_over() {
+    let program = Program::new();
+    let told = program.run(&["init"]).done();
+    assert!(told.contains("site.toml"), "{told}");
+    let made = program.folder().join("site.toml");
+    assert_eq!(fs::read(&made).unwrap(), fs::read(litware()).unwrap());
+    program.dry_run(&made, &[]).done();
+
+    fs::write(&made, "mine").unwrap();
+    let told = program.run(&["init"]).refused(1);
+    assert!(told.contains("what to do"), "{told}");
+    assert_eq!(fs::read(&made).unwrap(), b"mine");
 }
 
 #[test]

@@ -203,6 +203,26 @@ fn what_a_data_center_that_was_only_powered_off_still_holds_is_kept() {
 }
 
 #[test]
+fn what_only_the_old_primary_has_is_told_in_rooms_and_messages_before_it_is_written_over() {
+    let drill = Drill::powered_off(litware());
+    let store = MemoryStore::default();
+    paused(async {
+        let stage = drill.stage();
+        let finished = drill.run(&stage, &store).await.expect("a record");
+        assert_done(&finished);
+    });
+    let journal = String::from_utf8(store.bytes()).expect("text");
+    let consent = journal
+        .lines()
+        .find(|line| line.contains(r#""event":"consent"#) && line.contains("retire-old-primary"))
+        .expect("a consent");
+    // Five messages in three rooms were written and never shipped.
+    let told =
+        "only there: at least 5 messages in 3 rooms more, whose numbers go further by up to 6";
+    assert!(consent.contains(told), "{consent}");
+}
+
+#[test]
 fn an_old_primary_is_not_touched_while_there_is_no_folder_to_keep_it_in() {
     let mut drill = Drill::powered_off(litware());
     drill.site.shares.archive = None;
@@ -378,7 +398,7 @@ fn failed_over_rebuilt_and_failed_back_the_world_is_as_it_was() {
     paused(async {
         let mut stage = Stage::build(&site, &normal()).expect("a site");
         let before = comparable(&stage);
-        let saved = Saved::observe(&site, &stage.access, "before").await;
+        let saved = Saved::observe(&site, &stage.access, "before", |_| true).await;
         assert!(saved.is_some(), "the normal site ships its log");
 
         stage.simulated.world.down(Role::Primary);

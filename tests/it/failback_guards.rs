@@ -6,9 +6,8 @@ use pchadr::model::states::DatabaseState;
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::world::summary::DatabaseSummary;
 use pchadr::rehearsal::world::{FaultKind, SqlFault};
-use pchadr::run::event::{Outcome, RunFinished};
+use pchadr::run::event::Outcome;
 use pchadr::run::store::MemoryStore;
-use pchadr::site::Site;
 
 use crate::site::{Drill, effects, litware, paused};
 
@@ -114,61 +113,4 @@ fn an_archive_that_is_damaged_counts_for_nothing() {
             .filter(|it| it.contains("COPY_ONLY, INIT, CHECKSUM"));
         assert_eq!(written.count(), 2, "it was written once more: {backups:#?}");
     });
-}
-
-/// Runs a variant that must be refused before anything is changed.
-fn refused(prepare: fn(&Stage, &Site), reason: &str) {
-    let mut drill = Drill::failback(litware());
-    drill.prepare = prepare;
-    let (finished, made): (RunFinished, Vec<String>) = paused(async {
-        let stage = drill.stage();
-        let finished = drill.run(&stage, &MemoryStore::default()).await;
-        (finished.expect("a record"), effects(&stage))
-    });
-    assert_eq!(
-        (finished.outcome, finished.exit),
-        (Outcome::Refused, 3),
-        "{:?}",
-        finished.error
-    );
-    let why = finished.error.expect("a reason").why;
-    assert!(why.contains(reason), "{why}");
-    assert_eq!(made, Vec::<String>::new());
-}
-
-#[test]
-fn what_can_fail_later_is_found_before_anything_is_changed() {
-    refused(
-        |stage, _| {
-            stage.simulated.folders.change("backup", |volume| {
-                volume.denied.insert("primary_mirror".to_owned());
-            });
-        },
-        "the primary mirror cannot look at",
-    );
-    refused(
-        |stage, _| {
-            stage.simulated.world.with(|state| {
-                let primary = state.instances.get_mut(&PRIMARY).expect("a primary");
-                primary.version = (15, 0, 2000);
-            });
-        },
-        "SQL Server 15.0.2000",
-    );
-    refused(
-        |stage, _| {
-            stage.simulated.world.with(|state| {
-                state.instances.get_mut(&BACKUP).expect("a backup").agent = false;
-            });
-        },
-        "the SQL Server Agent of the backup does not run",
-    );
-    refused(
-        |stage, _| {
-            stage.simulated.world.with(|state| {
-                state.instances.get_mut(&BACKUP).expect("a backup").nameless = true;
-            });
-        },
-        "@@SERVERNAME of the backup is NULL",
-    );
 }

@@ -166,6 +166,13 @@ fn every_cmdlet_of_a_failback_survives_every_fault() {
 }
 
 #[test]
+fn every_cmdlet_of_a_failback_where_services_hold_on_survives_every_fault() {
+    let mut site = impatient();
+    site.limits.poll = Duration::from_secs(20);
+    strike_cmdlets(&crate::holding_on::drill_for_both(site));
+}
+
+#[test]
 fn every_operation_on_a_file_survives_every_cause() {
     let drill = Drill::failover(impatient());
     let whole = drill.undisturbed();

@@ -78,26 +78,33 @@ enum Silence {
 
 /// Kills the run between each command and its effect, and after the effect.
 fn kill_around_effects(drill: &Drill) {
+    kill_around(drill, |_| true, 40);
+}
+
+/// The same for these commands, of which there are so many points.
+fn kill_around(drill: &Drill, of: fn(&Change) -> bool, least: usize) {
     let whole = drill.undisturbed();
     let mut cmdlets = 0;
     let mut points = Vec::new();
     for change in &whole.changes {
         match change {
-            Change::Sql(executed) => {
+            Change::Sql(executed) if of(change) => {
                 for kind in [FaultKind::SilenceBefore, FaultKind::SilenceAfter] {
                     points.push(Silence::Sql(executed.clone(), kind));
                 }
             }
             Change::Cmdlet { .. } => {
                 cmdlets += 1;
-                for kind in [CmdletFault::SilenceBefore, CmdletFault::SilenceAfter] {
-                    points.push(Silence::Cmdlet(cmdlets, kind));
+                if of(change) {
+                    for kind in [CmdletFault::SilenceBefore, CmdletFault::SilenceAfter] {
+                        points.push(Silence::Cmdlet(cmdlets, kind));
+                    }
                 }
             }
-            Change::File(_) => {}
+            Change::Sql(_) | Change::File(_) => {}
         }
     }
-    assert!(points.len() > 40, "{} points are no sweep", points.len());
+    assert!(points.len() >= least, "{} are no sweep", points.len());
     sweep(&points, |point| {
         paused(async {
             let stage = drill.stage();
@@ -190,6 +197,12 @@ fn a_failback_that_is_killed_between_a_command_and_its_effect_or_after_it_ends_t
 #[test]
 fn a_failback_that_is_killed_at_any_moment_ends_the_same_when_it_is_resumed() {
     kill_at_moments(&Drill::failback(litware()), 50);
+}
+
+#[test]
+fn a_failback_that_is_killed_around_the_stop_or_start_of_a_service_ends_the_same() {
+    let of = |change: &Change| matches!(change, Change::Cmdlet { cmdlet, .. } if cmdlet.contains("WindowsService"));
+    kill_around(&crate::holding_on::drill_for_both(litware()), of, 12);
 }
 
 #[test]

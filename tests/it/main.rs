@@ -1,6 +1,8 @@
 //! The integration tests: the proofs of DESIGN 3.
 
 mod abort;
+mod before_b1;
+mod downtime;
 mod failback;
 mod failback_guards;
 mod fault_sweep;
@@ -13,6 +15,7 @@ mod sql_live;
 // The program as its users meet it, and the house it is built in.
 mod commands;
 mod defect;
+mod holding_on;
 mod house;
 mod logs;
 mod plan;

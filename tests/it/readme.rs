@@ -17,7 +17,13 @@ fn the_readme_lists_every_exit_status() {
     let readme = text("README.md");
     let listed: Vec<u8> = readme
         .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next()?.parse().ok())
+        .filter_map(|line| {
+            line.strip_prefix("| ")?
+                .split(" |")
+                .next()?
+                .parse::<u8>()
+                .ok()
+        })
         .collect();
     let all = [
         Exit::Done,

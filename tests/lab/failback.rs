@@ -128,6 +128,44 @@ fn what_failed_over_is_rebuilt_and_failed_back_with_what_the_failover_saved() {
 }
 
 #[test]
+fn a_look_at_the_normal_site_keeps_what_a_failback_rebuilds_the_primary_side_from() {
+    let mut lab = Lab::open(&["--state", "normal", "--logs", "24"]);
+    let looked = Machine::of(&lab);
+    let said = looked.run(&["status"]);
+    let told = text(&said.stdout);
+    let halves = ": backup, primary, primary mirror";
+    assert!(told.contains(halves), "{told}{}", text(&said.stderr));
+    let copies = || {
+        let here = looked.state().join("sites");
+        let there = lab.folder.join("shares/copy/pchadr-runs/sites");
+        [here, there].map(|folder| files(&folder).into_values().collect::<Vec<_>>())
+    };
+    let [here, there] = copies();
+    assert_eq!((here.len(), &here), (1, &there));
+    looked.status();
+    assert_eq!(copies(), [here, there], "a second look finds nothing new");
+
+    assert_eq!(lab.happen("down primary"), "down primary: done");
+    // Another machine: it has the second copy alone.
+    let machine = Machine::of(&lab);
+    let said = machine.failover(&[]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    let saved = fs::read(machine.runs()[0].join("log-shipping.json")).unwrap();
+    let saved: Value = serde_json::from_slice(&saved).unwrap();
+    for half in ["primary", "primary_mirror"] {
+        let directory = &saved[half]["rows"][0]["directory"];
+        assert!(directory.is_string(), "{half}: {directory}");
+    }
+
+    assert_eq!(lab.happen("rebuild primary"), "rebuild primary: done");
+    let said = machine.run(FAILBACK);
+    let told = text(&said.stderr);
+    assert_eq!(said.status.code(), Some(0), "{told}");
+    assert!(!told.contains("assumed"), "{told}");
+    assert_eq!(home(&machine.status()), normal());
+}
+
+#[test]
 fn a_rebuilt_data_center_holds_nothing_of_the_one_that_it_replaces() {
     let mut lab = Lab::open(&["--state", "normal", "--logs", "3"]);
     let family = "select cast(family_guid as nvarchar(36)) from sys.database_recovery_status \

@@ -105,6 +105,18 @@ async fn every_observation_of_the_pool_is_answered() {
         Some("Skype for Business Server Persistent Chat")
     );
     assert_eq!(services[1].text("Status"), Some("Running"));
+    let named = json!({"Name": "TESTCHAT", "ComputerName": FIRST, "Confirm": false});
+    for (cmdlet, status) in [
+        ("Stop-CsWindowsService", "Stopped"),
+        ("Start-CsWindowsService", "Running"),
+    ] {
+        door.call(cmdlet, named.clone(), &[]).await.unwrap();
+        let computer = json!({"ComputerName": FIRST});
+        let services = door.call("Get-CsWindowsService", computer, &["Name", "Status"]);
+        let services = services.await.unwrap();
+        assert_eq!(services[1].text("Name"), Some("TESTCHAT"));
+        assert_eq!(services[1].text("Status"), Some(status));
+    }
 
     let computers = door
         .call(
@@ -276,7 +288,7 @@ async fn no_other_command_can_be_called() {
         assert_eq!(id, "CmdletNotAllowed,pchadr", "{cmdlet}");
     }
     // On the list, but the module has none.
-    let error = door.call("Stop-CsWindowsService", json!({}), &[]).await;
+    let error = door.call("Invoke-CsDatabaseFailover", json!({}), &[]).await;
     let Failure::Refused { id, .. } = error.unwrap_err().failure else {
         panic!("no refusal");
     };

@@ -51,6 +51,7 @@ impl Pool {
             "ActiveServers": ["pc1.dc1.litwareinc.com", "pc2.dc1.litwareinc.com"],
             "InactiveServers": ["pc5.dc2.litwareinc.com", "pc6.dc2.litwareinc.com"],
             "Mirror": null,
+            "Stopped": [],
             "ActiveMaster": "fe1.dc1.litwareinc.com",
             "Trouble": "",
         }));

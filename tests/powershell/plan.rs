@@ -37,14 +37,47 @@ fn changed(before: &Value, after: &Value) -> Vec<String> {
         .collect()
 }
 
+/// The plan of a runbook at the example site.
+fn plan_of(text: &str) -> Plan {
+    let site = Site::parse(EXAMPLE, "litware.toml", Path::new("/conf")).unwrap();
+    let known: Vec<&str> = Step::ALL.iter().map(|step| step.id()).collect();
+    let runbook = Runbook::parse(text, "runbook.toml", &known).unwrap();
+    Plan::bind(&runbook, &site).unwrap()
+}
+
+#[test]
+fn the_services_that_a_failback_stops_and_starts_are_those_that_it_names() {
+    let Some(pool) = Pool::new() else { return };
+    let plan = plan_of(include_str!("../../runbooks/failback.toml"));
+    let mut did = Vec::new();
+    for command in plan.steps.iter().flat_map(|step| &step.commands) {
+        if command.text.contains("CsWindowsService") {
+            let server = command.holes.iter().find(|hole| hole.name == "server");
+            let service = format!("RTCCHAT on {}", server.unwrap().sample.as_str().unwrap());
+            if command.text.starts_with("Start") {
+                pool.set("Stopped", vec![service.clone(), "another".to_owned()]);
+            }
+            typed(&pool, &command.sample);
+            did.push((service, pool.read()["Stopped"].clone()));
+        }
+    }
+    let (stopped, started) = (
+        "RTCCHAT on pc5.dc2.litwareinc.com",
+        "RTCCHAT on pc1.dc1.litwareinc.com",
+    );
+    assert_eq!(
+        did,
+        [
+            (stopped.to_owned(), json!([stopped])),
+            (started.to_owned(), json!(["another"])),
+        ]
+    );
+}
+
 #[test]
 fn every_printed_command_does_what_it_says() {
     let Some(pool) = Pool::new() else { return };
-    let site = Site::parse(EXAMPLE, "litware.toml", Path::new("/conf")).unwrap();
-    let text = include_str!("../../runbooks/failover.toml");
-    let known: Vec<&str> = Step::ALL.iter().map(|step| step.id()).collect();
-    let runbook = Runbook::parse(text, "failover.toml", &known).unwrap();
-    let plan = Plan::bind(&runbook, &site).unwrap();
+    let plan = plan_of(include_str!("../../runbooks/failover.toml"));
     let mut did = Vec::new();
     for step in &plan.steps {
         for command in &step.commands {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::MAIN_SEPARATOR as SEPARATOR;
 
 use jiff::civil::date;
 use serde_json::{Value, json};
@@ -49,7 +50,7 @@ async fn the_json_has_the_agreed_shape() {
     let (_folder, dir) = folder(&busy());
     let (text, aside) = told(std::slice::from_ref(&dir), true).await;
     let told: Value = serde_json::from_str(&text).unwrap();
-    let path = |name: &str| format!("{dir}/{name}");
+    let path = |name: &str| format!("{dir}{SEPARATOR}{name}");
     let size = busy()["1"].len();
     assert_eq!(
         told["files"][0],
@@ -88,11 +89,16 @@ async fn the_json_has_the_agreed_shape() {
     assert!(aside.failures.is_empty());
 }
 
+/// A line with the folder as `D/`, on every system.
+fn shown_in(line: &str, folder: &str) -> String {
+    line.replace(&format!("{folder}{SEPARATOR}"), "D/")
+}
+
 #[tokio::test]
 async fn the_table_is_aligned_and_names_gap_and_reasons() {
     let (_folder, dir) = folder(&busy());
     let (text, _) = told(std::slice::from_ref(&dir), false).await;
-    let lines: Vec<_> = text.lines().map(|line| line.replace(&dir, "D")).collect();
+    let lines: Vec<_> = text.lines().map(|line| shown_in(line, &dir)).collect();
     let size = busy()["1"].len();
     let width = dir.len() + "/2 b.trn".len() - "File".len();
     assert_eq!(
@@ -137,10 +143,11 @@ async fn copies_in_two_folders_are_one_chain_and_named_as_copies() {
     assert_eq!(told["files"].as_array().unwrap().len(), 2);
     assert_eq!(
         told["chains"][0]["files"],
-        json!([format!("{share}/a.trn")])
+        json!([format!("{share}{SEPARATOR}a.trn")])
     );
     let left = json!([{
-        "path": format!("{copy}/a.trn"), "reason": format!("a copy of `{share}/a.trn`")
+        "path": format!("{copy}{SEPARATOR}a.trn"),
+        "reason": format!("a copy of `{share}{SEPARATOR}a.trn`")
     }]);
     assert_eq!(told["chains"][0]["left_out"], left);
 }

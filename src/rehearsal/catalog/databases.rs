@@ -11,6 +11,8 @@ impl View<'_> {
         Some(match object {
             "databases" => self.databases(),
             "master_files" => self.master_files(),
+            "dm_os_volume_stats" => self.volume_stats(),
+            "dm_database_encryption_keys" => self.encryption_keys(),
             "database_recovery_status" => self.recovery_status(),
             "database_mirroring" => self.mirroring(),
             _ => return None,
@@ -58,7 +60,7 @@ impl View<'_> {
                 text(if full { "LOG_BACKUP" } else { "NOTHING" }),
                 number(i64::from(d.trustworthy)),
                 number(i64::from(d.broker)),
-                number(0),
+                number(i64::from(d.encrypted.is_some())),
                 Datum::Null,
                 Datum::Null,
             ]
@@ -138,6 +140,60 @@ impl View<'_> {
                 ("redo_start_fork_guid", SqlType::UniqueIdentifier),
             ],
             rows,
+        )
+    }
+
+    /// What `sys.dm_os_volume_stats` finds for every file.
+    fn volume_stats(&self) -> Relation {
+        let bytes = |bytes: u64| number(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let mut rows = Vec::new();
+        for d in &self.instance.databases {
+            for file in &d.files {
+                if let Some(volume) = self.instance.volume_of(&file.path) {
+                    rows.push(vec![
+                        number(d.id),
+                        number(file.id),
+                        text(&volume.mount),
+                        text(""),
+                        text("NTFS"),
+                        bytes(volume.total),
+                        bytes(volume.free),
+                    ]);
+                }
+            }
+        }
+        relation(
+            &[
+                ("database_id", SqlType::Int),
+                ("file_id", SqlType::Int),
+                ("volume_mount_point", SqlType::NVarChar(Some(512))),
+                ("logical_volume_name", SqlType::NVarChar(Some(512))),
+                ("file_system_type", SqlType::NVarChar(Some(512))),
+                ("total_bytes", SqlType::BigInt),
+                ("available_bytes", SqlType::BigInt),
+            ],
+            rows,
+        )
+    }
+
+    fn encryption_keys(&self) -> Relation {
+        let rows = self.instance.databases.iter().filter_map(|d| {
+            let thumbprint = d.encrypted.clone()?;
+            Some(vec![
+                number(d.id),
+                number(3),
+                text("AES"),
+                Datum::Bytes(thumbprint),
+            ])
+        });
+        relation(
+            &[
+                ("database_id", SqlType::Int),
+                ("encryption_state", SqlType::Int),
+                ("key_algorithm", NAME),
+                ("encryptor_thumbprint", SqlType::VarBinary(Some(20))),
+            ],
+            rows.collect(),
         )
     }
 

@@ -16,8 +16,9 @@ impl View<'_> {
             "dm_exec_connections" => self.connections(),
             "dm_tran_locks" => self.locks(),
             "dm_server_services" => self.services(),
+            "certificates" => self.certificates(),
             "server_principals" => self.logins(),
-            "database_mirroring_endpoints" => mirroring_endpoints(),
+            "database_mirroring_endpoints" => mirroring_endpoints(self.instance.endpoint),
             "tcp_endpoints" => tcp_endpoints(),
             "all_parameters" => self.parameters(),
             _ => return None,
@@ -284,6 +285,25 @@ impl View<'_> {
         )
     }
 
+    fn certificates(&self) -> Relation {
+        let rows = self.instance.certificates.iter().zip(256_i64..);
+        let rows = rows.map(|(thumbprint, id)| {
+            vec![
+                text(format!("certificate {id}")),
+                number(id),
+                Datum::Bytes(thumbprint.clone()),
+            ]
+        });
+        relation(
+            &[
+                ("name", NAME),
+                ("certificate_id", SqlType::Int),
+                ("thumbprint", SqlType::VarBinary(Some(32))),
+            ],
+            rows.collect(),
+        )
+    }
+
     fn logins(&self) -> Relation {
         let rows = self.instance.logins.iter().zip(1_i64..).map(|(name, n)| {
             let windows = name.contains('\\');
@@ -339,7 +359,7 @@ impl View<'_> {
     }
 }
 
-fn mirroring_endpoints() -> Relation {
+fn mirroring_endpoints(started: bool) -> Relation {
     relation(
         &[
             ("name", NAME),
@@ -360,8 +380,8 @@ fn mirroring_endpoints() -> Relation {
             number(1),
             number(2),
             number(4),
-            number(0),
-            text("STARTED"),
+            number(i64::from(!started)),
+            text(if started { "STARTED" } else { "STOPPED" }),
             number(1),
             text("PARTNER"),
             number(1),

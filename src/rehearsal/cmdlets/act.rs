@@ -19,7 +19,10 @@ impl Cmdlets {
         // local (`skype-powershell.md` 1.8, 1.9).
         let needs_store = !matches!(
             spec.which,
-            Cmdlet::ManagementConnection | Cmdlet::WindowsService
+            Cmdlet::ManagementConnection
+                | Cmdlet::WindowsService
+                | Cmdlet::StartService
+                | Cmdlet::StopService
         ) && !bound.has("LocalStore");
         if needs_store && !reachable {
             return Err(spec.refuse(
@@ -35,6 +38,8 @@ impl Cmdlets {
             Cmdlet::ManagementConnection => Ok(vec![look::connection(&self.pool())]),
             Cmdlet::ReplicationStatus => look::replication(spec, bound, &self.pool()),
             Cmdlet::WindowsService => look::windows_services(spec, bound, &self.pool()),
+            Cmdlet::StartService => self.set_service(spec, bound, sent, true),
+            Cmdlet::StopService => self.set_service(spec, bound, sent, false),
             Cmdlet::Pool => look::computers(spec, bound, &self.pool()),
             Cmdlet::SetState => self.set_state(spec, bound, sent),
             Cmdlet::SetActiveServers => self.set_active_servers(spec, bound, sent),
@@ -54,6 +59,29 @@ impl Cmdlets {
         let state = PoolState::from_word(word).unwrap_or(PoolState::Normal);
         if !bound.what_if {
             pool.set_state(state);
+            let after = pool.clone();
+            drop(pool);
+            self.happened(spec, sent, Some(&after));
+        }
+        Ok(Vec::new())
+    }
+
+    /// Starts or stops a service of a server, or all that it has where none is named. What runs, or
+    /// stands, already is no error (`skype-powershell.md` 1.9).
+    fn set_service(&self, spec: &Spec, bound: &Bound, sent: &Value, runs: bool) -> Outcome {
+        let mut pool = self.pool();
+        let services = look::windows_services(spec, bound, &pool)?;
+        if !bound.what_if {
+            let computer = bound.text("ComputerName").unwrap_or("localhost");
+            if let Some(server) = pool.server_mut(computer) {
+                for service in &services {
+                    match service["Name"].as_str() {
+                        Some(look::CHAT_SERVICE) => server.chat_service = runs,
+                        Some(look::COMPLIANCE_SERVICE) => server.compliance_service = runs,
+                        _ => {}
+                    }
+                }
+            }
             let after = pool.clone();
             drop(pool);
             self.happened(spec, sent, Some(&after));

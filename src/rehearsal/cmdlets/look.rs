@@ -16,6 +16,11 @@ const REFERENCES: [(&str, Role); 4] = [
     ("BackupMirror", Role::BackupMirror),
 ];
 
+/// Short names of the two services. Those of the product are not confirmed (`skype-powershell.md`
+/// 1.9): they are to be found by what they display, among others.
+pub(super) const CHAT_SERVICE: &str = "SIMCHAT";
+pub(super) const COMPLIANCE_SERVICE: &str = "SIMCOMPLIANCE";
+
 fn object(value: Value) -> Object {
     match value {
         Value::Object(object) => object,
@@ -219,11 +224,9 @@ pub(super) fn windows_services(spec: &Spec, bound: &Bound, pool: &Pool) -> Outco
             "Status": if running { "Running" } else { "Stopped" },
         }))
     };
-    // The short names of the first two are not confirmed (`skype-powershell.md` 1.9): to be found
-    // by what they display, among others.
     let mut services = vec![
         service(
-            "SIMCHAT",
+            CHAT_SERVICE,
             "Persistent Chat",
             json!(["PersistentChatServer"]),
             server.chat_service,
@@ -232,7 +235,7 @@ pub(super) fn windows_services(spec: &Spec, bound: &Bound, pool: &Pool) -> Outco
     ];
     if pool.databases.keys().any(|instance| instance.compliance) {
         services.push(service(
-            "SIMCOMPLIANCE",
+            COMPLIANCE_SERVICE,
             "Persistent Chat Compliance",
             json!(["PersistentChatServer"]),
             server.compliance_service,

@@ -98,12 +98,7 @@ impl Batch<'_> {
             let bytes = if log {
                 64 * 1024
             } else {
-                database
-                    .files
-                    .iter()
-                    .filter(|f| !f.log)
-                    .map(|f| f.bytes)
-                    .sum()
+                database.data_bytes()
             };
             let takes = service.for_bytes(bytes);
             let target = media.has("NORECOVERY").then(|| database.name.clone());
@@ -159,7 +154,11 @@ impl Batch<'_> {
                 .map(|f| (f.name.clone(), f.path.clone(), f.bytes))
                 .collect();
         }
-        let size = if log { 64 * 1024 } else { 4 << 20 };
+        let size = if log {
+            64 * 1024
+        } else {
+            database.data_bytes()
+        };
         let sets = held.sets.into_iter().chain([set.clone()]).collect();
         files
             .write_backup(&viewer, &device.path, sets, held.size + size, true)

@@ -1,7 +1,7 @@
 //! RESTORE HEADERONLY, FILELISTONLY, LABELONLY, VERIFYONLY (`sql-server.md` 2.1; columns of major
 //! version 13).
 
-use super::batch::{Batch, Failure};
+use super::batch::{Batch, Failure, wait};
 use super::media::abnormal;
 use super::messages::message;
 use crate::model::Lsn;
@@ -14,7 +14,7 @@ const LSN: SqlType = SqlType::Numeric(25, 0);
 const GUID: SqlType = SqlType::UniqueIdentifier;
 
 impl Batch<'_> {
-    pub(super) fn media_info(&mut self, media: &Media) -> Result<(), Failure> {
+    pub(super) async fn media_info(&mut self, media: &Media) -> Result<(), Failure> {
         let what = format!("RESTORE {}", media.subject.word());
         let device = self.device(media)?;
         let view = self.open_file(&device.path).map_err(abnormal(&what))?;
@@ -45,6 +45,9 @@ impl Batch<'_> {
                 if set.damaged || view.damaged {
                     return Err(abnormal(&what)(message(3189, &[])));
                 }
+                // It reads the whole file.
+                let takes = self.world.with(|state| state.service.for_bytes(view.size));
+                wait(takes).await;
                 self.reply
                     .info(&message(3262, &[&device.position.to_string()]));
                 self.done(None);

@@ -22,7 +22,7 @@ impl Batch<'_> {
             (Subject::Log, _) => self.restore_log(media).await,
             (Subject::Database, Some(_)) => self.restore_database(media).await,
             (Subject::Database, None) => self.recover(media).await,
-            _ => self.media_info(media),
+            _ => self.media_info(media).await,
         }
     }
 

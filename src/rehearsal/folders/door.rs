@@ -59,6 +59,17 @@ impl Shares for Folders {
         .boxed()
     }
 
+    fn free<'a>(&'a self, folder: &'a str) -> Answer<'a, u64> {
+        async move {
+            self.answer(Op::Free, &[folder], NOTHING, |state| {
+                let place = state.place(TOOL, folder)?;
+                Ok(state.free(&place))
+            })
+            .await
+        }
+        .boxed()
+    }
+
     fn ends<'a>(&'a self, path: &'a str, bytes: usize) -> Answer<'a, Ends> {
         async move {
             let bytes = bytes as u64;

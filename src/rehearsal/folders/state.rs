@@ -205,6 +205,11 @@ impl State {
         delay
     }
 
+    /// Bytes that are left where a place is.
+    pub(super) fn free(&self, place: &Place) -> u64 {
+        self.disks[place.disk].volume.free
+    }
+
     pub(super) fn file(&self, place: &Place) -> Result<&Stored, OsError> {
         let disk = &self.disks[place.disk];
         disk.files.get(&place.key).ok_or_else(|| {

@@ -228,7 +228,8 @@ fn number(error: &io::Error) -> u32 {
     if cfg!(windows)
         && let Some(number) = error.raw_os_error().and_then(|n| u32::try_from(n).ok())
     {
-        return number;
+        // A file that is there answers 80 when it is made, 183 when another one takes its name.
+        return if number == 183 { 80 } else { number };
     }
     match error.kind() {
         io::ErrorKind::NotFound => 2,

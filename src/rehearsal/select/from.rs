@@ -13,6 +13,9 @@ use super::{run, text};
 
 /// How many SELECTs a UNION may have.
 const UNIONS: usize = 100;
+/// Functions in FROM, with the columns that their arguments choose by: a call finds the rows of the
+/// whole table that equal them.
+const TABLE_FUNCTIONS: [(&str, &[&str]); 1] = [("dm_os_volume_stats", &["database_id", "file_id"])];
 /// Hints that do not change what a query finds.
 const HINTS: [&str; 2] = ["NOLOCK", "READUNCOMMITTED"];
 
@@ -104,12 +107,12 @@ impl Binder<'_> {
     /// Reads every table of FROM into the scope.
     pub(super) fn from(&mut self, from: &[ast::TableWithJoins]) -> Outcome<Conjuncts> {
         use ast::JoinConstraint::{None as Nothing, On};
-        use ast::JoinOperator::{CrossJoin, Inner, Join, Left, LeftOuter};
+        use ast::JoinOperator::{CrossApply, CrossJoin, Inner, Join, Left, LeftOuter};
 
         let mut on = Vec::new();
         for ast::TableWithJoins { relation, joins } in from {
             let first = on.len();
-            self.source(relation, false)?;
+            self.source(relation, false, false)?;
             on.push(Vec::new());
             for join in joins {
                 let ast::Join {
@@ -120,13 +123,22 @@ impl Binder<'_> {
                 else {
                     return Err(syntax(join));
                 };
-                let (outer, condition) = match join_operator {
-                    Join(On(condition)) | Inner(On(condition)) => (false, Some(condition)),
-                    Left(On(condition)) | LeftOuter(On(condition)) => (true, Some(condition)),
-                    CrossJoin(Nothing) => (false, None),
+                let applied;
+                let (relation, outer, condition) = match join_operator {
+                    CrossApply => {
+                        applied = called(relation)?;
+                        (&applied.0, false, Some(&applied.1))
+                    }
+                    Join(On(condition)) | Inner(On(condition)) => {
+                        (relation, false, Some(condition))
+                    }
+                    Left(On(condition)) | LeftOuter(On(condition)) => {
+                        (relation, true, Some(condition))
+                    }
+                    CrossJoin(Nothing) => (relation, false, None),
                     _ => return Err(syntax(join)),
                 };
-                self.source(relation, outer)?;
+                self.source(relation, outer, matches!(join_operator, CrossApply))?;
                 // ON sees the tables that were joined so far, not those behind a comma.
                 let end = on.len() + 1;
                 if let Some(scope) = self.scope() {
@@ -147,7 +159,7 @@ impl Binder<'_> {
         })
     }
 
-    fn source(&mut self, factor: &ast::TableFactor, outer: bool) -> Outcome<()> {
+    fn source(&mut self, factor: &ast::TableFactor, outer: bool, applied: bool) -> Outcome<()> {
         let (names, table) = match factor {
             ast::TableFactor::Table {
                 name,
@@ -175,6 +187,9 @@ impl Binder<'_> {
                     check_hint(hint)?;
                 }
                 let parts = name_parts(name)?;
+                if !applied && parameters(&parts).is_some() {
+                    return Err(syntax(name));
+                }
                 let table = self
                     .catalog
                     .table(&parts)
@@ -229,6 +244,59 @@ impl Binder<'_> {
             let (query, _) = binder.apart().query(query, Role::Inner)?;
             run::query(&query, None, binder.catalog)
         })
+    }
+}
+
+/// Columns by which the arguments of a function in FROM choose; `None` for any other name.
+fn parameters(parts: &[String]) -> Option<&'static [&'static str]> {
+    let name = parts.last()?;
+    let known = TABLE_FUNCTIONS.iter().find(|(it, _)| text::equal(it, name));
+    known.map(|(_, columns)| *columns)
+}
+
+/// A function that is applied: its table, and the condition that its arguments make.
+fn called(factor: &ast::TableFactor) -> Outcome<(ast::TableFactor, ast::Expr)> {
+    let mut table = factor.clone();
+    let ast::TableFactor::Table {
+        name,
+        alias: Some(alias),
+        args,
+        ..
+    } = &mut table
+    else {
+        return Err(syntax(factor));
+    };
+    let (Some(given), Some(columns)) = (args.take(), parameters(&name_parts(name)?)) else {
+        return Err(syntax(factor));
+    };
+    if given.args.len() != columns.len() || given.settings.is_some() {
+        return Err(syntax(factor));
+    }
+    let mut condition = None;
+    for (argument, column) in given.args.iter().zip(columns) {
+        let ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value)) = argument else {
+            return Err(syntax(argument));
+        };
+        let own = vec![alias.name.clone(), ast::Ident::new(*column)];
+        let equal = binary(
+            value.clone(),
+            ast::BinaryOperator::Eq,
+            ast::Expr::CompoundIdentifier(own),
+        );
+        condition = Some(match condition {
+            None => equal,
+            Some(others) => binary(others, ast::BinaryOperator::And, equal),
+        });
+    }
+    let condition = condition.ok_or_else(|| syntax(factor))?;
+    Ok((table, condition))
+}
+
+fn binary(left: ast::Expr, op: ast::BinaryOperator, right: ast::Expr) -> ast::Expr {
+    ast::Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
     }
 }
 

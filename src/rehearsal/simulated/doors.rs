@@ -12,7 +12,7 @@ use crate::rehearsal::backup_set::BackupSet;
 use crate::rehearsal::cmdlets::{Databases, FailOverDatabase, InstallMirror, Pool};
 use crate::rehearsal::folders::{Folders, OsError};
 use crate::rehearsal::tds;
-use crate::rehearsal::world::{FileView, Files, Shared};
+use crate::rehearsal::world::{FileView, Files, Idle, Shared};
 
 /// Bytes that a connection in memory holds.
 const PIPE: usize = 64 * 1024;
@@ -84,8 +84,19 @@ impl Databases for WorldDatabases {
             })
             .cloned()
             .collect();
+        let running = pool
+            .servers
+            .iter()
+            .filter(|server| server.alive)
+            .map(|server| Idle {
+                host: server.fqdn.split('.').next().unwrap_or_default().to_owned(),
+                chat: server.chat_service,
+                compliance: server.compliance_service,
+            })
+            .collect();
+        let failed_over = pool.state() == PoolState::FailedOver;
         self.0
-            .chat_servers_changed(&chatting, pool.state() == PoolState::FailedOver);
+            .chat_services_changed(&chatting, failed_over, running);
     }
 }
 

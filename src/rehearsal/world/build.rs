@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use jiff::civil::DateTime;
 
 use super::database::{DataFile, Database, Mirroring, User, UserAccess};
-use super::instance::SqlInstance;
+use super::instance::{DiskVolume, SqlInstance};
 use super::logs::Lineage;
 use super::msdb::{JobKind, Msdb};
 use super::options::{Backup, PrimarySide, Start, WorldOptions};
@@ -80,6 +80,7 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
             servers: site.sql.instances.clone(),
         },
         chat: None,
+        idle: options.idle_hold_on.then(Vec::new),
         mirror_stalls: options.mirror_stalls,
         schedules: options.schedules,
         writable: None,
@@ -174,6 +175,9 @@ impl Build<'_> {
                 collation: self.options.collation.clone(),
                 sysadmin: self.options.sysadmin,
                 databases: Vec::new(),
+                endpoint: true,
+                volumes: volumes(),
+                certificates: Vec::new(),
                 msdb: Msdb::default(),
                 processes: BTreeMap::new(),
                 locks: BTreeMap::new(),
@@ -400,6 +404,17 @@ fn invented(guids: &mut Guids, now: DateTime) -> Lineage {
     }
 }
 
+/// The disks of every machine: one for the system, one for data.
+fn volumes() -> Vec<DiskVolume> {
+    [(r"C:\", 80_u64 << 30), (r"E:\", 400 << 30)]
+        .map(|(mount, free)| DiskVolume {
+            mount: mount.to_owned(),
+            total: 500 << 30,
+            free,
+        })
+        .to_vec()
+}
+
 /// A database, ONLINE, at the beginning of its log.
 fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Database {
     let start = lineage.start;
@@ -433,7 +448,7 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
                 id: 1,
                 name: format!("{name}_data"),
                 path: format!(r"E:\SQLData\{name}.mdf"),
-                bytes: 64 << 20,
+                bytes: 16 << 20,
                 log: false,
             },
             DataFile {
@@ -444,6 +459,7 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
                 log: true,
             },
         ],
+        unused: 0,
         mirroring: None,
         messages: lineage.messages,
         waiting: 0,
@@ -453,5 +469,6 @@ fn database(name: &str, id: i64, lineage: &Lineage, guids: &mut Guids) -> Databa
             sid: SqlInstance::sid(SERVICES),
         }],
         compliance: false,
+        encrypted: None,
     }
 }

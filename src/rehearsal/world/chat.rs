@@ -1,4 +1,4 @@
-//! The chat servers' sessions on the chat and compliance databases.
+//! Sessions of the chat servers: where the active ones have theirs, and idle ones that hold on.
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -7,6 +7,18 @@ use super::State;
 use super::database::{Database, UserAccess};
 use super::instance::{Kind, Process};
 use crate::model::{Instance, Role};
+
+/// The services of a living chat server, where idle ones keep their sessions until these stop
+/// (`steps.md` 8: whether they do is not known).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// First label of the server's name.
+    pub host: String,
+    /// Its chat service runs.
+    pub chat: bool,
+    /// Its compliance service runs.
+    pub compliance: bool,
+}
 
 impl State {
     /// Gives every live active chat server its sessions where the pool's databases are, and ends
@@ -48,10 +60,18 @@ impl State {
                         i == instance && d.to_lowercase() == p.database.to_lowercase()
                     })
             };
+            let idle = |p: &Process| {
+                let chat = self.names.chat.to_lowercase() == p.database.to_lowercase();
+                let mut idle = self.idle.iter().flatten();
+                idle.any(|it| {
+                    it.host.eq_ignore_ascii_case(&p.host_name)
+                        && if chat { it.chat } else { it.compliance }
+                })
+            };
             let gone: Vec<i64> = server
                 .processes
                 .values()
-                .filter(|p| p.kind == Kind::Chat && !ours(p))
+                .filter(|p| p.kind == Kind::Chat && !ours(p) && !idle(p))
                 .map(|p| p.spid)
                 .collect();
             for spid in gone {

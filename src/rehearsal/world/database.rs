@@ -125,6 +125,8 @@ pub struct Database {
     pub interrupted: Option<(Guid, String)>,
     /// Its files.
     pub files: Vec<DataFile>,
+    /// Bytes of its data files without a page in use.
+    pub unused: u64,
     /// Mirroring session.
     pub mirroring: Option<Mirroring>,
     /// Chat messages in it.
@@ -135,6 +137,8 @@ pub struct Database {
     pub users: Vec<User>,
     /// True for `mgccomp`.
     pub compliance: bool,
+    /// Thumbprint of the certificate that its encryption key is encrypted by, where it has one.
+    pub encrypted: Option<Vec<u8>>,
 }
 
 impl Database {
@@ -146,6 +150,13 @@ impl Database {
     /// Can be read and written.
     pub fn serves(&self) -> bool {
         self.state == DatabaseState::Online && !self.standby
+    }
+
+    /// Bytes of the pages in use: what a full backup holds.
+    pub fn data_bytes(&self) -> u64 {
+        let data = self.files.iter().filter(|file| !file.log);
+        let whole: u64 = data.map(|file| file.bytes).sum();
+        whole.saturating_sub(self.unused)
     }
 
     /// Moves the end of the log, as any writing does.

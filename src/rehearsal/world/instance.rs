@@ -65,6 +65,17 @@ pub struct Process {
     pub token: CancellationToken,
 }
 
+/// A disk volume of an instance's machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskVolume {
+    /// Where it is mounted, as `E:\`; empty where the system does not say.
+    pub mount: String,
+    /// Bytes in all.
+    pub total: u64,
+    /// Bytes left.
+    pub free: u64,
+}
+
 /// A lock of `sp_getapplock`: database, resource -> holder and how often it took it.
 pub type AppLocks = BTreeMap<(String, String), (i64, u32)>;
 
@@ -94,6 +105,12 @@ pub struct SqlInstance {
     pub sysadmin: bool,
     /// Databases, the four system databases first.
     pub databases: Vec<Database>,
+    /// Its mirroring endpoint is STARTED.
+    pub endpoint: bool,
+    /// Disk volumes of its machine.
+    pub volumes: Vec<DiskVolume>,
+    /// Thumbprints of the certificates in `master`.
+    pub certificates: Vec<Vec<u8>>,
     /// `msdb`
     pub msdb: Msdb,
     /// Sessions, by id.
@@ -121,6 +138,14 @@ impl SqlInstance {
     /// The same, to change it.
     pub fn database_mut(&mut self, name: &str) -> Option<&mut Database> {
         self.databases.iter_mut().find(|d| d.is(name))
+    }
+
+    /// The volume on which a file lies.
+    pub fn volume_of(&self, path: &str) -> Option<&DiskVolume> {
+        let path = path.to_lowercase();
+        let holds = |volume: &&DiskVolume| path.starts_with(&volume.mount.to_lowercase());
+        let volumes = self.volumes.iter().filter(holds);
+        volumes.max_by_key(|volume| volume.mount.len())
     }
 
     /// `@@SERVERNAME`.

@@ -220,12 +220,12 @@ impl State {
         let mut log = database.backup_set(SetKind::Log, 1, &server_name, version, utc(now));
         log.set_guid = log_guid;
         log.database_backup_lsn = full.checkpoint_lsn;
-        let size = 1024 * 1024;
+        let (data, size) = (database.data_bytes(), 1024 * 1024);
         let (bak, trn) = (
             join(share, &format!("{name}_{stamp}.bak")),
             join(share, &format!("{name}_{stamp}.trn")),
         );
-        for (path, set) in [(&bak, &full), (&trn, &log)] {
+        for (path, set, size) in [(&bak, &full, data), (&trn, &log, size)] {
             files
                 .write_backup(&viewer, path, vec![set.clone()], size, true)
                 .and_then(|()| files.open(&mirror_key, path).map(|_| ()))
@@ -266,7 +266,7 @@ impl State {
             )),
             ..database.clone()
         };
-        server.msdb.record_set(&full, &bak, "sa", size);
+        server.msdb.record_set(&full, &bak, "sa", data);
         server.msdb.record_set(&log, &trn, "sa", size);
         if let Some(mirror) = self.instances.get_mut(&partner) {
             mirror.databases.retain(|d| !d.is(name));
@@ -288,10 +288,10 @@ impl State {
             }
         }
         if !self.mirror_stalls {
-            self.later(
-                after(now, self.service.synchronizing),
-                Event::Synchronized(guid),
-            );
+            // Its backup and its restore come before that.
+            let copying = self.service.for_bytes(data).saturating_mul(2);
+            let at = after(now, copying.saturating_add(self.service.synchronizing));
+            self.later(at, Event::Synchronized(guid));
         }
         self.advance(now);
         Ok(())

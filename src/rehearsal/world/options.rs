@@ -172,6 +172,8 @@ pub struct WorldOptions {
     pub version: (u8, u8, u16),
     /// Hosts of chat servers whose sessions hold the backup's chat database.
     pub chat_sessions: Vec<String>,
+    /// Idle chat servers keep their sessions until their services stop.
+    pub idle_hold_on: bool,
     /// A user of the chat database whose login the backup lacks.
     pub orphan: Option<String>,
     /// Owner of the backup's chat database; `None`: who recovers it becomes that.
@@ -221,6 +223,7 @@ impl WorldOptions {
             collation: "Latin1_General_CI_AS".to_owned(),
             version: (13, 0, 5026),
             chat_sessions: Vec::new(),
+            idle_hold_on: false,
             orphan: None,
             owner: Some("sa".to_owned()),
             waiting: 0,

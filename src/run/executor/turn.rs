@@ -32,7 +32,50 @@ impl Execution<'_> {
             id: step.id().to_owned(),
         })?;
         let acted = self.act(step, &facts, &standing, None).await;
-        self.settle(step, acted, StepOutcome::Done).await
+        match self.settle(step, acted, StepOutcome::Done).await? {
+            Turn::HeldUp(facts, what) => self.go_on_with_consent(step, &facts, what).await,
+            turn => Ok(turn),
+        }
+    }
+
+    /// The second half of a step that something holds up: once, and with consent only.
+    async fn go_on_with_consent(
+        &self,
+        step: Step,
+        facts: &Facts,
+        what: String,
+    ) -> Result<Turn, JournalError> {
+        let pending = Standing::Pending {
+            what: what.clone(),
+            underway: false,
+        };
+        let halted = |exit, why: String| Halt {
+            at: step,
+            exit,
+            error: ErrorRecord {
+                what: format!("step `{}`", step.id()),
+                why,
+                hint: "see to it by hand, or go on with --resume and consent".to_owned(),
+                ..ErrorRecord::default()
+            },
+        };
+        let halt = if self.ask(step, &pending).await?.is_some() {
+            halted(
+                Exit::NoConsent,
+                format!("it is held up, and the operator did not consent to this: {what}"),
+            )
+        } else {
+            let acted = self.act(step, facts, &pending, None).await;
+            match self.settle(step, acted, StepOutcome::Done).await? {
+                Turn::HeldUp(_, what) => halted(
+                    Exit::Stopped,
+                    format!("it is held up, though this was sent: {what}"),
+                ),
+                turn => return Ok(turn),
+            }
+        };
+        self.end(step, StepOutcome::Stopped, &halt.error.why)?;
+        Ok(Turn::Halted(Box::new(halt)))
     }
 
     /// The turns of copy-backups and apply-logs, together: both judged, both started, both acts
@@ -73,8 +116,9 @@ impl Execution<'_> {
         let b = self.settle(b, acted_b, StepOutcome::Done).await?;
         Ok(match (a, b) {
             // What stopped the copies is the cause of what stopped behind them.
-            (Turn::Halted(halt), _) | (Turn::Done, Turn::Halted(halt)) => Turn::Halted(halt),
-            (Turn::Done, Turn::Done) => Turn::Done,
+            (Turn::Halted(halt), _) | (_, Turn::Halted(halt)) => Turn::Halted(halt),
+            // Nothing holds up a step of a pair.
+            _ => Turn::Done,
         })
     }
 
@@ -200,11 +244,12 @@ impl Execution<'_> {
         let refused = matches!(&acted, Err(error) if !may_have_happened(error));
         let began = tokio::time::Instant::now();
         let mut limit = Duration::ZERO;
-        let standing = loop {
-            let standing = if wanted == StepOutcome::Undone {
-                self.check_undo(step).await?.1
+        let (held_up, standing) = loop {
+            let (held_up, standing) = if wanted == StepOutcome::Undone {
+                (None, self.check_undo(step).await?.1)
             } else {
-                self.check(step).await?.1
+                let (facts, standing) = self.check(step).await?;
+                (facts.held_up_by().map(|by| (facts, by)), standing)
             };
             if let Standing::Satisfied { why } = &standing {
                 self.end(step, wanted, why)?;
@@ -220,10 +265,13 @@ impl Execution<'_> {
             }
             // A person who wants to leave is not kept waiting: a resume looks again.
             if began.elapsed() >= limit || self.stop.is_cancelled() {
-                break standing;
+                break (held_up, standing);
             }
             tokio::time::sleep(self.site.limits.poll).await;
         };
+        if let (Some((facts, by)), Ok(()), false) = (held_up, &acted, self.stop.is_cancelled()) {
+            return Ok(Turn::HeldUp(Box::new(facts), by));
+        }
         let outcome = match standing {
             Standing::Unknown { .. } => StepOutcome::Unknown,
             _ => StepOutcome::Stopped,

@@ -86,14 +86,7 @@ impl Store for FolderStore {
 
     fn keep(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         check_name(name)?;
-        // Written aside and synced before it gets its name: the name never stands for half of it.
-        let aside = self.folder.join(format!(".{name}.new"));
-        let mut file = File::create(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&aside, self.folder.join(name))?;
-        sync_folder(&self.folder)
+        keep_in(&self.folder, name, bytes)
     }
 
     fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
@@ -104,6 +97,18 @@ impl Store for FolderStore {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Writes a document to a folder that is there, durably, over one of that name.
+pub(in crate::run) fn keep_in(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    // Written aside and synced before it gets its name: the name never stands for half of it.
+    let aside = folder.join(format!(".{name}.new"));
+    let mut file = File::create(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&aside, folder.join(name))?;
+    sync_folder(folder)
 }
 
 /// Refuses a name that would leave the folder, or be the journal's.

@@ -41,7 +41,12 @@ pub(super) fn blocks(facts: &Facts) -> Vec<Block> {
         if half.agent == Some(false) {
             blocks.push(Block::site(
                 "agent-stopped",
-                format!("the SQL Server Agent of the {role} does not run"),
+                format!(
+                    "the SQL Server Agent of the {role}{} does not run",
+                    half.agent_account
+                        .as_ref()
+                        .map_or_else(String::new, |account| format!(" ({account})"))
+                ),
                 "start it, and let it start by itself",
             ));
         }

@@ -114,46 +114,7 @@ pub(super) fn table(site: &Site) -> Vec<(Key, Command)> {
         ),
     )];
     primary_half(site, Role::Primary, &name, &mut table);
-    for monitored in [false, true] {
-        let arguments = format!(
-            "@primary_server = {{primary_server}}, @primary_database = {name}, \
-             @backup_source_directory = {{source}}, @backup_destination_directory = {{destination}}, \
-             @copy_job_name = {{copy_job}}, @restore_job_name = {{restore_job}}, \
-             @file_retention_period = {{retention}}{}",
-            if monitored { MONITOR } else { "" }
-        );
-        let text = procedure(
-            "sp_add_log_shipping_secondary_primary",
-            &arguments,
-            "copy_job_id, restore_job_id, secondary_id",
-            monitored,
-        );
-        let mut holes = secondary_holes();
-        if monitored {
-            holes.push(monitor());
-        }
-        table.push((
-            Key::AddSecondary(monitored),
-            send(Role::Backup, text, holes).when(monitored_when(monitored)),
-        ));
-    }
-    table.push((
-        Key::AddSchedule(Role::Backup),
-        schedule(site, Role::Backup)
-            .each("schedule of the copy job, then of the restore job, as saved"),
-    ));
-    table.push((
-        Key::AddSecondaryDatabase,
-        send(
-            Role::Backup,
-            secondary_database(&name),
-            secondary_database_holes(),
-        ),
-    ));
-    table.push((
-        Key::Enable(Role::Backup),
-        enable(site, Role::Backup).each("the copy job, then the restore job"),
-    ));
+    table.extend(backup_half(site));
     if has_mirror {
         table.push((
             Key::ToMirror,
@@ -183,6 +144,52 @@ pub(super) fn table(site: &Site) -> Vec<(Key, Command)> {
             .each(rule),
         ));
     }
+    table
+}
+
+/// What sets up the backup's half.
+pub(super) fn backup_half(site: &Site) -> Vec<(Key, Command)> {
+    let name = quote::literal(site.database.chat.as_str());
+    let send = |text: String, holes: Vec<Hole>| {
+        Command::tsql(Role::Backup, &address(site, Role::Backup), text, holes)
+    };
+    let mut table = Vec::new();
+    for monitored in [false, true] {
+        let arguments = format!(
+            "@primary_server = {{primary_server}}, @primary_database = {name}, \
+             @backup_source_directory = {{source}}, @backup_destination_directory = {{destination}}, \
+             @copy_job_name = {{copy_job}}, @restore_job_name = {{restore_job}}, \
+             @file_retention_period = {{retention}}{}",
+            if monitored { MONITOR } else { "" }
+        );
+        let text = procedure(
+            "sp_add_log_shipping_secondary_primary",
+            &arguments,
+            "copy_job_id, restore_job_id, secondary_id",
+            monitored,
+        );
+        let mut holes = secondary_holes();
+        if monitored {
+            holes.push(monitor());
+        }
+        table.push((
+            Key::AddSecondary(monitored),
+            send(text, holes).when(monitored_when(monitored)),
+        ));
+    }
+    table.push((
+        Key::AddSchedule(Role::Backup),
+        schedule(site, Role::Backup)
+            .each("schedule of the copy job, then of the restore job, as saved"),
+    ));
+    table.push((
+        Key::AddSecondaryDatabase,
+        send(secondary_database(&name), secondary_database_holes()),
+    ));
+    table.push((
+        Key::Enable(Role::Backup),
+        enable(site, Role::Backup).each("the copy job, then the restore job"),
+    ));
     table
 }
 

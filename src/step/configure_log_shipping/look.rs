@@ -10,7 +10,7 @@ use crate::step::failback::is_restored;
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{LogBackup, log_backups, logins};
 use crate::step::observe::database::{Database, database, redo_start};
-use crate::step::observe::instance::{Identity, agent_runs, identity, services};
+use crate::step::observe::instance::{Identity, agent_account, agent_runs, identity, services};
 use crate::step::observe::log_shipping::{
     Job, JobIds, Primary, Schedule, Secondary, all_jobs, all_schedules, primary, secondary,
 };
@@ -23,6 +23,7 @@ pub(super) struct Half {
     pub(super) identity: Observed<Identity>,
     pub(super) database: Observed<Database>,
     pub(super) agent: Option<bool>,
+    pub(super) agent_account: Option<String>,
     /// Of a primary half.
     pub(super) rows: Observed<Vec<Primary>>,
     pub(super) jobs: Observed<Vec<Job>>,
@@ -126,11 +127,13 @@ pub(super) async fn half(
     } else {
         JobIds::of(rows.seen().into_iter().flatten())
     };
+    let services = services(access, instance).await;
     Half {
         role,
         identity: identity(access, instance).await,
         database: database(access, instance, name).await,
-        agent: agent_runs(&services(access, instance).await),
+        agent: agent_runs(&services),
+        agent_account: agent_account(&services).map(str::to_owned),
         jobs: all_jobs(access, instance, &ids).await,
         schedules: all_schedules(access, instance, &ids).await,
         logins: logins(access, instance).await,

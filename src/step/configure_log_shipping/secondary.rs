@@ -6,11 +6,12 @@
 
 use serde::Serialize;
 
+use super::commands::backup_half;
 use super::compare::foreign_rows;
 use super::look::half;
 use super::next::{Action, secondary_half};
 use super::wanted::{Names, Wanted};
-use super::{Facts, Key, spell, table};
+use super::{Facts, Key, spell};
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};
 use crate::site::Site;
@@ -51,7 +52,7 @@ impl Part {
     }
 
     fn table(self, site: &Site) -> impl Iterator<Item = (Key, Command)> {
-        let all = table(site).into_iter();
+        let all = backup_half(site).into_iter();
         all.filter(move |(key, _)| self.has(key))
     }
 

@@ -226,6 +226,8 @@ pub struct PlacedFile {
     pub path: String,
     /// True for the transaction log.
     pub log: bool,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// O3: where the files of a database are.
@@ -240,6 +242,7 @@ pub async fn placed_files(
             name: row.text("name")?,
             path: row.text("physical_name")?,
             log: row.int("type")? == 1,
+            bytes: u64::try_from(row.int("bytes")?).ok()?,
         })
     })
 }

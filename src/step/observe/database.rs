@@ -1,5 +1,7 @@
 //! O2 to O5, O15, O17: a database, its redo start, its lineage, what was restored there, what it holds.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Observed, every, first, table};
@@ -232,6 +234,18 @@ pub struct Content {
     pub rooms: usize,
     /// Highest message number.
     pub last_message: Option<i64>,
+    /// Every room by its id; no part of the record, which need not know thousands of rooms.
+    #[serde(skip)]
+    pub by_room: BTreeMap<String, Room>,
+}
+
+/// A room with messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Highest message number.
+    pub last: i64,
+    /// How many messages it has.
+    pub messages: i64,
 }
 
 /// O15, of an ONLINE database only; absent when it has no message.
@@ -248,6 +262,14 @@ pub async fn content(
         Ok(table) => Observed::Seen(Content {
             rooms: table.rows().count(),
             last_message: table.rows().filter_map(|row| row.int("last_chat_id")).max(),
+            by_room: table
+                .rows()
+                .filter_map(|row| {
+                    let last = row.int("last_chat_id")?;
+                    let messages = row.int("messages")?;
+                    Some((row.text("channelId")?, Room { last, messages }))
+                })
+                .collect(),
         }),
     }
 }

@@ -114,6 +114,15 @@ pub async fn services(access: &Access, instance: Instance) -> Observed<Vec<Servi
     })
 }
 
+/// Account of an instance's Agent; `None` where it cannot be told.
+pub fn agent_account(services: &Observed<Vec<Service>>) -> Option<&str> {
+    let agent = services
+        .seen()?
+        .iter()
+        .find(|service| service.name.starts_with("SQL Server Agent"))?;
+    agent.account.as_deref()
+}
+
 /// Whether the Agent runs; `None` where it cannot be told.
 pub fn agent_runs(services: &Observed<Vec<Service>>) -> Option<bool> {
     let agent = services

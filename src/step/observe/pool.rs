@@ -193,30 +193,55 @@ pub async fn replica_is_up_to_date(access: &Access, server: &Fqdn) -> Observed<b
     }
 }
 
-/// K5: whether the chat service runs on a server, found by its display name
-/// (`skype-powershell.md` 1.9: the short name was never confirmed).
-pub async fn chat_service_runs(access: &Access, server: &str) -> Observed<bool> {
+/// K5: a Windows service of a chat server: chat or compliance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatService {
+    /// Short name, which starts and stops it.
+    pub name: Option<String>,
+    /// True for the compliance service.
+    pub compliance: bool,
+    /// It runs; `None` where its status is not told.
+    pub runs: Option<bool>,
+}
+
+/// K5: the chat and compliance services of a server, found by their display names
+/// (`skype-powershell.md` 1.9: the short names were never confirmed).
+pub async fn chat_services(access: &Access, server: &str) -> Observed<Vec<ChatService>> {
     let answer = call(
         access,
         "Get-CsWindowsService",
         &[("ComputerName", json!(server))],
-        &["DisplayName", "Status"],
+        &["Name", "DisplayName", "Status"],
     )
     .await;
     match answer {
         Err(why) => Observed::Unknown(why),
-        Ok(objects) => objects
-            .iter()
-            .find(|object| {
-                object.text("DisplayName").is_some_and(|name| {
-                    let name = name.to_lowercase();
-                    name.contains("persistent chat") && !name.contains("compliance")
+        Ok(objects) => Observed::Seen(
+            objects
+                .iter()
+                .filter_map(|object| {
+                    let display = object.text("DisplayName")?.to_lowercase();
+                    let status = object.text("Status");
+                    display.contains("persistent chat").then(|| ChatService {
+                        name: object.text("Name").map(str::to_owned),
+                        compliance: display.contains("compliance"),
+                        runs: status.map(|status| status.eq_ignore_ascii_case("Running")),
+                    })
                 })
-            })
-            .and_then(|object| object.text("Status"))
-            .map_or(Observed::Absent, |status| {
-                Observed::Seen(status.eq_ignore_ascii_case("Running"))
-            }),
+                .collect(),
+        ),
+    }
+}
+
+/// K5: whether the chat service runs on a server.
+pub async fn chat_service_runs(access: &Access, server: &str) -> Observed<bool> {
+    match chat_services(access, server).await {
+        Observed::Seen(services) => services
+            .iter()
+            .find(|service| !service.compliance)
+            .and_then(|service| service.runs)
+            .map_or(Observed::Absent, Observed::Seen),
+        other => other.map(|_| false),
     }
 }
 

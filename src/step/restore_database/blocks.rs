@@ -120,7 +120,7 @@ pub(super) fn source_blocks(facts: &Facts) -> Vec<Block> {
             .cleared_by(Step::FenceBackup),
         );
     }
-    let certificates = facts
+    let thumbprints = facts
         .full_set()
         .and_then(|set| set.encryptor.as_ref())
         .into_iter()
@@ -131,10 +131,23 @@ pub(super) fn source_blocks(facts: &Facts) -> Vec<Block> {
                 .into_iter()
                 .flatten()
                 .filter_map(|file| file.thumbprint.as_ref()),
-        );
-    if let Some(thumbprint) = certificates.into_iter().next() {
-        // RESTORE itself tells whether it is there (33111): before anything is written over.
-        blocks.extend(facts.wanted.certificate_block(thumbprint));
+        )
+        .chain(facts.encryptor.seen());
+    for thumbprint in thumbprints {
+        let without: Vec<String> = facts
+            .certificates
+            .iter()
+            .filter(|(_, there)| {
+                let there = there.seen().map_or(&[][..], Vec::as_slice);
+                !there.iter().any(|it| it.eq_ignore_ascii_case(thumbprint))
+            })
+            .map(|(role, _)| format!("the {role}"))
+            .collect();
+        if !without.is_empty() {
+            // One is enough to say it.
+            blocks.extend(facts.wanted.certificate_block(thumbprint, &without));
+            break;
+        }
     }
     blocks
 }

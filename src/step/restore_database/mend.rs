@@ -56,12 +56,15 @@ impl Wanted {
         }
     }
 
-    pub(super) fn certificate_block(&self, thumbprint: &str) -> Option<Block> {
+    pub(super) fn certificate_block(&self, thumbprint: &str, without: &[String]) -> Option<Block> {
         (!self.certificate_is_there).then(|| {
             Block::site(
                 CERTIFICATE,
-                format!("the database or its backup is encrypted with the certificate {thumbprint}"),
-                format!("see that the primary has it (sys.certificates), then say so with --override {CERTIFICATE}=REASON"),
+                format!(
+                    "the chat database or its backup is encrypted by the certificate {thumbprint}, which is not seen on {}: nothing can be restored there (33111)",
+                    without.join(" and on ")
+                ),
+                format!("put it there with its private key (sys.certificates); or say with --override {CERTIFICATE}=REASON that it is there"),
             )
             .lifted_by(Lift::Override)
         })

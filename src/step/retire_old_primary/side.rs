@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::only_here::OnlyHere;
+
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};
 use crate::step::failback::{Holders, file_name, is_mirror, only_set};
@@ -45,6 +47,8 @@ pub(super) struct Side {
     pub(super) database: Observed<Database>,
     pub(super) content: Observed<Content>,
     pub(super) holds: Holds,
+    /// What of it the second data center lacks; of an old database only.
+    pub(super) only_here: Option<OnlyHere>,
     holders: Holders,
     pub(super) rows: Observed<Vec<Primary>>,
     pub(super) jobs: Observed<Vec<Job>>,
@@ -109,6 +113,7 @@ pub(super) async fn look(cx: Context<'_>, role: Role, family: Option<&str>) -> S
         database,
         content,
         holds,
+        only_here: None,
         rows,
         archive_path,
     };

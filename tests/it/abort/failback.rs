@@ -1,6 +1,7 @@
 //! Before the point of no return a failback is undone: chat is served from the second data center as
 //! before, nothing else of its family can be written to, and a new failback can begin.
 
+mod services;
 mod variants;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

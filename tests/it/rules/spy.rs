@@ -165,6 +165,11 @@ impl Shares for SpyShares {
         self.1.list(folder)
     }
 
+    fn free<'a>(&'a self, folder: &'a str) -> Answer<'a, u64> {
+        self.looked(folder);
+        self.1.free(folder)
+    }
+
     fn ends<'a>(&'a self, path: &'a str, bytes: usize) -> Answer<'a, Ends> {
         self.looked(path);
         self.1.ends(path, bytes)

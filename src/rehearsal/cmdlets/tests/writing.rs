@@ -381,3 +381,40 @@ async fn of_several_instances_at_one_address_the_mirror_is_for_the_one_that_serv
         assert_eq!(asked[0].mirror, at(mirror));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_stops_and_starts_by_its_name_on_a_server_that_lives_and_twice_is_no_error() {
+    let bench = Bench::new();
+    let mut shell = bench.shell().await;
+    let (stop, start) = ("Stop-CsWindowsService", "Start-CsWindowsService");
+    let chat = json!({ "Name": "simchat", "ComputerName": "pc1.x.com", "Confirm": false });
+    let runs = || {
+        let pool = lock(&bench.pool);
+        let server = pool.server("pc1.x.com").unwrap();
+        (server.chat_service, server.compliance_service)
+    };
+    for _ in 0..2 {
+        shell.look(stop, chat.clone(), &[]).await;
+        assert_eq!(runs(), (false, true));
+    }
+    shell.look(start, chat, &[]).await;
+    assert_eq!(runs(), (true, true));
+    assert_eq!(bench.effects().len(), 3);
+    for (parameters, expected) in [
+        (
+            json!({ "Name": "RTCCHAT", "ComputerName": "pc1.x.com" }),
+            "IdentityNotFound",
+        ),
+        (
+            json!({ "Name": "simchat", "ComputerName": "pc9.x.com" }),
+            "ComputerUnavailable",
+        ),
+        (
+            json!({ "DisplayName": "simchat", "ComputerName": "pc1.x.com" }),
+            "NamedParameterNotFound",
+        ),
+    ] {
+        assert_eq!(shell.refusal(stop, parameters).await, expected);
+    }
+    assert_eq!(runs(), (true, true));
+}

@@ -222,13 +222,54 @@ function Get-CsWindowsService {
         [string]$Report
     )
     $state = Get-State
-    $running = @($state.ActiveServers) -contains $ComputerName
-    foreach ($display in 'Skype for Business Server Replica Replicator Agent', 'Skype for Business Server Persistent Chat') {
+    $services = @(
+        @('TESTREPLICA', 'Skype for Business Server Replica Replicator Agent'),
+        @('TESTCHAT', 'Skype for Business Server Persistent Chat')
+    )
+    foreach ($service in $services) {
+        $running = (@($state.ActiveServers) -contains $ComputerName) -and
+            -not (@($state.Stopped) -contains "$($service[0]) on $ComputerName")
         New-Object psobject -Property @{
-            DisplayName = $display
+            Name = $service[0]
+            DisplayName = $service[1]
             # The vendor's type has the names of its values from another enumeration.
             Status = $(if ($running) { [System.Threading.ThreadState]::Running } else { [System.Threading.ThreadState]::Stopped })
         }
+    }
+}
+
+function Start-CsWindowsService {
+    [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'Medium')]
+    param(
+        [Parameter(Position = 0)] [string]$Name,
+        [string]$ComputerName,
+        [switch]$NoWait,
+        [switch]$Force,
+        [string]$Report
+    )
+    $state = Get-State
+    $service = "$Name on $ComputerName"
+    if ($PSCmdlet.ShouldProcess($service, 'Start')) {
+        $state.Stopped = @(@($state.Stopped) | Where-Object { $_ -and $_ -ne $service })
+        Save-State $state
+    }
+}
+
+function Stop-CsWindowsService {
+    [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'Medium')]
+    param(
+        [Parameter(Position = 0)] [string]$Name,
+        [string]$ComputerName,
+        [switch]$NoWait,
+        [switch]$Force,
+        [switch]$Graceful,
+        [string]$Report
+    )
+    $state = Get-State
+    $service = "$Name on $ComputerName"
+    if ($PSCmdlet.ShouldProcess($service, 'Stop')) {
+        $state.Stopped = @(@($state.Stopped) | Where-Object { $_ }) + $service
+        Save-State $state
     }
 }
 

@@ -1,0 +1,2 @@
+SELECT thumbprint
+FROM master.sys.certificates
