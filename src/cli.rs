@@ -51,7 +51,7 @@ enum Command {
     Failover(RunOptions),
     /// Bring the pool home to its first data center
     Failback(RunOptions),
-    /// Undo what the last run changed, before the point of no return of a failover
+    /// Undo what the last run changed, before its point of no return
     Abort(AbortOptions),
     /// Show the log chain of folders of log backups, read from the files alone
     Logs(LogsOptions),

@@ -3,6 +3,7 @@
 //! One file a step. Check and verify are the same code: [`Step::observe`] and [`Step::judge`]. A
 //! step changes the site only through [`Hands`], which records a command before it is sent.
 
+pub mod before;
 pub mod command;
 pub mod downtime;
 pub mod hands;

@@ -9,9 +9,9 @@ use super::options::{AbortOptions, RehearsalOptions, RunOptions};
 use crate::plan::Plan;
 use crate::report;
 use crate::run::archive::Found;
-use crate::run::executor::undo::refusal;
+use crate::run::executor::undo::{direction_of, refusal, to_undo};
 use crate::run::exit::Exit;
-use crate::runbook::{Direction, Runbook, RunbookStep, RunbookStepKind};
+use crate::runbook::{Runbook, RunbookStep, RunbookStepKind};
 use crate::site::Site;
 
 /// Finds the run, shows what undoes it, and undoes it.
@@ -37,7 +37,7 @@ pub fn command(
         return Err(refused(&error.what, &error.why, &error.hint).into());
     }
     let plan = Plan::bind(&runbook(&found), &site)?;
-    let changed: Vec<&str> = found.state.changes().map(|step| step.id.as_str()).collect();
+    let changed: Vec<&str> = to_undo(&found.state).iter().map(|step| step.id()).collect();
     // What is agreed to must be seen first; where nobody can see it, the run goes on all the same.
     let _ = report::plan::undo(&plan, &found.run, &changed, err);
     let options = RunOptions {
@@ -60,7 +60,7 @@ fn runbook(found: &Found) -> Runbook {
     let steps = found.state.steps.iter();
     Runbook {
         name: found.state.runbook.clone(),
-        direction: Direction::Failover,
+        direction: direction_of(&found.state),
         title: String::new(),
         steps: steps
             .map(|step| RunbookStep {

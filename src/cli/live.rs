@@ -100,7 +100,7 @@ pub(super) fn go(
         let access = access_parts.open();
         let lock = lock(site, &access).await?;
         // Under the lock: an unfinished run may be one that goes on at this moment, elsewhere.
-        let earlier = earlier(site, plan, options, &archive)?;
+        let earlier = earlier(site, plan, options, &archive, way)?;
         let live = Live {
             site,
             plan,
@@ -222,11 +222,18 @@ fn earlier(
     plan: &Plan,
     options: &RunOptions,
     archive: &Archive,
+    way: Way,
 ) -> anyhow::Result<Option<Earlier>> {
     let found = match &options.resume {
         None => {
             return match unfinished(site, archive).pop() {
                 None => Ok(None),
+                Some(found) if found.state.goes_back_only() => Err(refused(
+                    "a run of this site is not finished",
+                    &format!("the undoing of run {} stopped part-way", found.run),
+                    "finish it with `pchadr abort`, then begin a new run",
+                )
+                .into()),
                 Some(found) => Err(refused(
                     "a run of this site is not finished",
                     &format!("run {} stopped part-way", found.run),
@@ -257,6 +264,14 @@ fn earlier(
             &format!("run {} is finished", found.run),
             "there is nothing left of it to go on with",
             "leave out --resume to begin a run",
+        )
+        .into());
+    }
+    if way == Way::On && found.state.goes_back_only() {
+        return Err(refused(
+            &format!("run {} cannot go on", found.run),
+            "its undoing has begun: what it backed up does not join what is written since",
+            "finish that with `pchadr abort`, then begin a new failback",
         )
         .into());
     }

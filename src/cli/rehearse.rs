@@ -277,82 +277,111 @@ pub async fn execute_with(
     store: Box<dyn Store>,
     sinks: Vec<Box<dyn Sink>>,
 ) -> Result<RunFinished, JournalError> {
-    let executed = execute_or_abort(site, plan, terms, access, saved, store, sinks, false).await;
-    executed.map_err(|error| match error {
-        NotUndone::Journal(error) => error,
-        // Only an abort is refused so.
-        other => JournalError::Refused {
-            seq: 0,
-            reason: other.to_string(),
-        },
-    })
-}
-
-/// Undoes on a stage what the run in the store changed.
-///
-/// # Errors
-/// When there is no way back, or the record cannot be written.
-pub async fn abort(
-    site: &Site,
-    plan: &Plan,
-    terms: &Terms,
-    access: &Access,
-    store: Box<dyn Store>,
-) -> Result<RunFinished, NotUndone> {
-    execute_or_abort(site, plan, terms, access, None, store, Vec::new(), true).await
-}
-
-#[expect(clippy::too_many_arguments, reason = "all that an execution needs")]
-async fn execute_or_abort(
-    site: &Site,
-    plan: &Plan,
-    terms: &Terms,
-    access: &Access,
-    saved: Option<&Saved>,
-    store: Box<dyn Store>,
-    sinks: Vec<Box<dyn Sink>>,
-    abort: bool,
-) -> Result<RunFinished, NotUndone> {
-    let stop = CancellationToken::new();
-    let (journal, records) = Journal::reopen(store)?;
-    let resumed = !records.is_empty();
-    let recorder = if resumed {
-        Recorder::resume(journal, &records, access.clock, sinks).map_err(|error| {
-            JournalError::Damaged {
-                line: 0,
-                reason: error.to_string(),
-            }
-        })?
-    } else {
-        Recorder::new(journal, access.clock, sinks)
-    };
-    let ledger = RunLedger::new(recorder);
-    let execution = Execution {
+    let part = Part {
         site,
-        site_digest: site_digest(site),
         plan,
-        access,
         terms,
-        operator: &Nobody,
-        guard: &Unguarded,
-        pause: false,
-        ledger: &ledger,
-        stop: &stop,
+        access,
+        saved,
         run: "rehearsal",
-        who: Who {
-            tool: format!("pchadr {}", env!("CARGO_PKG_VERSION")),
-            host: "simulated".to_owned(),
-            user: "simulated".to_owned(),
-        },
-        saved_elsewhere: saved,
-        resume_command: None,
     };
-    if abort {
-        execution.abort(None).await
-    } else if resumed {
-        Ok(execution.resume(None).await?)
-    } else {
-        Ok(execution.start().await?)
+    part.execute(store, sinks).await
+}
+
+/// A run on a stage.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What is consented to.
+    pub terms: &'a Terms,
+    /// The doors of the stage.
+    pub access: &'a Access,
+    /// A saved log-shipping configuration.
+    pub saved: Option<&'a Saved>,
+    /// Its id.
+    pub run: &'a str,
+}
+
+impl Part<'_> {
+    /// Begins it, or goes on with what the store holds.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn execute(
+        &self,
+        store: Box<dyn Store>,
+        sinks: Vec<Box<dyn Sink>>,
+    ) -> Result<RunFinished, JournalError> {
+        let executed = self.execute_or_abort(store, sinks, false).await;
+        executed.map_err(|error| match error {
+            NotUndone::Journal(error) => error,
+            // Only an abort is refused so.
+            other => JournalError::Refused {
+                seq: 0,
+                reason: other.to_string(),
+            },
+        })
+    }
+
+    /// Undoes what the run in the store changed.
+    ///
+    /// # Errors
+    /// When there is no way back, or the record cannot be written.
+    pub async fn abort(&self, store: Box<dyn Store>) -> Result<RunFinished, NotUndone> {
+        self.execute_or_abort(store, Vec::new(), true).await
+    }
+
+    async fn execute_or_abort(
+        &self,
+        store: Box<dyn Store>,
+        sinks: Vec<Box<dyn Sink>>,
+        abort: bool,
+    ) -> Result<RunFinished, NotUndone> {
+        let stop = CancellationToken::new();
+        let (journal, records) = Journal::reopen(store)?;
+        let resumed = !records.is_empty();
+        let clock = self.access.clock;
+        let recorder = if resumed {
+            Recorder::resume(journal, &records, clock, sinks).map_err(|error| {
+                JournalError::Damaged {
+                    line: 0,
+                    reason: error.to_string(),
+                }
+            })?
+        } else {
+            Recorder::new(journal, clock, sinks)
+        };
+        let ledger = RunLedger::new(recorder);
+        let execution = Execution {
+            site: self.site,
+            site_digest: site_digest(self.site),
+            plan: self.plan,
+            access: self.access,
+            terms: self.terms,
+            operator: &Nobody,
+            guard: &Unguarded,
+            pause: false,
+            ledger: &ledger,
+            stop: &stop,
+            run: self.run,
+            who: Who {
+                tool: format!("pchadr {}", env!("CARGO_PKG_VERSION")),
+                host: "simulated".to_owned(),
+                user: "simulated".to_owned(),
+            },
+            saved_elsewhere: self.saved,
+            resume_command: None,
+        };
+        if abort {
+            execution.abort(None).await
+        } else if resumed {
+            Ok(execution.resume(None).await?)
+        } else {
+            Ok(execution.start().await?)
+        }
     }
 }
 

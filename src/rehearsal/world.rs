@@ -76,6 +76,8 @@ pub struct State {
     idle: Option<Vec<Idle>>,
     mirror_stalls: bool,
     schedules: bool,
+    writable: Option<Vec<(Instance, Guid)>>,
+    two_writable: Vec<String>,
 }
 
 /// What the world keeps of the site.
@@ -113,7 +115,9 @@ impl World {
         let now = self.now();
         let mut state = self.lock();
         state.advance(now);
-        look(&mut state)
+        let seen = look(&mut state);
+        state.watch_writable();
+        seen
     }
 
     /// Lets happen what is due by now.
@@ -278,6 +282,12 @@ impl World {
         self.with(|state| state.unknown.clone())
     }
 
+    /// Every moment at which a chat database became writable while another of its family was, in
+    /// words. What the world began with does not count.
+    pub fn two_writable(&self) -> Vec<String> {
+        self.with(|state| state.two_writable.clone())
+    }
+
     /// The state, without GUIDs, dates and session ids.
     pub fn summary(&self) -> Summary {
         self.with(|state| summary::summary(state))
@@ -346,6 +356,42 @@ impl State {
         let at = after(now, self.service.recovering);
         self.later(at, events::Event::Recovered(instance, name.to_owned()));
         self.advance(now);
+    }
+
+    /// Notes a chat database that became writable while another of its family was.
+    fn watch_writable(&mut self) {
+        let chat = &self.names.chat;
+        let now: Vec<(Instance, Guid)> = self
+            .instances
+            .iter()
+            .filter(|(_, server)| server.up)
+            .filter_map(|(key, server)| {
+                let found = server
+                    .databases
+                    .iter()
+                    .find(|it| it.serves() && it.name.eq_ignore_ascii_case(chat))?;
+                Some((*key, found.family))
+            })
+            .collect();
+        let before = self.writable.replace(now.clone());
+        let Some(before) = before.filter(|before| *before != now) else {
+            return;
+        };
+        let count = |all: &[(Instance, Guid)], family: &Guid| {
+            let of_it = all.iter().filter(|it| it.1 == *family);
+            of_it.count()
+        };
+        for (here, family) in now.iter().filter(|it| !before.contains(it)) {
+            // Partners that change their parts are as many as before.
+            if count(&now, family) <= count(&before, family) {
+                continue;
+            }
+            let others = now.iter().filter(|it| it.1 == *family && it.0 != *here);
+            for (there, _) in others {
+                self.two_writable
+                    .push(format!("the {here}, while the {there} was"));
+            }
+        }
     }
 
     fn down(&mut self, role: Role) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::model::Direction;
 use crate::run::event::{
     ClockKind, Event, Outcome, Record, RunFinished, RunStarted, StepLine, StepOutcome,
 };
@@ -162,11 +163,20 @@ impl Account {
             .is_some_and(|started| started.clock == ClockKind::Simulated)
     }
 
+    fn is_failback(&self) -> bool {
+        let started = self.started.as_ref();
+        started.is_some_and(|started| started.runbook == Direction::Failback.key())
+    }
+
     /// How the last execution ended, in one sentence.
     pub fn sentence(&self) -> Option<String> {
         let (_, finished) = self.finished.as_ref()?;
         Some(match finished.outcome {
             Outcome::Done => done_sentence(&self.steps, &finished.steps),
+            Outcome::Undone if self.is_failback() => {
+                "undone: chat is served as before; what stays of the run is named at its steps"
+                    .to_owned()
+            }
             Outcome::Undone => "undone: everything is as it was".to_owned(),
             Outcome::Refused if self.resumes.is_empty() => {
                 "refused: nothing was changed".to_owned()
@@ -274,6 +284,20 @@ mod tests {
             let found = sentence(stopped_run(), outcome, step);
             assert_eq!(found.as_deref(), Some(said));
         }
+    }
+
+    #[test]
+    fn a_failback_that_was_undone_does_not_say_that_everything_is_as_it_was() {
+        let mut records = stopped_run();
+        for record in &mut records {
+            if let Event::RunStarted(started) = &mut record.event {
+                Direction::Failback.key().clone_into(&mut started.runbook);
+            }
+        }
+        let said = sentence(records, Outcome::Undone, StepOutcome::Undone);
+        let said = said.unwrap_or_default();
+        assert!(said.contains("chat is served as before"), "{said}");
+        assert!(!said.contains("everything"), "{said}");
     }
 
     #[test]

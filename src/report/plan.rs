@@ -49,7 +49,7 @@ pub fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what undoes these steps of a run, the last one first.
+/// Writes what undoes these steps of a run, in their order.
 pub fn undo(
     plan: &Plan,
     run: &str,
@@ -62,7 +62,7 @@ pub fn undo(
         one_line(run),
         count(changed.len(), "step")
     )?;
-    for step in changed.iter().rev().filter_map(|id| plan.step(id)) {
+    for step in changed.iter().filter_map(|id| plan.step(id)) {
         let nothing = if step.undo.is_empty() {
             ": nothing to undo"
         } else {

@@ -5,6 +5,7 @@
 //! and of a run that is under way ([`super::recorder`]).
 
 use super::event::{Event, Outcome, Record, RunFinished, RunStarted, StepOutcome};
+use crate::model::Direction;
 use crate::step::Effect;
 
 /// Where a run stands after its records so far.
@@ -30,6 +31,8 @@ pub struct RunState {
     pub executions: usize,
     announced: String,
     stopping: bool,
+    /// True once something was sent to undo a step, or a step was undone.
+    turned_back: bool,
 }
 
 /// One step of a run.
@@ -46,6 +49,8 @@ pub struct StepEntry {
     pub started: bool,
     /// True when one of its commands was recorded since it began: it may have been sent.
     pub commanded: bool,
+    /// True while it is being undone.
+    undoing: bool,
     execution: usize,
 }
 
@@ -151,6 +156,7 @@ impl RunState {
                 state: StepState::Untouched,
                 started: false,
                 commanded: false,
+                undoing: false,
                 execution: 1,
             });
         }
@@ -166,6 +172,7 @@ impl RunState {
             ended: None,
             executions: 1,
             stopping: false,
+            turned_back: false,
         })
     }
 
@@ -249,6 +256,12 @@ impl RunState {
         }
     }
 
+    /// True where the run can only be undone to its end. A failback whose undoing has begun is one:
+    /// its two backup files do not join what the backup writes from there on.
+    pub fn goes_back_only(&self) -> bool {
+        self.turned_back && self.runbook == Direction::Failback.key()
+    }
+
     /// The steps that began to change the site, in any execution, and were not undone.
     pub fn changes(&self) -> impl Iterator<Item = &StepEntry> {
         self.steps.iter().filter(|step| {
@@ -302,16 +315,19 @@ impl RunState {
     fn start(&mut self, id: &str) -> Result<(), String> {
         let place = self.place(id)?;
         let (execution, stopping) = (self.executions, self.stopping);
+        let goes_back_only = self.goes_back_only();
         let step = &mut self.steps[place];
         let earlier = step.execution < execution;
         let why = match step.state {
             _ if stopping => "after `run_stopped`",
+            _ if goes_back_only => "of a failback whose undoing has begun",
             StepState::Started if !earlier => "twice",
             StepState::Ended(outcome) if outcome.is_done() => "after it was done",
             StepState::Ended(_) if !earlier => "after its end, without `run_resumed`",
             _ => {
                 step.state = StepState::Started;
                 step.started = true;
+                step.undoing = false;
                 // What an earlier execution sent stays in doubt until the step is done.
                 step.execution = execution;
                 return Ok(());
@@ -333,6 +349,7 @@ impl RunState {
             () => {
                 step.state = StepState::Started;
                 step.started = true;
+                step.undoing = true;
                 step.execution = execution;
                 return Ok(());
             }
@@ -348,6 +365,7 @@ impl RunState {
             return Err(format!("`command` of `{id}`, which is not started"));
         }
         step.commanded = true;
+        self.turned_back |= step.undoing;
         Ok(())
     }
 
@@ -373,6 +391,7 @@ impl RunState {
             step.started = false;
             step.commanded = false;
         }
+        self.turned_back |= outcome == StepOutcome::Undone;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::before::Before;
 use super::command::{Command, Values};
 use super::end_connections::is_from;
 use super::failback::{chat_hosts, compliance};
@@ -177,6 +178,9 @@ impl Kind for ClearActiveServers {
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         if !facts.active().is_some_and(<[String]>::is_empty) {
+            Before::note(hands, |before| {
+                before.active_servers = facts.active().map(<[String]>::to_vec);
+            })?;
             return hands.call(cx.access, CLEAR, &Values::new()).await;
         }
         // The consent may have taken minutes, and holds for what was named: of that, what still
@@ -190,6 +194,10 @@ impl Kind for ClearActiveServers {
         services.retain(|service| agreed.contains(service));
         let each: Vec<Values> = services.iter().map(holding::values).collect();
         if !each.is_empty() {
+            Before::note(hands, |before| {
+                services.retain(|it| !before.stopped_services.contains(it));
+                before.stopped_services.append(&mut services);
+            })?;
             hands.announce_each(STOP, &each)?;
         }
         for values in &each {

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::json;
 
+use super::before::Before;
 use super::command::{Command, Values};
 use super::failback::{
     Holders, active_block, address, full_path, mirrored_block, only_set, send_long, tail_path,
@@ -161,6 +162,7 @@ impl Kind for FenceBackup {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        Before::note(hands, |before| before.chat = facts.database.seen().cloned())?;
         let values = Values::from([("tail".to_owned(), json!(facts.path))]);
         send_long(cx, hands, Instance::chat(Role::Backup), FENCE, &values).await
     }

@@ -1,6 +1,7 @@
 //! `install-mirror`, F6: the backup's chat database gets a mirror on the backup mirror
 //! (`steps.md` 4; `skype-powershell.md` 1.4, 4).
 
+pub(super) mod compliance;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -93,7 +94,7 @@ pub(super) struct Pair {
     pub(super) key: &'static str,
 }
 
-const BACKUP_SIDE: Pair = Pair {
+pub(super) const BACKUP_SIDE: Pair = Pair {
     principal: Role::Backup,
     mirror: Role::BackupMirror,
     key: "backup_mirror",

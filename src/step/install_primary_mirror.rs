@@ -4,18 +4,17 @@
 use serde::Serialize;
 
 use super::command::{Command, Values};
-use super::failback::{compliance, is_restored, not_restored};
+use super::failback::{is_restored, not_restored};
 use super::hands::{Hands, StepError};
+use super::install_mirror::compliance::{self, Compliance};
 use super::ledger::Unit;
 use super::observe::Observed;
-use super::observe::database::{Database, database};
 use super::observe::log_shipping::{Job, JobIds, all_jobs, primary};
 use super::{Block, Context, Effect, Info, Kind, Standing, Step, install_mirror};
-use crate::model::states::{DatabaseState, MirroringState};
 use crate::model::{Instance, Role};
 use crate::site::Site;
 
-const PRIMARY_SIDE: install_mirror::Pair = install_mirror::Pair {
+pub(super) const PRIMARY_SIDE: install_mirror::Pair = install_mirror::Pair {
     principal: Role::Primary,
     mirror: Role::PrimaryMirror,
     key: "primary_mirror",
@@ -36,11 +35,11 @@ pub struct Facts {
     compliance: Option<Compliance>,
 }
 
-/// The compliance database on the primary side.
-#[derive(Debug, Serialize)]
-struct Compliance {
-    principal: Observed<Database>,
-    mirror: Observed<Database>,
+impl Facts {
+    /// `None` where nothing is left to do.
+    fn judge_compliance(&self) -> Option<Standing> {
+        self.compliance.as_ref()?.judge(&PRIMARY_SIDE)
+    }
 }
 
 impl Kind for InstallPrimaryMirror {
@@ -86,19 +85,11 @@ impl Kind for InstallPrimaryMirror {
                 jobs.push((role, seen));
             }
         }
-        let mirror = compliance(access, Role::PrimaryMirror);
-        let compliance = match &cx.site.database.compliance {
-            Some(name) if access.sql.has(mirror) => Some(Compliance {
-                principal: database(access, compliance(access, Role::Primary), name).await,
-                mirror: database(access, mirror, name).await,
-            }),
-            _ => None,
-        };
         Facts {
             chat: install_mirror::look(cx, &PRIMARY_SIDE).await,
             restored: is_restored(cx).await,
             jobs,
-            compliance,
+            compliance: compliance::look(cx, &PRIMARY_SIDE).await,
         }
     }
 
@@ -145,7 +136,7 @@ impl Kind for InstallPrimaryMirror {
         if !blocks.is_empty() {
             return Standing::Blocked { blocks };
         }
-        match (chat, judge_compliance(facts)) {
+        match (chat, facts.judge_compliance()) {
             // Not underway while something is left: it would never be sent.
             (
                 Standing::Pending { underway: true, .. },
@@ -175,73 +166,14 @@ impl Kind for InstallPrimaryMirror {
         }
         if let Some(Standing::Pending {
             underway: false, ..
-        }) = judge_compliance(facts)
+        }) = facts.judge_compliance()
         {
-            let over = facts
-                .compliance
-                .as_ref()
-                .is_some_and(|it| it.mirror.seen().is_some());
+            let over = facts.compliance.as_ref().is_some_and(Compliance::is_over);
             hands.check_stop()?;
             hands.progress(0, 0, Unit::Waiting, "the compliance database follows");
             let n = COMPLIANCE + usize::from(over);
             hands.call_within(cx.access, n, &none, limit).await?;
         }
         Ok(())
-    }
-}
-
-/// `None` where nothing is left to do.
-fn judge_compliance(facts: &Facts) -> Option<Standing> {
-    let Compliance { principal, mirror } = facts.compliance.as_ref()?;
-    let blocked = |id, why: String, hint: &str| {
-        Some(Standing::Blocked {
-            blocks: vec![Block::site(id, why, hint)],
-        })
-    };
-    let (principal, mirror) = match (principal, mirror) {
-        (Observed::Unknown(why), _) | (_, Observed::Unknown(why)) => {
-            return Some(Standing::unknown(why));
-        }
-        (Observed::Absent, _) => {
-            return blocked(
-                "no-compliance",
-                "the primary has no compliance database".to_owned(),
-                "install it there with Topology Builder",
-            );
-        }
-        (Observed::Seen(principal), mirror) => (principal, mirror.seen()),
-    };
-    if let Some(mirroring) = &principal.mirroring {
-        return match mirroring.state {
-            Some(MirroringState::Synchronized) => None,
-            Some(MirroringState::Suspended | MirroringState::Disconnected) => blocked(
-                "compliance-mirror-broken",
-                "the mirror of the compliance database is SUSPENDED or DISCONNECTED".to_owned(),
-                "see the error logs of both instances; endpoints, port, service accounts",
-            ),
-            _ => Some(Standing::underway(
-                "the mirror of the compliance database gets in step",
-            )),
-        };
-    }
-    if !principal.serves() {
-        return blocked(
-            "compliance-not-online",
-            format!("the primary's compliance database is {}", principal.state),
-            "bring it online",
-        );
-    }
-    match mirror {
-        Some(row) if row.state != DatabaseState::Restoring || row.mirroring.is_some() => blocked(
-            "compliance-mirror-in-use",
-            format!(
-                "the primary mirror has a compliance database that is {}",
-                row.state
-            ),
-            "see what it holds; drop it there, then go on",
-        ),
-        _ => Some(Standing::pending(
-            "set up the mirror of the compliance database",
-        )),
     }
 }

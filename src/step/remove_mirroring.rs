@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::before::Before;
 use super::command::{Command, Values};
 use super::failback::{address, compliance, is_mirror};
 use super::hands::{Hands, StepError};
@@ -154,6 +155,17 @@ impl Kind for RemoveMirroring {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let mut chat = facts.chat.seen().cloned();
+        let mirrored = |row: &Database| row.mirroring.is_some();
+        let compliance_mirrored = facts
+            .compliance
+            .as_ref()
+            .and_then(Observed::seen)
+            .is_some_and(mirrored);
+        Before::note(hands, |before| {
+            // What an earlier execution removed was there before the run all the same.
+            before.chat_mirrored |= chat.as_ref().is_some_and(mirrored);
+            before.compliance_mirrored |= compliance_mirrored;
+        })?;
         if chat.as_ref().is_some_and(is_mirror) {
             let principal = Instance::chat(Role::BackupMirror);
             let mut session = Box::pin(cx.access.sql.open(principal)).await?;
@@ -174,12 +186,7 @@ impl Kind for RemoveMirroring {
         if chat.is_some_and(|row| row.mirroring.is_some()) {
             off(cx, hands, backup, CHAT).await?;
         }
-        if facts
-            .compliance
-            .as_ref()
-            .and_then(Observed::seen)
-            .is_some_and(|row| row.mirroring.is_some())
-        {
+        if compliance_mirrored {
             let instance = compliance(cx.access, Role::Backup);
             off(cx, hands, instance, COMPLIANCE).await?;
         }

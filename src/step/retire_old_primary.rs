@@ -425,6 +425,10 @@ fn describe(facts: &Facts) -> String {
             Holds::Mirror | Holds::Leftover => {
                 format!("the {} has a mirror's copy", side.role)
             }
+            Holds::Returned => format!(
+                "the {} has what an earlier failback restored there, and the backup has it too",
+                side.role
+            ),
             Holds::Unknown(_) => format!("the {} cannot be seen", side.role),
         })
         .collect();

@@ -73,7 +73,7 @@ impl Kind for ReturnActiveServers {
         let name = &cx.site.database.chat;
         let mut stopped = Vec::new();
         for server in &cx.site.pool.normal {
-            if pool::chat_service_runs(access, server).await == Observed::Seen(false) {
+            if pool::chat_service_runs(access, server.as_str()).await == Observed::Seen(false) {
                 stopped.push(server.to_string());
             }
         }

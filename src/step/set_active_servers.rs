@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::command::{Command, Hole, HoleType, Values};
+use super::failback::compliance;
 use super::hands::{Hands, StepError};
 use super::observe::Observed;
 use super::observe::database::{Database, database};
@@ -59,11 +60,28 @@ impl Facts {
             .filter(move |server| !contains(wanted, server))
     }
 
-    fn to_add(&self) -> impl Iterator<Item = &String> {
+    pub(super) fn to_add(&self) -> impl Iterator<Item = &String> {
         let active = self.active().unwrap_or_default();
         self.wanted
             .iter()
             .filter(move |server| !contains(active, server))
+    }
+
+    /// The same, with those wanted too that are active now.
+    pub(super) fn with_those_active(mut self) -> Self {
+        let more: Vec<String> = self.to_remove().cloned().collect();
+        self.wanted.extend(more);
+        self
+    }
+
+    /// What the chat database is, where it is known not to serve.
+    pub(super) fn not_serving(&self) -> Option<String> {
+        match &self.database {
+            Observed::Seen(row) if row.serves() => None,
+            Observed::Seen(row) => Some(row.state.to_string()),
+            Observed::Absent => Some("not there".to_owned()),
+            Observed::Unknown(_) => None,
+        }
     }
 
     /// Wanted servers without a session on the database.
@@ -163,42 +181,8 @@ impl Kind for SetActiveServers {
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
-        let access = cx.access;
-        let backup = Instance::chat(Role::Backup);
-        let service = pool::service(access, &cx.site.pool.fqdn).await;
-        let (_, state) = identity_and_state(cx, &service).await;
-        let (mut stopped, mut unseen) = (Vec::new(), Vec::new());
-        for server in &cx.site.pool.failed_over {
-            match pool::chat_service_runs(access, server).await {
-                Observed::Seen(true) => {}
-                Observed::Seen(false) => stopped.push(server.to_string()),
-                Observed::Absent | Observed::Unknown(_) => unseen.push(server.to_string()),
-            }
-        }
-        Facts {
-            wanted: cx
-                .site
-                .pool
-                .failed_over
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            computers: pool::computers(access, &cx.site.pool.fqdn).await,
-            state,
-            database: database(access, backup, &cx.site.database.chat).await,
-            compliance: match &cx.site.database.compliance {
-                Some(name) => {
-                    let own = Instance::compliance(Role::Backup);
-                    let at = if access.sql.has(own) { own } else { backup };
-                    Some(database(access, at, name).await)
-                }
-                None => None,
-            },
-            stopped,
-            unseen,
-            sessions: sessions(access, backup, &cx.site.database.chat).await,
-            service,
-        }
+        let wanted = cx.site.pool.failed_over.iter();
+        look(cx, wanted.map(ToString::to_string).collect(), Role::Backup).await
     }
 
     fn judge(facts: &Facts) -> Standing {
@@ -292,6 +276,36 @@ impl Kind for SetActiveServers {
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         let (remove, add) = (facts.to_remove().collect(), facts.to_add().collect());
         send_changes(cx, hands, remove, add).await
+    }
+}
+
+/// Reads what the servers that are wanted would need, where `principal` has the chat database.
+pub(super) async fn look(cx: Context<'_>, wanted: Vec<String>, principal: Role) -> Facts {
+    let access = cx.access;
+    let chat = Instance::chat(principal);
+    let service = pool::service(access, &cx.site.pool.fqdn).await;
+    let (_, state) = identity_and_state(cx, &service).await;
+    let (mut stopped, mut unseen) = (Vec::new(), Vec::new());
+    for server in &wanted {
+        match pool::chat_service_runs(access, server).await {
+            Observed::Seen(true) => {}
+            Observed::Seen(false) => stopped.push(server.clone()),
+            Observed::Absent | Observed::Unknown(_) => unseen.push(server.clone()),
+        }
+    }
+    Facts {
+        wanted,
+        computers: pool::computers(access, &cx.site.pool.fqdn).await,
+        state,
+        database: database(access, chat, &cx.site.database.chat).await,
+        compliance: match &cx.site.database.compliance {
+            Some(name) => Some(database(access, compliance(access, Role::Backup), name).await),
+            None => None,
+        },
+        stopped,
+        unseen,
+        sessions: sessions(access, chat, &cx.site.database.chat).await,
+        service,
     }
 }
 

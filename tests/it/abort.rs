@@ -1,21 +1,33 @@
 //! Before the point of no return a failover is undone: the site stands as before the run, but for
 //! copies and for logs that were applied; every command of the undoing is one of the plan.
 
+mod failback;
+
 use std::time::Duration;
 
-use pchadr::cli::rehearse::{self, Stage};
+use futures_util::future::BoxFuture;
+use pchadr::cli::rehearse::Stage;
 use pchadr::model::{Instance, Lsn, Role};
 use pchadr::rehearsal::simulated::Change;
 use pchadr::rehearsal::world::{Executed, FaultKind, SqlFault};
-use pchadr::run::event::{Event, Outcome, Record, RunFinished, StepOutcome};
+use pchadr::run::event::{ErrorRecord, Event, Outcome, Record, RunFinished, StepOutcome};
 use pchadr::run::executor::undo::{NotUndone, refusal};
+use pchadr::run::executor::{Execution, Who};
 use pchadr::run::fold::fold;
-use pchadr::run::journal;
+use pchadr::run::journal::{self, Journal};
+use pchadr::run::ledger::RunLedger;
+use pchadr::run::operator::{Guard, Nobody};
+use pchadr::run::recorder::Recorder;
 use pchadr::run::store::MemoryStore;
+use pchadr::runbook::Direction;
+use pchadr::site::Site;
+use pchadr::step::command::Kind;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::site::{
     Drill, End, assert_once, assert_same_effects, assert_same_end, effects, end, litware, paused,
-    sweep, terms,
+    plan_of, sweep,
 };
 
 async fn abort(
@@ -23,8 +35,7 @@ async fn abort(
     stage: &Stage,
     store: &MemoryStore,
 ) -> Result<RunFinished, NotUndone> {
-    let store = Box::new(store.clone());
-    rehearse::abort(&drill.site, &drill.plan, &terms(), &stage.access, store).await
+    drill.abort(stage, store).await
 }
 
 /// How the site stands, but for copies, for what the applied logs brought, and for where the next
@@ -366,15 +377,118 @@ fn behind_the_point_of_no_return_nothing_is_undone_or_recorded() {
 }
 
 #[test]
-fn a_run_that_is_finished_and_a_failback_are_not_undone() {
+fn a_run_that_is_finished_is_not_undone() {
     let finished = Drill::failover(litware()).undisturbed().journal;
-    let failback = Drill::failback(litware()).undisturbed().journal;
-    // Without its last record it is unfinished.
-    let unfinished = journal::read(&failback).expect("a journal").records;
-    let unfinished = &unfinished[..unfinished.len() - 1];
     let whole = journal::read(&finished).expect("a journal").records;
-    for (records, words) in [(&whole[..], "finished"), (unfinished, "failovers only")] {
-        let refused = refusal(&fold(records).expect("a run")).expect("refused");
-        assert!(refused.why.contains(words), "{refused:?}");
+    let refused = refusal(&fold(&whole).expect("a run")).expect("refused");
+    assert!(refused.why.contains("finished"), "{refused:?}");
+}
+
+#[test]
+fn the_plan_of_a_failback_shows_beside_each_step_what_undoes_it() {
+    let undo = |site: &Site, id: &str| -> Vec<String> {
+        let plan = plan_of(Direction::Failback, site);
+        let step = plan.step(id).expect("a step");
+        let undo = step.undo.iter();
+        undo.map(|command| match &command.kind {
+            Kind::Tsql { instance, .. } => format!("{instance}: {}", command.text),
+            _ => command.text.clone(),
+        })
+        .collect()
+    };
+    let site = litware();
+    assert_eq!(
+        undo(&site, "install-primary-mirror"),
+        [
+            "primary: ALTER DATABASE [mgc] SET PARTNER OFF;",
+            "primary mirror: ALTER DATABASE [mgc] SET PARTNER OFF;"
+        ]
+    );
+    assert_eq!(
+        undo(&site, "restore-database"),
+        [
+            "primary: ALTER DATABASE [mgc] SET OFFLINE WITH ROLLBACK IMMEDIATE;",
+            "primary mirror: ALTER DATABASE [mgc] SET OFFLINE WITH ROLLBACK IMMEDIATE;"
+        ]
+    );
+    let fence = undo(&site, "fence-backup");
+    assert_eq!(fence[0], "backup: RESTORE DATABASE [mgc] WITH RECOVERY;");
+    assert_eq!(fence.len(), 5, "and what it was before: {fence:#?}");
+    assert_eq!(
+        undo(&site, "clear-active-servers"),
+        [
+            "Set-CsPersistentChatActiveServer -ActiveServers @{Add={server}} -Confirm:$false",
+            "Start-CsWindowsService -Name {service} -ComputerName {server} -Confirm:$false"
+        ]
+    );
+    // Chat and compliance, each on an empty mirror and over a copy that was left there.
+    assert_eq!(undo(&site, "remove-mirroring").len(), 4);
+    for id in ["retire-old-primary", "prove-share", "back-up-database"] {
+        assert_eq!(undo(&site, id), Vec::<String>::new(), "{id}");
     }
+    for id in [
+        "configure-log-shipping",
+        "set-active-servers",
+        "set-pool-state",
+    ] {
+        assert_eq!(
+            undo(&site, id),
+            Vec::<String>::new(),
+            "{id} has no way back"
+        );
+    }
+    let mut alone = site;
+    for role in [Role::PrimaryMirror, Role::BackupMirror] {
+        alone.sql.instances.remove(&Instance::chat(role));
+    }
+    assert_eq!(undo(&alone, "restore-database").len(), 1);
+    assert_eq!(undo(&alone, "remove-mirroring"), Vec::<String>::new());
+}
+
+/// A site that another holds by now.
+struct Lost;
+
+impl Guard for Lost {
+    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>> {
+        Box::pin(async {
+            Err(ErrorRecord {
+                why: "another run holds the site".to_owned(),
+                ..ErrorRecord::default()
+            })
+        })
+    }
+}
+
+#[test]
+fn nothing_is_undone_once_another_run_holds_the_site() {
+    let drill = Drill::failover(litware());
+    let last = record_of(&drill.undisturbed().journal, starts("recover-database"));
+    paused(async {
+        let (stage, store) = killed(&drill, last).await;
+        let made = effects(&stage);
+        let (journal, earlier) = Journal::reopen(Box::new(store.clone())).expect("a journal");
+        let clock = stage.access.clock;
+        let recorder = Recorder::resume(journal, &earlier, clock, Vec::new()).expect("a run");
+        let execution = Execution {
+            site: &drill.site,
+            site_digest: String::new(),
+            plan: &drill.plan,
+            access: &stage.access,
+            terms: &drill.terms,
+            operator: &Nobody,
+            guard: &Lost,
+            pause: false,
+            ledger: &RunLedger::new(recorder),
+            stop: &CancellationToken::new(),
+            run: "rehearsal",
+            who: Who::default(),
+            saved_elsewhere: None,
+            resume_command: None,
+        };
+        let finished = Box::pin(execution.abort(None)).await.expect("a record");
+        assert_eq!(finished.outcome, Outcome::Stopped);
+        let why = finished.error.expect("a reason").why;
+        assert!(why.contains("another run"), "{why}");
+        assert_eq!(effects(&stage), made);
+    });
 }

@@ -52,7 +52,7 @@ fn every_sample_of_the_plan_is_valid_from_2012_to_2019() {
     let plan = plan_of(Direction::Failback, &litware());
     let mut batches = String::new();
     let mut commands = 0;
-    for command in plan.steps.iter().flat_map(|step| &step.commands) {
+    for command in plan.steps.iter().flat_map(PlannedStep::all_commands) {
         assert!(
             !command.sample.contains('{') || command.sample.contains("@{"),
             "{}",

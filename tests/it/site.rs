@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pchadr::cli::rehearse::{Stage, execute_with, saved_before};
+use pchadr::cli::rehearse::{Part, Stage, saved_before};
 use pchadr::model::Role;
 use pchadr::plan::Plan;
 use pchadr::rehearsal::folders::Op;
 use pchadr::rehearsal::simulated::{Change, Logs, Recipe};
 use pchadr::rehearsal::world::{PrimarySide, Summary};
 use pchadr::run::event::{Outcome, RunFinished};
+use pchadr::run::executor::undo::NotUndone;
 use pchadr::run::journal::JournalError;
 use pchadr::run::store::MemoryStore;
 use pchadr::runbook::{Direction, FAILBACK, FAILOVER, Runbook};
@@ -228,16 +229,22 @@ pub(crate) async fn run_with(
     saved: Option<&Saved>,
     store: &MemoryStore,
 ) -> Result<RunFinished, JournalError> {
-    execute_with(
+    let part = Part {
         site,
         plan,
-        &terms(),
-        &stage.access,
+        terms: &terms(),
+        access: &stage.access,
         saved,
-        Box::new(store.clone()),
-        Vec::new(),
-    )
-    .await
+        run: "rehearsal",
+    };
+    let ended = part.execute(Box::new(store.clone()), Vec::new()).await;
+    assert_one_writable(stage);
+    ended
+}
+
+/// Fails when a chat database became writable while another of its family was.
+pub(crate) fn assert_one_writable(stage: &Stage) {
+    assert_eq!(stage.simulated.world.two_writable(), Vec::<String>::new());
 }
 
 /// A site, what happens there, and what is run on it: what a sweep sweeps over.
@@ -246,6 +253,7 @@ pub(crate) struct Drill {
     pub(crate) plan: Plan,
     pub(crate) recipe: Recipe,
     pub(crate) saved: Option<Saved>,
+    pub(crate) terms: Terms,
     /// A variant that no recipe makes.
     pub(crate) prepare: fn(&Stage, &Site),
 }
@@ -258,6 +266,7 @@ impl Drill {
             site,
             recipe: disaster(),
             saved: None,
+            terms: terms(),
             prepare: |_, _| (),
         }
     }
@@ -271,6 +280,7 @@ impl Drill {
             site,
             recipe,
             saved,
+            terms: terms(),
             prepare: |_, _| (),
         }
     }
@@ -296,27 +306,71 @@ impl Drill {
         stage: &Stage,
         store: &MemoryStore,
     ) -> Result<RunFinished, JournalError> {
-        run_with(&self.site, &self.plan, stage, self.saved.as_ref(), store).await
+        let store = Box::new(store.clone());
+        let ended = self
+            .part(stage, "rehearsal")
+            .execute(store, Vec::new())
+            .await;
+        assert_one_writable(stage);
+        ended
+    }
+
+    /// The same as another run than the first.
+    pub(crate) async fn run_again(&self, stage: &Stage) -> RunFinished {
+        let store = Box::new(MemoryStore::default());
+        let part = self.part(stage, "second");
+        let ended = part.execute(store, Vec::new()).await;
+        assert_one_writable(stage);
+        ended.expect("a record")
+    }
+
+    /// Undoes what the run in the store changed.
+    pub(crate) async fn abort(
+        &self,
+        stage: &Stage,
+        store: &MemoryStore,
+    ) -> Result<RunFinished, NotUndone> {
+        let ended = self
+            .part(stage, "rehearsal")
+            .abort(Box::new(store.clone()))
+            .await;
+        assert_one_writable(stage);
+        ended
+    }
+
+    /// A run of that id on a stage.
+    pub(crate) fn part<'a>(&'a self, stage: &'a Stage, run: &'a str) -> Part<'a> {
+        Part {
+            site: &self.site,
+            plan: &self.plan,
+            terms: &self.terms,
+            access: &stage.access,
+            saved: self.saved.as_ref(),
+            run,
+        }
     }
 
     /// Holds one undisturbed run.
     pub(crate) fn undisturbed(&self) -> Undisturbed {
-        paused(async {
-            let stage = self.stage();
-            let store = MemoryStore::default();
-            let finished = self.run(&stage, &store).await.expect("a record");
-            assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
-            assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
-            let effects = effects(&stage);
-            assert_once(&effects, "an undisturbed run");
-            Undisturbed {
-                end: end(&stage),
-                effects,
-                changes: stage.simulated.changes.all(),
-                journal: store.bytes(),
-                seconds: finished.elapsed_seconds,
-            }
-        })
+        paused(self.undisturbed_here())
+    }
+
+    /// The same inside a paused runtime.
+    pub(crate) async fn undisturbed_here(&self) -> Undisturbed {
+        let stage = self.stage();
+        let store = MemoryStore::default();
+        let finished = self.run(&stage, &store).await.expect("a record");
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+        assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
+        let effects = effects(&stage);
+        assert_once(&effects, "an undisturbed run");
+        Undisturbed {
+            end: end(&stage),
+            effects,
+            changes: stage.simulated.changes.all(),
+            journal: store.bytes(),
+            seconds: finished.elapsed_seconds,
+        }
     }
 }
 

@@ -1,13 +1,16 @@
 //! A failover that was cut off is undone by the program, on the lab.
 
 use crate::bench::Lab;
-use crate::drive::{Machine, end_state, failed_over, outcomes, text};
+use crate::drive::{Machine, Running, commands, end_state, failed_over, outcomes, text};
 
 const DISASTER: &[&str] = &["--state", "disaster"];
 
 /// Starts a failover and kills it when that event of that step is recorded.
 fn killed_at(machine: &Machine, event: &str, step: &str) {
-    let running = machine.start(&[]);
+    kill_at(machine, machine.start(&[]), event, step);
+}
+
+fn kill_at(machine: &Machine, running: Running, event: &str, step: &str) {
     machine.wait_for(step, |record| {
         record["event"] == event && (record["id"] == step || record["step"] == step)
     });
@@ -71,4 +74,106 @@ fn behind_the_point_of_no_return_abort_names_the_command_that_goes_on() {
     assert_eq!(said.status.code(), Some(1), "{told}");
     assert!(told.contains("there is no way back"), "{told}");
     assert!(told.contains("pchadr failover --resume="), "{told}");
+}
+
+const FAILED_OVER: &[&str] = &["--state", "failed-over", "--logs", "24"];
+
+/// State of the chat database of an instance.
+fn chat(machine: &Machine, role: &str) -> String {
+    let state = &machine.status()["instances"][role]["databases"]["mgc"]["state"];
+    state.as_str().unwrap_or_default().to_owned()
+}
+
+/// The second data center, and the pool.
+fn second(machine: &Machine) -> serde_json::Value {
+    let mut status = end_state(&machine.status());
+    for role in ["primary", "primary_mirror"] {
+        status["instances"].as_object_mut().unwrap().remove(role);
+    }
+    status
+}
+
+#[test]
+fn a_failback_that_is_killed_with_the_backup_closed_is_undone_and_can_begin_anew() {
+    for (event, step) in [
+        // Nothing was restored yet, or all of it.
+        ("step_finished", "fence-backup"),
+        ("step_started", "install-primary-mirror"),
+    ] {
+        let lab = Lab::open(FAILED_OVER);
+        let machine = Machine::of(&lab);
+        let before = second(&machine);
+        kill_at(&machine, machine.start_failback(), event, step);
+        assert_eq!(chat(&machine, "backup"), "RESTORING", "{step}");
+        // The kill may have been late.
+        let sent = commands(&machine.journal());
+        let restored = sent.iter().any(|it| it.starts_with("restore-database"));
+
+        let asked = machine.run(&["abort"]);
+        let told = text(&asked.stderr);
+        assert_eq!(asked.status.code(), Some(5), "{told}");
+        let place = |words: &str| {
+            told.find(words)
+                .unwrap_or_else(|| panic!("{words}: {told}"))
+        };
+        assert!(place("WITH RECOVERY") < place("Add="), "{told}");
+        assert!(place("Add=") < place("Install-CsMirrorDatabase"), "{told}");
+        assert_eq!(chat(&machine, "backup"), "RESTORING", "{step}");
+
+        let said = machine.run(&["abort", "--yes"]);
+        let told = text(&said.stderr);
+        assert_eq!(said.status.code(), Some(0), "{told}");
+        assert!(told.contains("undone: chat is served as before"), "{told}");
+        assert_eq!(second(&machine), before, "{step}");
+        // Fresh, or what was restored.
+        let serves = chat(&machine, "primary") == "ONLINE";
+        assert_eq!(serves, !restored, "{step}: {}", chat(&machine, "primary"));
+        assert_eq!(machine.journal().last().unwrap()["outcome"], "undone");
+
+        let again = machine.run(&["abort", "--yes"]);
+        assert_eq!(again.status.code(), Some(1), "{}", text(&again.stderr));
+        let said = machine.run(&["failback", "--yes"]);
+        assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+        assert_eq!(machine.status()["pool"]["state"], "Normal");
+        assert_eq!(chat(&machine, "primary"), "ONLINE");
+    }
+}
+
+#[test]
+fn a_failback_whose_undoing_stopped_goes_no_other_way_than_back() {
+    let mut lab = Lab::open(FAILED_OVER);
+    let machine = Machine::of(&lab);
+    let before = second(&machine);
+    kill_at(
+        &machine,
+        machine.start_failback(),
+        "step_finished",
+        "back-up-database",
+    );
+    let told = lab.happen("down instance backup_mirror");
+    assert!(told.ends_with("done"), "{told}");
+    let said = machine.run(&["abort", "--yes"]);
+    let told = text(&said.stderr);
+    assert_eq!(said.status.code(), Some(4), "{told}");
+    assert!(told.contains("to go on: pchadr abort"), "{told}");
+    // Chat does not wait for a mirror.
+    let active = |status: &serde_json::Value| status["pool"]["active_servers"].clone();
+    assert_eq!(active(&machine.status()), active(&before));
+
+    let sent = commands(&machine.journal());
+    for words in [
+        ["failback", "--yes", "--resume"].as_slice(),
+        &["failback", "--yes"],
+    ] {
+        let said = machine.run(words);
+        let told = text(&said.stderr);
+        assert_eq!(said.status.code(), Some(1), "{told}");
+        assert!(told.contains("pchadr abort"), "{told}");
+    }
+    assert_eq!(commands(&machine.journal()), sent);
+
+    lab.happen("up instance backup_mirror");
+    let said = machine.run(&["abort", "--yes"]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    assert_eq!(second(&machine), before);
 }

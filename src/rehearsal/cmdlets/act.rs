@@ -129,21 +129,26 @@ impl Cmdlets {
         let instance = bound.text("SqlInstanceName").unwrap_or("MSSQLSERVER");
         let mut pairs: Vec<_> = {
             let pool = self.pool();
-            [
+            let mut sides = [
                 (Role::Primary, Role::PrimaryMirror),
                 (Role::Backup, Role::BackupMirror),
-            ]
-            .into_iter()
-            .filter_map(|(one, other)| {
-                let principal = pool.database(one, compliance)?;
-                let named = principal.instance.as_deref().unwrap_or("MSSQLSERVER");
-                let same = principal.host.eq_ignore_ascii_case(host)
-                    && named.eq_ignore_ascii_case(instance);
-                same.then(|| (principal.clone(), pool.database(other, compliance).cloned()))
-            })
-            .collect()
+            ];
+            if !compliance && pool.state() == PoolState::FailedOver {
+                sides.reverse();
+            }
+            sides
+                .into_iter()
+                .filter_map(|(one, other)| {
+                    let principal = pool.database(one, compliance)?;
+                    let named = principal.instance.as_deref().unwrap_or("MSSQLSERVER");
+                    let same = principal.host.eq_ignore_ascii_case(host)
+                        && named.eq_ignore_ascii_case(instance);
+                    same.then(|| (principal.clone(), pool.database(other, compliance).cloned()))
+                })
+                .collect()
         };
-        // In the lab all instances have one address, and only what they hold tells which is meant.
+        // In the lab all instances have one address, and only what they hold tells which is meant:
+        // of two chat databases that could be, the one that the pool uses.
         if pairs.len() > 1 {
             let can = |server| self.databases.can_be_principal(compliance, server);
             let at = pairs.iter().position(|(principal, _)| can(principal));

@@ -83,6 +83,8 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
         idle: options.idle_hold_on.then(Vec::new),
         mirror_stalls: options.mirror_stalls,
         schedules: options.schedules,
+        writable: None,
+        two_writable: Vec::new(),
     };
     what_went_wrong(site, options, &mut state, at);
     Arc::new(World {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::State;
+use super::database::{Database, UserAccess};
 use super::instance::{Kind, Process};
 use crate::model::{Instance, Role};
 
@@ -43,13 +44,12 @@ impl State {
         let compliance = self.names.compliance.clone();
         let places: Vec<(Instance, String)> = {
             let own = Instance::compliance(serving);
-            let chat = Instance::chat(serving);
             let held = if self.instances.contains_key(&own) {
                 own
             } else {
-                chat
+                Instance::chat(serving)
             };
-            std::iter::once((chat, self.names.chat.clone()))
+            std::iter::once((self.principal(serving), self.names.chat.clone()))
                 .chain(compliance.map(|name| (held, name)))
                 .collect()
         };
@@ -79,9 +79,9 @@ impl State {
             }
             for (_, database) in places.iter().filter(|(i, _)| i == instance) {
                 let open = server.up
-                    && server.database(database).is_some_and(|d| {
-                        d.serves() && d.access == super::database::UserAccess::Multi
-                    });
+                    && server
+                        .database(database)
+                        .is_some_and(|d| d.serves() && d.access == UserAccess::Multi);
                 for host in live.iter().filter(|_| open) {
                     let there = server.processes.values().any(|p| {
                         p.kind == Kind::Chat
@@ -97,6 +97,22 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Where the chat database of a data center serves: the topology names both partners, and a
+    /// client finds the principal.
+    fn principal(&self, role: Role) -> Instance {
+        let mirror = match role {
+            Role::Primary | Role::PrimaryMirror => Role::PrimaryMirror,
+            Role::Backup | Role::BackupMirror => Role::BackupMirror,
+        };
+        let both = [role, mirror].map(Instance::chat);
+        let serves = |key: &Instance| {
+            let server = self.instances.get(key).filter(|it| it.up);
+            let database = server.and_then(|it| it.database(&self.names.chat));
+            database.is_some_and(Database::serves)
+        };
+        both.into_iter().find(serves).unwrap_or(both[0])
     }
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::database::{Database, Mirroring};
 use super::events::Event;
+use super::msdb::RestoreRow;
 use super::{State, after, join, utc};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, Role, SqlServer};
@@ -271,6 +272,20 @@ impl State {
             mirror.databases.retain(|d| !d.is(name));
             copy.id = mirror.free_database_id();
             mirror.databases.push(copy);
+            // What is restored is written down where it is restored.
+            for (set, device, kind) in [(&full, &bak, "D"), (&log, &trn, "L")] {
+                let backup_set_id = mirror.msdb.record_set(set, device, "sa", size);
+                mirror.msdb.record_restore(RestoreRow {
+                    id: 0,
+                    date: utc(now),
+                    database: name.to_owned(),
+                    user: "sa".to_owned(),
+                    backup_set_id,
+                    kind,
+                    replace: false,
+                    recovery: false,
+                });
+            }
         }
         if !self.mirror_stalls {
             // Its backup and its restore come before that.

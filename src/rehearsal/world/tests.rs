@@ -240,3 +240,52 @@ async fn enabled_jobs_run_by_their_schedules_where_the_world_keeps_them() {
         messages(PRIMARY)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_second_writable_database_of_one_family_is_noticed_when_it_becomes_so() {
+    let f = Fixture::new(|o| {
+        o.start = Start::FailedOver;
+        o.primary = PrimarySide::Unchanged;
+        o.backup = Backup::Recovered;
+    });
+    // Two served when this world began.
+    assert_eq!(f.world.two_writable(), Vec::<String>::new());
+    let change = |instance, state| {
+        f.at(instance, |s| s.database_mut("mgc").unwrap().state = state);
+    };
+    change(BACKUP, DatabaseState::Restoring);
+    change(BACKUP, DatabaseState::Online);
+    let noticed = ["the backup, while the primary was".to_owned()];
+    assert_eq!(f.world.two_writable(), noticed);
+    change(PRIMARY, DatabaseState::Offline);
+    change(BACKUP, DatabaseState::Restoring);
+    change(BACKUP, DatabaseState::Online);
+    assert_eq!(f.world.two_writable(), noticed);
+    f.world.rebuild();
+    assert_eq!(f.world.two_writable(), noticed, "another family");
+}
+
+#[tokio::test(start_paused = true)]
+async fn chat_servers_use_the_partner_that_is_the_principal() {
+    let f = Fixture::new(|o| {
+        o.start = Start::FailedOver;
+        o.backup = Backup::Recovered;
+    });
+    f.world
+        .install_mirror(
+            "sql3.dc2.litwareinc.com",
+            Some("chat"),
+            "PersistentChat",
+            false,
+        )
+        .unwrap();
+    f.world.synchronize();
+    f.world
+        .chat_servers_changed(&["pc5.litwareinc.com".to_owned()], true);
+    let users = |instance| f.at(instance, |s| s.users_of("mgc", 0).len());
+    assert_eq!((users(BACKUP), users(BACKUP_MIRROR)), (1, 0));
+    let mirror = site().sql.instances[&BACKUP_MIRROR].clone();
+    f.world.fail_over(false, &mirror, false).unwrap();
+    f.world.tick();
+    assert_eq!((users(BACKUP), users(BACKUP_MIRROR)), (0, 1));
+}

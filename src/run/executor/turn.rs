@@ -217,15 +217,15 @@ impl Execution<'_> {
         };
         let saved = self.saved()?;
         let acting = Box::pin(Step::act(self.context(step, saved.as_ref()), facts, &hands));
-        self.within_limit(step, acting).await
+        self.within_limit(step.limit(self.site), acting).await
     }
 
     pub(super) async fn within_limit(
         &self,
-        step: Step,
+        limit: Option<Duration>,
         acting: impl Future<Output = Result<(), StepError>>,
     ) -> Result<(), StepError> {
-        match step.limit(self.site) {
+        match limit {
             None => acting.await,
             Some(limit) => tokio::time::timeout(limit, acting)
                 .await
@@ -261,7 +261,11 @@ impl Execution<'_> {
             }
             // What is under way on the site happens, whatever the call returned.
             if !refused || matches!(standing, Standing::Pending { underway: true, .. }) {
-                limit = step.settle(self.site);
+                limit = if wanted == StepOutcome::Undone {
+                    step.undo_settle(self.site)
+                } else {
+                    step.settle(self.site)
+                };
             }
             // A person who wants to leave is not kept waiting: a resume looks again.
             if began.elapsed() >= limit || self.stop.is_cancelled() {

@@ -2,15 +2,19 @@
 //! judge, record, act, observe again, record.
 
 use super::turn::{held_up, stopped_by_operator};
-use super::{Execution, Turn};
+use super::{Execution, Halt, Turn};
+use crate::model::Direction;
 use crate::run::event::{ErrorRecord, Event, Outcome, RunFinished, StepOutcome};
+use crate::run::exit::Exit;
 use crate::run::fold::RunState;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
 use crate::run::resume::PlanChange;
 use crate::step::Step;
 use crate::step::hands::{Hands, StepError};
-use crate::step::{Standing, undo::Undo};
+use crate::step::ledger::Ledger as _;
+use crate::step::undo::{Undo, backwards};
+use crate::step::{Standing, before, before::Before};
 
 /// Why a run was not undone.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +50,7 @@ pub fn refusal(state: &RunState) -> Option<ErrorRecord> {
             "there is nothing left of it to undo".to_owned(),
         );
     }
-    if state.step(Step::RecoverDatabase.id()).is_none() {
-        return refuse("this version undoes failovers only".to_owned(), go_on);
-    }
-    let beyond = Step::FAILOVER
+    let beyond = Step::of(direction_of(state))
         .iter()
         .skip_while(|step| !step.is_point_of_no_return())
         .filter_map(|step| state.step(step.id()))
@@ -58,6 +59,25 @@ pub fn refusal(state: &RunState) -> Option<ErrorRecord> {
         let why = format!("step `{}` has begun: there is no way back", entry.id);
         refuse(why, go_on)
     })
+}
+
+/// Which way the run moved the pool.
+pub fn direction_of(state: &RunState) -> Direction {
+    if state.runbook == Direction::Failback.key() {
+        Direction::Failback
+    } else {
+        Direction::Failover
+    }
+}
+
+/// The steps of a run that changed something, in the order in which they are undone.
+pub fn to_undo(state: &RunState) -> Vec<Step> {
+    let direction = direction_of(state);
+    backwards(
+        state
+            .changes()
+            .filter_map(|entry| Step::find(direction, &entry.id)),
+    )
 }
 
 impl Execution<'_> {
@@ -88,9 +108,7 @@ impl Execution<'_> {
                 by: by.to_owned(),
             })?;
         }
-        let changed: Vec<&str> = state.changes().map(|entry| entry.id.as_str()).collect();
-        let steps = changed.into_iter().rev();
-        for step in steps.filter_map(|id| Step::find(self.plan.direction(), id)) {
+        for step in to_undo(&state) {
             let turn = if self.stop.is_cancelled() {
                 Turn::Halted(Box::new(stopped_by_operator(step)))
             } else {
@@ -146,20 +164,30 @@ impl Execution<'_> {
                 }
             }
         }
+        if let Err(error) = self.guard.check().await {
+            self.end(step, StepOutcome::Stopped, &error.why)?;
+            return Ok(Turn::Halted(Box::new(Halt {
+                at: step,
+                exit: Exit::Held,
+                error,
+            })));
+        }
         let acted = self.act_undo(step, &undo).await;
         self.settle(step, acted, StepOutcome::Undone).await
     }
 
     pub(super) async fn check_undo(&self, step: Step) -> Result<(Undo, Standing), JournalError> {
         let saved = self.saved().unwrap_or(None);
-        let undo = Box::pin(step.observe_undo(self.context(step, saved.as_ref()))).await;
+        let before = self.before().unwrap_or(None);
+        let cx = self.context(step, saved.as_ref());
+        let undo = Box::pin(step.observe_undo(cx, before.as_ref())).await;
         let standing = undo.judge();
         self.record_checked(step, &standing, &undo)?;
         Ok((undo, standing))
     }
 
     async fn act_undo(&self, step: Step, undo: &Undo) -> Result<(), StepError> {
-        let saved = self.saved()?;
+        let (saved, before) = (self.saved()?, self.before()?);
         let commands: Vec<_> = self
             .plan
             .step(step.id())
@@ -174,7 +202,22 @@ impl Execution<'_> {
             limits: &self.site.limits,
             handoff: None,
         };
-        let acting = Box::pin(undo.act(self.context(step, saved.as_ref()), &hands));
-        self.within_limit(step, acting).await
+        let cx = self.context(step, saved.as_ref());
+        let acting = Box::pin(undo.act(cx, before.as_ref(), &hands));
+        self.within_limit(step.undo_limit(self.site), acting).await
+    }
+
+    /// How the site was before this run changed it, as far as it was written down.
+    fn before(&self) -> Result<Option<Before>, StepError> {
+        let document = before::DOCUMENT;
+        let Some(bytes) = self.ledger.kept(document)? else {
+            return Ok(None);
+        };
+        Before::read(&bytes)
+            .map(Some)
+            .map_err(|why| StepError::Other {
+                why: format!("`{document}` of this run cannot be read: {why}"),
+                hint: "put back its second copy, then abort again".to_owned(),
+            })
     }
 }

@@ -156,7 +156,8 @@ pub struct LogBackup {
     pub device: String,
 }
 
-/// O14, newest first.
+/// O14, newest first: those that were taken since the database was last restored. Older ones are of
+/// another life of it, whose LSNs say nothing here.
 pub async fn log_backups(
     access: &Access,
     instance: Instance,
@@ -183,6 +184,37 @@ pub async fn restored_sets(
     every(table(access, instance, query).await, |row| {
         Some(row.text("backup_set_uuid").unwrap_or_default())
     })
+}
+
+/// Whether a database is a copy of what `source` has: the set that was restored into it last is one
+/// that `source` took of its own, after whatever was restored there. So `source` has had all of it
+/// ever since.
+pub async fn is_copy_of(
+    access: &Access,
+    copy: Instance,
+    source: Instance,
+    name: &DatabaseName,
+) -> Observed<bool> {
+    let newest = match restored_sets(access, copy, name).await {
+        Observed::Seen(sets) => sets.into_iter().next().unwrap_or_default(),
+        Observed::Absent => String::new(),
+        Observed::Unknown(why) => return Observed::Unknown(why),
+    };
+    if newest.is_empty() {
+        return Observed::Seen(false);
+    }
+    let query = Query {
+        text: include_str!("../../sql/own_set.sql"),
+        parameters: vec![Some(name.as_str()), Some(&newest)],
+    };
+    let own = super::first(table(access, source, query).await, |row| {
+        row.int("backup_set_id")
+    });
+    match own {
+        Observed::Seen(_) => Observed::Seen(true),
+        Observed::Absent => Observed::Seen(false),
+        Observed::Unknown(why) => Observed::Unknown(why),
+    }
 }
 
 /// A file of a database on its instance (O3).

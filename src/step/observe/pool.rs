@@ -234,8 +234,8 @@ pub async fn chat_services(access: &Access, server: &str) -> Observed<Vec<ChatSe
 }
 
 /// K5: whether the chat service runs on a server.
-pub async fn chat_service_runs(access: &Access, server: &Fqdn) -> Observed<bool> {
-    match chat_services(access, server.as_str()).await {
+pub async fn chat_service_runs(access: &Access, server: &str) -> Observed<bool> {
+    match chat_services(access, server).await {
         Observed::Seen(services) => services
             .iter()
             .find(|service| !service.compliance)

@@ -8,7 +8,7 @@ use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};
 use crate::step::failback::{Holders, file_name, is_mirror, only_set};
 use crate::step::observe::Observed;
-use crate::step::observe::backups::{SetHeader, sets, verified};
+use crate::step::observe::backups::{SetHeader, is_copy_of, log_backups, sets, verified};
 use crate::step::observe::database::{Content, Database, content, database, lineage};
 use crate::step::observe::instance::{Presence, agent_runs, presence, services};
 use crate::step::observe::log_shipping::{
@@ -33,6 +33,9 @@ pub(super) enum Holds {
     Mirror,
     /// What a removed mirroring left: RESTORING.
     Leftover,
+    /// What an earlier failback restored there, and was undone: the backup has had all of it ever
+    /// since.
+    Returned,
     /// It cannot be told.
     Unknown(String),
 }
@@ -83,7 +86,12 @@ pub(super) async fn look(cx: Context<'_>, role: Role, family: Option<&str>) -> S
         (Observed::Absent, Observed::Absent)
     };
     let theirs = lineage.seen().and_then(|it| it.family.as_deref());
-    let holds = classify(&database, &content, theirs, family);
+    let holds = match classify(&database, &content, theirs, family) {
+        Holds::Leftover | Holds::Unknown(_) if was_returned(cx, role, &database).await => {
+            Holds::Returned
+        }
+        holds => holds,
+    };
     let rows = primary(access, instance, name).await;
     let ids = JobIds::of(rows.seen().into_iter().flatten());
     let archive_path = cx
@@ -118,6 +126,47 @@ pub(super) async fn look(cx: Context<'_>, role: Role, family: Option<&str>) -> S
         }
     }
     side
+}
+
+/// Whether what stands there, RESTORING or OFFLINE, is what an earlier failback restored: from a
+/// backup that the backup took itself, and has held ever since; or, on the mirror, what was mirrored
+/// from that. No log was backed up there since but by the set-up of a mirror: it never shipped its
+/// log, as it does in service.
+async fn was_returned(cx: Context<'_>, role: Role, database: &Observed<Database>) -> bool {
+    let rests = database.seen().is_some_and(|row| {
+        matches!(row.state, DatabaseState::Restoring | DatabaseState::Offline)
+            && row.mirroring.is_none()
+    });
+    if !rests {
+        return false;
+    }
+    let name = &cx.site.database.chat;
+    let [primary, backup] = [Role::Primary, Role::Backup].map(Instance::chat);
+    let here = Instance::chat(role);
+    let mut copies = vec![(primary, backup)];
+    if here != primary {
+        copies.push((here, primary));
+    }
+    for (copy, source) in copies {
+        if is_copy_of(cx.access, copy, source, name).await != Observed::Seen(true) {
+            return false;
+        }
+    }
+    let Observed::Seen(logs) = log_backups(cx.access, here, name).await else {
+        return false;
+    };
+    logs.iter().all(|log| {
+        let share = cx.site.shares.mirror.as_ref();
+        share.is_some_and(|share| is_below(&log.device, share.as_str()))
+    })
+}
+
+fn is_below(file: &str, folder: &str) -> bool {
+    let plain = |path: &str| path.replace('/', "\\").to_lowercase();
+    let folder = plain(folder);
+    plain(file)
+        .strip_prefix(folder.trim_end_matches('\\'))
+        .is_some_and(|rest| rest.starts_with('\\'))
 }
 
 fn classify(
@@ -230,6 +279,7 @@ impl Side {
             }
         }
         if let Observed::Seen(row) = &self.database
+            && self.holds != Holds::Returned
             && matches!(
                 row.state,
                 DatabaseState::RecoveryPending

@@ -179,6 +179,41 @@ async fn single_user_throws_others_out_only_when_told_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_database_that_is_offline_is_opened_by_nobody_and_tells_nothing_of_itself() {
+    const OFFLINE: &str = "ALTER DATABASE mgc SET OFFLINE";
+    const TOLD: &str = "IF EXISTS (SELECT 1 FROM sys.databases WHERE name = N'mgc' AND state = 6 \
+        AND collation_name IS NULL) PRINT 'offline'; \
+        IF EXISTS (SELECT 1 FROM master.sys.database_recovery_status WHERE database_id = DB_ID(N'mgc') \
+        AND family_guid IS NULL) PRINT 'silent'; \
+        IF EXISTS (SELECT 1 FROM sys.master_files WHERE database_id = DB_ID(N'mgc')) PRINT 'placed'";
+    let f = Fixture::new(|o| {
+        o.backup = Backup::Recovered;
+        o.chat_sessions = vec!["pc5".into()];
+    });
+    let mut c = f.client(BACKUP);
+    assert_eq!(c.numbers(OFFLINE).await, [5070, 5069]);
+    c.ok(&format!("{OFFLINE} WITH ROLLBACK IMMEDIATE")).await;
+    f.at(BACKUP, |s| assert!(s.users_of("mgc", 0).is_empty()));
+    assert_eq!(c.ok(TOLD).await.printed(), ["offline", "silent", "placed"]);
+    assert_eq!(c.numbers("USE mgc").await, [942]);
+    assert_eq!(
+        c.numbers("RESTORE DATABASE mgc WITH RECOVERY").await[0],
+        3101
+    );
+    // Nothing says that it may be said twice.
+    assert_eq!(c.numbers(OFFLINE).await, [5052, 5069]);
+    c.ok("ALTER DATABASE mgc SET ONLINE").await;
+    c.ok("USE mgc").await;
+    // A secondary, which is RESTORING, and a mirrored one are not taken OFFLINE.
+    let f = Fixture::new(|_| ());
+    let numbers = f.client(BACKUP).numbers(OFFLINE).await;
+    assert_eq!(numbers, [5052, 5069]);
+    let f = Fixture::new(|o| o.start = Start::Normal);
+    let numbers = f.client(PRIMARY).numbers(OFFLINE).await;
+    assert_eq!(numbers, [1468, 5069]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_owner_has_to_be_a_login() {
     let f = Fixture::new(|o| o.backup = Backup::Recovered);
     let mut c = f.client(BACKUP);
@@ -213,6 +248,17 @@ async fn a_mirror_is_installed_gets_in_step_and_is_removed_on_both_sides() {
         })
     };
     assert_eq!(side(BACKUP).state, MirroringState::Synchronizing);
+    // What was restored on the mirror is in its history, with the set that its principal took.
+    let taken = f.at(BACKUP, |s| {
+        let sets = s.msdb.backups.iter().rev().take(2);
+        sets.map(|row| row.set.set_guid).collect::<Vec<_>>()
+    });
+    f.at(BACKUP_MIRROR, |s| {
+        let sets = s.msdb.backups.iter().rev().map(|row| row.set.set_guid);
+        assert_eq!(sets.collect::<Vec<_>>(), taken);
+        let kinds = s.msdb.restores.iter().map(|row| row.kind);
+        assert_eq!(kinds.collect::<Vec<_>>(), ["D", "L"]);
+    });
     assert_eq!(side(BACKUP).role, MirroringRole::Principal);
     assert_eq!(side(BACKUP_MIRROR).partner_instance, r"SQL3\chat");
     tokio::time::sleep(Duration::from_secs(31)).await;
