@@ -63,10 +63,10 @@ pub fn undo(
         count(changed.len(), "step")
     )?;
     for step in changed.iter().filter_map(|id| plan.step(id)) {
-        let nothing = if step.undo.is_empty() {
-            ": nothing to undo"
-        } else {
-            ""
+        let nothing = match (step.undo.is_empty(), step.effect) {
+            (false, _) => "",
+            (true, Effect::Irreversible) => ": stays as it is",
+            (true, _) => ": nothing to undo",
         };
         writeln!(out, "\n     {}{nothing}", step.id)?;
         for command in &step.undo {

@@ -5,6 +5,9 @@ mod memory;
 
 use std::io;
 
+use super::archive::{PLAN, SITE};
+use crate::step::{before, saved};
+
 pub use folder::FolderStore;
 pub(super) use folder::keep_in;
 pub use memory::{MemoryStore, Operation};
@@ -29,6 +32,9 @@ pub trait Store: Send {
     /// The document of that name, where there is one.
     fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>>;
 }
+
+/// The documents that a run keeps and that may change while it goes on.
+const DOCUMENTS: [&str; 4] = [PLAN, SITE, saved::DOCUMENT, before::DOCUMENT];
 
 /// Two copies of one journal that share a beginning and then differ: no copy can be trusted over
 /// the other.
@@ -109,6 +115,20 @@ impl<A: Store, B: Store> Store for Mirrored<A, B> {
         };
         let settled = reconcile(&first, &second)
             .map_err(|fork| io::Error::new(io::ErrorKind::InvalidData, fork))?;
+        // The documents are those of the copy that went further.
+        if whole(&first).len() < settled.len() {
+            for name in DOCUMENTS {
+                if let Some(Some(bytes)) = self.second(|store| store.kept(name)) {
+                    self.first.keep(name, &bytes)?;
+                }
+            }
+        } else if whole(&second).len() < settled.len() {
+            for name in DOCUMENTS {
+                if let Some(bytes) = self.first.kept(name)? {
+                    self.second(|store| store.keep(name, &bytes));
+                }
+            }
+        }
         settle(&mut self.first, &first, &settled)?;
         self.second(|store| settle(store, &second, &settled));
         Ok(settled)
@@ -166,6 +186,31 @@ mod tests {
 
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn documents_come_from_the_copy_that_went_further() {
+        let kept = |bytes: &[u8]| Some(bytes.to_vec());
+        for further_is_first in [true, false] {
+            let [mut short, mut long] = [MemoryStore::default(), MemoryStore::default()];
+            for store in [&mut short, &mut long] {
+                store.append(b"one\n").unwrap();
+            }
+            long.append(b"two\n").unwrap();
+            short.keep(before::DOCUMENT, b"old").unwrap();
+            long.keep(before::DOCUMENT, b"new").unwrap();
+            let (first, second) = if further_is_first {
+                (long.clone(), short.clone())
+            } else {
+                (short.clone(), long.clone())
+            };
+            let note: Note = Box::new(|_| ());
+            let mut both = Mirrored::new(first, second, note);
+            assert_eq!(both.load().unwrap(), b"one\ntwo\n");
+            assert_eq!(both.kept(before::DOCUMENT).unwrap(), kept(b"new"));
+            let mut second = both.second.unwrap();
+            assert_eq!(second.kept(before::DOCUMENT).unwrap(), kept(b"new"));
+        }
+    }
 
     /// What every store must do.
     fn suite(store: &mut dyn Store) {

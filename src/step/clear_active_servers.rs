@@ -179,7 +179,10 @@ impl Kind for ClearActiveServers {
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
         if !facts.active().is_some_and(<[String]>::is_empty) {
             Before::note(hands, |before| {
-                before.active_servers = facts.active().map(<[String]>::to_vec);
+                // The first list is what was: a run that was cut off finds less.
+                if before.active_servers.is_none() {
+                    before.active_servers = facts.active().map(<[String]>::to_vec);
+                }
             })?;
             return hands.call(cx.access, CLEAR, &Values::new()).await;
         }

@@ -178,7 +178,20 @@ impl Execution<'_> {
 
     pub(super) async fn check_undo(&self, step: Step) -> Result<(Undo, Standing), JournalError> {
         let saved = self.saved().unwrap_or(None);
-        let before = self.before().unwrap_or(None);
+        let before = match self.before() {
+            Ok(before) => before,
+            // What cannot be read is not "nothing was so".
+            Err(error) => {
+                let record = error.record(step.id());
+                let what = format!("{}: {}", record.why, record.hint);
+                let undo = Undo::Nothing {
+                    because: what.clone(),
+                };
+                let standing = Standing::Unknown { what };
+                self.record_checked(step, &standing, &undo)?;
+                return Ok((undo, standing));
+            }
+        };
         let cx = self.context(step, saved.as_ref());
         let undo = Box::pin(step.observe_undo(cx, before.as_ref())).await;
         let standing = undo.judge();
@@ -217,7 +230,7 @@ impl Execution<'_> {
             .map(Some)
             .map_err(|why| StepError::Other {
                 why: format!("`{document}` of this run cannot be read: {why}"),
-                hint: "put back its second copy, then abort again".to_owned(),
+                hint: "put back its second copy, or move it out of the run folder: then the site file's list counts, and what was mirrored is yours to set up; then abort again".to_owned(),
             })
     }
 }

@@ -29,6 +29,8 @@ pub struct Facts {
     principal: Role,
     /// Services that this run stopped, and that do not run: server, short name.
     stopped: Vec<Service>,
+    /// Servers on which it cannot be seen whether a service that this run stopped runs.
+    unseen: Vec<String>,
     list: set_active_servers::Facts,
 }
 
@@ -57,9 +59,12 @@ impl Back for Facts {
         } else {
             Role::Backup
         };
-        let mut stopped = Vec::new();
+        let (mut stopped, mut unseen) = (Vec::new(), Vec::new());
         for (server, service) in before.into_iter().flat_map(|it| &it.stopped_services) {
             let seen = chat_services(cx.access, server).await;
+            if seen.unknown().is_some() && !unseen.contains(server) {
+                unseen.push(server.clone());
+            }
             let mut services = seen.seen().into_iter().flatten();
             let rests =
                 |it: &ChatService| it.name.as_ref() == Some(service) && it.runs == Some(false);
@@ -71,6 +76,7 @@ impl Back for Facts {
             kept: kept.is_some(),
             principal,
             stopped,
+            unseen,
             list: set_active_servers::look(cx, kept.unwrap_or_else(|| site.collect()), principal)
                 .await
                 .with_those_active(),
@@ -103,10 +109,18 @@ impl Back for Facts {
                 values: values(service),
             }));
         }
+        let unseen = if self.unseen.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "; whether the services that this run stopped run cannot be seen on {}: start them there (Start-CsWindowsService)",
+                self.unseen.join(", ")
+            )
+        };
         match standing {
-            Standing::Satisfied { why } if self.kept => Ok(Next::Nothing(why)),
+            Standing::Satisfied { why } if self.kept => Ok(Next::Nothing(format!("{why}{unseen}"))),
             Standing::Satisfied { why } => Ok(Next::Nothing(format!(
-                "{why}; who was active before was not kept: these are `[pool.active_servers] failed_over` of the site file"
+                "{why}{unseen}; who was active before was not kept: these are `[pool.active_servers] failed_over` of the site file"
             ))),
             Standing::Pending {
                 what,

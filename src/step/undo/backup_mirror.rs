@@ -20,6 +20,8 @@ const COMPLIANCE: usize = 3;
 /// What is looked at.
 #[derive(Debug, Serialize)]
 pub struct Facts {
+    /// Whether this run wrote down how the site was before.
+    kept: bool,
     chat_was: bool,
     compliance_was: bool,
     chat: install_mirror::Facts,
@@ -44,6 +46,7 @@ impl Back for Facts {
 
     async fn observe(cx: Context<'_>, before: Option<&Before>) -> Self {
         Self {
+            kept: before.is_some(),
             chat_was: before.is_some_and(|before| before.chat_mirrored),
             compliance_was: before.is_some_and(|before| before.compliance_mirrored),
             chat: install_mirror::look(cx, &BACKUP_SIDE).await,
@@ -66,15 +69,17 @@ impl Back for Facts {
             }))
         };
         let chat_is = self.chat.principal().seen().is_some_and(mirrored);
-        if self.chat_was && !chat_is {
-            return match install_mirror::judge(&self.chat, &BACKUP_SIDE) {
+        if self.chat_was {
+            match install_mirror::judge(&self.chat, &BACKUP_SIDE) {
                 Standing::Pending {
                     what,
                     underway: false,
-                } => install(what, CHAT + usize::from(self.chat.is_over())),
-                Standing::Satisfied { why } => Ok(Next::Nothing(why)),
-                other => Err(other),
-            };
+                } if !chat_is => return install(what, CHAT + usize::from(self.chat.is_over())),
+                // It gets in step by itself.
+                Standing::Pending { .. } | Standing::Satisfied { .. } if chat_is => {}
+                Standing::Satisfied { why } => return Ok(Next::Nothing(why)),
+                other => return Err(other),
+            }
         }
         let compliance = self.compliance.as_ref().filter(|_| self.compliance_was);
         if let Some(it) = compliance.filter(|it| !it.is_mirrored()) {
@@ -89,6 +94,7 @@ impl Back for Facts {
         }
         Ok(Next::Nothing(
             match (self.chat_was, self.compliance_was) {
+                _ if !self.kept => "what was mirrored before was not kept: if the second data center had a mirror, set it up again (Install-CsMirrorDatabase)",
                 (false, false) => "nothing was mirrored",
                 _ => "mirrored again; a mirror gets in step by itself",
             }

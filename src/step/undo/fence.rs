@@ -19,7 +19,9 @@ use crate::step::failback::{address, full_path, only_set, tail_path};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{logins, sets};
 use crate::step::observe::database::{Database, Lineage, database, history, lineage};
+use crate::step::observe::instance::{Identity, identity};
 use crate::step::observe::sessions::{RunningRestore, restores};
+use crate::step::save_log_shipping::one_instance;
 use crate::step::{Block, Context, Standing};
 
 const RECOVER: usize = 1;
@@ -34,6 +36,10 @@ pub struct Facts {
     backup: Observed<Database>,
     /// How it was before it was closed.
     before: Option<Database>,
+    /// Whether this run wrote down how the site was before.
+    kept: bool,
+    /// Who answers for each role: two roles of one name are one instance (`steps.md` 1.4).
+    names: Vec<(Role, Observed<Identity>)>,
     /// Its family, by what was restored there, or by what this run backed up.
     family: Option<String>,
     logins: Observed<Vec<String>>,
@@ -83,8 +89,8 @@ impl Back for Facts {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         // A backup that is closed tells nothing of itself; what was restored there before does.
-        let restored = history(access, backup, name).await;
-        let mut family = restored
+        let past = history(access, backup, name).await;
+        let mut family = past
             .seen()
             .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
         for (path, kind) in [(full_path(cx), 1), (tail_path(cx), 2)] {
@@ -95,12 +101,16 @@ impl Back for Facts {
             let set = only_set(&sets, kind, name.as_str());
             family = set.and_then(|set| set.family.clone());
         }
+        let mut names = vec![(Role::Backup, identity(access, backup).await)];
         let mut others = Vec::new();
         for role in [Role::Primary, Role::PrimaryMirror, Role::BackupMirror] {
             let at = Instance::chat(role);
             if !access.sql.has(at) {
                 continue;
             }
+            names.push((role, identity(access, at).await));
+            // In this order: what ends in between shows in the database.
+            let restores = restores(access, at, name).await;
             let database = database(access, at, name).await;
             others.push(Other {
                 role,
@@ -108,7 +118,7 @@ impl Back for Facts {
                     Some(row) if row.serves() => lineage(access, at, name).await,
                     _ => Observed::Absent,
                 },
-                restores: restores(access, at, name).await,
+                restores,
                 database,
             });
         }
@@ -116,6 +126,8 @@ impl Back for Facts {
             // The last look before it: the others were looked at for it, and it changes nothing in them.
             backup: database(access, backup, name).await,
             before: before.and_then(|before| before.chat.clone()),
+            kept: before.is_some(),
+            names,
             family,
             logins: logins(access, backup).await,
             others,
@@ -139,10 +151,11 @@ impl Back for Facts {
             DatabaseState::Online if row.collation.is_none() => {
                 return Ok(Next::Wait("it takes no connections yet".to_owned()));
             }
-            DatabaseState::Online => return Ok(self.mend(row)),
+            DatabaseState::Online => return self.mend(row),
             DatabaseState::Recovering => return Ok(Next::Wait("recovery runs".to_owned())),
             DatabaseState::Restoring if row.mirroring.is_none() => {
                 self.nothing_else_is_writable()?;
+                self.each_is_itself()?;
                 let what = "recover the backup's chat database: it serves again";
                 return Ok(Next::sql(Instance::chat(Role::Backup), RECOVER, what));
             }
@@ -166,26 +179,38 @@ impl Back for Facts {
 
 impl Facts {
     /// It serves. What recovery turned off is turned on again (`sql-server.md` 6.4).
-    fn mend(&self, row: &Database) -> Next {
-        let send = |n: usize, what: &str| Next::sql(Instance::chat(Role::Backup), n, what);
+    fn mend(&self, row: &Database) -> Result<Next, Standing> {
+        let send = |n: usize, what: &str| Ok(Next::sql(Instance::chat(Role::Backup), n, what));
         let Some(before) = &self.before else {
-            return Next::Nothing("the backup's chat database was never closed".to_owned());
+            let words = if self.kept {
+                "the backup's chat database was never closed"
+            } else {
+                "the backup's chat database serves; how it was before was not kept: see its owner, TRUSTWORTHY and Service Broker"
+            };
+            return Ok(Next::Nothing(words.to_owned()));
         };
         if row.user_access != 0 && before.user_access == 0 {
             return send(MULTI_USER, "make it MULTI_USER");
         }
-        let owner = before.owner.as_ref().filter(|owner| {
-            let same = |name: &String| name.eq_ignore_ascii_case(owner);
-            !row.owner.as_ref().is_some_and(same)
-                && self.logins.seen().is_some_and(|all| all.iter().any(same))
-        });
-        if let Some(owner) = owner {
-            return Next::Send(Sending {
-                what: format!("make {owner} its owner, as before"),
-                to: Door::Sql(Instance::chat(Role::Backup)),
-                n: OWNER,
-                values: Values::from([("owner".to_owned(), json!(owner))]),
-            });
+        let mut words = "the backup's chat database serves".to_owned();
+        let differs = |owner: &&String| {
+            let now = row.owner.as_ref();
+            !now.is_some_and(|now| now.eq_ignore_ascii_case(owner))
+        };
+        if let Some(owner) = before.owner.as_ref().filter(differs) {
+            let logins = match &self.logins {
+                Observed::Unknown(why) => return Err(Standing::unknown(why)),
+                logins => logins.seen().map_or(&[][..], Vec::as_slice),
+            };
+            if logins.iter().any(|name| name.eq_ignore_ascii_case(owner)) {
+                return Ok(Next::Send(Sending {
+                    what: format!("make {owner} its owner, as before"),
+                    to: Door::Sql(Instance::chat(Role::Backup)),
+                    n: OWNER,
+                    values: Values::from([("owner".to_owned(), json!(owner))]),
+                }));
+            }
+            words = format!("{words}; {owner}, who owned it, has no login here any more");
         }
         if before.trustworthy && !row.trustworthy {
             return send(TRUSTWORTHY, "turn TRUSTWORTHY on, as before");
@@ -194,7 +219,24 @@ impl Facts {
         if before.broker && !row.broker && row.mirroring.is_none() {
             return send(BROKER, "enable its Service Broker, as before");
         }
-        Next::Nothing("the backup's chat database serves".to_owned())
+        Ok(Next::Nothing(words))
+    }
+
+    /// No role is answered for by the instance of another one.
+    fn each_is_itself(&self) -> Result<(), Standing> {
+        for (role, identity) in &self.names {
+            if let Some(why) = identity.unknown().filter(|_| *role != Role::BackupMirror) {
+                return Err(Standing::unknown(format!("who the {role} is: {why}")));
+            }
+        }
+        let names = self.names.iter();
+        let seen = names.filter_map(|(role, it)| Some((*role, it.seen()?.server_name.as_str())));
+        match one_instance(seen) {
+            Some(block) => Err(Standing::Blocked {
+                blocks: vec![block],
+            }),
+            None => Ok(()),
+        }
     }
 
     /// No other database of the family is writable, or could become so by itself.
@@ -205,7 +247,8 @@ impl Facts {
                 Ok(block) => blocks.extend(block),
                 // `remove-mirroring` left a copy RESTORING there that nothing of a failback wakes, and
                 // chat does not wait for an instance that only mirrors it.
-                Err(_) if other.role == Role::BackupMirror => {}
+                Err(_)
+                    if other.role == Role::BackupMirror && other.database.unknown().is_some() => {}
                 Err(why) => {
                     return Err(Standing::unknown(format!(
                         "whether the chat database of the {} can be written to: {why}",

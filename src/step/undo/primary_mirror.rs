@@ -20,6 +20,8 @@ use crate::step::{Context, Standing};
 #[derive(Debug, Serialize)]
 pub struct Facts {
     sides: Vec<(Role, Observed<Database>)>,
+    /// The backup serves by itself: somebody opened it.
+    backup_serves: bool,
     compliance: Option<Compliance>,
 }
 
@@ -27,6 +29,19 @@ pub struct Facts {
 pub(super) fn roles(site: &Site) -> impl Iterator<Item = Role> {
     let both = [Role::Primary, Role::PrimaryMirror].into_iter();
     both.filter(|role| site.chat(*role).is_some())
+}
+
+/// True for a database of the second data center that is open: nothing is left to lift of the fence,
+/// and a primary side that is lost for good must not keep chat down.
+pub(super) fn serves_alone(backup: &Observed<Database>) -> bool {
+    backup.seen().is_some_and(Database::serves)
+}
+
+/// What is said of an instance that is then left alone.
+pub(super) fn not_asked(role: Role, why: &str) -> String {
+    format!(
+        "the {role} cannot be asked ({why}): when it is back, see first that its chat database is not ONLINE, for the backup's serves"
+    )
 }
 
 impl Back for Facts {
@@ -51,13 +66,16 @@ impl Back for Facts {
         }
         Self {
             sides,
+            backup_serves: serves_alone(
+                &database(cx.access, Instance::chat(Role::Backup), name).await,
+            ),
             compliance: compliance::look(cx, &PRIMARY_SIDE).await,
         }
     }
 
     fn next(&self) -> Result<Next, Standing> {
         for (role, seen) in &self.sides {
-            if let Some(why) = seen.unknown() {
+            if let Some(why) = seen.unknown().filter(|_| !self.backup_serves) {
                 return Err(Standing::unknown(format!("the {role}: {why}")));
             }
         }
@@ -73,6 +91,9 @@ impl Back for Facts {
         }
         let mut words = "the primary side's chat database is not mirrored".to_owned();
         for (role, seen) in &self.sides {
+            if let Some(why) = seen.unknown() {
+                words = format!("{words}, as far as is seen; {}", not_asked(*role, why));
+            }
             let left = seen.seen().map(|row| row.state) == Some(DatabaseState::Restoring);
             if left && *role == Role::PrimaryMirror {
                 words.push_str("; the primary mirror keeps its copy, RESTORING");

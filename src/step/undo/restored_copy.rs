@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::primary_mirror::roles;
+use super::primary_mirror::{not_asked, roles, serves_alone};
 use super::{Back, Next};
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role, quote};
@@ -15,17 +15,22 @@ use crate::step::failback::address;
 use crate::step::observe::Observed;
 use crate::step::observe::backups::is_copy_of;
 use crate::step::observe::database::{Database, database};
+use crate::step::observe::sessions::{RunningRestore, restores};
 use crate::step::{Block, Context, Standing};
 
 /// What is looked at.
 #[derive(Debug, Serialize)]
 pub struct Facts {
     sides: Vec<Side>,
+    /// The backup serves by itself: somebody opened it, and nothing is lifted that this would guard.
+    backup_serves: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct Side {
     role: Role,
+    /// What is being restored there at this moment.
+    restores: Observed<Vec<RunningRestore>>,
     database: Observed<Database>,
     /// Whether it was restored from a backup that the backup took, or mirrored from what was.
     copy: Observed<bool>,
@@ -56,11 +61,17 @@ impl Back for Facts {
             };
             sides.push(Side {
                 role,
+                // First: what ends in between shows in the database.
+                restores: restores(cx.access, at, name).await,
                 database: database(cx.access, at, name).await,
                 copy: is_copy_of(cx.access, at, Instance::chat(source), name).await,
             });
         }
-        Self { sides }
+        let backup = database(cx.access, Instance::chat(Role::Backup), name).await;
+        Self {
+            sides,
+            backup_serves: serves_alone(&backup),
+        }
     }
 
     fn next(&self) -> Result<Next, Standing> {
@@ -68,12 +79,31 @@ impl Back for Facts {
         for (index, side) in self.sides.iter().enumerate() {
             let role = side.role;
             let row = match &side.database {
+                Observed::Unknown(why) if self.backup_serves => {
+                    words.push(not_asked(role, why));
+                    continue;
+                }
                 Observed::Unknown(why) => {
                     return Err(Standing::unknown(format!("the {role}: {why}")));
                 }
                 Observed::Absent => continue,
                 Observed::Seen(row) => row,
             };
+            match &side.restores {
+                Observed::Unknown(why) => {
+                    return Err(Standing::unknown(format!("what runs on the {role}: {why}")));
+                }
+                Observed::Seen(running) => {
+                    if let Some(restore) = running.first() {
+                        return Ok(Next::Wait(format!(
+                            "a {} runs on the {role}: session {}",
+                            restore.command,
+                            restore.by.describe()
+                        )));
+                    }
+                }
+                Observed::Absent => {}
+            }
             if row.mirroring.is_some() {
                 return Err(Standing::Blocked {
                     blocks: vec![Block::site(
@@ -106,7 +136,10 @@ impl Back for Facts {
                         "what the {role} served is OFFLINE: drop it there, with its files, before the next failback"
                     ));
                 }
-                (state, Observed::Seen(true)) => words.push(format!(
+                (
+                    state @ (DatabaseState::Restoring | DatabaseState::Offline),
+                    Observed::Seen(true),
+                ) => words.push(format!(
                     "what was restored or mirrored on the {role} is {state}: the next failback writes over it without asking, for the backup has all of it"
                 )),
                 (DatabaseState::Offline, _) => words.push(format!(

@@ -28,6 +28,8 @@ fn closed(others: Vec<Other>) -> Facts {
     Facts {
         backup: Observed::Seen(restoring()),
         before: Some(online()),
+        kept: true,
+        names: Vec::new(),
         family: Some("FAMILY".to_owned()),
         logins: Observed::Seen(vec!["sa".to_owned(), "svc".to_owned()]),
         others,
@@ -113,6 +115,57 @@ fn the_backup_mirror_stops_it_only_where_it_is_seen_to_serve() {
     ] {
         assert_eq!(in_short(&judge(&at(row))), standing);
     }
+}
+
+#[test]
+fn a_backup_mirror_that_serves_what_cannot_be_told_stops_it_too() {
+    let mut facts = closed(vec![other(
+        Role::BackupMirror,
+        Observed::Seen(online()),
+        "FAMILY",
+    )]);
+    facts.family = None;
+    assert_eq!(in_short(&judge(&facts)), "unknown");
+    facts.family = Some("FAMILY".to_owned());
+    facts.others[0].lineage = unknown();
+    assert_eq!(in_short(&judge(&facts)), "unknown");
+}
+
+#[test]
+fn two_roles_of_one_instance_or_one_that_is_not_known_stop_it() {
+    let name = |role, name: &str| {
+        let identity = Identity {
+            server_name: name.to_owned(),
+            at_servername: None,
+            major: 13,
+            version: "13.0".to_owned(),
+            edition: 3,
+            sysadmin: true,
+        };
+        (role, Observed::Seen(identity))
+    };
+    let mut facts = closed(Vec::new());
+    facts.names = vec![name(Role::Backup, "SQL3"), name(Role::Primary, "SQL1")];
+    assert_eq!(in_short(&judge(&facts)), "pending");
+    facts.names[1] = name(Role::Primary, "sql3");
+    assert_eq!(in_short(&judge(&facts)), "one-instance");
+    facts.names[1] = (Role::Primary, unknown());
+    assert_eq!(in_short(&judge(&facts)), "unknown");
+    facts.names[1] = (Role::BackupMirror, unknown());
+    assert_eq!(in_short(&judge(&facts)), "pending");
+}
+
+#[test]
+fn an_owner_that_cannot_be_looked_for_is_not_forgotten() {
+    let mut facts = closed(Vec::new());
+    facts.backup = Observed::Seen(online());
+    let mut before = online();
+    before.owner = Some("svc".to_owned());
+    facts.before = Some(before);
+    facts.logins = unknown();
+    assert_eq!(in_short(&judge(&facts)), "unknown");
+    facts.logins = Observed::Seen(Vec::new());
+    assert!(words(&judge(&facts)).contains("svc"), "{:?}", judge(&facts));
 }
 
 #[test]
