@@ -2,6 +2,9 @@
 //! that hold on are named, and stopped with consent only.
 
 pub(super) mod holding;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::time::Duration;
 

@@ -1,6 +1,10 @@
 //! `set-pool-state` of the failback, B7: the pool uses its primary databases again. Chat is back
 //! (`steps.md` 6; `skype-powershell.md` 1.1).
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::json;
 

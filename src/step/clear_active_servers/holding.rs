@@ -16,10 +16,10 @@ use crate::step::observe::sessions::Holder;
 #[derive(Debug, Serialize)]
 pub(super) struct Holding {
     /// Its whole name.
-    server: String,
+    pub(super) server: String,
     /// It holds the compliance database.
-    compliance: bool,
-    services: Observed<Vec<ChatService>>,
+    pub(super) compliance: bool,
+    pub(super) services: Observed<Vec<ChatService>>,
 }
 
 /// Server and short name of a service.

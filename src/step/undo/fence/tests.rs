@@ -3,7 +3,7 @@ use super::*;
 use crate::model::states::{MirroringRole, MirroringState};
 use crate::step::Step;
 use crate::step::sample::{
-    database, in_short, mirrored, online, restore, restoring, standby, unknown, words,
+    database, identity, in_short, mirrored, online, restore, restoring, standby, unknown, words,
 };
 
 fn other(role: Role, database: Observed<Database>, family: &str) -> Other {
@@ -133,17 +133,7 @@ fn a_backup_mirror_that_serves_what_cannot_be_told_stops_it_too() {
 
 #[test]
 fn two_roles_of_one_instance_or_one_that_is_not_known_stop_it() {
-    let name = |role, name: &str| {
-        let identity = Identity {
-            server_name: name.to_owned(),
-            at_servername: None,
-            major: 13,
-            version: "13.0".to_owned(),
-            edition: 3,
-            sysadmin: true,
-        };
-        (role, Observed::Seen(identity))
-    };
+    let name = |role, name: &str| (role, Observed::Seen(identity(name)));
     let mut facts = closed(Vec::new());
     facts.names = vec![name(Role::Backup, "SQL3"), name(Role::Primary, "SQL1")];
     assert_eq!(in_short(&judge(&facts)), "pending");
