@@ -19,6 +19,7 @@ mod doors;
 mod error;
 mod log;
 mod operator;
+mod runs;
 mod stop;
 #[cfg(test)]
 mod tests;

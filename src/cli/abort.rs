@@ -6,6 +6,7 @@ use super::Environment;
 use super::error::refused;
 use super::live::{self, Way};
 use super::options::{AbortOptions, RehearsalOptions, RunOptions};
+use super::runs;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::archive::Found;
@@ -25,8 +26,8 @@ pub fn command(
     err: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
-    let archive = live::archive(&site, environment)?;
-    let found = live::unfinished(&site, &archive).pop().ok_or_else(|| {
+    let archive = runs::archive(&site, environment)?;
+    let found = runs::unfinished(&site, &archive).pop().ok_or_else(|| {
         refused(
             "there is no run to undo",
             "no run of this site is unfinished",

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use sha2::{Digest as _, Sha256};
 
-use super::live::{run_id, same_site};
+use super::runs::{run_id, same_site};
 use crate::access::Access;
 use crate::model::Role;
 use crate::plan::hex;

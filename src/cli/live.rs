@@ -1,10 +1,8 @@
 //! The run on the real site: the same executor behind the live doors (DESIGN 5, 9).
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Environment;
@@ -15,6 +13,7 @@ use super::log;
 use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
 use super::rehearse::{site_digest, terminal};
+use super::runs::{archive, note, run_id, same_site, unfinished};
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock, site_resource};
@@ -23,7 +22,7 @@ use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
 use crate::report::next::write_next;
-use crate::run::archive::{Archive, ArchiveError, Found, PLAN, SITE};
+use crate::run::archive::{Archive, PLAN, SITE};
 use crate::run::event::{ErrorRecord, Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
 use crate::run::executor::{Execution, Who};
@@ -33,7 +32,6 @@ use crate::run::ledger::RunLedger;
 use crate::run::operator::{Guard, Operator as _};
 use crate::run::recorder::{Recorder, Sink};
 use crate::run::resume::{PlanChange, compare};
-use crate::run::store::Note;
 use crate::site::Site;
 use crate::status::Status;
 use crate::step::saved::Saved;
@@ -57,25 +55,6 @@ pub fn command(
 pub(super) enum Way {
     On,
     Back,
-}
-
-/// Where the runs of a site are kept.
-pub(super) fn archive(site: &Site, environment: &Environment) -> anyhow::Result<Archive> {
-    let state = environment.state.folder().ok_or_else(|| {
-        refused(
-            "the record of the run has no place",
-            "neither PCHADR_STATE nor a home folder is set",
-            "set PCHADR_STATE to a folder on this machine",
-        )
-    })?;
-    Ok(Archive::new(&state, &site.run.mirror))
-}
-
-/// The unfinished runs of a site, oldest first.
-pub(super) fn unfinished(site: &Site, archive: &Archive) -> Vec<Found> {
-    let mut runs = archive.runs();
-    runs.retain(|found| !found.state.is_finished() && same_site(site, found));
-    runs
 }
 
 /// Takes a run forth or back.
@@ -336,24 +315,6 @@ fn agree_to(change: &PlanChange, options: &RunOptions) -> anyhow::Result<()> {
     }
 }
 
-/// Pool, databases and instances are those that the run began with.
-pub(super) fn same_site(site: &Site, found: &Found) -> bool {
-    if found.state.pool != site.pool.fqdn.as_str() {
-        return false;
-    }
-    let Some(kept) = found
-        .site
-        .as_deref()
-        .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok())
-    else {
-        return true;
-    };
-    let Ok(now) = serde_json::to_value(site) else {
-        return false;
-    };
-    kept["database"] == now["database"] && kept["sql"]["instances"] == now["sql"]["instances"]
-}
-
 fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
     let Some(path) = &site.log_shipping.saved else {
         return Ok(None);
@@ -406,22 +367,6 @@ impl Guard for Held<'_> {
     }
 }
 
-/// `20261124T064300Z-failover-3f9a1c`: in the order of time, and never twice.
-pub(super) fn run_id(now: Timestamp, runbook: &str) -> anyhow::Result<String> {
-    let random = getrandom::u32().map_err(|error| {
-        refused(
-            "a random number",
-            &error.to_string(),
-            "see the system's random source",
-        )
-    })?;
-    Ok(format!(
-        "{}-{runbook}-{:06x}",
-        now.strftime("%Y%m%dT%H%M%SZ"),
-        random & 0x00ff_ffff
-    ))
-}
-
 fn who() -> Who {
     let named = |names: &[&str]| {
         names
@@ -433,28 +378,5 @@ fn who() -> Who {
         tool: format!("pchadr {}", env!("CARGO_PKG_VERSION")),
         host: gethostname::gethostname().to_string_lossy().into_owned(),
         user: named(&["USERNAME", "USER", "LOGNAME"]),
-    }
-}
-
-pub(super) fn note() -> Note {
-    Box::new(|text| {
-        // A terminal that is gone cannot be told.
-        let _ = writeln!(io::stderr(), "note: {text}");
-    })
-}
-
-impl From<ArchiveError> for Failure {
-    fn from(error: ArchiveError) -> Self {
-        let hint = match &error {
-            ArchiveError::Folder { path, .. } => {
-                let place = path.parent().unwrap_or(Path::new("")).display();
-                format!("see that you may write below `{place}`, or set PCHADR_STATE")
-            }
-            ArchiveError::NoRun { .. } => "see its name, and PCHADR_STATE".to_owned(),
-            ArchiveError::Damaged { .. } => {
-                "put back its second copy, from `[run] mirror`".to_owned()
-            }
-        };
-        refused("the record of the run", &error.to_string(), &hint)
     }
 }

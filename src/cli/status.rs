@@ -6,8 +6,8 @@ use super::Environment;
 use super::configuration;
 use super::doors::doors;
 use super::error::output;
-use super::live;
 use super::options::{LogsOutput, StatusOptions};
+use super::runs;
 use crate::run::exit::Exit;
 use crate::site::Site;
 use crate::status::Status;
@@ -26,7 +26,7 @@ pub fn command(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let archive = live::archive(&site, environment);
+    let archive = runs::archive(&site, environment);
     runtime.block_on(async {
         let access = doors.open();
         let status = Box::pin(Status::observe(&site, &access)).await;
@@ -42,7 +42,7 @@ pub fn command(
             Err(error) => Err(io::Error::other(error.to_string())),
         };
         if let Err(error) = kept {
-            live::note()(&configuration::not_kept(&error));
+            runs::note()(&configuration::not_kept(&error));
         }
         if options.output == LogsOutput::Human {
             configuration::tell(&site, archive.as_ref().ok(), out).map_err(output)?;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::duration::humanize;
-use super::markdown::{code, inline};
 use crate::model::Direction;
 use crate::plan::Plan;
 use crate::step::Step;
@@ -15,10 +14,10 @@ use crate::step::downtime::Downtime;
 const EXAMPLE: (u64, u64) = (50_000_000_000, 100_000_000);
 
 /// What the sum is of.
-const WHAT: &str = "from B1 until every active server has its session after B7";
+pub(super) const WHAT: &str = "from B1 until every active server has its session after B7";
 
 /// The steps of a plan that take from it, with their terms.
-fn parts(plan: &Plan) -> Vec<(&str, &Downtime)> {
+pub(super) fn parts(plan: &Plan) -> Vec<(&str, &Downtime)> {
     let steps = plan.steps.iter();
     steps
         .filter_map(|step| Some((step.id.as_str(), step.downtime.as_ref()?)))
@@ -26,7 +25,7 @@ fn parts(plan: &Plan) -> Vec<(&str, &Downtime)> {
 }
 
 /// `2 × size / throughput`, `2 min 00 s allowed`, or `seconds`.
-fn term(part: &Downtime) -> String {
+pub(super) fn term(part: &Downtime) -> String {
     match (part.moves, part.wait_seconds) {
         (0, None) => "seconds".to_owned(),
         (0, Some(seconds)) => format!("{} allowed", humanize(Duration::from_secs(seconds))),
@@ -35,7 +34,7 @@ fn term(part: &Downtime) -> String {
 }
 
 /// The sum in one sentence.
-fn sum(parts: &[(&str, &Downtime)]) -> String {
+pub(super) fn sum(parts: &[(&str, &Downtime)]) -> String {
     let moves: u32 = parts.iter().map(|(_, part)| part.moves).sum();
     let waits: u64 = parts.iter().filter_map(|(_, part)| part.wait_seconds).sum();
     let (size, throughput) = EXAMPLE;
@@ -62,29 +61,6 @@ pub(super) fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<
         writeln!(out, "     {id:<ids$}  {term:<width$}  {}", part.what)?;
     }
     writeln!(out, "     {}", sum(&parts))
-}
-
-/// The same as a section.
-pub(super) fn markdown(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let parts = parts(plan);
-    if parts.is_empty() {
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "\n## Downtime\n\nThe time without chat, {WHAT}, is the sum of:\n"
-    )?;
-    writeln!(out, "| step | time | what |\n|---|---|---|")?;
-    for (id, part) in &parts {
-        writeln!(
-            out,
-            "| {} | {} | {} |",
-            code(id),
-            term(part),
-            inline(part.what)
-        )?;
-    }
-    writeln!(out, "\nThat is {}.", sum(&parts))
 }
 
 /// How long chat was away in a run that brought it back, step by step: from the beginning of B1 to
@@ -130,19 +106,4 @@ pub(super) fn measured_human(account: &Account, out: &mut Vec<u8>) -> io::Result
         writeln!(out, "    {id:<ids$}  {}", humanize(*time))?;
     }
     Ok(())
-}
-
-/// The same as a section.
-pub(super) fn measured_markdown(
-    account: &Account,
-    out: &mut (impl Write + ?Sized),
-) -> io::Result<()> {
-    let Some(parts) = measured(account) else {
-        return Ok(());
-    };
-    writeln!(out, "\n## Downtime\n\n| step | time |\n|---|---|")?;
-    for (id, time) in &parts {
-        writeln!(out, "| {} | {} |", inline(id), humanize(*time))?;
-    }
-    writeln!(out, "| **all**, {WHAT} | {} |", humanize(whole(&parts)))
 }

@@ -66,7 +66,7 @@ pub fn write_run(
     let plan = plan.filter(|plan| account.plan_digest() == Some(&plan.digest));
     write_head(account, out)?;
     write_steps(account, out)?;
-    downtime::measured_markdown(account, out)?;
+    write_downtime(account, out)?;
     write_consents(account, out)?;
     write_commands(account, plan, out)?;
     let finished = account.finished.as_ref().map(|(_, finished)| finished);
@@ -177,6 +177,23 @@ fn step_end<'a>(account: &'a Account, step: &'a StepAccount) -> (&'static str, &
         None if step.began.or(step.interrupted).is_some() => ("in doubt", "no end is recorded"),
         None => ("", ""),
     }
+}
+
+/// The time without chat of a failback that is done.
+fn write_downtime(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let Some(parts) = downtime::measured(account) else {
+        return Ok(());
+    };
+    writeln!(out, "\n## Downtime\n\n| step | time |\n|---|---|")?;
+    for (id, time) in &parts {
+        writeln!(out, "| {} | {} |", inline(id), humanize(*time))?;
+    }
+    writeln!(
+        out,
+        "| **all**, {} | {} |",
+        downtime::WHAT,
+        humanize(downtime::whole(&parts))
+    )
 }
 
 fn write_consents(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {

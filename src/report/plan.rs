@@ -111,7 +111,7 @@ pub fn markdown(plan: &Plan, site_name: &str, out: &mut (impl Write + ?Sized)) -
         out,
         "Commands are shown with sample values; below each stands the rule by which a run finds the real ones."
     )?;
-    downtime::markdown(plan, out)?;
+    downtime_section(plan, out)?;
     for (number, step) in (1..).zip(&plan.steps) {
         let vendor = step.vendor.map(|vendor| format!(" ({vendor})"));
         let vendor = vendor.unwrap_or_default();
@@ -159,6 +159,30 @@ pub fn markdown(plan: &Plan, site_name: &str, out: &mut (impl Write + ?Sized)) -
         }
     }
     Ok(())
+}
+
+/// Writes the time without chat as a section, where there is any.
+fn downtime_section(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let parts = downtime::parts(plan);
+    if parts.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n## Downtime\n\nThe time without chat, {}, is the sum of:\n",
+        downtime::WHAT
+    )?;
+    writeln!(out, "| step | time | what |\n|---|---|---|")?;
+    for (id, part) in &parts {
+        writeln!(
+            out,
+            "| {} | {} | {} |",
+            code(id),
+            downtime::term(part),
+            inline(part.what)
+        )?;
+    }
+    writeln!(out, "\nThat is {}.", downtime::sum(&parts))
 }
 
 fn item(command: &Command, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
