@@ -171,6 +171,11 @@ impl Facts {
             .is_some_and(|mirror| mirror.database.seen().is_some())
     }
 
+    /// Why the mirror's instance cannot be asked, where it cannot.
+    pub(super) fn mirror_is_silent(&self) -> Option<&str> {
+        self.mirror.as_ref()?.database.unknown()
+    }
+
     /// The principal's database.
     pub(super) fn principal(&self) -> &Observed<Database> {
         &self.principal.database

@@ -68,6 +68,12 @@ impl Back for Facts {
                 values: Values::new(),
             }))
         };
+        // Chat is served. A mirror that is lost must not keep the run from its end.
+        if let Some(why) = self.chat.mirror_is_silent().filter(|_| self.chat_was) {
+            return Ok(Next::Nothing(format!(
+                "not mirrored again, for the backup mirror cannot be asked ({why}): when it is back, `pchadr failover` finds everything else done and sets its mirror up"
+            )));
+        }
         let chat_is = self.chat.principal().seen().is_some_and(mirrored);
         if self.chat_was {
             match install_mirror::judge(&self.chat, &BACKUP_SIDE) {
