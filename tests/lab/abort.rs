@@ -140,8 +140,8 @@ fn a_failback_that_is_killed_with_the_backup_closed_is_undone_and_can_begin_anew
 }
 
 #[test]
-fn a_failback_whose_undoing_stopped_goes_no_other_way_than_back() {
-    let mut lab = Lab::open(FAILED_OVER);
+fn a_failback_whose_undoing_was_cut_off_goes_no_other_way_than_back() {
+    let lab = Lab::open(FAILED_OVER);
     let machine = Machine::of(&lab);
     let before = second(&machine);
     kill_at(
@@ -150,15 +150,13 @@ fn a_failback_whose_undoing_stopped_goes_no_other_way_than_back() {
         "step_finished",
         "back-up-database",
     );
-    let told = lab.happen("down instance backup_mirror");
-    assert!(told.ends_with("done"), "{told}");
-    let said = machine.run(&["abort", "--yes"]);
-    let told = text(&said.stderr);
-    assert_eq!(said.status.code(), Some(4), "{told}");
-    assert!(told.contains("to go on: pchadr abort"), "{told}");
-    // Chat does not wait for a mirror.
-    let active = |status: &serde_json::Value| status["pool"]["active_servers"].clone();
-    assert_eq!(active(&machine.status()), active(&before));
+    // Whatever stood before it is undone by then.
+    kill_at(
+        &machine,
+        machine.start_abort(),
+        "undo_started",
+        "clear-active-servers",
+    );
 
     let sent = commands(&machine.journal());
     for words in [
@@ -172,8 +170,39 @@ fn a_failback_whose_undoing_stopped_goes_no_other_way_than_back() {
     }
     assert_eq!(commands(&machine.journal()), sent);
 
-    lab.happen("up instance backup_mirror");
     let said = machine.run(&["abort", "--yes"]);
     assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    assert_eq!(second(&machine), before);
+}
+
+#[test]
+fn a_backup_mirror_that_is_lost_keeps_no_undoing_from_its_end_and_a_failover_sets_it_up() {
+    let mut lab = Lab::open(FAILED_OVER);
+    let machine = Machine::of(&lab);
+    let before = second(&machine);
+    kill_at(
+        &machine,
+        machine.start_failback(),
+        "step_finished",
+        "back-up-database",
+    );
+    lab.happen("down instance backup_mirror");
+    let said = machine.run(&["abort", "--yes"]);
+    let told = text(&said.stderr);
+    assert_eq!(said.status.code(), Some(0), "{told}");
+    assert!(told.contains("not mirrored again"), "{told}");
+    let active = |status: &serde_json::Value| status["pool"]["active_servers"].clone();
+    assert_eq!(active(&machine.status()), active(&before));
+
+    lab.happen("up instance backup_mirror");
+    let said = machine.run(&["failover", "--yes"]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    assert!(
+        commands(&machine.journal())
+            .iter()
+            .all(|sent| sent.starts_with("install-mirror")),
+        "{:?}",
+        commands(&machine.journal())
+    );
     assert_eq!(second(&machine), before);
 }

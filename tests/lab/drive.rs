@@ -80,6 +80,11 @@ impl Machine {
         self.begin(&["failback", "--yes"])
     }
 
+    /// Starts undoing the last run, with every consent. Who starts it ends it.
+    pub(crate) fn start_abort(&self) -> Running {
+        self.begin(&["abort", "--yes"])
+    }
+
     fn begin(&self, words: &[&str]) -> Running {
         let child = self
             .command(words)
