@@ -44,7 +44,7 @@ pub fn command(
     } else {
         options.dirs.clone()
     };
-    let json = options.output == LogsOutput::Json;
+    let json = options.form.output == LogsOutput::Json;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .context("cannot start")?;

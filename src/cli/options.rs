@@ -174,6 +174,20 @@ pub struct AbortOptions {
     pub yes: bool,
 }
 
+/// The form of what `logs` and `status` print.
+#[derive(Debug, Args)]
+pub struct TableForm {
+    /// Print in FORM: human or json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub output: LogsOutput,
+}
+
 /// `pchadr logs`, as typed.
 #[derive(Debug, Args)]
 pub struct LogsOptions {
@@ -185,15 +199,9 @@ pub struct LogsOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "dirs", help = CONFIG)]
     pub config: Option<PathBuf>,
 
-    /// Print in FORM: human or json
-    #[arg(
-        long,
-        value_enum,
-        value_name = "FORM",
-        default_value_t,
-        hide_possible_values = true
-    )]
-    pub output: LogsOutput,
+    /// The form.
+    #[command(flatten)]
+    pub form: TableForm,
 }
 
 /// `pchadr init`, as typed.
@@ -211,15 +219,9 @@ pub struct StatusOptions {
     #[arg(long, value_name = "FILE", help = CONFIG)]
     pub config: Option<PathBuf>,
 
-    /// Print in FORM: human or json
-    #[arg(
-        long,
-        value_enum,
-        value_name = "FORM",
-        default_value_t,
-        hide_possible_values = true
-    )]
-    pub output: LogsOutput,
+    /// The form.
+    #[command(flatten)]
+    pub form: TableForm,
 }
 
 #[cfg(test)]

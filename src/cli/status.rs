@@ -31,7 +31,7 @@ pub fn command(
         let access = doors.open();
         let status = Box::pin(Status::observe(&site, &access)).await;
         // First what was asked for: a share that is gone keeps whoever writes there waiting.
-        match options.output {
+        match options.form.output {
             LogsOutput::Human => status.write_human(out),
             LogsOutput::Json => status.write_json(out),
         }
@@ -44,7 +44,7 @@ pub fn command(
         if let Err(error) = kept {
             runs::note()(&configuration::not_kept(&error));
         }
-        if options.output == LogsOutput::Human {
+        if options.form.output == LogsOutput::Human {
             configuration::tell(&site, archive.as_ref().ok(), out).map_err(output)?;
         }
         Ok(Exit::Done)
