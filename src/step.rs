@@ -13,30 +13,11 @@ pub mod saved;
 pub mod terms;
 pub mod undo;
 
-mod apply_logs;
-mod back_up_database;
 mod backup_database;
-mod clear_active_servers;
-mod configure_log_shipping;
-mod copy_backups;
-mod drop_log_shipping;
-mod end_connections;
 mod failback;
-mod fence_backup;
-mod install_mirror;
-mod install_primary_mirror;
+mod failover;
 mod placement;
-mod prove_share;
-mod recover_database;
-mod remove_mirroring;
-mod restore_database;
-mod retire_old_primary;
-mod return_active_servers;
-mod return_pool_state;
-mod save_log_shipping;
-mod set_active_servers;
-mod set_pool_state;
-mod stop_log_shipping_jobs;
+mod shared;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -243,18 +224,18 @@ trait Kind {
 }
 
 macro_rules! steps {
-    ($($variant:ident = $module:ident),+ $(,)?) => {
+    ($($variant:ident = $direction:ident / $module:ident),+ $(,)?) => {
         /// The built-in steps.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Step {
-            $(#[doc = concat!("See `step/", stringify!($module), ".rs`.")] $variant,)+
+            $(#[doc = concat!("See `step/", stringify!($direction), "/", stringify!($module), ".rs`.")] $variant,)+
         }
 
         /// What a step observed.
         #[derive(Serialize)]
         #[serde(untagged)]
         pub enum Facts {
-            $(#[doc = concat!("Of `", stringify!($module), "`.")] $variant(Box<$module::Facts>),)+
+            $(#[doc = concat!("Of `", stringify!($module), "`.")] $variant(Box<$direction::$module::Facts>),)+
         }
 
         impl Step {
@@ -263,18 +244,18 @@ macro_rules! steps {
 
             /// What is fixed about it.
             pub fn info(self) -> Info {
-                match self { $(Step::$variant => $module::$variant::INFO,)+ }
+                match self { $(Step::$variant => $direction::$module::$variant::INFO,)+ }
             }
 
             /// What it may send at that site, in order.
             pub fn commands(self, site: &Site) -> Vec<Command> {
-                match self { $(Step::$variant => $module::$variant::commands(site),)+ }
+                match self { $(Step::$variant => $direction::$module::$variant::commands(site),)+ }
             }
 
             /// Reads what it needs to know.
             pub async fn observe(self, cx: Context<'_>) -> Facts {
                 match self {
-                    $(Step::$variant => Facts::$variant(Box::new($module::$variant::observe(cx).await)),)+
+                    $(Step::$variant => Facts::$variant(Box::new($direction::$module::$variant::observe(cx).await)),)+
                 }
             }
 
@@ -283,14 +264,14 @@ macro_rules! steps {
             /// # Errors
             /// Whatever the site said first. It decides nothing: see [`Step::observe`].
             pub async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-                match facts { $(Facts::$variant(facts) => $module::$variant::act(cx, facts, hands).await,)+ }
+                match facts { $(Facts::$variant(facts) => $direction::$module::$variant::act(cx, facts, hands).await,)+ }
             }
         }
 
         impl Facts {
             /// Where the step stands, by these facts alone.
             pub fn judge(&self) -> Standing {
-                match self { $(Facts::$variant(facts) => $module::$variant::judge(facts),)+ }
+                match self { $(Facts::$variant(facts) => $direction::$module::$variant::judge(facts),)+ }
             }
         }
     };
@@ -300,27 +281,27 @@ macro_rules! steps {
 const FAILOVER_STEPS: usize = 10;
 
 steps! {
-    SaveLogShipping = save_log_shipping,
-    StopLogShippingJobs = stop_log_shipping_jobs,
-    DropLogShipping = drop_log_shipping,
-    CopyBackups = copy_backups,
-    ApplyLogs = apply_logs,
-    EndConnections = end_connections,
-    RecoverDatabase = recover_database,
-    SetPoolState = set_pool_state,
-    InstallMirror = install_mirror,
-    SetActiveServers = set_active_servers,
-    RetireOldPrimary = retire_old_primary,
-    ProveShare = prove_share,
-    ClearActiveServers = clear_active_servers,
-    RemoveMirroring = remove_mirroring,
-    BackUpDatabase = back_up_database,
-    FenceBackup = fence_backup,
-    RestoreDatabase = restore_database,
-    InstallPrimaryMirror = install_primary_mirror,
-    ConfigureLogShipping = configure_log_shipping,
-    ReturnActiveServers = return_active_servers,
-    ReturnPoolState = return_pool_state,
+    SaveLogShipping = failover / save_log_shipping,
+    StopLogShippingJobs = failover / stop_log_shipping_jobs,
+    DropLogShipping = failover / drop_log_shipping,
+    CopyBackups = failover / copy_backups,
+    ApplyLogs = failover / apply_logs,
+    EndConnections = failover / end_connections,
+    RecoverDatabase = failover / recover_database,
+    SetPoolState = failover / set_pool_state,
+    InstallMirror = failover / install_mirror,
+    SetActiveServers = failover / set_active_servers,
+    RetireOldPrimary = failback / retire_old_primary,
+    ProveShare = failback / prove_share,
+    ClearActiveServers = failback / clear_active_servers,
+    RemoveMirroring = failback / remove_mirroring,
+    BackUpDatabase = failback / back_up_database,
+    FenceBackup = failback / fence_backup,
+    RestoreDatabase = failback / restore_database,
+    InstallPrimaryMirror = failback / install_primary_mirror,
+    ConfigureLogShipping = failback / configure_log_shipping,
+    ReturnActiveServers = failback / return_active_servers,
+    ReturnPoolState = failback / return_pool_state,
 }
 
 impl Facts {

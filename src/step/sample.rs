@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 
 use super::backup_database::Look;
-use super::copy_backups;
+use super::failover::copy_backups;
 use super::observe::Observed::{self, Absent, Seen, Unknown};
 use super::observe::database::{Content, Database, Mirroring, RedoStart, Restored};
 use super::observe::folders::{Chain, Set, SetFacts};

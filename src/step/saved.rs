@@ -4,11 +4,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::failover::save_log_shipping::primary_half;
 use super::observe::database::{Database, database};
 use super::observe::log_shipping::{
     Job, JobIds, Primary, Schedule, Secondary, all_jobs, all_schedules, secondary,
 };
-use super::save_log_shipping::primary_half;
 use crate::access::Access;
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};

@@ -1,23 +1,17 @@
 //! Undoing (DESIGN 8, `abort`): before the point of no return a step can be undone by commands that
 //! stand in the plan beside its own. It observes first, so that it can be repeated.
 
-mod active_list;
-mod backup_mirror;
-mod fence;
-mod primary_mirror;
-mod restored_copy;
-
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::before::Before;
 use super::command::{Command, Values};
-use super::configure_log_shipping::secondary::{Half, Part};
-use super::failback::{full_path, tail_path};
+use super::failback::configure_log_shipping::secondary::{Half, Part};
 use super::hands::{Hands, StepError};
 use super::ledger::Unit;
-use super::{Context, Standing, Step};
+use super::shared::{full_path, tail_path};
+use super::{Context, Standing, Step, failback};
 use crate::model::Instance;
 use crate::site::Site;
 
@@ -42,15 +36,15 @@ macro_rules! undoings {
             },
             /// The backup's half of log shipping.
             Shipping(Box<Shipping>),
-            $(#[doc = concat!("See `step/undo/", stringify!($module), ".rs`.")]
-            $step(Box<$module::Facts>),)+
+            $(#[doc = concat!("See `step/failback/", stringify!($module), "/undo.rs`.")]
+            $step(Box<failback::$module::undo::Facts>),)+
         }
 
         impl Step {
             /// What undoing it may send, in order; numbered behind its own commands.
             pub fn undo_commands(self, site: &Site) -> Vec<Command> {
                 match self {
-                    $(Step::$step => $module::Facts::commands(site),)+
+                    $(Step::$step => failback::$module::undo::Facts::commands(site),)+
                     _ => self.part().map_or_else(Vec::new, |part| part.commands(site)),
                 }
             }
@@ -58,7 +52,7 @@ macro_rules! undoings {
             /// Reads what is left to undo of it.
             pub async fn observe_undo(self, cx: Context<'_>, before: Option<&Before>) -> Undo {
                 match self {
-                    $(Step::$step => Undo::$step(Box::new($module::Facts::observe(cx, before).await)),)+
+                    $(Step::$step => Undo::$step(Box::new(failback::$module::undo::Facts::observe(cx, before).await)),)+
                     _ => match self.part() {
                         Some(part) => Undo::Shipping(Box::new(Shipping(part.observe(cx).await))),
                         None => Undo::Nothing { because: self.why_nothing(cx) },
@@ -90,7 +84,7 @@ macro_rules! undoings {
                 match self {
                     Self::Nothing { .. } => Ok(()),
                     Self::Shipping(it) => it.0.act(cx, hands).await,
-                    $(Self::$step(_) => act::<$module::Facts>(Step::$step, cx, before, hands).await,)+
+                    $(Self::$step(_) => act::<failback::$module::undo::Facts>(Step::$step, cx, before, hands).await,)+
                 }
             }
         }
@@ -98,15 +92,15 @@ macro_rules! undoings {
 }
 
 undoings! {
-    InstallPrimaryMirror = primary_mirror,
-    RestoreDatabase = restored_copy,
-    FenceBackup = fence,
-    RemoveMirroring = backup_mirror,
-    ClearActiveServers = active_list,
+    InstallPrimaryMirror = install_primary_mirror,
+    RestoreDatabase = restore_database,
+    FenceBackup = fence_backup,
+    RemoveMirroring = remove_mirroring,
+    ClearActiveServers = clear_active_servers,
 }
 
 /// What undoing one step of a failback observes, and what it makes of it.
-trait Back: Sized + Send {
+pub(super) trait Back: Sized + Send {
     /// What it may send, in order.
     fn commands(site: &Site) -> Vec<Command>;
 
@@ -118,7 +112,7 @@ trait Back: Sized + Send {
 }
 
 /// The next thing to do.
-enum Next {
+pub(super) enum Next {
     /// Nothing is left of the step; in a few words.
     Nothing(String),
     /// Something is under way.
@@ -129,24 +123,24 @@ enum Next {
 
 /// One command to send.
 #[derive(Clone, Debug, PartialEq)]
-struct Sending {
+pub(super) struct Sending {
     /// What it does.
-    what: String,
-    to: Door,
+    pub(super) what: String,
+    pub(super) to: Door,
     /// Its number among those that undo the step, from 1.
-    n: usize,
-    values: Values,
+    pub(super) n: usize,
+    pub(super) values: Values,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Door {
+pub(super) enum Door {
     Sql(Instance),
     /// A cmdlet that may take so long.
     Cmdlet(Option<Duration>),
 }
 
 impl Next {
-    fn sql(at: Instance, n: usize, what: impl Into<String>) -> Self {
+    pub(super) fn sql(at: Instance, n: usize, what: impl Into<String>) -> Self {
         Self::Send(Sending {
             what: what.into(),
             to: Door::Sql(at),
@@ -228,7 +222,7 @@ impl Step {
     }
 }
 
-fn judge(facts: &impl Back) -> Standing {
+pub(super) fn judge(facts: &impl Back) -> Standing {
     match facts.next() {
         Err(standing) => standing,
         Ok(Next::Nothing(why)) => Standing::satisfied(why),

@@ -1,0 +1,193 @@
+//! `back-up-database`, B3: one full backup on the log-shipping share, verified (`steps.md` 6).
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::model::{Instance, Role, quote};
+use crate::site::Site;
+use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::failback::prove_share::file_hole;
+use crate::step::hands::{Hands, StepError};
+use crate::step::observe::Observed;
+use crate::step::observe::backups::{SetHeader, sets, verified};
+use crate::step::observe::database::{Database, Lineage, database, lineage};
+use crate::step::observe::pool::{self, Service};
+use crate::step::shared::{
+    Holders, active_block, address, full_path, mirrored_block, only_set, send_long,
+};
+use crate::step::{Block, Context, Effect, Info, Kind, Standing};
+
+const BACK_UP: usize = 1;
+
+pub(in crate::step) struct BackUpDatabase;
+
+/// The database, and this run's file.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    name: String,
+    path: String,
+    database: Observed<Database>,
+    lineage: Observed<Lineage>,
+    holders: Holders,
+    service: Observed<Service>,
+    sets: Observed<Vec<SetHeader>>,
+    /// Whether the primary reads it too; of a right file only.
+    primary_sets: Observed<Vec<SetHeader>>,
+    /// Whether its data is sound; of a right file only.
+    verified: Observed<()>,
+}
+
+impl Facts {
+    /// The set, where the file is what this step leaves.
+    fn whole(&self) -> Option<&SetHeader> {
+        let set = only_set(&self.sets, 1, &self.name)?;
+        let family = self.lineage.seen().and_then(|it| it.family.as_deref());
+        let ours = family
+            .zip(set.family.as_deref())
+            .is_none_or(|(one, other)| one.eq_ignore_ascii_case(other));
+        (set.checksums && ours).then_some(set)
+    }
+}
+
+impl Kind for BackUpDatabase {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "back-up-database",
+        vendor: Some("B3"),
+        title: "Back the chat database up to the log-shipping share",
+        effect: Effect::Reversible,
+        checks: &[
+            "the backup's chat database serves, is not mirrored, and nobody holds it",
+            "the file holds one full backup of this database and family, with checksums",
+            "RESTORE VERIFYONLY finds it sound, and the primary reads it",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        let name = &site.database.chat;
+        vec![Command::tsql(
+            Role::Backup,
+            &address(site, Role::Backup),
+            format!(
+                "BACKUP DATABASE {} TO DISK = {{file}} WITH INIT, CHECKSUM, NAME = {{name}}, STATS = 5;",
+                quote::identifier(name.as_str())
+            ),
+            vec![
+                file_hole(site, "full"),
+                Hole::new(
+                    "name",
+                    HoleType::Text,
+                    "`pchadr failback <run id>`",
+                    "pchadr failback 20261124-0315",
+                ),
+            ],
+        )]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let access = cx.access;
+        let backup = Instance::chat(Role::Backup);
+        let name = &cx.site.database.chat;
+        let path = full_path(cx);
+        let row = database(access, backup, name).await;
+        let serves = row.seen().is_some_and(Database::serves);
+        let mut facts = Facts {
+            name: name.to_string(),
+            database: row,
+            lineage: if serves {
+                lineage(access, backup, name).await
+            } else {
+                Observed::Absent
+            },
+            holders: Holders::of(cx, backup).await,
+            service: pool::service(access, &cx.site.pool.fqdn).await,
+            sets: sets(access, backup, &path).await,
+            primary_sets: Observed::Absent,
+            verified: Observed::Absent,
+            path,
+        };
+        if facts.whole().is_some() {
+            let primary = Instance::chat(Role::Primary);
+            facts.primary_sets = sets(access, primary, &facts.path).await;
+            facts.verified = verified(access, backup, &facts.path).await;
+        }
+        facts
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        let unknown = facts.database.unknown().or(facts.sets.unknown());
+        if let Some(why) = unknown {
+            return Standing::unknown(why);
+        }
+        if let Some(set) = facts.whole() {
+            if let Some(why) = facts.verified.unknown().or(facts.primary_sets.unknown()) {
+                return Standing::unknown(why);
+            }
+            if facts.primary_sets.seen() != facts.sets.seen() {
+                return Standing::Blocked {
+                    blocks: vec![Block::site(
+                        "primary-does-not-read",
+                        format!("the primary does not see the same file at `{}`", facts.path),
+                        "see `[shares] backup`, and where that path leads on the primary",
+                    )],
+                };
+            }
+            if facts.verified.seen().is_some() {
+                return Standing::satisfied(format!(
+                    "`{}`, up to LSN {}, verified",
+                    facts.path, set.last_lsn
+                ));
+            }
+        }
+        let mut blocks = Vec::new();
+        match facts.database.seen() {
+            None => blocks.push(Block::site(
+                "no-database",
+                "the backup has no chat database",
+                "see `[sql] backup` and `[database] chat`",
+            )),
+            Some(row) => {
+                let mirrored = mirrored_block(row);
+                if mirrored.is_none() && !row.is_sound() {
+                    blocks.push(Block::site(
+                        "backup-not-serving",
+                        format!(
+                            "the backup's chat database is {}{}",
+                            row.state,
+                            if row.serves() {
+                                format!(", but {}", row.unsound().join(", "))
+                            } else {
+                                String::new()
+                            }
+                        ),
+                        "see `pchadr status`; a run that was stopped goes on with --resume",
+                    ));
+                }
+                blocks.extend(mirrored);
+            }
+        }
+        if let Some(why) = facts.holders.all.unknown().or(facts.service.unknown()) {
+            return Standing::unknown(why);
+        }
+        blocks.extend(facts.holders.blocks());
+        blocks.extend(active_block(&facts.service));
+        Standing::unless(blocks, || {
+            Standing::pending(format!(
+                "back it up to `{}`, and verify the file",
+                facts.path
+            ))
+        })
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let values = Values::from([
+            ("file".to_owned(), json!(facts.path)),
+            (
+                "name".to_owned(),
+                json!(format!("pchadr failback {}", cx.run)),
+            ),
+        ]);
+        send_long(cx, hands, Instance::chat(Role::Backup), BACK_UP, &values).await
+    }
+}

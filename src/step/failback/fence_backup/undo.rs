@@ -1,0 +1,325 @@
+//! Undoes `fence-backup`: the backup's database is recovered and serves again (`steps.md` 6.2). The
+//! one command of an undoing that can make a second writable database: it looks at every other one at
+//! once before, and unknown is never "no" (DESIGN 3, rule 2).
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::model::states::DatabaseState;
+use crate::model::{Instance, Role, quote};
+use crate::site::Site;
+use crate::step::before::Before;
+use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::failover::save_log_shipping::one_instance;
+use crate::step::observe::Observed;
+use crate::step::observe::backups::{logins, sets};
+use crate::step::observe::database::{Database, Lineage, database, history, lineage};
+use crate::step::observe::instance::{Identity, identity};
+use crate::step::observe::sessions::{RunningRestore, restores};
+use crate::step::shared::{address, full_path, only_set, tail_path};
+use crate::step::undo::{Back, Door, Next, Sending};
+use crate::step::{Block, Context, Standing};
+
+const RECOVER: usize = 1;
+const MULTI_USER: usize = 2;
+const OWNER: usize = 3;
+const TRUSTWORTHY: usize = 4;
+const BROKER: usize = 5;
+
+/// What is looked at.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    backup: Observed<Database>,
+    /// How it was before it was closed.
+    before: Option<Database>,
+    /// Whether this run wrote down how the site was before.
+    kept: bool,
+    /// Who answers for each role: two roles of one name are one instance (`steps.md` 1.4).
+    names: Vec<(Role, Observed<Identity>)>,
+    /// Its family, by what was restored there, or by what this run backed up.
+    family: Option<String>,
+    logins: Observed<Vec<String>>,
+    others: Vec<Other>,
+}
+
+/// Another instance that may have a chat database of the same family.
+#[derive(Debug, Serialize)]
+struct Other {
+    role: Role,
+    database: Observed<Database>,
+    /// Of a serving database only.
+    lineage: Observed<Lineage>,
+    /// What is being restored there at this moment.
+    restores: Observed<Vec<RunningRestore>>,
+}
+
+impl Back for Facts {
+    fn commands(site: &Site) -> Vec<Command> {
+        let database = quote::identifier(site.database.chat.as_str());
+        let send = |text: String, holes: Vec<Hole>| {
+            Command::tsql(Role::Backup, &address(site, Role::Backup), text, holes)
+        };
+        let set = |option: &str| send(format!("ALTER DATABASE {database} SET {option};"), vec![]);
+        let owner = Hole::new(
+            "owner",
+            HoleType::Identifier,
+            "owner of the backup's database before it was closed",
+            r"LITWARE\svc-chat",
+        );
+        vec![
+            send(format!("RESTORE DATABASE {database} WITH RECOVERY;"), vec![])
+                .when("the backup's database is closed, and no other of its family is writable or could become so"),
+            set("MULTI_USER").when("it is not MULTI_USER after recovery, and was"),
+            send(
+                format!("ALTER AUTHORIZATION ON DATABASE::{database} TO {{owner}};"),
+                vec![owner],
+            )
+            .when("its owner is another than before"),
+            set("TRUSTWORTHY ON").when("it was on before it was closed"),
+            set("ENABLE_BROKER WITH ROLLBACK IMMEDIATE").when("it was enabled before it was closed"),
+        ]
+    }
+
+    async fn observe(cx: Context<'_>, before: Option<&Before>) -> Self {
+        let access = cx.access;
+        let backup = Instance::chat(Role::Backup);
+        let name = &cx.site.database.chat;
+        // A backup that is closed tells nothing of itself; what was restored there before does.
+        let past = history(access, backup, name).await;
+        let mut family = past
+            .seen()
+            .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
+        for (path, kind) in [(full_path(cx), 1), (tail_path(cx), 2)] {
+            if family.is_some() {
+                break;
+            }
+            let sets = sets(access, backup, &path).await;
+            let set = only_set(&sets, kind, name.as_str());
+            family = set.and_then(|set| set.family.clone());
+        }
+        let mut names = vec![(Role::Backup, identity(access, backup).await)];
+        let mut others = Vec::new();
+        for role in [Role::Primary, Role::PrimaryMirror, Role::BackupMirror] {
+            let at = Instance::chat(role);
+            if !access.sql.has(at) {
+                continue;
+            }
+            names.push((role, identity(access, at).await));
+            // In this order: what ends in between shows in the database.
+            let restores = restores(access, at, name).await;
+            let database = database(access, at, name).await;
+            others.push(Other {
+                role,
+                lineage: match database.seen() {
+                    Some(row) if row.serves() => lineage(access, at, name).await,
+                    _ => Observed::Absent,
+                },
+                restores,
+                database,
+            });
+        }
+        Self {
+            // The last look before it: the others were looked at for it, and it changes nothing in them.
+            backup: database(access, backup, name).await,
+            before: before.and_then(|before| before.chat.clone()),
+            kept: before.is_some(),
+            names,
+            family,
+            logins: logins(access, backup).await,
+            others,
+        }
+    }
+
+    fn next(&self) -> Result<Next, Standing> {
+        let row = match &self.backup {
+            Observed::Unknown(why) => return Err(Standing::unknown(why)),
+            Observed::Absent => {
+                return Err(blocked(
+                    "no-database",
+                    "the backup has no chat database".to_owned(),
+                    "see `[sql] backup` and `[database] chat`",
+                ));
+            }
+            Observed::Seen(row) => row,
+        };
+        match row.state {
+            DatabaseState::Online if row.standby => {}
+            DatabaseState::Online if row.collation.is_none() => {
+                return Ok(Next::Wait("it takes no connections yet".to_owned()));
+            }
+            DatabaseState::Online => return self.mend(row),
+            DatabaseState::Recovering => return Ok(Next::Wait("recovery runs".to_owned())),
+            DatabaseState::Restoring if row.mirroring.is_none() => {
+                self.nothing_else_is_writable()?;
+                self.each_is_itself()?;
+                let what = "recover the backup's chat database: it serves again";
+                return Ok(Next::sql(Instance::chat(Role::Backup), RECOVER, what));
+            }
+            _ => {}
+        }
+        Err(blocked(
+            "not-closed-by-this-run",
+            format!(
+                "the backup's chat database is {}{}: this run does not leave it so",
+                row.state,
+                if row.mirroring.is_some() {
+                    ", a mirror"
+                } else {
+                    ""
+                }
+            ),
+            "see the SQL Server error log of that instance, and who changed it; then abort again",
+        ))
+    }
+}
+
+impl Facts {
+    /// It serves. What recovery turned off is turned on again (`sql-server.md` 6.4).
+    fn mend(&self, row: &Database) -> Result<Next, Standing> {
+        let send = |n: usize, what: &str| Ok(Next::sql(Instance::chat(Role::Backup), n, what));
+        let Some(before) = &self.before else {
+            let words = if self.kept {
+                "the backup's chat database was never closed"
+            } else {
+                "the backup's chat database serves; how it was before was not kept: see its owner, TRUSTWORTHY and Service Broker"
+            };
+            return Ok(Next::Nothing(words.to_owned()));
+        };
+        if row.user_access != 0 && before.user_access == 0 {
+            return send(MULTI_USER, "make it MULTI_USER");
+        }
+        let mut words = "the backup's chat database serves".to_owned();
+        let differs = |owner: &&String| {
+            let now = row.owner.as_ref();
+            !now.is_some_and(|now| now.eq_ignore_ascii_case(owner))
+        };
+        if let Some(owner) = before.owner.as_ref().filter(differs) {
+            let logins = match &self.logins {
+                Observed::Unknown(why) => return Err(Standing::unknown(why)),
+                logins => logins.seen().map_or(&[][..], Vec::as_slice),
+            };
+            if logins.iter().any(|name| name.eq_ignore_ascii_case(owner)) {
+                return Ok(Next::Send(Sending {
+                    what: format!("make {owner} its owner, as before"),
+                    to: Door::Sql(Instance::chat(Role::Backup)),
+                    n: OWNER,
+                    values: Values::from([("owner".to_owned(), json!(owner))]),
+                }));
+            }
+            words = format!("{words}; {owner}, who owned it, has no login here any more");
+        }
+        if before.trustworthy && !row.trustworthy {
+            return send(TRUSTWORTHY, "turn TRUSTWORTHY on, as before");
+        }
+        // A mirrored database takes no change of its broker (1468).
+        if before.broker && !row.broker && row.mirroring.is_none() {
+            return send(BROKER, "enable its Service Broker, as before");
+        }
+        Ok(Next::Nothing(words))
+    }
+
+    /// No role is answered for by the instance of another one.
+    fn each_is_itself(&self) -> Result<(), Standing> {
+        for (role, identity) in &self.names {
+            if let Some(why) = identity.unknown().filter(|_| *role != Role::BackupMirror) {
+                return Err(Standing::unknown(format!("who the {role} is: {why}")));
+            }
+        }
+        let names = self.names.iter();
+        let seen = names.filter_map(|(role, it)| Some((*role, it.seen()?.server_name.as_str())));
+        match one_instance(seen) {
+            Some(block) => Err(Standing::Blocked {
+                blocks: vec![block],
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// No other database of the family is writable, or could become so by itself.
+    fn nothing_else_is_writable(&self) -> Result<(), Standing> {
+        let mut blocks = Vec::new();
+        for other in &self.others {
+            match self.could_be_written(other) {
+                Ok(block) => blocks.extend(block),
+                // `remove-mirroring` left a copy RESTORING there that nothing of a failback wakes, and
+                // chat does not wait for an instance that only mirrors it.
+                Err(_)
+                    if other.role == Role::BackupMirror && other.database.unknown().is_some() => {}
+                Err(why) => {
+                    return Err(Standing::unknown(format!(
+                        "whether the chat database of the {} can be written to: {why}",
+                        other.role
+                    )));
+                }
+            }
+        }
+        if blocks.is_empty() {
+            Ok(())
+        } else {
+            Err(Standing::Blocked { blocks })
+        }
+    }
+
+    fn could_be_written(&self, other: &Other) -> Result<Option<Block>, String> {
+        let role = other.role;
+        let row = match &other.database {
+            Observed::Unknown(why) => return Err(why.clone()),
+            Observed::Absent => return Ok(None),
+            Observed::Seen(row) => row,
+        };
+        match &other.restores {
+            Observed::Unknown(why) => return Err(why.clone()),
+            Observed::Seen(running) => {
+                if let Some(restore) = running.first() {
+                    return Ok(Some(Block::site(
+                        "restore-runs",
+                        format!(
+                            "a {} of the {role}'s chat database runs: session {}",
+                            restore.command,
+                            restore.by.describe()
+                        ),
+                        "wait until it ends, or end it (KILL), then abort again",
+                    )));
+                }
+            }
+            Observed::Absent => {}
+        }
+        let what = match row.state {
+            DatabaseState::Online if !row.standby => {
+                let theirs = match &other.lineage {
+                    Observed::Unknown(why) => return Err(why.clone()),
+                    seen => seen.seen().and_then(|it| it.family.as_deref()),
+                };
+                match (self.family.as_deref(), theirs) {
+                    (Some(ours), Some(theirs)) if !ours.eq_ignore_ascii_case(theirs) => {
+                        return Ok(None);
+                    }
+                    (Some(_), Some(_)) => "is ONLINE and of the backup's family".to_owned(),
+                    _ => return Err("its family, or the backup's, cannot be seen".to_owned()),
+                }
+            }
+            DatabaseState::Restoring | DatabaseState::Offline if row.mirroring.is_none() => {
+                return Ok(None);
+            }
+            state if row.mirroring.is_some() => {
+                format!("is {state}, a mirror, and could become ONLINE")
+            }
+            state => format!("is {state}, and could become ONLINE"),
+        };
+        Ok(Some(Block::site(
+            "two-writable",
+            format!("the {role}'s chat database {what}: there would be two writable ones"),
+            "keep what only it holds, take it OFFLINE there (ALTER DATABASE … SET PARTNER OFF, SET OFFLINE WITH ROLLBACK IMMEDIATE), then abort again; over an old database that is OFFLINE the next failback asks for --override old-database-unreadable=REASON",
+        )))
+    }
+}
+
+fn blocked(id: &str, why: String, hint: &str) -> Standing {
+    Standing::Blocked {
+        blocks: vec![Block::site(id, why, hint)],
+    }
+}

@@ -1,0 +1,387 @@
+//! `restore-database`, B4: the chat database on the primary, from this run's full backup and the end
+//! of the log (`steps.md` 6; `sql-server.md` 6.3, 6.4).
+
+mod blocks;
+mod commands;
+mod mend;
+pub(in crate::step) mod undo;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::model::states::DatabaseState;
+use crate::model::{Instance, Role};
+use crate::site::Site;
+use crate::step::command::{Command, Values};
+use crate::step::hands::{Hands, StepError};
+use crate::step::ledger::Unit;
+use crate::step::observe::Observed;
+use crate::step::observe::backups::{
+    ListedFile, PlacedFile, SetHeader, listed_files, logins, placed_files, restored_sets, sets,
+    verified,
+};
+use crate::step::observe::database::{
+    Content, Database, Lineage, content, database, lineage, orphans,
+};
+use crate::step::observe::instance::{Identity, identity};
+use crate::step::observe::space::{certificates, encryptor};
+use crate::step::placement::{Incoming, targets};
+use crate::step::shared::{Holders, file_name, full_path, only_set, send_long, tail_path};
+use crate::step::{Block, Context, Effect, Info, Kind, Standing};
+use blocks::{source_blocks, target_blocks, version_blocks};
+use mend::{Mend, Wanted};
+
+const FULL: usize = 1;
+const TAIL: usize = 2;
+const RECOVER: usize = 3;
+
+pub(in crate::step) struct RestoreDatabase;
+
+/// The primary's database, this run's two files, and how the database was before.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    name: String,
+    primary: Observed<Identity>,
+    /// The other instances that must be of the same version.
+    others: Vec<(Role, Observed<Identity>)>,
+    database: Observed<Database>,
+    files: Observed<Vec<PlacedFile>>,
+    holders: Holders,
+    /// O4, O15 of a serving database.
+    lineage: Observed<Lineage>,
+    content: Observed<Content>,
+    /// Newest set that was restored there.
+    newest: Observed<Option<String>>,
+    full: Observed<Vec<SetHeader>>,
+    tail: Observed<Vec<SetHeader>>,
+    listed: Observed<Vec<ListedFile>>,
+    /// What the archive has of the database that stands there now.
+    archived: Observed<Vec<SetHeader>>,
+    archive_verified: Observed<()>,
+    /// The backup's database: closed, or else two would be writable.
+    backup: Observed<Database>,
+    /// Its family, while it or its mirror serves.
+    backup_family: Option<String>,
+    wanted: Wanted,
+    /// Certificate that the backup's database is encrypted by; read before a file can tell.
+    encryptor: Observed<String>,
+    /// Certificates of the primary, and of its mirror.
+    certificates: Vec<(Role, Observed<Vec<String>>)>,
+    orphans: Observed<Vec<String>>,
+    logins: Observed<Vec<String>>,
+}
+
+/// How far the primary's database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing of this run is there.
+    Before,
+    /// The full backup is restored, or half restored.
+    Full,
+    /// The end of the log too.
+    Tail,
+    /// It recovers.
+    Starting,
+    /// It serves.
+    Serves,
+}
+
+impl Facts {
+    fn full_set(&self) -> Option<&SetHeader> {
+        only_set(&self.full, 1, &self.name)
+    }
+
+    fn tail_set(&self) -> Option<&SetHeader> {
+        only_set(&self.tail, 2, &self.name).filter(|set| set.force_offline)
+    }
+
+    fn row(&self) -> Option<&Database> {
+        self.database.seen()
+    }
+
+    fn stage(&self) -> Stage {
+        let is_newest = |set: Option<&SetHeader>| {
+            let newest = self.newest.seen().and_then(|set| set.as_deref());
+            let set = set.and_then(|set| set.set.as_deref());
+            newest
+                .zip(set)
+                .is_some_and(|(newest, set)| newest.eq_ignore_ascii_case(set))
+        };
+        let Some(row) = self.row() else {
+            return Stage::Before;
+        };
+        if is_newest(self.tail_set()) {
+            match row.state {
+                DatabaseState::Restoring if row.mirroring.is_none() => Stage::Tail,
+                DatabaseState::Recovering => Stage::Starting,
+                _ => Stage::Serves,
+            }
+        } else if is_newest(self.full_set())
+            && row.state == DatabaseState::Restoring
+            && row.mirroring.is_none()
+        {
+            Stage::Full
+        } else {
+            Stage::Before
+        }
+    }
+
+    /// Where every file of the backup goes.
+    fn moves(&self) -> Option<Vec<(String, String)>> {
+        let listed = self.listed.seen().filter(|files| !files.is_empty())?;
+        let incoming: Vec<Incoming<'_>> = listed
+            .iter()
+            .map(|file| Incoming {
+                name: &file.name,
+                path: &file.path,
+                log: file.kind == "L",
+            })
+            .collect();
+        let names = listed.iter().map(|file| file.name.clone());
+        Some(names.zip(targets(&incoming, self.files.seen()?)?).collect())
+    }
+}
+
+impl Kind for RestoreDatabase {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "restore-database",
+        vendor: Some("B4"),
+        title: "Restore the chat database on the primary: what stands there is written over",
+        effect: Effect::Irreversible,
+        checks: &[
+            "the target is the site's primary, of the same SQL Server version as its mirror and the backup",
+            "what stands there is kept, or a fresh installation; it is not mirrored, nobody holds it",
+            "the backup's chat database is closed: never two writable ones",
+            "ONLINE, MULTI_USER, read-write, FULL; the newest set restored there is this run's end of the log",
+            "owner, TRUSTWORTHY, Service Broker and users as they were",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        commands::list(site)
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        observe(cx).await
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        let unknown = facts.primary.unknown().or(facts.database.unknown());
+        let unknown = unknown.or(facts.newest.unknown()).or(facts.full.unknown());
+        if let Some(why) = unknown.or(facts.tail.unknown()) {
+            return Standing::unknown(why);
+        }
+        match facts.stage() {
+            Stage::Serves => judge_serving(facts),
+            // Not underway: owner, options and users may be left to mend behind it.
+            Stage::Starting => Standing::pending("recovery runs"),
+            Stage::Before => {
+                let mut blocks = version_blocks(facts);
+                blocks.extend(target_blocks(facts));
+                blocks.extend(source_blocks(facts));
+                Standing::unless(blocks, || match facts.moves() {
+                    None => Standing::unknown(
+                        facts
+                            .listed
+                            .unknown()
+                            .or(facts.files.unknown())
+                            .unwrap_or("where the files of the database go"),
+                    ),
+                    Some(_) => pending(facts),
+                })
+            }
+            Stage::Full | Stage::Tail => Standing::unless(source_blocks(facts), || pending(facts)),
+        }
+    }
+
+    async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let primary = Instance::chat(Role::Primary);
+        let mut session = Box::pin(cx.access.sql.open(primary)).await?;
+        let mut last: Option<(Stage, Option<Mend>)> = None;
+        loop {
+            hands.check_stop()?;
+            // The operator may have taken minutes to consent: nothing older than this is evidence
+            // now (`steps.md` 1.3).
+            let facts = Box::pin(observe(cx)).await;
+            let stage = facts.stage();
+            let mend = mend::next(&facts);
+            if !matches!(Self::judge(&facts), Standing::Pending { .. }) {
+                // Done, or in the way: the next observation says it in full.
+                return Ok(());
+            }
+            let opens = stage == Stage::Serves
+                && facts
+                    .row()
+                    .is_some_and(|row| row.serves() && row.collation.is_none());
+            if stage == Stage::Starting || opens {
+                hands.progress(0, 0, Unit::Waiting, "recovery runs");
+                tokio::time::sleep(cx.site.limits.poll).await;
+                continue;
+            }
+            if last.as_ref() == Some(&(stage, mend.clone())) {
+                return Err(StepError::other(
+                    "the last command did not take effect",
+                    "see the SQL Server error log of the primary, then go on with --resume",
+                ));
+            }
+            let text = |name: &str, value: String| (name.to_owned(), json!(value));
+            match stage {
+                Stage::Before => {
+                    let moves = facts.moves().unwrap_or_default();
+                    let values = Values::from([
+                        text("file", full_path(cx)),
+                        ("moves".to_owned(), json!(moves)),
+                    ]);
+                    send_long(cx, hands, primary, FULL, &values).await?;
+                }
+                Stage::Full => {
+                    let values = Values::from([text("tail", tail_path(cx))]);
+                    send_long(cx, hands, primary, TAIL, &values).await?;
+                }
+                Stage::Tail => {
+                    hands.send(&mut session, RECOVER, &Values::new()).await?;
+                }
+                Stage::Starting => {}
+                Stage::Serves => match &mend {
+                    Some(mend) => {
+                        let (n, values) = mend.command();
+                        hands.send(&mut session, n, &values).await?;
+                    }
+                    None => return Ok(()),
+                },
+            }
+            last = Some((stage, mend));
+        }
+    }
+}
+
+async fn observe(cx: Context<'_>) -> Facts {
+    let access = cx.access;
+    let primary = Instance::chat(Role::Primary);
+    let name = &cx.site.database.chat;
+    let row = database(access, primary, name).await;
+    let serves = row
+        .seen()
+        .is_some_and(|row| row.serves() && row.collation.is_some());
+    let mut others = Vec::new();
+    for role in [Role::PrimaryMirror, Role::Backup] {
+        if access.sql.has(Instance::chat(role)) {
+            others.push((role, identity(access, Instance::chat(role)).await));
+        }
+    }
+    let full = full_path(cx);
+    let mut facts = Facts {
+        name: name.to_string(),
+        primary: identity(access, primary).await,
+        others,
+        files: placed_files(access, primary, name).await,
+        holders: Holders::of(cx, primary).await,
+        lineage: Observed::Absent,
+        content: Observed::Absent,
+        newest: restored_sets(access, primary, name)
+            .await
+            .map(|rows| rows.into_iter().next()),
+        full: sets(access, primary, &full).await,
+        tail: sets(access, primary, &tail_path(cx)).await,
+        listed: Observed::Absent,
+        archived: Observed::Absent,
+        archive_verified: Observed::Absent,
+        backup: database(access, Instance::chat(Role::Backup), name).await,
+        backup_family: None,
+        wanted: Wanted::of(cx.saved).certificate_is_there(cx.terms.overrides(mend::certificate())),
+        encryptor: encryptor(access, Instance::chat(Role::Backup), name).await,
+        certificates: Vec::new(),
+        orphans: Observed::Absent,
+        logins: logins(access, primary).await,
+        database: row,
+    };
+    for role in [Role::Backup, Role::BackupMirror] {
+        let instance = Instance::chat(role);
+        if access.sql.has(instance) && facts.backup_family.is_none() {
+            let lineage = lineage(access, instance, name).await;
+            facts.backup_family = lineage.seen().and_then(|it| it.family.clone());
+        }
+    }
+    for role in [Role::Primary, Role::PrimaryMirror] {
+        let instance = Instance::chat(role);
+        if access.sql.has(instance) {
+            let there = certificates(access, instance).await;
+            facts.certificates.push((role, there));
+        }
+    }
+    if facts.full_set().is_some() {
+        facts.listed = listed_files(access, primary, &full).await;
+    }
+    if serves {
+        facts.orphans = orphans(access, primary, name).await;
+        if facts.stage() == Stage::Before {
+            facts.lineage = lineage(access, primary, name).await;
+            facts.content = content(access, primary, name).await;
+            if let Some(archive) = &cx.site.shares.archive {
+                let path = archive.join(&file_name(cx, Role::Primary.key()));
+                facts.archived = sets(access, primary, &path).await;
+                if only_set(&facts.archived, 1, name.as_str()).is_some() {
+                    facts.archive_verified = verified(access, primary, &path).await;
+                }
+            }
+        }
+    }
+    facts
+}
+
+fn pending(facts: &Facts) -> Standing {
+    let what = match facts.stage() {
+        Stage::Before => "restore the full backup and the end of the log, recover",
+        Stage::Full => "restore the end of the log, recover",
+        _ => "recover",
+    };
+    Standing::pending(format!("{what}; {}", facts.wanted.describe()))
+}
+
+fn judge_serving(facts: &Facts) -> Standing {
+    let Some(row) = facts.row() else {
+        return Standing::unknown("the primary's chat database");
+    };
+    if crate::step::shared::is_mirror(row) {
+        return Standing::satisfied("restored; its mirror is the principal at the moment");
+    }
+    if row.serves() && row.collation.is_none() {
+        return Standing::pending("it takes no connections yet");
+    }
+    if facts
+        .backup
+        .seen()
+        .is_some_and(|row| row.serves() && row.mirroring.is_none())
+    {
+        return Standing::Blocked {
+            blocks: vec![Block::site(
+                "two-writable",
+                "the primary's and the backup's chat databases are both writable",
+                "let nobody use the backup's; see who recovered it",
+            )],
+        };
+    }
+    if let Some(why) = facts.orphans.unknown().or(facts.logins.unknown()) {
+        return Standing::unknown(why);
+    }
+    if let Some(mend) = mend::next(facts) {
+        return Standing::pending(mend.describe());
+    }
+    if !row.is_sound() {
+        return Standing::Blocked {
+            blocks: vec![Block::site(
+                "unsound",
+                format!("it is {}, but {}", row.state, row.unsound().join(", ")),
+                "mend that with ALTER DATABASE, then go on",
+            )],
+        };
+    }
+    let left = mend::left_over(facts);
+    Standing::satisfied(if left.is_empty() {
+        "restored and ONLINE, with owner, options and users as they were".to_owned()
+    } else {
+        format!("restored and ONLINE; {}", left.join("; "))
+    })
+}

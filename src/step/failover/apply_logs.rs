@@ -1,0 +1,461 @@
+//! `apply-logs`, F3: every log backup beyond redo start, in LSN order (`steps.md` 4, 5.5, 5.6;
+//! `sql-server.md` 2.3 to 2.5).
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::access::sql::Session;
+use crate::model::states::DatabaseState;
+use crate::model::{Instance, Lsn, Role, quote};
+use crate::site::Site;
+use crate::step::backup_database::{BackupDatabase, classify};
+use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::failover::copy_backups::{self, size};
+use crate::step::failover::save_log_shipping::count;
+use crate::step::failover::stop_log_shipping_jobs::backup;
+use crate::step::hands::{Hands, StepError};
+use crate::step::ledger::Unit;
+use crate::step::observe::Observed;
+use crate::step::observe::database::{database, redo_start};
+use crate::step::observe::folders::{Chain, Set, SetFacts, set_facts};
+use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use crate::step::{Block, Context, Effect, Info, Kind, Lift, Standing, Step};
+
+const LEAVE_STANDBY: usize = 1;
+const RESTORE_LOG: usize = 2;
+
+/// Tries to leave STANDBY: somebody may take the single slot first (3101).
+const STANDBY_TRIES: usize = 5;
+
+/// Sets between two looks at the redo start (`steps.md` 4).
+const LOOK_EVERY: usize = 100;
+
+/// Interlock of a kind: sessions that read a STANDBY database are ended.
+const STANDBY_SESSIONS: &str = "standby-sessions";
+
+pub(in crate::step) struct ApplyLogs;
+
+/// The chain, and what could be in its way.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    files: copy_backups::Facts,
+    /// What the instance says of the first and the last set: fork, family, damage. Between them
+    /// error 4330 guards.
+    ends: Vec<End>,
+    family: Option<String>,
+    restores: Observed<Vec<RunningRestore>>,
+    sessions: Observed<Vec<Holder>>,
+    accepts_gap: bool,
+    consents: bool,
+}
+
+/// One end of the chain, as the instance reads it.
+#[derive(Debug, Serialize)]
+struct End {
+    path: String,
+    /// True in the copy folder, which the instance must be able to read.
+    copied: bool,
+    set: Observed<SetFacts>,
+}
+
+impl Facts {
+    fn sets(&self) -> &[Set] {
+        self.files.chain.as_ref().map_or(&[], |chain| &chain.sets)
+    }
+
+    fn is_standby(&self) -> bool {
+        classify(&self.files.look) == BackupDatabase::Standby
+    }
+}
+
+impl Kind for ApplyLogs {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "apply-logs",
+        vendor: Some("F3"),
+        title: "Apply the log backups to the backup's chat database, in LSN order",
+        effect: Effect::Reversible,
+        checks: &[
+            "the chain from redo start on has no gap; fork, family and damage as the instance reads them",
+            "no RESTORE holds the database; a STANDBY database is made RESTORING first, or where no log is left",
+            "redo start reaches the LastLSN of the last set, after a fresh look at the share",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        let database = quote::identifier(site.database.chat.as_str());
+        let server = backup(site);
+        let sample = site.shares.copy_local.join("mgc_20261124031500.trn");
+        vec![
+            Command::tsql(
+                Role::Backup,
+                &server,
+                format!(
+                    "ALTER DATABASE {database} SET SINGLE_USER WITH ROLLBACK IMMEDIATE; RESTORE DATABASE {database} WITH NORECOVERY;"
+                ),
+                Vec::new(),
+            )
+            .when("the database is in STANDBY; again after 3101, when somebody took the slot"),
+            Command::tsql(
+                Role::Backup,
+                &server,
+                format!(
+                    "RESTORE LOG {database} FROM DISK = {{file}} WITH FILE = {{position}}, NORECOVERY;"
+                ),
+                vec![
+                    Hole::new(
+                        "file",
+                        HoleType::Text,
+                        "the set's file in the copy folder, as the instance sees it",
+                        sample,
+                    ),
+                    Hole::new(
+                        "position",
+                        HoleType::Integer,
+                        "place of the set in its file",
+                        1,
+                    ),
+                ],
+            )
+            .each("set of the chain from redo start on that is not empty, in LSN order"),
+        ]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let access = cx.access;
+        let backup = Instance::chat(Role::Backup);
+        let name = &cx.site.database.chat;
+        let files = copy_backups::observe(cx).await;
+        let ends: Vec<Set> = match files.chain.as_ref().map(|chain| chain.sets.as_slice()) {
+            None | Some([]) => Vec::new(),
+            Some([only]) => vec![only.clone()],
+            Some([first, .., last]) => vec![first.clone(), last.clone()],
+        };
+        let mut seen = Vec::new();
+        for set in ends {
+            let path = engine_path(cx.site, &set);
+            seen.push(End {
+                set: set_facts(access, &path, set.position).await,
+                copied: set.in_copy.is_some(),
+                path,
+            });
+        }
+        let family = files
+            .look
+            .history
+            .seen()
+            .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
+        let accepts_gap = files.chain.as_ref().is_some_and(|chain| {
+            crate::step::failover::recover_database::accepts(cx.terms, chain) && !chain.whole
+        });
+        Facts {
+            files,
+            ends: seen,
+            family,
+            restores: restores(access, backup, name).await,
+            sessions: sessions(access, backup, name).await,
+            accepts_gap,
+            consents: cx.terms.consents(),
+        }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        if let Err(standing) = facts.files.judge_database() {
+            return standing;
+        }
+        if let Some(why) = facts.files.copies_unknown() {
+            return Standing::unknown(why);
+        }
+        let (Some(chain), Some(restores)) = (facts.files.chain.as_ref(), facts.restores.seen())
+        else {
+            return Standing::unknown(facts.restores.unknown().unwrap_or("the chain"));
+        };
+        let mut blocks: Vec<Block> = facts.files.share_block().into_iter().collect();
+        blocks.extend(chain_blocks(facts, chain));
+        blocks.extend(restores.iter().map(|restore| {
+            Block::site(
+                "restore-runs",
+                format!(
+                    "a {} holds the chat database: session {}",
+                    restore.command,
+                    restore.by.describe()
+                ),
+                "wait until it ends, or stop its job",
+            )
+            .cleared_by(Step::StopLogShippingJobs)
+        }));
+        let standby = facts.is_standby();
+        if standby && !facts.consents {
+            let Some(sessions) = facts.sessions.seen() else {
+                return Standing::unknown(facts.sessions.unknown().unwrap_or("its sessions"));
+            };
+            if !sessions.is_empty() {
+                blocks.push(
+                    Block::site(
+                        STANDBY_SESSIONS,
+                        format!(
+                            "{} read the STANDBY database and must be ended",
+                            count(sessions.len(), "session")
+                        ),
+                        "consent with --yes, or end them first",
+                    )
+                    .lifted_by(Lift::Consent),
+                );
+            }
+        }
+        Standing::unless(blocks, || match facts.sets() {
+            // Left also where no log remains: from then on nobody can come back before recovery.
+            [] if standby => Standing::pending("make the STANDBY database RESTORING"),
+            [] => Standing::satisfied(match chain.last_finished {
+                Some(time) => format!("applied up to LSN {}, {time}", chain.to),
+                None => format!("applied up to LSN {}", chain.to),
+            }),
+            sets => Standing::pending(format!(
+                "apply {}, LSN {} to {}, {}{}",
+                count(sets.len(), "log backup"),
+                chain.from,
+                chain.to,
+                size(sets.iter().map(|set| set.size).sum()),
+                if standby {
+                    ", STANDBY first made RESTORING"
+                } else {
+                    ""
+                }
+            )),
+        })
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
+        if facts.is_standby() {
+            leave_standby(cx, hands, &mut session).await?;
+        }
+        let Some(chain) = facts
+            .files
+            .chain
+            .as_ref()
+            .filter(|chain| !chain.sets.is_empty())
+        else {
+            return Ok(());
+        };
+        let sets: Vec<(&Set, Values)> = chain
+            .sets
+            .iter()
+            .map(|set| (set, values(cx.site, chain, set)))
+            .collect();
+        let each: Vec<Values> = sets.iter().map(|(_, values)| values.clone()).collect();
+        hands.announce_each(RESTORE_LOG, &each)?;
+        let total = sets.len() as u64;
+        for (index, (set, values)) in sets.iter().enumerate() {
+            hands.check_stop()?;
+            wait_for_file(hands, set, values).await?;
+            let show = |detail: String| hands.progress(index as u64, total, Unit::Files, detail);
+            let lsn = set.first_lsn;
+            show(format!("LSN {lsn}"));
+            // A large one takes its time; then it is shown how far it is.
+            let part = |percent: u64| show(format!("LSN {lsn}, {percent} % of this one"));
+            apply(hands, &mut session, values, &part).await?;
+            if (index + 1) % LOOK_EVERY == 0 {
+                confirm(cx, set.last_lsn).await?;
+            }
+        }
+        hands.progress(total, total, Unit::Files, format!("LSN {}", chain.to));
+        Ok(())
+    }
+}
+
+/// Where the instance reads a set: in the copy folder, or, before it is copied, in the share.
+fn engine_path(site: &Site, set: &Set) -> String {
+    match (&set.in_copy, &set.in_share) {
+        (Some(name), _) => site.shares.copy_local.join(name),
+        (None, Some(name)) => site.shares.backup.join(name),
+        (None, None) => String::new(),
+    }
+}
+
+fn values(site: &Site, chain: &Chain, set: &Set) -> Values {
+    let name = set.in_copy.clone().or_else(|| chain.copy_name(set));
+    let file = site.shares.copy_local.join(&name.unwrap_or_default());
+    Values::from([
+        ("file".to_owned(), json!(file)),
+        ("position".to_owned(), json!(set.position)),
+    ])
+}
+
+/// Gap, fork, family, damage.
+fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    if let (Some(gap), false) = (chain.gaps.first(), facts.accepts_gap) {
+        let ends = chain
+            .last_finished
+            .map_or_else(String::new, |time| format!(", {time}"));
+        blocks.push(
+            Block::site(
+                "gap",
+                format!(
+                    "a log backup is missing: the chain ends at LSN {}{ends} and goes on at LSN {}",
+                    gap.after, gap.before
+                ),
+                format!(
+                    "find it, also in the mirror share and on the old primary; if it is lost, accept the loss with --accept-loss-after {}",
+                    gap.after
+                ),
+            )
+            .lifted_by(Lift::Loss),
+        );
+    }
+    let block = |id, why: String, hint: &str| Block::site(id, why, hint);
+    for End { path, copied, set } in &facts.ends {
+        let set = match set {
+            Observed::Seen(set) => set,
+            Observed::Absent if *copied => {
+                blocks.push(block(
+                    "unread-by-instance",
+                    format!("the backup instance finds no such set in `{path}`"),
+                    "see who changed that file; copy it again from the share",
+                ));
+                continue;
+            }
+            Observed::Unknown(why) if *copied => {
+                blocks.push(block(
+                    "unread-by-instance",
+                    format!("the backup instance cannot read `{path}`: {why}"),
+                    "give its service account the right to read the copy folder; see `[shares] copy_local`",
+                ));
+                continue;
+            }
+            // Not copied yet: the instance need not reach the share.
+            _ => continue,
+        };
+        if set.damaged {
+            blocks.push(block(
+                "damaged",
+                format!("`{path}` is damaged: the instance says so of its header"),
+                "find another copy of that log backup",
+            ));
+        }
+        let differs = |a: &Option<String>, b: &Option<String>| {
+            a.as_ref()
+                .zip(b.as_ref())
+                .is_some_and(|(a, b)| !a.eq_ignore_ascii_case(b))
+        };
+        if differs(&set.family, &facts.family) {
+            blocks.push(block(
+                "other-family",
+                format!("`{path}` is of another database of the same name: its family differs"),
+                "see who writes to the share; the old primary may have been rebuilt",
+            ));
+        }
+    }
+    let redo_fork = facts.files.redo.seen().and_then(|redo| redo.fork.clone());
+    if let (Some(end), Some(redo_fork)) = (facts.ends.first(), redo_fork)
+        && let Some(first) = end.set.seen()
+        && first
+            .first_fork
+            .as_ref()
+            .is_some_and(|fork| !fork.eq_ignore_ascii_case(&redo_fork))
+    {
+        blocks.push(Block::site(
+            "other-fork",
+            format!(
+                "`{}` is on another recovery fork than the backup's database (4330)",
+                end.path
+            ),
+            "the source was recovered from a backup since; seed the secondary again",
+        ));
+    }
+    blocks
+}
+
+/// Makes a STANDBY database RESTORING; never touches one that is ONLINE by now (`steps.md` 5.5).
+async fn leave_standby(
+    cx: Context<'_>,
+    hands: &Hands<'_>,
+    session: &mut Session<'_>,
+) -> Result<(), StepError> {
+    let backup = Instance::chat(Role::Backup);
+    for left in (0..STANDBY_TRIES).rev() {
+        hands.check_stop()?;
+        match database(cx.access, backup, &cx.site.database.chat).await {
+            Observed::Seen(row) if row.standby => {}
+            Observed::Seen(row) if row.state == DatabaseState::Restoring => return Ok(()),
+            Observed::Unknown(why) => return Err(StepError::other(why, "go on with --resume")),
+            _ => {
+                return Err(StepError::other(
+                    "the database is no longer in STANDBY",
+                    "see who changed it, then go on with --resume",
+                ));
+            }
+        }
+        match hands.send(session, LEAVE_STANDBY, &Values::new()).await {
+            Err(StepError::Sql(error)) if error.number() == Some(3101) && left > 0 => {}
+            other => return other.map(|_| ()),
+        }
+        tokio::time::sleep(cx.site.limits.poll).await;
+    }
+    Ok(())
+}
+
+/// Waits until `copy-backups` has landed the file, where both run together.
+async fn wait_for_file(hands: &Hands<'_>, set: &Set, values: &Values) -> Result<(), StepError> {
+    let (None, Some(source)) = (&set.in_copy, &set.in_share) else {
+        return Ok(());
+    };
+    let Some(handoff) = hands.handoff else {
+        return Err(StepError::other(
+            format!("`{source}` is not in the copy folder, and this run has done its copying"),
+            "copy it there from the share by hand, then go on with --resume",
+        ));
+    };
+    let expected = values["file"].as_str().unwrap_or_default();
+    match handoff.wait(source).await {
+        Some(name) if expected.ends_with(&name) => Ok(()),
+        Some(name) => Err(StepError::other(
+            format!("`{source}` landed as `{name}`, not as `{expected}`"),
+            "go on with --resume",
+        )),
+        None => Err(StepError::other(
+            format!("`{source}` was not copied"),
+            "see the error of copy-backups",
+        )),
+    }
+}
+
+/// Applies one set. 4326: already applied. 3009: applied, only its history row is missing. 4319: a
+/// restore was interrupted before; the same set again completes it (`sql-server.md` 2.5).
+async fn apply(
+    hands: &Hands<'_>,
+    session: &mut Session<'_>,
+    values: &Values,
+    show: &(dyn Fn(u64) + Send + Sync),
+) -> Result<(), StepError> {
+    match hands.send_shown(session, RESTORE_LOG, values, show).await {
+        Err(StepError::Sql(error)) if matches!(error.number(), Some(4326 | 3009)) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// Redo start must have followed.
+async fn confirm(cx: Context<'_>, reached: Lsn) -> Result<(), StepError> {
+    let backup = Instance::chat(Role::Backup);
+    match redo_start(cx.access, backup, &cx.site.database.chat).await {
+        Observed::Seen(redo) if redo.lsn >= reached => Ok(()),
+        Observed::Seen(redo) => Err(StepError::other(
+            format!(
+                "the restores said done, but redo start is {} and not {reached}",
+                redo.lsn
+            ),
+            "see the SQL Server error log, then go on with --resume",
+        )),
+        Observed::Absent => Err(StepError::other(
+            "the database is no longer RESTORING",
+            "see who recovered it",
+        )),
+        Observed::Unknown(why) => Err(StepError::other(why, "go on with --resume")),
+    }
+}

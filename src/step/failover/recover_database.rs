@@ -1,0 +1,477 @@
+//! `recover-database`, F4: the point of no return. Looks at everything once more before it
+//! (`steps.md` 3, 4; `sql-server.md` 4).
+
+mod loss;
+mod primary;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::model::states::DatabaseState;
+use crate::model::{Instance, Role, quote};
+use crate::site::Site;
+use crate::step::backup_database::{BackupDatabase, classify};
+use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::failover::copy_backups;
+use crate::step::failover::save_log_shipping::count;
+use crate::step::failover::stop_log_shipping_jobs::backup;
+use crate::step::hands::{Hands, StepError};
+use crate::step::ledger::Unit;
+use crate::step::observe::Observed;
+use crate::step::observe::database::{Database, database, login, orphans};
+use crate::step::observe::folders::{SetFacts, set_facts};
+use crate::step::observe::instance::{Identity, agent_runs, identity, services};
+use crate::step::observe::log_shipping::{Job, jobs_of_rows, secondary};
+use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use crate::step::terms::Terms;
+use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
+pub(in crate::step) use loss::accepts;
+use loss::loss_block;
+use primary::{PrimarySide, look_at_primary, primary_blocks};
+
+const RECOVER: usize = 1;
+const MULTI_USER: usize = 2;
+const OWNER: usize = 3;
+
+/// The database is recovered already (`sql-server.md` 4).
+const ALREADY_RECOVERED: u32 = 3153;
+
+pub(in crate::step) struct RecoverDatabase;
+
+/// Everything that is looked at before the point of no return.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    files: copy_backups::Facts,
+    /// What the instance says of the last set of the chain.
+    last_set: Observed<SetFacts>,
+    jobs: Observed<Vec<Job>>,
+    agent_runs: Option<bool>,
+    restores: Observed<Vec<RunningRestore>>,
+    sessions: Observed<Vec<Holder>>,
+    primary_side: Vec<PrimarySide>,
+    accepted: Option<String>,
+    loss_is_accepted: bool,
+    overrides: Vec<String>,
+    /// True once this run has begun to recover it.
+    ours: bool,
+    /// The primary's database as it was kept, where it is known.
+    wanted: Option<Database>,
+    /// Whether its owner has a login here; another cannot be the owner.
+    owner_has_login: bool,
+    orphans: Observed<Vec<String>>,
+    identity: Observed<Identity>,
+}
+
+impl Facts {
+    fn class(&self) -> BackupDatabase {
+        match classify(&self.files.look) {
+            BackupDatabase::InService => BackupDatabase::InService,
+            // What this run recovered needs no history to tell it from a drill.
+            _ if self.ours && self.row().is_some_and(Database::serves) => BackupDatabase::Recovered,
+            other => other,
+        }
+    }
+
+    fn row(&self) -> Option<&Database> {
+        self.files.look.database.seen()
+    }
+
+    /// True where nothing was written after the last set: a tail taken WITH NORECOVERY, of this
+    /// family.
+    fn nothing_is_lost(&self) -> bool {
+        let family = self.family();
+        self.files.chain.as_ref().is_some_and(|chain| {
+            chain.whole
+                && chain.unreadable.is_empty()
+                && self.last_set.seen().is_some_and(|set| {
+                    let ours = set.family.as_deref().zip(family);
+                    set.force_offline
+                        && !set.damaged
+                        && ours.is_none_or(|(set, ours)| set.eq_ignore_ascii_case(ours))
+                })
+        })
+    }
+
+    /// Family of the database: O5's, for O4 shows none while RESTORING (`steps.md`, The chain).
+    fn family(&self) -> Option<&str> {
+        let rows = self.files.look.history.seen()?;
+        rows.iter().find_map(|row| row.family.as_deref())
+    }
+
+    /// Seconds of chat that are lost: from the end of the last set to the moment of the disaster,
+    /// never to the present (`steps.md` 2); `None` where one of them is not known.
+    pub(in crate::step) fn loss_seconds(&self, terms: &Terms) -> Option<i64> {
+        if self.nothing_is_lost() {
+            return Some(0);
+        }
+        let end = self.files.chain.as_ref()?.last_finished?;
+        let lost = terms.disaster_at?.duration_since(end);
+        Some(lost.as_secs().max(0))
+    }
+
+    /// The owner to set: that of the primary, where it has a login here and this is another.
+    fn owner_to_set(&self, row: &Database) -> Option<&str> {
+        let wanted = self.wanted.as_ref()?.owner.as_deref()?;
+        let same = row
+            .owner
+            .as_ref()
+            .is_some_and(|owner| owner.eq_ignore_ascii_case(wanted));
+        (self.owner_has_login && !same).then_some(wanted)
+    }
+}
+
+impl Kind for RecoverDatabase {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "recover-database",
+        vendor: Some("F4"),
+        title: "Bring the backup's chat database online: from here no log can be added",
+        effect: Effect::Irreversible,
+        checks: &[
+            "share and copy folder anew: no set of the chain is left to apply",
+            "what the chain does not have is accepted as lost",
+            "no primary-side database of this family, or holding messages, serves",
+            "jobs disabled and idle, no RESTORE, no session",
+            "ONLINE, MULTI_USER, read-write, FULL, with a collation",
+        ],
+    };
+
+    fn commands(site: &Site) -> Vec<Command> {
+        let database = quote::identifier(site.database.chat.as_str());
+        let server = backup(site);
+        vec![
+            Command::tsql(
+                Role::Backup,
+                &server,
+                format!("RESTORE DATABASE {database} WITH RECOVERY;"),
+                Vec::new(),
+            )
+            .when("the database is RESTORING"),
+            Command::tsql(
+                Role::Backup,
+                &server,
+                format!("ALTER DATABASE {database} SET MULTI_USER;"),
+                Vec::new(),
+            )
+            .when("it is not MULTI_USER after recovery"),
+            Command::tsql(
+                Role::Backup,
+                &server,
+                format!("ALTER AUTHORIZATION ON DATABASE::{database} TO {{owner}};"),
+                vec![Hole::new(
+                    "owner",
+                    HoleType::Identifier,
+                    "owner of the primary's database, as it was kept",
+                    r"LITWARE\svc-chat",
+                )],
+            )
+            .when("the primary's owner is known, and this one is another"),
+        ]
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let access = cx.access;
+        let backup = Instance::chat(Role::Backup);
+        let name = &cx.site.database.chat;
+        let files = copy_backups::observe(cx).await;
+        let last_set = match files
+            .chain
+            .as_ref()
+            .and_then(|chain| chain.last_path.as_ref())
+        {
+            Some((path, position)) => set_facts(access, path, *position).await,
+            None => Observed::Absent,
+        };
+        let rows = secondary(access, backup, name).await;
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let mut primary_side = Vec::new();
+        for role in [Role::Primary, Role::PrimaryMirror] {
+            if access.sql.has(Instance::chat(role)) {
+                primary_side.push(look_at_primary(cx, role).await);
+            }
+        }
+        let loss_is_accepted = files
+            .chain
+            .as_ref()
+            .is_some_and(|chain| accepts(cx.terms, chain));
+        let serves = files
+            .look
+            .database
+            .seen()
+            .is_some_and(|row| row.serves() && row.collation.is_some());
+        let wanted = cx
+            .saved
+            .and_then(|saved| saved.primary.as_ref())
+            .and_then(|half| half.database.clone());
+        let owner_has_login = match wanted.as_ref().and_then(|row| row.owner.as_deref()) {
+            Some(owner) => login(access, backup, owner).await.seen().is_some(),
+            None => false,
+        };
+        Facts {
+            last_set,
+            jobs,
+            agent_runs: agent_runs(&services(access, backup).await),
+            restores: restores(access, backup, name).await,
+            sessions: sessions(access, backup, name).await,
+            primary_side,
+            accepted: cx.terms.accepted.map(|loss| loss.to_string()),
+            loss_is_accepted,
+            overrides: cx.terms.overrides.keys().cloned().collect(),
+            ours: cx.started,
+            wanted,
+            owner_has_login,
+            orphans: if serves {
+                orphans(access, backup, name).await
+            } else {
+                Observed::Absent
+            },
+            identity: identity(access, backup).await,
+            files,
+        }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        let class = facts.class();
+        if let Some(block) = class.block(&facts.files.database) {
+            return Standing::Blocked {
+                blocks: vec![block],
+            };
+        }
+        match &class {
+            BackupDatabase::Unknown(why) => return Standing::unknown(why),
+            BackupDatabase::Starting => return Standing::underway("recovery runs"),
+            class if class.is_recovered() => return judge_recovered(facts),
+            _ => {}
+        }
+        if let Some(why) = facts.files.copies_unknown() {
+            return Standing::unknown(why);
+        }
+        let (Some(chain), Some(restores), Some(sessions)) = (
+            facts.files.chain.as_ref(),
+            facts.restores.seen(),
+            facts.sessions.seen(),
+        ) else {
+            let why = facts
+                .files
+                .redo
+                .unknown()
+                .or(facts.restores.unknown())
+                .or(facts.sessions.unknown());
+            return Standing::unknown(why.unwrap_or("where the chain begins"));
+        };
+        if let Some(why) = facts.jobs.unknown() {
+            return Standing::unknown(why);
+        }
+        let mut blocks: Vec<Block> = facts.files.share_block().into_iter().collect();
+        if class == BackupDatabase::Standby {
+            blocks.push(
+                Block::site(
+                    "standby",
+                    "the database is in STANDBY: its readers could come back at any moment",
+                    "run `apply-logs` first: it makes it RESTORING, also where no log is left",
+                )
+                .cleared_by(Step::ApplyLogs),
+            );
+        }
+        if !chain.sets.is_empty() {
+            blocks.push(
+                Block::site(
+                    "logs-left",
+                    format!(
+                        "{} of the chain still to apply, up to LSN {}",
+                        count(chain.sets.len(), "log backup"),
+                        chain.to
+                    ),
+                    "run `apply-logs` first; where this run has done it, apply them by hand WITH NORECOVERY, then go on with --resume",
+                )
+                .cleared_by(Step::ApplyLogs),
+            );
+        }
+        if !facts.nothing_is_lost() && !facts.loss_is_accepted {
+            blocks.push(loss_block(facts, chain));
+        }
+        blocks.extend(primary_blocks(facts));
+        let agent = facts.agent_runs != Some(false);
+        if facts
+            .jobs
+            .seen()
+            .into_iter()
+            .flatten()
+            .any(|job| job.enabled || (agent && job.started_and_not_stopped))
+        {
+            blocks.push(
+                Block::site(
+                    "jobs-not-idle",
+                    "a copy or restore job is enabled or runs",
+                    "run `stop-log-shipping-jobs` first",
+                )
+                .cleared_by(Step::StopLogShippingJobs),
+            );
+        }
+        blocks.extend(restores.iter().map(|restore| {
+            Block::site(
+                "restore-runs",
+                format!(
+                    "a {} holds the database: session {}",
+                    restore.command,
+                    restore.by.describe()
+                ),
+                "wait until it ends",
+            )
+            .cleared_by(Step::StopLogShippingJobs)
+        }));
+        if restores.is_empty() && !sessions.is_empty() {
+            blocks.push(
+                Block::site(
+                    "sessions",
+                    format!("{} hold the database", count(sessions.len(), "session")),
+                    "run `end-connections` first",
+                )
+                .cleared_by(Step::EndConnections),
+            );
+        }
+        Standing::unless(blocks, || {
+            let wrote = facts.last_set.seen().and_then(|set| set.major);
+            let wrote = wrote.or(chain.last_major.map(i64::from));
+            let upgrade = match (facts.identity.seen(), wrote) {
+                (Some(identity), Some(wrote)) if i64::from(identity.major) > wrote => {
+                    "; it is upgraded to this version, and cannot go back to the primary (3169)"
+                }
+                _ => "",
+            };
+            Standing::pending(format!("recover it at LSN {}{upgrade}", chain.to))
+        })
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let backup = Instance::chat(Role::Backup);
+        let name = &cx.site.database.chat;
+        // The operator may have taken minutes to consent: nothing older than this is evidence now
+        // (`steps.md` 1.3).
+        let fresh;
+        let facts = if facts.class().is_recovered() {
+            facts
+        } else {
+            fresh = Self::observe(cx).await;
+            match Self::judge(&fresh) {
+                Standing::Pending { .. } => {}
+                Standing::Satisfied { .. } => return Ok(()),
+                Standing::Unknown { what } => {
+                    return Err(StepError::other(what, "go on with --resume"));
+                }
+                Standing::Blocked { blocks } => {
+                    let why: Vec<String> = blocks.into_iter().map(|block| block.why).collect();
+                    return Err(StepError::other(
+                        format!("the site changed meanwhile: {}", why.join("; ")),
+                        "look at it, then go on with --resume",
+                    ));
+                }
+            }
+            &fresh
+        };
+        let mut session = Box::pin(cx.access.sql.open(backup)).await?;
+        if !facts.class().is_recovered() {
+            match hands.send(&mut session, RECOVER, &Values::new()).await {
+                Err(StepError::Sql(error)) if error.number() == Some(ALREADY_RECOVERED) => {}
+                other => {
+                    other?;
+                }
+            }
+        }
+        let row = loop {
+            match database(cx.access, backup, name).await {
+                Observed::Seen(row) if row.serves() && row.collation.is_some() => break row,
+                // ONLINE without a collation takes no connections yet (`sql-server.md` 4).
+                Observed::Seen(row) if row.serves() || row.state == DatabaseState::Recovering => {}
+                // The next observation says what it is.
+                _ => return Ok(()),
+            }
+            hands.progress(0, 0, Unit::Waiting, "recovery runs");
+            tokio::time::sleep(cx.site.limits.poll).await;
+        };
+        if row.user_access != 0 {
+            hands.send(&mut session, MULTI_USER, &Values::new()).await?;
+        }
+        if let Some(owner) = facts.owner_to_set(&row) {
+            let values = Values::from([("owner".to_owned(), json!(owner))]);
+            match hands.send(&mut session, OWNER, &values).await {
+                // Users do not wait for an owner; the next observation reports it.
+                Err(StepError::Sql(error)) if error.number().is_some() => {}
+                other => {
+                    other?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// It was recovered: is it as it should be? Owner, TRUSTWORTHY, broker and users are only reported.
+fn judge_recovered(facts: &Facts) -> Standing {
+    let Some(row) = facts.row() else {
+        return Standing::unknown("the database");
+    };
+    let in_service = facts.class() == BackupDatabase::InService;
+    if !in_service {
+        // A primary that came back before the pool changed sides: two writable databases.
+        let serving: Vec<Block> = primary_blocks(facts)
+            .into_iter()
+            .filter(|block| block.id == primary::SERVES)
+            .collect();
+        if !serving.is_empty() {
+            return Standing::Blocked { blocks: serving };
+        }
+    }
+    if row.collation.is_none() {
+        return Standing::underway("it takes no connections yet");
+    }
+    if row.user_access != 0 {
+        return Standing::pending("make it MULTI_USER");
+    }
+    if !row.is_sound() {
+        return Standing::Blocked {
+            blocks: vec![Block::site(
+                "unsound",
+                format!("it is ONLINE, but {}", row.unsound().join(", ")),
+                "mend that with ALTER DATABASE, then go on",
+            )],
+        };
+    }
+    let mut why = if in_service {
+        "in service: the pool uses it".to_owned()
+    } else {
+        "ONLINE, recovered".to_owned()
+    };
+    if let Observed::Seen(sets @ 1..) = &facts.files.look.sets_beyond {
+        let sets = count(*sets, "log backup");
+        why = format!("{why}; {sets} of the share end beyond it and were left out");
+    }
+    if let Some(orphans) = facts.orphans.seen().filter(|names| !names.is_empty()) {
+        why = format!("{why}; users without a login here: {}", orphans.join(", "));
+    }
+    if let Some(wanted) = &facts.wanted {
+        let unlike = |one: &Option<String>, other: &Option<String>| match (one, other) {
+            (Some(one), Some(other)) => !one.eq_ignore_ascii_case(other),
+            _ => one.is_some(),
+        };
+        if unlike(&wanted.owner, &row.owner) {
+            let owner = |owner: &Option<String>| owner.clone().unwrap_or_else(|| "?".to_owned());
+            why = format!(
+                "{why}; its owner is {}, the primary had {}",
+                owner(&row.owner),
+                owner(&wanted.owner)
+            );
+        }
+        if wanted.trustworthy && !row.trustworthy {
+            why.push_str("; TRUSTWORTHY is off, the primary had it on");
+        }
+        if wanted.broker && !row.broker {
+            why.push_str("; Service Broker is off, the primary had it on");
+        }
+    }
+    Standing::satisfied(why)
+}

@@ -1,0 +1,301 @@
+//! `save-log-shipping`: keeps what F1 destroys (`steps.md` 4, 5.1).
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use serde::Serialize;
+
+use crate::access::Access;
+use crate::model::{DatabaseName, Instance, Role};
+use crate::site::Site;
+use crate::step::command::Command;
+use crate::step::hands::{Hands, StepError};
+use crate::step::observe::Observed;
+use crate::step::observe::database::{Database, database};
+use crate::step::observe::instance::{Identity, Presence, identity, presence};
+use crate::step::observe::log_shipping::{
+    Job, JobIds, Primary, Schedule, Secondary, all_jobs, all_schedules, ids_or_saved, jobs_of_rows,
+    primary, secondary,
+};
+use crate::step::saved::{DOCUMENT, Saved, SavedPrimary, SavedSecondary};
+use crate::step::{Block, Context, Effect, Info, Kind, Standing};
+
+pub(in crate::step) struct SaveLogShipping;
+
+/// What is there, and what is kept of it.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    identity: Observed<Identity>,
+    rows: Observed<Vec<Secondary>>,
+    jobs: Observed<Vec<Job>>,
+    schedules: Observed<Vec<Schedule>>,
+    database: Observed<Database>,
+    primary: Option<SavedPrimary>,
+    primary_mirror: Option<SavedPrimary>,
+    /// The other instances, as far as they say who they are.
+    others: Vec<(Role, String)>,
+    kept: Option<Saved>,
+    run: String,
+    /// Share and copy folder of the site file.
+    share: String,
+    copy_local: String,
+}
+
+impl Kind for SaveLogShipping {
+    type Facts = Facts;
+
+    const INFO: Info = Info {
+        id: "save-log-shipping",
+        vendor: None,
+        title: "Keep the log-shipping configuration, which the next steps destroy",
+        effect: Effect::ReadOnly,
+        checks: &[
+            "msdb on the backup is readable, and we are sysadmin there",
+            "all rows for the chat database name the same two folders",
+            "the kept document, read back, equals the rows, jobs and schedules",
+        ],
+    };
+
+    fn commands(_site: &Site) -> Vec<Command> {
+        Vec::new()
+    }
+
+    async fn observe(cx: Context<'_>) -> Facts {
+        let access = cx.access;
+        let backup = Instance::chat(Role::Backup);
+        let name = &cx.site.database.chat;
+        let rows = secondary(access, backup, name).await;
+        let ids = ids_or_saved(&rows, cx.saved);
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let schedules = all_schedules(access, backup, &ids).await;
+        let mut others = Vec::new();
+        for role in [Role::Primary, Role::PrimaryMirror, Role::BackupMirror] {
+            if access.sql.has(Instance::chat(role))
+                && let Presence::Answers(identity) = presence(access, Instance::chat(role)).await
+            {
+                others.push((role, identity.server_name));
+            }
+        }
+        let answers = |role| others.iter().any(|(other, _)| *other == role);
+        let mut halves = [None, None];
+        for (half, role) in halves.iter_mut().zip([Role::Primary, Role::PrimaryMirror]) {
+            if answers(role) {
+                *half = primary_half(access, Instance::chat(role), name).await;
+            }
+        }
+        let [primary, primary_mirror] = halves;
+        Facts {
+            identity: identity(access, backup).await,
+            rows,
+            jobs,
+            schedules,
+            database: database(access, backup, name).await,
+            primary,
+            primary_mirror,
+            others,
+            kept: cx.saved.cloned(),
+            run: cx.run.to_owned(),
+            share: cx.site.shares.backup.to_string(),
+            copy_local: cx.site.shares.copy_local.to_string(),
+        }
+    }
+
+    fn judge(facts: &Facts) -> Standing {
+        let rows = match &facts.rows {
+            Observed::Unknown(why) => return Standing::unknown(why),
+            Observed::Absent => &Vec::new(),
+            Observed::Seen(rows) => rows,
+        };
+        let mut blocks = Vec::new();
+        match &facts.identity {
+            Observed::Seen(identity) if !identity.sysadmin => blocks.push(Block::site(
+                "not-sysadmin",
+                "we are not sysadmin on the backup instance: rows of msdb may be hidden from us",
+                "sign in as a member of sysadmin there",
+            )),
+            Observed::Seen(identity) if identity.major < 11 => blocks.push(Block::site(
+                "version",
+                format!(
+                    "the backup instance is SQL Server {}; 2012 (11) is the oldest that can be observed",
+                    identity.version
+                ),
+                "fail over by hand, after the vendor's page",
+            )),
+            Observed::Unknown(why) => return Standing::unknown(why),
+            Observed::Absent => return Standing::unknown("who the backup instance is"),
+            Observed::Seen(identity) => {
+                let others = facts.others.iter().map(|(role, name)| (*role, name.as_str()));
+                blocks.extend(one_instance(
+                    std::iter::once((Role::Backup, identity.server_name.as_str())).chain(others),
+                ));
+            }
+        }
+        if let [first, others @ ..] = rows.as_slice()
+            && others.iter().any(|row| {
+                !row.source.eq_ignore_ascii_case(&first.source)
+                    || !row.destination.eq_ignore_ascii_case(&first.destination)
+            })
+        {
+            blocks.push(Block::site(
+                "two-configurations",
+                "msdb on the backup has two log-shipping configurations for the chat database, with different folders",
+                "see sp_help_log_shipping_secondary_database; remove the one that is out of use",
+            ));
+        }
+        if !blocks.is_empty() {
+            return Standing::Blocked { blocks };
+        }
+        if rows.is_empty() {
+            return Standing::satisfied(match &facts.kept {
+                Some(kept) => format!("no log shipping on the backup; run {} kept it", kept.run),
+                None => {
+                    "no log shipping on the backup: removed before; folders as in the site file, \
+                     its schedules and thresholds are not known any more"
+                        .to_owned()
+                }
+            });
+        }
+        let (Some(jobs), Some(schedules)) = (facts.jobs.seen(), facts.schedules.seen()) else {
+            let why = facts.jobs.unknown().or(facts.schedules.unknown());
+            return Standing::unknown(why.unwrap_or("the jobs of log shipping"));
+        };
+        match &facts.kept {
+            Some(kept) if kept.run == facts.run && same(kept, rows, jobs, schedules) => {
+                Standing::satisfied(format!("kept in the run folder{}", remarks(facts, rows)))
+            }
+            _ => Standing::pending(format!(
+                "keep {}, {} and {}{}",
+                count(rows.len(), "row"),
+                count(jobs.len(), "job"),
+                count(schedules.len(), "schedule"),
+                remarks(facts, rows)
+            )),
+        }
+    }
+
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+        let saved = Saved {
+            version: 1,
+            run: cx.run.to_owned(),
+            taken_at: cx.access.clock.now(),
+            backup: SavedSecondary {
+                rows: facts.rows.seen().cloned().unwrap_or_default(),
+                jobs: facts.jobs.seen().cloned().unwrap_or_default(),
+                schedules: facts.schedules.seen().cloned().unwrap_or_default(),
+                database: facts.database.seen().cloned(),
+            },
+            primary: facts.primary.clone(),
+            primary_mirror: facts.primary_mirror.clone(),
+        };
+        // What is lost with the primary side may have been kept while it still answered.
+        let saved = match &facts.kept {
+            Some(kept) => saved.filled_from(kept),
+            None => saved,
+        };
+        let json = saved
+            .to_json()
+            .map_err(|cause| StepError::other(cause.to_string(), ""))?;
+        hands.ledger.keep(DOCUMENT, &json)?;
+        Ok(())
+    }
+}
+
+/// Two roles with one name of their server are one instance: an alias or a DNS name was moved, and
+/// nothing may be done (`steps.md` 1.4).
+pub(in crate::step) fn one_instance<'a>(
+    names: impl IntoIterator<Item = (Role, &'a str)>,
+) -> Option<Block> {
+    let mut seen: Vec<(Role, &str)> = Vec::new();
+    for (role, name) in names {
+        if let Some((other, _)) = seen.iter().find(|(_, it)| it.eq_ignore_ascii_case(name)) {
+            return Some(Block::site(
+                "one-instance",
+                format!("the {other} and the {role} are one instance, `{name}`"),
+                "see `[sql]`, and where its host names lead: an alias may have been moved",
+            ));
+        }
+        seen.push((role, name));
+    }
+    None
+}
+
+/// What a person should know and nothing here decides.
+fn remarks(facts: &Facts, rows: &[Secondary]) -> String {
+    let plain = |path: &str| path.trim_end_matches(['\\', '/']).to_lowercase();
+    let mut remarks = String::new();
+    if let Some(row) = rows.first()
+        && (plain(&row.source) != plain(&facts.share)
+            || plain(&row.destination) != plain(&facts.copy_local))
+    {
+        remarks = format!(
+            "; it copies from `{}` to `{}`, the site file names `{}` and `{}`",
+            row.source, row.destination, facts.share, facts.copy_local
+        );
+    }
+    if rows.iter().any(|row| row.monitor_security == Some(0)) {
+        remarks.push_str("; its monitor wants a SQL login, whose password cannot be kept");
+    }
+    remarks
+}
+
+/// True when the document holds what is there. A job's enabled flag and whether it runs are left
+/// out: the next step changes both.
+fn same(kept: &Saved, rows: &[Secondary], jobs: &[Job], schedules: &[Schedule]) -> bool {
+    let steady = |row: &Secondary| Secondary {
+        last_copied_file: None,
+        last_restored_file: None,
+        ..row.clone()
+    };
+    let fixed = |job: &Job| (job.id.clone(), job.name.clone(), job.command.clone());
+    kept.backup
+        .rows
+        .iter()
+        .map(steady)
+        .eq(rows.iter().map(steady))
+        && kept
+            .backup
+            .jobs
+            .iter()
+            .map(fixed)
+            .eq(jobs.iter().map(fixed))
+        && kept.backup.schedules == schedules
+}
+
+/// The primary half of an instance that answers.
+pub(in crate::step) async fn primary_half(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Option<SavedPrimary> {
+    let database = match database(access, instance, name).await {
+        Observed::Unknown(_) => return None,
+        Observed::Absent => None,
+        Observed::Seen(database) => Some(database),
+    };
+    let rows: Vec<Primary> = primary(access, instance, name).await.seen().cloned()?;
+    let ids = JobIds::of(&rows);
+    let (jobs, schedules) = if ids.is_empty() {
+        (Vec::new(), Vec::new())
+    } else {
+        (
+            all_jobs(access, instance, &ids).await.seen().cloned()?,
+            all_schedules(access, instance, &ids)
+                .await
+                .seen()
+                .cloned()?,
+        )
+    };
+    Some(SavedPrimary {
+        rows,
+        jobs,
+        schedules,
+        database,
+        taken_at: None,
+    })
+}
+
+/// `1 row`, `2 rows`.
+pub(in crate::step) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
