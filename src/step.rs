@@ -10,6 +10,7 @@ pub mod hands;
 pub mod ledger;
 pub mod observe;
 pub mod saved;
+pub mod standing;
 pub mod terms;
 pub mod undo;
 
@@ -36,6 +37,7 @@ use crate::site::Site;
 use command::Command;
 use hands::{Hands, StepError};
 use saved::Saved;
+pub use standing::{Block, Lift, Standing};
 use terms::Terms;
 
 /// How far a step can be undone.
@@ -48,123 +50,6 @@ pub enum Effect {
     Reversible,
     /// Cannot.
     Irreversible,
-}
-
-/// Where a step stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
-pub enum Standing {
-    /// Its purpose is met.
-    Satisfied {
-        /// What was seen, in a few words.
-        why: String,
-    },
-    /// Something is to do.
-    Pending {
-        /// What.
-        what: String,
-        /// True when it is under way already: nothing is sent, the site is watched.
-        underway: bool,
-    },
-    /// It must not run.
-    Blocked {
-        /// Every reason.
-        blocks: Vec<Block>,
-    },
-    /// It cannot be told.
-    Unknown {
-        /// What could not be seen, and why.
-        what: String,
-    },
-}
-
-impl Standing {
-    fn satisfied(why: impl Into<String>) -> Self {
-        Self::Satisfied { why: why.into() }
-    }
-
-    fn pending(what: impl Into<String>) -> Self {
-        Self::Pending {
-            what: what.into(),
-            underway: false,
-        }
-    }
-
-    fn underway(what: impl Into<String>) -> Self {
-        Self::Pending {
-            what: what.into(),
-            underway: true,
-        }
-    }
-
-    fn unknown(what: impl Into<String>) -> Self {
-        Self::Unknown { what: what.into() }
-    }
-
-    /// Blocked when there is a reason, else what `otherwise` says.
-    fn unless(blocks: Vec<Block>, otherwise: impl FnOnce() -> Self) -> Self {
-        if blocks.is_empty() {
-            otherwise()
-        } else {
-            Self::Blocked { blocks }
-        }
-    }
-
-    /// True when the step's purpose is met.
-    pub fn is_satisfied(&self) -> bool {
-        matches!(self, Self::Satisfied { .. })
-    }
-}
-
-/// One reason why a step must not run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Block {
-    /// Its id, for `--override` where that is allowed.
-    pub id: String,
-    /// Why.
-    pub why: String,
-    /// What to do.
-    pub hint: String,
-    /// Step of the same run that will clear it; before that step's turn it does not count.
-    pub cleared_by: Option<String>,
-    /// What would lift it.
-    pub lift: Lift,
-}
-
-/// What lifts a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lift {
-    /// Only another state of the site.
-    Site,
-    /// The operator's acceptance of exactly that loss.
-    Loss,
-    /// The operator's consent.
-    Consent,
-    /// An override with a reason: an interlock.
-    Override,
-}
-
-impl Block {
-    fn site(id: &str, why: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            id: id.to_owned(),
-            why: why.into(),
-            hint: hint.into(),
-            cleared_by: None,
-            lift: Lift::Site,
-        }
-    }
-
-    fn cleared_by(mut self, step: Step) -> Self {
-        self.cleared_by = Some(step.id().to_owned());
-        self
-    }
-
-    fn lifted_by(mut self, lift: Lift) -> Self {
-        self.lift = lift;
-        self
-    }
 }
 
 /// What a step reads with.
