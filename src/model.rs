@@ -5,6 +5,7 @@ pub mod direction;
 pub mod header;
 pub mod lsn;
 pub mod names;
+pub mod problem;
 pub mod quote;
 pub mod states;
 
@@ -13,3 +14,4 @@ pub use direction::Direction;
 pub use header::BackupHeader;
 pub use lsn::Lsn;
 pub use names::{DatabaseName, Fqdn, Instance, Role, SharePath, SqlServer};
+pub use problem::{IntoRemedies, Place, Problem, Remedy, WayOn};

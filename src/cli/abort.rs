@@ -35,7 +35,7 @@ pub fn command(
         )
     })?;
     if let Some(error) = refusal(&found.state) {
-        return Err(refused(&error.what, &error.why, &error.hint).into());
+        return Err(super::error::Failure::from(error).into());
     }
     let plan = Plan::bind(&runbook(&found), &site)?;
     let changed: Vec<&str> = to_undo(&found.state).iter().map(|step| step.id()).collect();

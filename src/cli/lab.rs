@@ -302,11 +302,11 @@ fn refusal(error: &LabError) -> anyhow::Error {
         ),
         LabError::NotIssued(_) | LabError::Tls(_) => (Exit::Defect, ""),
     };
-    Failure {
+    Failure::new(
         exit,
-        what: "the lab cannot be opened".to_owned(),
-        why: error.to_string(),
-        hint: hint.to_owned(),
-    }
+        "the lab cannot be opened".to_owned(),
+        error.to_string(),
+        hint.to_owned(),
+    )
     .into()
 }

@@ -17,13 +17,13 @@ use super::runs::{archive, note, run_id, same_site, unfinished};
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock, site_resource};
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
 use crate::report::next::write_next;
 use crate::run::archive::{Archive, PLAN, SITE};
-use crate::run::event::{ErrorRecord, Outcome, RunFinished};
+use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
 use crate::run::executor::{Execution, Who};
 use crate::run::exit::Exit;
@@ -272,13 +272,13 @@ fn earlier(
 
 fn not_undone(error: NotUndone) -> anyhow::Error {
     match error {
-        NotUndone::Refused(error) => refused(&error.what, &error.why, &error.hint).into(),
-        NotUndone::NoConsent(_) => Failure {
-            exit: Exit::NoConsent,
-            what: "abort".to_owned(),
-            why: error.to_string(),
-            hint: "nothing was sent; consent at a terminal, or with --yes".to_owned(),
-        }
+        NotUndone::Refused(problem) => Failure::from(problem).into(),
+        NotUndone::NoConsent(_) => Failure::new(
+            Exit::NoConsent,
+            "abort".to_owned(),
+            error.to_string(),
+            "nothing was sent; consent at a terminal, or with --yes".to_owned(),
+        )
         .into(),
         NotUndone::Journal(error) => error.into(),
     }
@@ -295,11 +295,13 @@ fn agree_to(change: &PlanChange, options: &RunOptions) -> anyhow::Result<()> {
     if options.rehearsal.yes {
         return Ok(());
     }
-    let refuse = |why: &str| Failure {
-        exit: Exit::NoConsent,
-        what: "the changed plan".to_owned(),
-        why: why.to_owned(),
-        hint: "consent with --yes, or go on with the site file that the run began with".to_owned(),
+    let refuse = |why: &str| {
+        Failure::new(
+            Exit::NoConsent,
+            "the changed plan".to_owned(),
+            why.to_owned(),
+            "consent with --yes, or go on with the site file that the run began with".to_owned(),
+        )
     };
     if !AtTerminal.is_there() {
         return Err(refuse("nobody is there to agree to it").into());
@@ -344,9 +346,10 @@ async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
             };
             Failure {
                 exit,
-                what: format!("the lock of the site on the {}", Role::Backup),
-                why: error.to_string(),
-                hint: error.hint().to_owned(),
+                problem: Problem {
+                    what: format!("the lock of the site on the {}", Role::Backup),
+                    ..Problem::from(&error)
+                },
             }
             .into()
         })
@@ -355,15 +358,8 @@ async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
 struct Held<'a>(&'a SiteLock);
 
 impl Guard for Held<'_> {
-    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>> {
-        Box::pin(async {
-            self.0.still_held().await.map_err(|error| ErrorRecord {
-                what: "the lock of the site".to_owned(),
-                why: error.to_string(),
-                hint: error.hint().to_owned(),
-                ..ErrorRecord::default()
-            })
-        })
+    fn check(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(async { self.0.still_held().await.map_err(|error| (&error).into()) })
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::model::Problem;
 use crate::model::Role;
 use crate::plan::{Plan, PlannedStep};
 use crate::run::event::{
@@ -106,8 +107,7 @@ fn blocked(id: &str, why: &str, lift: Lift, cleared_by: Option<&str>) -> Event {
         standing: Standing::Blocked {
             blocks: vec![Block {
                 id: format!("{id}-block"),
-                why: why.to_owned(),
-                hint: "look at it".to_owned(),
+                problem: Problem::new(why, "look at it"),
                 cleared_by: cleared_by.map(str::to_owned),
                 lift,
             }],
@@ -123,6 +123,7 @@ fn error() -> ErrorRecord {
         hint: "end the sessions that hold `mgc`, then go on".to_owned(),
         instance: Some(r"sql3.dc2.litwareinc.com\chat".to_owned()),
         number: Some(3101),
+        remedies: Vec::new(),
     }
 }
 

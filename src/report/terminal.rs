@@ -14,6 +14,7 @@ use super::account::{Account, StepAccount};
 use super::duration::{humanize, humanize_at_most, seconds};
 use super::error::write_error;
 use super::{count, downtime, one_line, outcome_words};
+use crate::model::WayOn;
 use crate::run::event::{Event, Progress, Record, RunFinished, StepOutcome};
 use crate::run::recorder::Sink;
 use crate::step::{Block, Lift, Standing};
@@ -195,13 +196,20 @@ impl Terminal {
             .is_some_and(|(_, step)| step.began.is_some());
         match standing {
             // While a step settles, not seeing yet is no news.
-            Standing::Unknown { what } if !acts => self.warn("unknown", id, what, ""),
-            Standing::Satisfied { .. } | Standing::Pending { .. } | Standing::Unknown { .. } => {}
+            Standing::Unknown(problem) if !acts => {
+                self.warn(
+                    "unknown",
+                    id,
+                    &problem.to_string(),
+                    &problem.hint(WayOn::Resume),
+                );
+            }
+            Standing::Satisfied { .. } | Standing::Pending { .. } | Standing::Unknown(_) => {}
             Standing::Blocked { blocks } => {
                 for block in blocks {
                     if self.counts(block) {
                         let (label, hint) = label(block);
-                        self.warn(label, id, &block.why, &hint);
+                        self.warn(label, id, &block.why(), &hint);
                     }
                 }
             }
@@ -337,14 +345,12 @@ fn vendor(step: &StepAccount) -> &str {
 }
 
 fn label(block: &Block) -> (&'static str, String) {
+    let hint = block.hint();
     match block.lift {
-        Lift::Site => ("blocked", block.hint.clone()),
-        Lift::Loss => ("loss", block.hint.clone()),
-        Lift::Consent => ("consent", block.hint.clone()),
-        Lift::Override => (
-            "interlock",
-            format!("{} (interlock `{}`)", block.hint, block.id),
-        ),
+        Lift::Site => ("blocked", hint),
+        Lift::Loss => ("loss", hint),
+        Lift::Consent => ("consent", hint),
+        Lift::Override => ("interlock", format!("{hint} (interlock `{}`)", block.id)),
     }
 }
 

@@ -14,9 +14,10 @@ use super::exit::Exit;
 use super::journal::JournalError;
 use super::ledger::RunLedger;
 use super::operator::{Guard, Operator};
-use super::preflight::{Checked, Verdict, is_overtaken, verdict};
+use super::preflight::{Checked, No, Verdict, is_overtaken, verdict};
 use super::resume::PlanChange;
 use crate::access::Access;
+use crate::model::{Problem, WayOn};
 use crate::plan::Plan;
 use crate::site::Site;
 use crate::step::hands::StepError;
@@ -24,6 +25,7 @@ use crate::step::ledger::Ledger;
 use crate::step::saved::{DOCUMENT, Saved};
 use crate::step::terms::Terms;
 use crate::step::{Context, Facts, Standing, Step};
+pub(super) use turn::see_what_answers;
 use turn::stopped_by_operator;
 
 /// Everything that an execution needs.
@@ -69,11 +71,55 @@ pub struct Who {
     pub user: String,
 }
 
+impl From<No> for Halt {
+    fn from(no: No) -> Self {
+        let No {
+            exit,
+            at,
+            what,
+            problem,
+        } = no;
+        Self {
+            at,
+            exit,
+            what,
+            problem,
+        }
+    }
+}
+
 /// How a step, or the run, came to a halt.
 struct Halt {
     at: Step,
     exit: Exit,
-    error: ErrorRecord,
+    /// What it is about; the step where that is all there is to say.
+    what: String,
+    problem: Problem,
+}
+
+impl Halt {
+    fn new(at: Step, exit: Exit, problem: Problem) -> Self {
+        let what = if problem.what.is_empty() {
+            format!("step `{}`", at.id())
+        } else {
+            format!("step `{}`: `{}`", at.id(), problem.what)
+        };
+        Self {
+            at,
+            exit,
+            what,
+            problem,
+        }
+    }
+
+    /// As it is recorded. What stopped goes on, that way; what was refused is begun anew.
+    fn record(self, outcome: Outcome, way_on: WayOn) -> ErrorRecord {
+        let problem = match outcome {
+            Outcome::Stopped => self.problem.then_go_on(),
+            Outcome::Done | Outcome::Undone | Outcome::Refused => self.problem,
+        };
+        ErrorRecord::of(&self.what, &problem, way_on)
+    }
 }
 
 enum Turn {
@@ -171,11 +217,7 @@ impl Execution<'_> {
                 self.record_met(&checked, checked.len())?;
                 None
             }
-            Verdict::No { exit, at, error } => Some(Halt {
-                at: checked[at].step,
-                exit,
-                error,
-            }),
+            Verdict::No(no) => Some(no.into()),
             Verdict::Go { first } => {
                 self.record_met(&checked, first)?;
                 self.record_terms(&checked)?;
@@ -300,11 +342,7 @@ impl Execution<'_> {
         }
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
         Ok(match verdict {
-            Verdict::No { exit, at, error } => Some(Halt {
-                at: checked[at].step,
-                exit,
-                error,
-            }),
+            Verdict::No(no) => Some(no.into()),
             Verdict::NothingToDo | Verdict::Go { .. } => None,
         })
     }
@@ -354,12 +392,12 @@ impl Execution<'_> {
         let Some(bytes) = self.ledger.kept(DOCUMENT)? else {
             return Ok(self.saved_elsewhere.cloned());
         };
-        Saved::read(&bytes)
-            .map(Some)
-            .map_err(|why| StepError::Other {
-                why: format!("`{DOCUMENT}` of this run cannot be read: {why}"),
-                hint: "put back its second copy".to_owned(),
-            })
+        Saved::read(&bytes).map(Some).map_err(|why| {
+            StepError::other(
+                format!("`{DOCUMENT}` of this run cannot be read: {why}"),
+                "put back its second copy",
+            )
+        })
     }
 
     fn is_done(&self, step: Step) -> bool {
@@ -406,10 +444,16 @@ impl Execution<'_> {
             Some(halt) if halt.exit == Exit::Stopped => (Outcome::Refused, Exit::Refused),
             Some(halt) => (Outcome::Refused, halt.exit),
         };
-        if let Some(halt) = halt.as_ref().filter(|_| acted) {
+        let way_on = match whole {
+            Outcome::Undone => WayOn::Abort,
+            Outcome::Done | Outcome::Refused | Outcome::Stopped => WayOn::Resume,
+        };
+        let stopped_at = halt.as_ref().map(|halt| halt.at.id().to_owned());
+        let error = halt.map(|halt| halt.record(outcome, way_on));
+        if let (Some(stopped_at), Some(error), true) = (&stopped_at, &error, acted) {
             self.ledger.record(Event::RunStopped {
-                stopped_at: halt.at.id().to_owned(),
-                error: halt.error.clone(),
+                stopped_at: stopped_at.clone(),
+                error: error.clone(),
             })?;
         }
         let steps = state
@@ -430,8 +474,8 @@ impl Execution<'_> {
             outcome,
             exit: exit.code(),
             steps,
-            stopped_at: halt.as_ref().map(|halt| halt.at.id().to_owned()),
-            error: halt.map(|halt| halt.error),
+            stopped_at,
+            error,
             resume: (outcome == Outcome::Stopped)
                 .then(|| self.resume_command.clone())
                 .flatten(),

@@ -275,9 +275,7 @@ mod tests {
             },
             _ => Event::StepChecked {
                 id,
-                standing: crate::step::Standing::Unknown {
-                    what: "the share".to_owned(),
-                },
+                standing: crate::step::Standing::Unknown("the share".into()),
                 facts: json!({"files": [kind, null, 1.5, -3]}),
             },
         }

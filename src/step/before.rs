@@ -48,7 +48,7 @@ impl Before {
         let unreadable = |why: String| {
             StepError::other(
                 format!("`{DOCUMENT}` of this run: {why}"),
-                "put back its second copy, then go on with --resume",
+                "put back its second copy",
             )
         };
         let mut before = match hands.ledger.kept(DOCUMENT)? {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::{Execution, Halt, Turn};
 use crate::access::sql::Fate;
-use crate::run::event::{ErrorRecord, Event, StepOutcome};
+use crate::model::{Problem, Remedy};
+use crate::run::event::{Event, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
 use crate::step::hands::{Handoff, Hands, StepError};
-use crate::step::{Effect, Facts, Standing, Step};
+use crate::step::{Block, Effect, Facts, Standing, Step};
 
 impl Execution<'_> {
     /// One step's turn.
@@ -49,15 +50,12 @@ impl Execution<'_> {
             what: what.clone(),
             underway: false,
         };
-        let halted = |exit, why: String| Halt {
-            at: step,
-            exit,
-            error: ErrorRecord {
-                what: format!("step `{}`", step.id()),
-                why,
-                hint: "see to it by hand, or go on with --resume and consent".to_owned(),
-                ..ErrorRecord::default()
-            },
+        let halted = |exit, why: String| {
+            Halt::new(
+                step,
+                exit,
+                Problem::new(why, "see to it by hand, or consent"),
+            )
         };
         let halt = if self.ask(step, &pending).await?.is_some() {
             halted(
@@ -74,7 +72,7 @@ impl Execution<'_> {
                 turn => return Ok(turn),
             }
         };
-        self.end(step, StepOutcome::Stopped, &halt.error.why)?;
+        self.end(step, StepOutcome::Stopped, &halt.problem.to_string())?;
         Ok(Turn::Halted(Box::new(halt)))
     }
 
@@ -118,7 +116,7 @@ impl Execution<'_> {
             // What stopped the copies is the cause of what stopped behind them.
             (Turn::Halted(halt), _) | (_, Turn::Halted(halt)) => Turn::Halted(halt),
             // Nothing holds up a step of a pair.
-            _ => Turn::Done,
+            (Turn::Done | Turn::HeldUp(..), Turn::Done | Turn::HeldUp(..)) => Turn::Done,
         })
     }
 
@@ -139,12 +137,8 @@ impl Execution<'_> {
         standing: &Standing,
     ) -> Result<Option<Halt>, JournalError> {
         if step.info().effect == Effect::Irreversible {
-            if let Err(error) = self.guard.check().await {
-                return Ok(Some(Halt {
-                    at: step,
-                    exit: Exit::Held,
-                    error,
-                }));
+            if let Err(problem) = self.guard.check().await {
+                return Ok(Some(Halt::new(step, Exit::Held, problem)));
             }
             return self.ask(step, standing).await;
         }
@@ -165,7 +159,9 @@ impl Execution<'_> {
     async fn ask(&self, step: Step, standing: &Standing) -> Result<Option<Halt>, JournalError> {
         let what = match standing {
             Standing::Pending { what, .. } => format!("{}: {what}", step.info().title),
-            _ => step.info().title.to_owned(),
+            Standing::Satisfied { .. } | Standing::Blocked { .. } | Standing::Unknown(_) => {
+                step.info().title.to_owned()
+            }
         };
         let by = if self.terms.rehearsal {
             "rehearsal"
@@ -175,17 +171,14 @@ impl Execution<'_> {
             match self.operator.ask(&what, self.site.pool.fqdn.as_str()).await {
                 Answer::Yes => "typed",
                 Answer::No => {
-                    return Ok(Some(Halt {
-                        at: step,
-                        exit: Exit::NoConsent,
-                        error: ErrorRecord {
-                            what: format!("step `{}`", step.id()),
-                            why: "the operator did not consent".to_owned(),
-                            hint: "nothing of this step was sent; go on when you are ready"
-                                .to_owned(),
-                            ..ErrorRecord::default()
-                        },
-                    }));
+                    return Ok(Some(Halt::new(
+                        step,
+                        Exit::NoConsent,
+                        Problem::new(
+                            "the operator did not consent: nothing of this step was sent",
+                            "",
+                        ),
+                    )));
                 }
             }
         };
@@ -276,46 +269,42 @@ impl Execution<'_> {
         if let (Some((facts, by)), Ok(()), false) = (held_up, &acted, self.stop.is_cancelled()) {
             return Ok(Turn::HeldUp(Box::new(facts), by));
         }
-        let outcome = match standing {
-            Standing::Unknown { .. } => StepOutcome::Unknown,
-            _ => StepOutcome::Stopped,
-        };
-        let seen = match &standing {
-            Standing::Satisfied { why } => why.clone(),
-            Standing::Pending { what, .. } => format!("still to do: {what}"),
-            Standing::Blocked { blocks } => blocks
-                .iter()
-                .map(|block| block.why.as_str())
-                .collect::<Vec<_>>()
-                .join("; "),
-            Standing::Unknown { what } => format!("whether it took effect is not known: {what}"),
-        };
-        let error = match &acted {
-            Err(error) => {
-                let mut record = error.record(step.id());
-                record.why = format!("{}; {seen}", record.why);
-                record
+        let outcome = stopped(&standing);
+        let (seen, mend) = match &standing {
+            Standing::Satisfied { why } => (why.clone(), Vec::new()),
+            Standing::Pending { what, .. } => (format!("still to do: {what}"), Vec::new()),
+            Standing::Blocked { blocks } => {
+                let all = blocked(blocks);
+                (all.why, all.remedies)
             }
-            Ok(()) => ErrorRecord {
-                what: format!("step `{}`", step.id()),
-                why: if self.stop.is_cancelled() {
-                    format!("stopped by the operator before its effect showed; {seen}")
-                } else {
-                    format!(
-                        "its effect did not show within {} s; {seen}",
-                        limit.as_secs()
-                    )
-                },
-                hint: "see the site with `pchadr status`, then go on with --resume".to_owned(),
-                ..ErrorRecord::default()
-            },
+            Standing::Unknown(problem) => (
+                format!("whether it took effect is not known: {problem}"),
+                problem.remedies.clone(),
+            ),
         };
-        self.end(step, outcome, &error.why)?;
-        Ok(Turn::Halted(Box::new(Halt {
-            at: step,
-            exit: Exit::Stopped,
-            error,
-        })))
+        let mut problem = match &acted {
+            Err(error) => error.problem(),
+            Ok(()) if self.stop.is_cancelled() => {
+                "stopped by the operator before its effect showed".into()
+            }
+            Ok(()) => format!("its effect did not show within {} s", limit.as_secs()).into(),
+        };
+        problem.why = format!("{}; {seen}", problem.why);
+        // What was refused comes first; what is in the way now, behind it.
+        for remedy in mend {
+            if !problem.remedies.contains(&remedy) {
+                problem.remedies.push(remedy);
+            }
+        }
+        if problem.remedies.is_empty() {
+            problem.remedies = vec![see_status()];
+        }
+        self.end(step, outcome, &problem.reason())?;
+        Ok(Turn::Halted(Box::new(Halt::new(
+            step,
+            Exit::Stopped,
+            problem,
+        ))))
     }
 }
 
@@ -324,53 +313,71 @@ fn may_have_happened(error: &StepError) -> bool {
     match error {
         StepError::Sql(error) => error.fate == Fate::Unknown,
         StepError::Cmdlet(error) => error.fate == Fate::Unknown,
-        StepError::Other { .. } => true,
-        _ => false,
+        StepError::Other(_) => true,
+        StepError::Copy(_)
+        | StepError::Share(_)
+        | StepError::Unbound(_)
+        | StepError::Ledger(_)
+        | StepError::Stopped => false,
     }
 }
 
 /// What keeps a step, or its undoing, from acting.
 pub(super) fn held_up(step: Step, standing: &Standing) -> Option<Halt> {
-    let (exit, why, hint) = match standing {
-        Standing::Pending { .. } | Standing::Satisfied { .. } => return None,
-        Standing::Blocked { blocks } => {
-            let join = |texts: Vec<&str>| texts.join("; ");
-            (
-                Exit::Blocked,
-                join(blocks.iter().map(|block| block.why.as_str()).collect()),
-                join(blocks.iter().map(|block| block.hint.as_str()).collect()),
-            )
+    match standing {
+        Standing::Pending { .. } | Standing::Satisfied { .. } => None,
+        Standing::Blocked { blocks } => Some(Halt::new(step, Exit::Blocked, blocked(blocks))),
+        Standing::Unknown(problem) => {
+            let mut problem = problem.about("its state could not be determined");
+            if problem.remedies.is_empty() {
+                problem.remedies = vec![see_what_answers()];
+            }
+            Some(Halt::new(step, Exit::Refused, problem))
         }
-        Standing::Unknown { what } => (
-            Exit::Refused,
-            format!("it cannot be told where it stands: {what}"),
-            "see that what does not answer is up and reachable from here, then go on with --resume"
-                .to_owned(),
-        ),
-    };
-    Some(Halt {
-        at: step,
-        exit,
-        error: ErrorRecord {
-            what: format!("step `{}`", step.id()),
-            why,
-            hint,
-            ..ErrorRecord::default()
-        },
-    })
+    }
+}
+
+/// How a step ended that is not met.
+pub(super) fn stopped(standing: &Standing) -> StepOutcome {
+    match standing {
+        Standing::Unknown(_) => StepOutcome::Unknown,
+        Standing::Satisfied { .. } | Standing::Pending { .. } | Standing::Blocked { .. } => {
+            StepOutcome::Stopped
+        }
+    }
+}
+
+/// Every reason why a step must not run, as one.
+fn blocked(blocks: &[Block]) -> Problem {
+    if let [only] = blocks {
+        return only.problem.clone();
+    }
+    let why: Vec<String> = blocks.iter().map(Block::why).collect();
+    let mut remedies: Vec<Remedy> = Vec::new();
+    for remedy in blocks.iter().flat_map(|block| &block.problem.remedies) {
+        if !remedies.contains(remedy) {
+            remedies.push(remedy.clone());
+        }
+    }
+    Problem::new(why.join("; "), remedies)
+}
+
+/// Where nothing more exact is known of what did not answer.
+pub(in crate::run) fn see_what_answers() -> Remedy {
+    Remedy::to_do("see that what does not answer is up and reachable from here")
+}
+
+fn see_status() -> Remedy {
+    Remedy::to_do("see the site with `pchadr status`")
 }
 
 fn past(limit: Duration) -> StepError {
-    StepError::Other {
-        why: format!("it did not end within its limit of {} s", limit.as_secs()),
-        hint: "see what the site is waiting for, then go on with --resume".to_owned(),
-    }
+    StepError::Other(Problem::new(
+        format!("it did not end within its limit of {} s", limit.as_secs()),
+        "see what the site is waiting for",
+    ))
 }
 
 pub(super) fn stopped_by_operator(step: Step) -> Halt {
-    Halt {
-        at: step,
-        exit: Exit::Stopped,
-        error: StepError::Stopped.record(step.id()),
-    }
+    Halt::new(step, Exit::Stopped, StepError::Stopped.problem())
 }

@@ -169,7 +169,7 @@ impl Kind for ClearActiveServers {
                 if holding::has_compliance(&facts.holding)
                     && let Some(block) = waiting_block(facts)
                 {
-                    what = format!("{what}; {}: {}", block.why, block.hint);
+                    what = format!("{what}; {}: {}", block.why(), block.hint());
                 }
                 Standing::underway(what)
             } else if facts.looks < 2 {

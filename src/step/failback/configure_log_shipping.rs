@@ -105,7 +105,7 @@ impl Kind for ConfigureLogShipping {
             if last.as_ref() == Some(&action) {
                 return Err(StepError::other(
                     format!("it was sent and did not show: {}", action.describe(&facts)),
-                    "see the history of the log-shipping jobs and the error logs (a copy job needs read on the share and write on the copy folder), then go on with --resume",
+                    "see the history of the log-shipping jobs and the error logs (a copy job needs read on the share and write on the copy folder)",
                 ));
             }
             Box::pin(perform(cx, &facts, &action, hands)).await?;

@@ -182,12 +182,9 @@ impl Kind for RestoreDatabase {
                 blocks.extend(target_blocks(facts));
                 blocks.extend(source_blocks(facts));
                 Standing::unless(blocks, || match facts.moves() {
-                    None => Standing::unknown(
-                        facts
-                            .listed
-                            .unknown()
-                            .or(facts.files.unknown())
-                            .unwrap_or("where the files of the database go"),
+                    None => Standing::not_seen(
+                        facts.listed.unknown().or(facts.files.unknown()),
+                        "where the files of the database go",
                     ),
                     Some(_) => pending(facts),
                 })
@@ -223,7 +220,7 @@ impl Kind for RestoreDatabase {
             if last.as_ref() == Some(&(stage, mend.clone())) {
                 return Err(StepError::other(
                     "the last command did not take effect",
-                    "see the SQL Server error log of the primary, then go on with --resume",
+                    "see the SQL Server error log of the primary",
                 ));
             }
             let text = |name: &str, value: String| (name.to_owned(), json!(value));

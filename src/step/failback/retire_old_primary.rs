@@ -120,10 +120,7 @@ impl Kind for RetireOldPrimary {
             };
             if let Action::Wait(what) = action {
                 if tokio::time::Instant::now() >= deadline {
-                    return Err(StepError::other(
-                        what,
-                        "see what it waits for, then go on with --resume",
-                    ));
+                    return Err(StepError::other(what, "see what it waits for"));
                 }
                 hands.progress(0, 0, Unit::Waiting, what);
                 tokio::time::sleep(cx.site.limits.poll).await;
@@ -132,7 +129,7 @@ impl Kind for RetireOldPrimary {
             if last.as_ref() == Some(&action) {
                 return Err(StepError::other(
                     format!("{action:?} did not take effect"),
-                    "see the site with `pchadr status`, then go on with --resume",
+                    "see the site with `pchadr status`",
                 ));
             }
             Box::pin(perform(cx, &facts, &action, hands)).await?;
@@ -153,7 +150,7 @@ async fn observe(cx: Context<'_>) -> Facts {
             .seen()
             .map(|it| it.server_name.clone()),
         family: None,
-        content: Observed::Unknown("the chat database of the second data center".to_owned()),
+        content: Observed::unseen("the chat database of the second data center"),
         sides: Vec::new(),
         archive: cx.site.shares.archive.as_ref().map(ToString::to_string),
         started: cx.started,

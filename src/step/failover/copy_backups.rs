@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::copy::copy;
-use crate::model::{Instance, Lsn, Role};
+use crate::model::{Instance, Lsn, Problem, Role};
 use crate::site::Site;
 use crate::step::backup_database::{BackupDatabase, Look, classify, look};
 use crate::step::command::{Command, Hole, HoleType, Values};
@@ -48,7 +48,7 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
     let copies = match copies(access, cx.site).await {
         // With the share lost it is all there is, and a folder that may not be read looks like this.
         Observed::Seen(folder) if folder.names.is_empty() && share.seen().is_none() => {
-            Observed::Unknown(format!(
+            Observed::unseen(format!(
                 "`{}` looks empty; a folder that may not be read looks the same",
                 cx.site.shares.copy
             ))
@@ -83,7 +83,7 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
 
 impl Facts {
     /// Why the copy folder is unknown: it may hold what the share has no more.
-    pub(in crate::step) fn copies_unknown(&self) -> Option<&str> {
+    pub(in crate::step) fn copies_unknown(&self) -> Option<&Problem> {
         self.copies.unknown()
     }
 
@@ -93,10 +93,10 @@ impl Facts {
         (!self.share_called_lost).then(|| {
             Block::site(
                 SHARE_LOST,
-                format!("the share of the log backups cannot be read: {why}"),
-                format!(
+                why.about("the share of the log backups cannot be read").or(format!(
                     "bring it back; if it is lost for good, say so with --override {SHARE_LOST}=REASON, and accept the loss with --accept-loss-after"
-                ),
+                )),
+                "",
             )
             .lifted_by(Lift::Override)
         })

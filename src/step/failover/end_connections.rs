@@ -129,7 +129,7 @@ impl Kind for EndConnections {
     fn judge(facts: &Facts) -> Standing {
         if facts.restores.seen().is_none() || facts.sessions.seen().is_none() {
             let why = facts.sessions.unknown().or(facts.restores.unknown());
-            return Standing::unknown(why.unwrap_or("the sessions on the backup"));
+            return Standing::not_seen(why, "the sessions on the backup");
         }
         let holders = holders(&facts.sessions, &facts.restores);
         let class = classify(&facts.look);
@@ -184,7 +184,7 @@ impl Kind for EndConnections {
         let sessions = sessions(cx.access, backup, name).await;
         let restores = restores(cx.access, backup, name).await;
         if let Some(why) = sessions.unknown().or(restores.unknown()) {
-            return Err(StepError::other(why, "go on with --resume"));
+            return Err(StepError::other(why, ""));
         }
         let now = holders(&sessions, &restores);
         let each: Vec<Values> = holders(&facts.sessions, &facts.restores)

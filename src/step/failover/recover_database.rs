@@ -261,7 +261,7 @@ impl Kind for RecoverDatabase {
                 .unknown()
                 .or(facts.restores.unknown())
                 .or(facts.sessions.unknown());
-            return Standing::unknown(why.unwrap_or("where the chain begins"));
+            return Standing::not_seen(why, "where the chain begins");
         };
         if let Some(why) = facts.jobs.unknown() {
             return Standing::unknown(why);
@@ -286,7 +286,7 @@ impl Kind for RecoverDatabase {
                         count(chain.sets.len(), "log backup"),
                         chain.to
                     ),
-                    "run `apply-logs` first; where this run has done it, apply them by hand WITH NORECOVERY, then go on with --resume",
+                    "run `apply-logs` first; where this run has done it, apply them by hand WITH NORECOVERY",
                 )
                 .cleared_by(Step::ApplyLogs),
             );
@@ -360,14 +360,14 @@ impl Kind for RecoverDatabase {
             match Self::judge(&fresh) {
                 Standing::Pending { .. } => {}
                 Standing::Satisfied { .. } => return Ok(()),
-                Standing::Unknown { what } => {
-                    return Err(StepError::other(what, "go on with --resume"));
+                Standing::Unknown(problem) => {
+                    return Err(StepError::other(problem, ""));
                 }
                 Standing::Blocked { blocks } => {
-                    let why: Vec<String> = blocks.into_iter().map(|block| block.why).collect();
+                    let why: Vec<String> = blocks.iter().map(Block::why).collect();
                     return Err(StepError::other(
                         format!("the site changed meanwhile: {}", why.join("; ")),
-                        "look at it, then go on with --resume",
+                        "look at it",
                     ));
                 }
             }

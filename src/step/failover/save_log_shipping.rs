@@ -158,7 +158,7 @@ impl Kind for SaveLogShipping {
         }
         let (Some(jobs), Some(schedules)) = (facts.jobs.seen(), facts.schedules.seen()) else {
             let why = facts.jobs.unknown().or(facts.schedules.unknown());
-            return Standing::unknown(why.unwrap_or("the jobs of log shipping"));
+            return Standing::not_seen(why, "the jobs of log shipping");
         };
         match &facts.kept {
             Some(kept) if kept.run == facts.run && same(kept, rows, jobs, schedules) => {

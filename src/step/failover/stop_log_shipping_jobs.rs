@@ -141,7 +141,7 @@ impl Kind for StopLogShippingJobs {
                 return judge_without_jobs(facts);
             }
             let why = facts.jobs.unknown().or(facts.restores.unknown());
-            return Standing::unknown(why.unwrap_or("the jobs of log shipping"));
+            return Standing::not_seen(why, "the jobs of log shipping");
         };
         let mut blocks = Vec::new();
         if !facts.restore_job_runs() {

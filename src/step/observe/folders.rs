@@ -13,7 +13,7 @@ use crate::access::headers::FolderFile;
 use crate::access::sql::{Query, Row};
 use crate::model::chain::LogFile;
 use crate::model::header::{BackupKind, Unreadable};
-use crate::model::{BackupHeader, Instance, Lsn, Role, SharePath};
+use crate::model::{BackupHeader, Instance, Lsn, Problem, Role, SharePath};
 use crate::site::Site;
 pub use chain::{Chain, Set, chain};
 
@@ -33,7 +33,7 @@ pub struct Folder {
 pub async fn share(access: &Access, site: &Site) -> Observed<Folder> {
     let folder = &site.shares.backup;
     match read(access, folder, folder).await {
-        Observed::Seen(seen) if seen.names.is_empty() => Observed::Unknown(format!(
+        Observed::Seen(seen) if seen.names.is_empty() => Observed::unseen(format!(
             "`{folder}` looks empty; a folder that may not be read looks the same"
         )),
         other => other,
@@ -52,7 +52,7 @@ async fn read(access: &Access, folder: &SharePath, engine: &SharePath) -> Observ
         .await;
     let listed = match listed {
         Ok(listed) => listed,
-        Err(error) => return Observed::Unknown(error.to_string()),
+        Err(error) => return Observed::unseen(&error),
     };
     let mut seen = Folder {
         files: Vec::new(),
@@ -102,7 +102,7 @@ async fn ask_instance(
     access: &Access,
     file: &FolderFile,
     engine_path: &str,
-) -> Result<Vec<Arc<LogFile>>, String> {
+) -> Result<Vec<Arc<LogFile>>, Problem> {
     let query = Query::of(HEADER_ONLY, engine_path);
     let answer = table(access, Instance::chat(Role::Backup), query).await?;
     answer

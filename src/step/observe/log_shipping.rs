@@ -395,7 +395,7 @@ pub async fn jobs_of_rows(
     saved: Option<&crate::step::saved::Saved>,
 ) -> Observed<Vec<Job>> {
     match rows.unknown() {
-        Some(why) => Observed::Unknown(why.to_owned()),
+        Some(why) => Observed::unseen(why),
         None => all_jobs(access, instance, &ids_or_saved(rows, saved)).await,
     }
 }

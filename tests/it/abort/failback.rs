@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::states::{DatabaseState, MirroringState};
-use pchadr::model::{Instance, Lsn, Role};
+use pchadr::model::{Instance, Lsn, Role, WayOn};
 use pchadr::rehearsal::cmdlets::{FaultKind as CmdletFault, PowerShellFault};
 use pchadr::rehearsal::simulated::Change;
 use pchadr::rehearsal::world::summary::DatabaseSummary;
@@ -435,7 +435,10 @@ fn behind_the_point_of_no_return_a_failback_is_neither_undone_nor_is_anything_re
             match drill.abort(&stage, &store).await {
                 Err(NotUndone::Refused(why)) => {
                     assert!(why.why.contains("no way back"), "{why:?}");
-                    assert!(why.hint.contains("pchadr failback --resume"), "{why:?}");
+                    assert!(
+                        why.hint(WayOn::Resume).contains("pchadr failback --resume"),
+                        "{why:?}"
+                    );
                 }
                 other => panic!("killed before record {n}: {other:?}"),
             }

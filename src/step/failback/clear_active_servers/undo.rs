@@ -92,7 +92,7 @@ impl Back for Facts {
                         "the {}'s chat database is {state}: nobody is made active before it serves",
                         self.principal
                     ),
-                    "see `pchadr status`, then abort again",
+                    "see `pchadr status`",
                 )],
             });
         }

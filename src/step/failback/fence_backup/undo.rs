@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Problem, Role, quote};
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::{Command, Hole, HoleType, Values};
@@ -172,7 +172,7 @@ impl Back for Facts {
                     ""
                 }
             ),
-            "see the SQL Server error log of that instance, and who changed it; then abort again",
+            "see the SQL Server error log of that instance, and who changed it",
         ))
     }
 }
@@ -226,7 +226,7 @@ impl Facts {
     fn each_is_itself(&self) -> Result<(), Standing> {
         for (role, identity) in &self.names {
             if let Some(why) = identity.unknown().filter(|_| *role != Role::BackupMirror) {
-                return Err(Standing::unknown(format!("who the {role} is: {why}")));
+                return Err(Standing::unknown(why.about(format!("who the {role} is"))));
             }
         }
         let names = self.names.iter();
@@ -250,10 +250,10 @@ impl Facts {
                 Err(_)
                     if other.role == Role::BackupMirror && other.database.unknown().is_some() => {}
                 Err(why) => {
-                    return Err(Standing::unknown(format!(
-                        "whether the chat database of the {} can be written to: {why}",
+                    return Err(Standing::unknown(why.about(format!(
+                        "whether the chat database of the {} can be written to",
                         other.role
-                    )));
+                    ))));
                 }
             }
         }
@@ -264,7 +264,7 @@ impl Facts {
         }
     }
 
-    fn could_be_written(&self, other: &Other) -> Result<Option<Block>, String> {
+    fn could_be_written(&self, other: &Other) -> Result<Option<Block>, Problem> {
         let role = other.role;
         let row = match &other.database {
             Observed::Unknown(why) => return Err(why.clone()),
@@ -282,7 +282,7 @@ impl Facts {
                             restore.command,
                             restore.by.describe()
                         ),
-                        "wait until it ends, or end it (KILL), then abort again",
+                        "wait until it ends, or end it (KILL)",
                     )));
                 }
             }
@@ -299,7 +299,7 @@ impl Facts {
                         return Ok(None);
                     }
                     (Some(_), Some(_)) => "is ONLINE and of the backup's family".to_owned(),
-                    _ => return Err("its family, or the backup's, cannot be seen".to_owned()),
+                    _ => return Err("its family, or the backup's, cannot be seen".into()),
                 }
             }
             DatabaseState::Restoring | DatabaseState::Offline if row.mirroring.is_none() => {
@@ -313,12 +313,12 @@ impl Facts {
         Ok(Some(Block::site(
             "two-writable",
             format!("the {role}'s chat database {what}: there would be two writable ones"),
-            "keep what only it holds, take it OFFLINE there (ALTER DATABASE … SET PARTNER OFF, SET OFFLINE WITH ROLLBACK IMMEDIATE), then abort again; over an old database that is OFFLINE the next failback asks for --override old-database-unreadable=REASON",
+            "keep what only it holds, take it OFFLINE there (ALTER DATABASE … SET PARTNER OFF, SET OFFLINE WITH ROLLBACK IMMEDIATE); over an old database that is OFFLINE the next failback asks for --override old-database-unreadable=REASON",
         )))
     }
 }
 
-fn blocked(id: &str, why: String, hint: &str) -> Standing {
+fn blocked(id: &str, why: String, hint: &'static str) -> Standing {
     Standing::Blocked {
         blocks: vec![Block::site(id, why, hint)],
     }
