@@ -155,16 +155,15 @@ impl fmt::Display for CmdletError {
 impl std::error::Error for CmdletError {}
 
 impl CmdletError {
-    /// What to do.
+    /// What to do; empty where only the cmdlet knows.
     pub fn remedies(&self) -> Vec<Remedy> {
         match &self.failure {
             Failure::NotStarted(_) => "see `[powershell] program` of the site file",
             Failure::NoModule { .. } => {
                 "install the Skype for Business administrative tools on this machine, or see `[powershell] module`"
             }
-            Failure::Refused { .. } => {
-                "see the message; run the command in the management shell to see more"
-            }
+            // The cmdlet's own words are all that is known.
+            Failure::Refused { .. } => "",
             Failure::Ended(_) | Failure::Garbled(_) | Failure::TimedOut(_) => {
                 "look at the pool with `pchadr status`"
             }

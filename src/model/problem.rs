@@ -186,15 +186,37 @@ impl Problem {
         self
     }
 
-    /// Why, with what it is about and without its place: for whoever tells the place by itself.
-    pub fn reason(&self) -> String {
-        let mut text = String::new();
-        for about in &self.about {
-            text.push_str(about);
-            text.push_str(": ");
+    /// With its remedies; where none is known, with the general one for its kind and place.
+    #[must_use]
+    pub fn with_remedy(mut self) -> Self {
+        if self.remedies.is_empty() {
+            self.remedies = vec![Remedy::to_do(match (&self.place, self.number) {
+                (_, Some(_)) => "see the message and the SQL Server error log there",
+                (Some(Place::PowerShell), None) => {
+                    "see the message; run the command in the management shell to see more"
+                }
+                (Some(Place::ThisMachine), None) => "see the message, and this machine",
+                (Some(Place::Instance { .. } | Place::Share { .. }) | None, None) => {
+                    "see that what does not answer is up and reachable from here"
+                }
+            })];
         }
-        text.push_str(&self.why);
-        text
+        self
+    }
+
+    /// As it displays, without its instance: for whoever tells that by itself.
+    pub fn reason(&self) -> String {
+        let place = match &self.place {
+            Some(Place::Instance { .. }) => None,
+            Some(Place::Share { .. } | Place::PowerShell | Place::ThisMachine) | None => {
+                self.place.clone()
+            }
+        };
+        let problem = Self {
+            place,
+            ..self.clone()
+        };
+        problem.to_string()
     }
 
     /// What to do, as one clause; empty where nothing is known.

@@ -25,7 +25,6 @@ use crate::step::ledger::Ledger;
 use crate::step::saved::{DOCUMENT, Saved};
 use crate::step::terms::Terms;
 use crate::step::{Context, Facts, Standing, Step};
-pub(super) use turn::see_what_answers;
 use turn::stopped_by_operator;
 
 /// Everything that an execution needs.
@@ -98,12 +97,19 @@ struct Halt {
 }
 
 impl Halt {
-    fn new(at: Step, exit: Exit, problem: Problem) -> Self {
-        let what = if problem.what.is_empty() {
-            format!("step `{}`", at.id())
-        } else {
-            format!("step `{}`: `{}`", at.id(), problem.what)
-        };
+    /// By what the step did.
+    fn new(at: Step, exit: Exit, mut problem: Problem) -> Self {
+        let what = std::mem::take(&mut problem.what);
+        let mut halt = Self::of_look(at, exit, problem);
+        if !what.is_empty() {
+            halt.what = format!("{}: `{what}`", halt.what);
+        }
+        halt
+    }
+
+    /// By what was seen: which read showed it is of no use to anybody.
+    fn of_look(at: Step, exit: Exit, problem: Problem) -> Self {
+        let what = format!("step `{}`", at.id());
         Self {
             at,
             exit,

@@ -415,7 +415,9 @@ impl RunState {
             return Err(match finished.outcome {
                 Outcome::Refused => format!("`run_finished` as refused, but `{}` acted", step.id),
                 Outcome::Undone => format!("`run_finished` as undone, but `{}` is not", step.id),
-                _ => format!("`run_finished` as done, but `{}` is not", step.id),
+                Outcome::Done | Outcome::Stopped => {
+                    format!("`run_finished` as done, but `{}` is not", step.id)
+                }
             });
         }
         self.ended = Some(finished.outcome);

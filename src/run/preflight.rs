@@ -1,6 +1,5 @@
 //! Preflight: all checks before the first change, and what they add up to (DESIGN 5). Pure.
 
-use super::executor::see_what_answers;
 use super::exit::Exit;
 use crate::model::{Problem, Remedy, WayOn};
 use crate::step::{Block, Effect, Lift, Standing, Step};
@@ -98,10 +97,7 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
         .into_iter()
         .map(|(step, block)| (step, block.problem.clone()))
         .chain(unknown.into_iter().map(|(step, problem)| {
-            let mut problem = problem.clone();
-            if problem.remedies.is_empty() {
-                problem.remedies = vec![see_what_answers()];
-            }
+            let mut problem = problem.clone().with_remedy();
             // Users wait for no mirror (`procedure.md`, "leaves out" 5).
             if step == Step::InstallMirror {
                 problem.remedies.push(Remedy::to_do(

@@ -111,7 +111,7 @@ pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> L
             Observed::Seen(rows) if rows.is_empty() && removed => Observed::Seen(()),
             Observed::Seen(rows) if rows.is_empty() => Observed::Absent,
             Observed::Seen(_) => Observed::Seen(()),
-            other => other.map(|_| ()),
+            other @ (Observed::Absent | Observed::Unknown(_)) => other.map(|_| ()),
         };
     }
     if row.serves() {
@@ -227,10 +227,25 @@ pub(super) fn classify(look: &Look) -> BackupDatabase {
                 BackupDatabase::Recovered
             }
             BackupDatabase::Unclear(_) if look.called_recovered => BackupDatabase::Recovered,
-            class => class,
+            class @ (BackupDatabase::NeverSetUp
+            | BackupDatabase::Secondary
+            | BackupDatabase::Standby
+            | BackupDatabase::Stray
+            | BackupDatabase::Mirror
+            | BackupDatabase::CreatedEmpty
+            | BackupDatabase::InService
+            | BackupDatabase::Recovered
+            | BackupDatabase::RecoveredTooEarly { .. }
+            | BackupDatabase::Unclear(_)
+            | BackupDatabase::Starting
+            | BackupDatabase::Unusable(_)
+            | BackupDatabase::Unknown(_)) => class,
         },
         DatabaseState::Recovering => BackupDatabase::Starting,
-        state => BackupDatabase::Unusable(state),
+        state @ (DatabaseState::RecoveryPending
+        | DatabaseState::Suspect
+        | DatabaseState::Emergency
+        | DatabaseState::Offline) => BackupDatabase::Unusable(state),
     }
 }
 

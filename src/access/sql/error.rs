@@ -183,7 +183,7 @@ impl SqlError {
         matches!(self.failure, Failure::Server { class, .. } if class < 20)
     }
 
-    /// What to do, as the number or the kind tells.
+    /// What to do, as the number or the kind tells; empty where neither does.
     pub fn remedies(&self) -> Vec<Remedy> {
         self.hint().into_remedies()
     }
@@ -299,7 +299,7 @@ fn hint_for(number: u32) -> &'static str {
         }
         32053 => "the instance has no name of its own (@@SERVERNAME); run sp_addserver there",
         32054 | 32055 => "the monitor server does not answer; see the reference for a dead monitor",
-        _ => "see the message and the SQL Server error log",
+        _ => "",
     }
 }
 

@@ -35,7 +35,7 @@ impl Execution<'_> {
         let acted = self.act(step, &facts, &standing, None).await;
         match self.settle(step, acted, StepOutcome::Done).await? {
             Turn::HeldUp(facts, what) => self.go_on_with_consent(step, &facts, what).await,
-            turn => Ok(turn),
+            turn @ (Turn::Done | Turn::Halted(_)) => Ok(turn),
         }
     }
 
@@ -69,7 +69,7 @@ impl Execution<'_> {
                     Exit::Stopped,
                     format!("it is held up, though this was sent: {what}"),
                 ),
-                turn => return Ok(turn),
+                turn @ (Turn::Done | Turn::Halted(_)) => return Ok(turn),
             }
         };
         self.end(step, StepOutcome::Stopped, &halt.problem.to_string())?;
@@ -297,7 +297,10 @@ impl Execution<'_> {
             }
         }
         if problem.remedies.is_empty() {
-            problem.remedies = vec![see_status()];
+            problem = match &acted {
+                Err(_) => problem.with_remedy(),
+                Ok(()) => problem.or(see_status()),
+            };
         }
         self.end(step, outcome, &problem.reason())?;
         Ok(Turn::Halted(Box::new(Halt::new(
@@ -326,13 +329,10 @@ fn may_have_happened(error: &StepError) -> bool {
 pub(super) fn held_up(step: Step, standing: &Standing) -> Option<Halt> {
     match standing {
         Standing::Pending { .. } | Standing::Satisfied { .. } => None,
-        Standing::Blocked { blocks } => Some(Halt::new(step, Exit::Blocked, blocked(blocks))),
+        Standing::Blocked { blocks } => Some(Halt::of_look(step, Exit::Blocked, blocked(blocks))),
         Standing::Unknown(problem) => {
-            let mut problem = problem.about("its state could not be determined");
-            if problem.remedies.is_empty() {
-                problem.remedies = vec![see_what_answers()];
-            }
-            Some(Halt::new(step, Exit::Refused, problem))
+            let problem = problem.about("its state could not be determined");
+            Some(Halt::of_look(step, Exit::Refused, problem.with_remedy()))
         }
     }
 }
@@ -360,11 +360,6 @@ fn blocked(blocks: &[Block]) -> Problem {
         }
     }
     Problem::new(why.join("; "), remedies)
-}
-
-/// Where nothing more exact is known of what did not answer.
-pub(in crate::run) fn see_what_answers() -> Remedy {
-    Remedy::to_do("see that what does not answer is up and reachable from here")
 }
 
 fn see_status() -> Remedy {

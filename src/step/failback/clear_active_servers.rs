@@ -279,7 +279,7 @@ async fn look(cx: Context<'_>) -> Facts {
         Observed::Seen(all) if active.is_some_and(Vec::is_empty) => {
             holding::look(access, &servers, all).await
         }
-        _ => Vec::new(),
+        Observed::Seen(_) | Observed::Absent | Observed::Unknown(_) => Vec::new(),
     };
     Facts {
         state,

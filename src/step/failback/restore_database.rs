@@ -114,7 +114,12 @@ impl Facts {
             match row.state {
                 DatabaseState::Restoring if row.mirroring.is_none() => Stage::Tail,
                 DatabaseState::Recovering => Stage::Starting,
-                _ => Stage::Serves,
+                DatabaseState::Online
+                | DatabaseState::Restoring
+                | DatabaseState::RecoveryPending
+                | DatabaseState::Suspect
+                | DatabaseState::Emergency
+                | DatabaseState::Offline => Stage::Serves,
             }
         } else if is_newest(self.full_set())
             && row.state == DatabaseState::Restoring
@@ -332,7 +337,7 @@ fn pending(facts: &Facts) -> Standing {
     let what = match facts.stage() {
         Stage::Before => "restore the full backup and the end of the log, recover",
         Stage::Full => "restore the end of the log, recover",
-        _ => "recover",
+        Stage::Tail | Stage::Starting | Stage::Serves => "recover",
     };
     Standing::pending(format!("{what}; {}", facts.wanted.describe()))
 }

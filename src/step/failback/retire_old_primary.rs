@@ -280,7 +280,7 @@ fn blocks(facts: &Facts) -> Vec<Block> {
     let mut blocks = Vec::new();
     let names = facts.sides.iter().filter_map(|side| match &side.presence {
         Presence::Answers(identity) => Some((side.role, identity.server_name.as_str())),
-        _ => None,
+        Presence::Refuses(_) | Presence::Silent(_) => None,
     });
     let ours = facts
         .backup_name
@@ -299,7 +299,12 @@ fn blocks(facts: &Facts) -> Vec<Block> {
                 Holds::Mirror if side.role == Role::PrimaryMirror => {
                     !principal.is_some_and(Side::is_mirrored)
                 }
-                _ => false,
+                Holds::Nothing
+                | Holds::Fresh
+                | Holds::Old { .. }
+                | Holds::Mirror
+                | Holds::Returned
+                | Holds::Unknown(_) => false,
             };
             if alone {
                 blocks.extend(side.unreadable("a copy in RESTORING without its other half"));

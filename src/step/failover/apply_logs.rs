@@ -329,7 +329,7 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
                 continue;
             }
             // Not copied yet: the instance need not reach the share.
-            _ => continue,
+            Observed::Absent | Observed::Unknown(_) => continue,
         };
         if set.damaged {
             blocks.push(Block::site(
@@ -384,7 +384,7 @@ async fn leave_standby(
             Observed::Seen(row) if row.standby => {}
             Observed::Seen(row) if row.state == DatabaseState::Restoring => return Ok(()),
             Observed::Unknown(why) => return Err(StepError::other(why, "")),
-            _ => {
+            Observed::Seen(_) | Observed::Absent => {
                 return Err(StepError::other(
                     "the database is no longer in STANDBY",
                     "see who changed it",

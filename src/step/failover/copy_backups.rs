@@ -53,7 +53,7 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
                 cx.site.shares.copy
             ))
         }
-        other => other,
+        other @ (Observed::Seen(_) | Observed::Absent | Observed::Unknown(_)) => other,
     };
     let look = look(cx, Some(&share)).await;
     let redo = redo_start(access, Instance::chat(Role::Backup), &cx.site.database.chat).await;
@@ -66,7 +66,7 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
             .map_or(Observed::Absent, |lsn| {
                 Observed::Seen(RedoStart { lsn, fork: None })
             }),
-        other => other,
+        other @ (Observed::Seen(_) | Observed::Unknown(_)) => other,
     };
     let start = redo.seen().map_or(Lsn::ZERO, |redo| redo.lsn);
     let chain = redo.seen().map(|_| chain(cx.site, &share, &copies, start));
@@ -114,7 +114,17 @@ impl Facts {
             BackupDatabase::Unknown(why) => Err(Standing::unknown(why)),
             BackupDatabase::Starting => Err(Standing::unknown("the database is still starting")),
             class if class.is_recovered() => Err(Standing::satisfied("the database is recovered")),
-            _ => match &self.redo {
+            BackupDatabase::NeverSetUp
+            | BackupDatabase::Secondary
+            | BackupDatabase::Standby
+            | BackupDatabase::Stray
+            | BackupDatabase::Mirror
+            | BackupDatabase::CreatedEmpty
+            | BackupDatabase::InService
+            | BackupDatabase::Recovered
+            | BackupDatabase::RecoveredTooEarly { .. }
+            | BackupDatabase::Unclear(_)
+            | BackupDatabase::Unusable(_) => match &self.redo {
                 Observed::Seen(_) => Ok(()),
                 Observed::Unknown(why) => Err(Standing::unknown(why)),
                 Observed::Absent => Err(Standing::unknown(

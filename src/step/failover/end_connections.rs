@@ -142,7 +142,15 @@ impl Kind for EndConnections {
                 );
             }
             _ if holders.is_empty() => {}
-            class => {
+            class @ (BackupDatabase::NeverSetUp
+            | BackupDatabase::Stray
+            | BackupDatabase::Mirror
+            | BackupDatabase::CreatedEmpty
+            | BackupDatabase::InService
+            | BackupDatabase::Recovered
+            | BackupDatabase::RecoveredTooEarly { .. }
+            | BackupDatabase::Unclear(_)
+            | BackupDatabase::Unusable(_)) => {
                 return Standing::Blocked {
                     blocks: class.block(&facts.database).into_iter().collect(),
                 };
@@ -151,7 +159,7 @@ impl Kind for EndConnections {
         // In a pool that is FailedOver they wait for this database, and come again.
         let chat = match facts.pool {
             Observed::Seen(PoolState::FailedOver) => Vec::new(),
-            _ => holders
+            Observed::Seen(_) | Observed::Absent | Observed::Unknown(_) => holders
                 .iter()
                 .filter(|holder| is_from(holder, &facts.chat_hosts))
                 .map(|holder| {

@@ -71,7 +71,18 @@ impl Facts {
             BackupDatabase::InService => BackupDatabase::InService,
             // What this run recovered needs no history to tell it from a drill.
             _ if self.ours && self.row().is_some_and(Database::serves) => BackupDatabase::Recovered,
-            other => other,
+            other @ (BackupDatabase::NeverSetUp
+            | BackupDatabase::Secondary
+            | BackupDatabase::Standby
+            | BackupDatabase::Stray
+            | BackupDatabase::Mirror
+            | BackupDatabase::CreatedEmpty
+            | BackupDatabase::Recovered
+            | BackupDatabase::RecoveredTooEarly { .. }
+            | BackupDatabase::Unclear(_)
+            | BackupDatabase::Starting
+            | BackupDatabase::Unusable(_)
+            | BackupDatabase::Unknown(_)) => other,
         }
     }
 
@@ -245,7 +256,17 @@ impl Kind for RecoverDatabase {
             BackupDatabase::Unknown(why) => return Standing::unknown(why),
             BackupDatabase::Starting => return Standing::underway("recovery runs"),
             class if class.is_recovered() => return judge_recovered(facts),
-            _ => {}
+            BackupDatabase::NeverSetUp
+            | BackupDatabase::Secondary
+            | BackupDatabase::Standby
+            | BackupDatabase::Stray
+            | BackupDatabase::Mirror
+            | BackupDatabase::CreatedEmpty
+            | BackupDatabase::InService
+            | BackupDatabase::Recovered
+            | BackupDatabase::RecoveredTooEarly { .. }
+            | BackupDatabase::Unclear(_)
+            | BackupDatabase::Unusable(_) => {}
         }
         if let Some(why) = facts.files.copies_unknown() {
             return Standing::unknown(why);
@@ -388,7 +409,7 @@ impl Kind for RecoverDatabase {
                 // ONLINE without a collation takes no connections yet (`sql-server.md` 4).
                 Observed::Seen(row) if row.serves() || row.state == DatabaseState::Recovering => {}
                 // The next observation says what it is.
-                _ => return Ok(()),
+                Observed::Seen(_) | Observed::Absent | Observed::Unknown(_) => return Ok(()),
             }
             hands.progress(0, 0, Unit::Waiting, "recovery runs");
             tokio::time::sleep(cx.site.limits.poll).await;

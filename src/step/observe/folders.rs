@@ -36,7 +36,7 @@ pub async fn share(access: &Access, site: &Site) -> Observed<Folder> {
         Observed::Seen(seen) if seen.names.is_empty() => Observed::unseen(format!(
             "`{folder}` looks empty; a folder that may not be read looks the same"
         )),
-        other => other,
+        other @ (Observed::Seen(_) | Observed::Absent | Observed::Unknown(_)) => other,
     }
 }
 
@@ -80,7 +80,14 @@ fn is_no_log_backup(why: &Unreadable, name: &str) -> bool {
     match why {
         Unreadable::OtherKind { .. } => true,
         Unreadable::NotABackup { .. } | Unreadable::Empty => !name.to_lowercase().ends_with(".trn"),
-        _ => false,
+        Unreadable::TooShort { .. }
+        | Unreadable::Compressed
+        | Unreadable::Damaged { .. }
+        | Unreadable::Disagreement { .. }
+        | Unreadable::BlockSize { .. }
+        | Unreadable::NoBlocks
+        | Unreadable::NoClosingCopy
+        | Unreadable::SeveralSets { .. } => false,
     }
 }
 

@@ -207,7 +207,7 @@ pub async fn all_jobs(access: &Access, instance: Instance, ids: &[JobIds]) -> Ob
                     }
                 }
             }
-            other => return other,
+            other @ (Observed::Absent | Observed::Unknown(_)) => return other,
         }
     }
     if ids.is_empty() {
@@ -336,7 +336,7 @@ pub async fn all_schedules(
                     }
                 }
             }
-            other => return other,
+            other @ (Observed::Absent | Observed::Unknown(_)) => return other,
         }
     }
     if ids.is_empty() {

@@ -242,7 +242,7 @@ pub async fn chat_service_runs(access: &Access, server: &str) -> Observed<bool> 
             .find(|service| !service.compliance)
             .and_then(|service| service.runs)
             .map_or(Observed::Absent, Observed::Seen),
-        other => other.map(|_| false),
+        other @ (Observed::Absent | Observed::Unknown(_)) => other.map(|_| false),
     }
 }
 

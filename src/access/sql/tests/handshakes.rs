@@ -59,10 +59,10 @@ async fn refusal(shown: Shown, ca: &str) -> Certificate {
         !text.contains("Config::") && !text.contains("tiberius"),
         "{text}"
     );
-    match failure {
-        Failure::Certificate(certificate) => certificate,
-        other => panic!("{other}"),
-    }
+    let Failure::Certificate(certificate) = failure else {
+        panic!("{failure}");
+    };
+    certificate
 }
 
 #[tokio::test]

@@ -134,7 +134,10 @@ impl Back for Facts {
                 })),
                 None => Err(Standing::unknown("who is to be active")),
             },
-            other => Err(other),
+            other
+            @ (Standing::Pending { .. } | Standing::Blocked { .. } | Standing::Unknown(_)) => {
+                Err(other)
+            }
         }
     }
 }

@@ -47,7 +47,12 @@ impl Part {
             Key::AddSecondary(_) | Key::AddSecondaryDatabase => self == Self::Rows,
             Key::AddSchedule(role) => self == Self::Rows && *role == Role::Backup,
             Key::Enable(role) => self == Self::Jobs && *role == Role::Backup,
-            _ => false,
+            Key::FollowLog
+            | Key::AddPrimary(..)
+            | Key::AddPointer(_)
+            | Key::ToMirror
+            | Key::ToPrimary
+            | Key::Start(_) => false,
         }
     }
 

@@ -159,7 +159,11 @@ impl Back for Facts {
                 let what = "recover the backup's chat database: it serves again";
                 return Ok(Next::sql(Instance::chat(Role::Backup), RECOVER, what));
             }
-            _ => {}
+            DatabaseState::Restoring
+            | DatabaseState::RecoveryPending
+            | DatabaseState::Suspect
+            | DatabaseState::Emergency
+            | DatabaseState::Offline => {}
         }
         Err(blocked(
             "not-closed-by-this-run",
@@ -200,7 +204,9 @@ impl Facts {
         if let Some(owner) = before.owner.as_ref().filter(differs) {
             let logins = match &self.logins {
                 Observed::Unknown(why) => return Err(Standing::unknown(why)),
-                logins => logins.seen().map_or(&[][..], Vec::as_slice),
+                logins @ (Observed::Seen(_) | Observed::Absent) => {
+                    logins.seen().map_or(&[][..], Vec::as_slice)
+                }
             };
             if logins.iter().any(|name| name.eq_ignore_ascii_case(owner)) {
                 return Ok(Next::Send(Sending {
@@ -292,7 +298,9 @@ impl Facts {
             DatabaseState::Online if !row.standby => {
                 let theirs = match &other.lineage {
                     Observed::Unknown(why) => return Err(why.clone()),
-                    seen => seen.seen().and_then(|it| it.family.as_deref()),
+                    seen @ (Observed::Seen(_) | Observed::Absent) => {
+                        seen.seen().and_then(|it| it.family.as_deref())
+                    }
                 };
                 match (self.family.as_deref(), theirs) {
                     (Some(ours), Some(theirs)) if !ours.eq_ignore_ascii_case(theirs) => {
@@ -308,7 +316,13 @@ impl Facts {
             state if row.mirroring.is_some() => {
                 format!("is {state}, a mirror, and could become ONLINE")
             }
-            state => format!("is {state}, and could become ONLINE"),
+            state @ (DatabaseState::Online
+            | DatabaseState::Restoring
+            | DatabaseState::Recovering
+            | DatabaseState::RecoveryPending
+            | DatabaseState::Suspect
+            | DatabaseState::Emergency
+            | DatabaseState::Offline) => format!("is {state}, and could become ONLINE"),
         };
         Ok(Some(Block::site(
             "two-writable",

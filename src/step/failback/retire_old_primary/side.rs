@@ -90,7 +90,13 @@ pub(super) async fn look(cx: Context<'_>, role: Role, family: Option<&str>) -> S
         Holds::Leftover | Holds::Unknown(_) if was_returned(cx, role, &database).await => {
             Holds::Returned
         }
-        holds => holds,
+        holds @ (Holds::Nothing
+        | Holds::Fresh
+        | Holds::Old { .. }
+        | Holds::Mirror
+        | Holds::Leftover
+        | Holds::Returned
+        | Holds::Unknown(_)) => holds,
     };
     let rows = primary(access, instance, name).await;
     let ids = JobIds::of(rows.seen().into_iter().flatten());
@@ -200,7 +206,7 @@ fn classify(
     match content {
         Observed::Absent if !same => Holds::Fresh,
         Observed::Unknown(why) => Holds::Unknown(why.clone()),
-        _ => Holds::Old { same_family: same },
+        Observed::Seen(_) | Observed::Absent => Holds::Old { same_family: same },
     }
 }
 

@@ -83,7 +83,7 @@ fn the_backup_stays_closed_while_the_primary_or_its_mirror_does_not_answer() {
             stage.simulated.world.down(lost);
             let made = effects(&stage).len();
             let finished = drill.abort(&stage, &store).await.expect("a record");
-            assert_stopped(&finished, "cannot be told");
+            assert_stopped(&finished, "could not be determined");
             assert_eq!(state(&stage, BACKUP), DatabaseState::Restoring);
             assert_eq!(effects(&stage).len(), made, "nothing was sent");
             stage.simulated.world.up(lost);
