@@ -15,6 +15,7 @@ mod sql_live;
 // The program as its users meet it, and the house it is built in.
 mod commands;
 mod defect;
+mod documents;
 mod holding_on;
 mod house;
 mod logs;
