@@ -12,3 +12,4 @@ pub mod preflight;
 pub mod recorder;
 pub mod resume;
 pub mod store;
+pub mod stored;

@@ -2,8 +2,8 @@
 //! judge, record, act, observe again, record.
 
 use super::turn::{held_up, stopped_by_operator};
-use super::{Execution, Halt, Turn};
-use crate::model::Direction;
+use super::{Execution, Halt, Turn, unreadable};
+use crate::model::{Direction, Document};
 use crate::run::event::{ErrorRecord, Event, Outcome, RunFinished, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::fold::RunState;
@@ -14,7 +14,7 @@ use crate::step::Step;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Ledger as _;
 use crate::step::undo::{Undo, backwards};
-use crate::step::{Standing, before, before::Before};
+use crate::step::{Standing, before::Before};
 
 /// Why a run was not undone.
 #[derive(Debug, thiserror::Error)]
@@ -177,17 +177,14 @@ impl Execution<'_> {
     }
 
     pub(super) async fn check_undo(&self, step: Step) -> Result<(Undo, Standing), JournalError> {
-        let saved = self.saved().unwrap_or(None);
-        let before = match self.before() {
-            Ok(before) => before,
+        let (saved, before) = match self.saved().and_then(|saved| Ok((saved, self.before()?))) {
+            Ok(known) => known,
             // What cannot be read is not "nothing was so".
             Err(error) => {
-                let record = error.record(step.id());
-                let what = format!("{}: {}", record.why, record.hint);
                 let undo = Undo::Nothing {
-                    because: what.clone(),
+                    because: error.record(step.id()).why,
                 };
-                let standing = Standing::Unknown { what };
+                let standing = unreadable(&error);
                 self.record_checked(step, &standing, &undo)?;
                 return Ok((undo, standing));
             }
@@ -222,15 +219,15 @@ impl Execution<'_> {
 
     /// How the site was before this run changed it, as far as it was written down.
     fn before(&self) -> Result<Option<Before>, StepError> {
-        let document = before::DOCUMENT;
+        let document = Document::BeforeFailback;
         let Some(bytes) = self.ledger.kept(document)? else {
             return Ok(None);
         };
         Before::read(&bytes)
             .map(Some)
-            .map_err(|why| StepError::Other {
-                why: format!("`{document}` of this run cannot be read: {why}"),
-                hint: "put back its second copy, or move it out of the run folder: then the site file's list counts, and what was mirrored is yours to set up; then abort again".to_owned(),
+            .map_err(|unread| StepError::Other {
+                why: format!("`{}` of this run cannot be read: {unread}", document.name()),
+                hint: format!("{}, or move it out of the run folder: then the site file's list counts, and what was mirrored is yours to set up; then abort again", unread.remedy()),
             })
     }
 }
