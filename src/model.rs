@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod direction;
+pub mod document;
 pub mod header;
 pub mod lsn;
 pub mod names;
@@ -11,6 +12,7 @@ pub mod states;
 
 pub use chain::LogChain;
 pub use direction::Direction;
+pub use document::Document;
 pub use header::BackupHeader;
 pub use lsn::Lsn;
 pub use names::{DatabaseName, Fqdn, Instance, Role, SharePath, SqlServer};

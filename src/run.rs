@@ -15,3 +15,4 @@ pub mod preflight;
 pub mod recorder;
 pub mod resume;
 pub mod store;
+pub mod stored;

@@ -19,6 +19,7 @@ mod failback;
 mod failover;
 mod placement;
 mod shared;
+mod stored;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -36,6 +37,7 @@ use crate::model::Direction;
 use crate::site::Site;
 use command::Command;
 use hands::{Hands, StepError};
+use observe::log_shipping::Secondary;
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
 use terms::Terms;
@@ -63,10 +65,20 @@ pub struct Context<'a> {
     pub terms: &'a Terms,
     /// The log-shipping configuration that this run saved, or that the site file names.
     pub saved: Option<&'a Saved>,
+    /// What was kept of it and cannot be read, a sentence each; where `saved` is `None`, it is not
+    /// true that nothing was kept.
+    pub unreadable: &'a [String],
     /// Run id.
     pub run: &'a str,
     /// True once this run has started the step that looks.
     pub started: bool,
+}
+
+impl<'a> Context<'a> {
+    /// The rows of the backup that were saved; none where nothing was.
+    fn saved_rows(&self) -> &'a [Secondary] {
+        self.saved.map_or(&[], |saved| &saved.backup.rows)
+    }
 }
 
 /// What is fixed about a step.

@@ -27,13 +27,15 @@ pub fn command(
 ) -> anyhow::Result<Exit> {
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
     let archive = runs::archive(&site, environment)?;
-    let found = runs::unfinished(&site, &archive).pop().ok_or_else(|| {
+    let mut runs = runs::unfinished(&site, &archive);
+    let found = runs.read.pop().ok_or_else(|| {
         refused(
             "there is no run to undo",
-            "no run of this site is unfinished",
+            &runs::none_unfinished(&runs),
             "see where the site stands: pchadr status",
         )
     })?;
+    runs::tell_unreadable(&runs.unreadable);
     if let Some(error) = refusal(&found.state) {
         return Err(super::error::Failure::from(error).into());
     }

@@ -375,6 +375,7 @@ impl Part<'_> {
                 user: "simulated".to_owned(),
             },
             saved_elsewhere: self.saved,
+            unreadable: &[],
             resume_command: None,
         };
         if abort {

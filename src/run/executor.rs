@@ -17,12 +17,12 @@ use super::operator::{Guard, Operator};
 use super::preflight::{Checked, No, Verdict, is_overtaken, verdict};
 use super::resume::PlanChange;
 use crate::access::Access;
-use crate::model::{Problem, WayOn};
+use crate::model::{Document, Problem, WayOn};
 use crate::plan::Plan;
 use crate::site::Site;
 use crate::step::hands::StepError;
 use crate::step::ledger::Ledger;
-use crate::step::saved::{DOCUMENT, Saved};
+use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 use crate::step::{Context, Facts, Standing, Step};
 use turn::stopped_by_operator;
@@ -55,6 +55,8 @@ pub struct Execution<'a> {
     pub who: Who,
     /// The saved configuration that the site file names.
     pub saved_elsewhere: Option<&'a Saved>,
+    /// What was kept of it elsewhere and cannot be read, a sentence each.
+    pub unreadable: &'a [String],
     /// The command that goes on with a stopped run, where there is one.
     pub resume_command: Option<String>,
 }
@@ -361,10 +363,15 @@ impl Execution<'_> {
     }
 
     async fn check(&self, step: Step) -> Result<(Facts, Standing), JournalError> {
-        let saved = self.saved().unwrap_or(None);
+        let saved = self.saved();
+        let known = saved.as_ref().ok().and_then(Option::as_ref);
         // On the heap: the futures of ten steps are too large for a small stack.
-        let facts = Box::pin(step.observe(self.context(step, saved.as_ref()))).await;
-        let standing = facts.judge();
+        let facts = Box::pin(step.observe(self.context(step, known))).await;
+        let standing = match &saved {
+            Ok(_) => facts.judge(),
+            // What cannot be read is not "nothing was kept".
+            Err(error) => unreadable(error),
+        };
         self.record_checked(step, &standing, &facts)?;
         Ok((facts, standing))
     }
@@ -388,6 +395,7 @@ impl Execution<'_> {
             access: self.access,
             terms: self.terms,
             saved,
+            unreadable: self.unreadable,
             run: self.run,
             started: self.has_started(step),
         }
@@ -395,13 +403,14 @@ impl Execution<'_> {
 
     /// The configuration that this run kept, else the one that the site file names.
     fn saved(&self) -> Result<Option<Saved>, StepError> {
-        let Some(bytes) = self.ledger.kept(DOCUMENT)? else {
+        let document = Document::LogShipping;
+        let Some(bytes) = self.ledger.kept(document)? else {
             return Ok(self.saved_elsewhere.cloned());
         };
-        Saved::read(&bytes).map(Some).map_err(|why| {
+        Saved::read(&bytes).map(Some).map_err(|unread| {
             StepError::other(
-                format!("`{DOCUMENT}` of this run cannot be read: {why}"),
-                "put back its second copy",
+                format!("`{}` of this run cannot be read: {unread}", document.name()),
+                unread.remedy(),
             )
         })
     }
@@ -492,6 +501,11 @@ impl Execution<'_> {
         self.ledger.record(Event::RunFinished(finished.clone()))?;
         Ok(finished)
     }
+}
+
+/// Where a step stands while what this run kept cannot be read.
+fn unreadable(error: &StepError) -> Standing {
+    Standing::Unknown(error.problem())
 }
 
 /// The steps that are still to come, and the proof before them: a run may go on days after it.

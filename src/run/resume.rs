@@ -1,8 +1,7 @@
 //! Going on with a run under the plan as it is now (DESIGN 5, "Resume"). Pure.
 
-use serde_json::Value;
-
 use super::archive::Found;
+use super::stored::StoredPlan;
 use crate::plan::Plan;
 
 /// A plan that changed since the run began, in steps that are still to do.
@@ -38,26 +37,23 @@ pub fn compare(found: &Found, plan: &Plan) -> Result<Option<PlanChange>, String>
     {
         return Err("its steps, or their order, are others".to_owned());
     }
-    let before: Value = found
+    let before = found
         .plan
-        .as_deref()
-        .and_then(|bytes| serde_json::from_slice(bytes).ok())
+        .first()
         .ok_or("the plan that it began with was not kept")?;
+    let after = StoredPlan::of(plan).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
-    for (index, step) in plan.steps.iter().enumerate() {
-        let now = serde_json::to_value(step).map_err(|error| error.to_string())?;
-        let then = &before["steps"][index];
-        if *then == now {
-            continue;
-        }
+    for (index, step) in after.steps.iter().enumerate() {
+        let then = before.steps.get(index);
+        let differing = match then {
+            Some(then) if then == step => continue,
+            Some(then) => then.differing(step).join(", "),
+            None => "new".to_owned(),
+        };
         if found.state.is_done(&step.id) {
             return Err(format!("step `{}` is finished, and differs now", step.id));
         }
-        lines.push(format!(
-            "  {}: {}",
-            step.id,
-            differing(then, &now).join(", ")
-        ));
+        lines.push(format!("  {}: {differing}", step.id));
     }
     if lines.is_empty() {
         lines.push("  nothing that is sent".to_owned());
@@ -67,14 +63,4 @@ pub fn compare(found: &Found, plan: &Plan) -> Result<Option<PlanChange>, String>
         to: plan.digest.clone(),
         difference: lines.join("\n"),
     }))
-}
-
-/// Names of the fields that differ.
-fn differing(then: &Value, now: &Value) -> Vec<String> {
-    now.as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(key, value)| then.get(key) != Some(value))
-        .map(|(key, _)| key.clone())
-        .collect()
 }

@@ -4,7 +4,7 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::failover::set_pool_state::identity_and_state;
 use super::observe::Observed;
@@ -27,7 +27,7 @@ const STALE_HOURS: i64 = 24;
 pub(super) const UNCLEAR: &str = "unclear";
 
 /// What was read to tell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Look {
     /// O2
     pub database: Observed<Database>,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Place, Problem, Remedy, WayOn};
+use crate::model::{Document, Place, Problem, Remedy, WayOn};
 
 /// What failed, why, and what to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,13 +86,13 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), Unwritable>;
+    fn keep(&self, document: Document, bytes: &[u8]) -> Result<(), Unwritable>;
 
     /// Reads a kept document back.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, Unwritable>;
+    fn kept(&self, document: Document) -> Result<Option<Vec<u8>>, Unwritable>;
 
     /// Shows how far a step is.
     fn progress(&self, progress: Progress);

@@ -481,6 +481,7 @@ fn nothing_is_undone_once_another_run_holds_the_site() {
             run: "rehearsal",
             who: Who::default(),
             saved_elsewhere: None,
+            unreadable: &[],
             resume_command: None,
         };
         let finished = Box::pin(execution.abort(None)).await.expect("a record");

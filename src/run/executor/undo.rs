@@ -3,7 +3,7 @@
 
 use super::turn::{held_up, stopped, stopped_by_operator};
 use super::{Execution, Halt, Turn};
-use crate::model::{Direction, Problem, Remedy};
+use crate::model::{Direction, Document, Problem, Remedy};
 use crate::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::fold::RunState;
@@ -14,7 +14,7 @@ use crate::step::Step;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Ledger as _;
 use crate::step::undo::{Undo, backwards};
-use crate::step::{Standing, before, before::Before};
+use crate::step::{Standing, before::Before};
 
 /// Why a run was not undone.
 #[derive(Debug, thiserror::Error)]
@@ -166,9 +166,8 @@ impl Execution<'_> {
     }
 
     pub(super) async fn check_undo(&self, step: Step) -> Result<(Undo, Standing), JournalError> {
-        let saved = self.saved().unwrap_or(None);
-        let before = match self.before() {
-            Ok(before) => before,
+        let (saved, before) = match self.saved().and_then(|saved| Ok((saved, self.before()?))) {
+            Ok(known) => known,
             // What cannot be read is not "nothing was so".
             Err(error) => {
                 let problem = error.problem();
@@ -210,16 +209,16 @@ impl Execution<'_> {
 
     /// How the site was before this run changed it, as far as it was written down.
     fn before(&self) -> Result<Option<Before>, StepError> {
-        let document = before::DOCUMENT;
+        let document = Document::BeforeFailback;
         let Some(bytes) = self.ledger.kept(document)? else {
             return Ok(None);
         };
         Before::read(&bytes)
             .map(Some)
-            .map_err(|why| {
+            .map_err(|unread| {
                 StepError::other(
-                    format!("`{document}` of this run cannot be read: {why}"),
-                    "put back its second copy, or move it out of the run folder: then the site file's list counts, and what was mirrored is yours to set up",
+                    format!("`{}` of this run cannot be read: {unread}", document.name()),
+                    format!("{}, or move it out of the run folder: then the site file's list counts, and what was mirrored is yours to set up", unread.remedy()),
                 )
             })
     }

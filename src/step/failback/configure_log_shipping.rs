@@ -47,6 +47,8 @@ pub struct Facts {
     /// Folders whose files the jobs themselves take.
     shipped: Vec<String>,
     wanted: Option<Wanted>,
+    /// What was kept and cannot be read.
+    unreadable: Vec<String>,
     /// True once this run has begun to set it up.
     started: bool,
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::MirroringState;
-use crate::model::{Instance, Role};
+use crate::model::{Document, Instance, Role};
 use crate::site::Site;
 use crate::step::command::{Command, Values};
 use crate::step::failover::save_log_shipping::one_instance;
@@ -18,7 +18,7 @@ use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Content, Database, content, database, lineage};
 use crate::step::observe::instance::Presence;
-use crate::step::saved::{DOCUMENT, Saved, SavedPrimary};
+use crate::step::saved::{Saved, SavedPrimary};
 use crate::step::shared::send_long;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use commands::{Key, number, table};
@@ -366,7 +366,6 @@ fn keep(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepErr
         })
     };
     let saved = Saved {
-        version: 1,
         run: cx.run.to_owned(),
         taken_at: cx
             .saved
@@ -387,7 +386,7 @@ fn keep(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepErr
     let json = saved
         .to_json()
         .map_err(|cause| StepError::other(cause.to_string(), ""))?;
-    Ok(hands.ledger.keep(DOCUMENT, &json)?)
+    Ok(hands.ledger.keep(Document::LogShipping, &json)?)
 }
 
 /// What the first data center holds, and what the backup does.

@@ -102,7 +102,7 @@ impl Kind for DropLogShipping {
         let access = cx.access;
         let backup = Instance::chat(Role::Backup);
         let rows = secondary(access, backup, &cx.site.database.chat).await;
-        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
         Facts {
             database: cx.site.database.chat.to_string(),
             identity: identity(access, backup).await,

@@ -198,7 +198,7 @@ impl Kind for RecoverDatabase {
             None => Observed::Absent,
         };
         let rows = secondary(access, backup, name).await;
-        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
         let mut primary_side = Vec::new();
         for role in [Role::Primary, Role::PrimaryMirror] {
             if access.sql.has(Instance::chat(role)) {

@@ -237,8 +237,8 @@ async fn look(cx: Context<'_>, ids: Option<&[JobIds]>) -> Facts {
         (ids.to_vec(), all_jobs(access, backup, ids).await)
     } else {
         let rows = secondary(access, backup, name).await;
-        let ids = ids_or_saved(&rows, cx.saved);
-        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let ids = ids_or_saved(&rows, cx.saved_rows());
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
         (ids, jobs)
     };
     Facts {

@@ -123,6 +123,7 @@ impl Part {
                 restored: Observed::Absent,
                 shipped: Vec::new(),
                 wanted,
+                unreadable: cx.unreadable.to_vec(),
                 started: cx.started,
             },
         }

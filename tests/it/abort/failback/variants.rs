@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use pchadr::cli::rehearse::Stage;
-use pchadr::model::Role;
 use pchadr::model::states::{DatabaseState, MirroringRole};
+use pchadr::model::{Document, Role};
 use pchadr::rehearsal::world::{FaultKind, SqlFault};
 use pchadr::run::event::{Event, Outcome, RunFinished};
 use pchadr::run::store::MemoryStore;
 use pchadr::site::Site;
-use pchadr::step::before;
 
 use super::super::{assert_undone, killed, record_of, records, starts};
 use super::{
@@ -236,10 +235,11 @@ fn what_was_written_down_and_cannot_be_read_stops_the_undoing_before_it_guesses(
     let drill = drill();
     paused(Box::pin(async {
         let (stage, store) = killed_at(&drill, "remove-mirroring").await;
-        pchadr::run::store::Store::keep(&mut store.clone(), before::DOCUMENT, b"{}").expect("kept");
+        pchadr::run::store::Store::keep(&mut store.clone(), Document::BeforeFailback, b"{}")
+            .expect("kept");
         let made = effects(&stage).len();
         let finished = drill.abort(&stage, &store).await.expect("a record");
-        assert_stopped(&finished, before::DOCUMENT);
+        assert_stopped(&finished, Document::BeforeFailback.name());
         assert_eq!(effects(&stage).len(), made);
     }));
 }
