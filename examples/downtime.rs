@@ -25,7 +25,7 @@ use pchadr::report::account::Account;
 use pchadr::report::downtime::{measured, whole};
 use pchadr::report::read_lines;
 use pchadr::run::store::MemoryStore;
-use pchadr::runbook::{FAILBACK, Runbook};
+use pchadr::runbook::{Direction, FAILBACK, Runbook};
 use pchadr::site::Site;
 use pchadr::step::Step;
 use pchadr::step::terms::Terms;
@@ -65,7 +65,10 @@ fn stage(site: &Site, recipe: &Recipe) -> Result<Stage, Any> {
 
 /// pchadr's own run.
 async fn rehearsed(site: &Site, recipe: &Recipe) -> Result<Measured, Any> {
-    let ids: Vec<&str> = Step::FAILBACK.iter().map(|step| step.id()).collect();
+    let ids: Vec<&str> = Step::of(Direction::Failback)
+        .iter()
+        .map(|step| step.id())
+        .collect();
     let runbook = Runbook::parse(FAILBACK, "failback.toml", &ids)?;
     let plan = Plan::bind(&runbook, site)?;
     let saved = saved_before(site, recipe).await?;

@@ -215,7 +215,7 @@ fn stages(steps: &[Step], overlap: bool) -> Vec<Vec<String>> {
     let mut stages: Vec<Vec<String>> = Vec::new();
     let mut before = None;
     for step in steps {
-        let pair = (before, *step) == (Some(Step::CopyBackups), Step::ApplyLogs);
+        let pair = before.is_some() && step.alongside() == before;
         match stages.last_mut() {
             Some(stage) if pair && overlap => stage.push(step.id().to_owned()),
             _ => stages.push(vec![step.id().to_owned()]),

@@ -34,13 +34,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
 use crate::model::Direction;
-use crate::site::Site;
+use crate::site::{Limits, Site};
+use before::Before;
 use command::Command;
+use downtime::Downtime;
 use hands::{Hands, StepError};
 use observe::log_shipping::Secondary;
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
 use terms::Terms;
+use undo::Back;
 
 /// How far a step can be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,12 +99,73 @@ pub struct Info {
     pub checks: &'static [&'static str],
 }
 
+/// Steps that stand before a step in the list of its direction.
+#[derive(Clone, Copy, Debug)]
+enum Earlier {
+    /// All of them.
+    All,
+    /// These only.
+    These(&'static [Step]),
+}
+
+impl Earlier {
+    fn than(self, step: Step) -> &'static [Step] {
+        match self {
+            Self::These(steps) => steps,
+            Self::All => {
+                let list = Step::of(step.direction());
+                let own = list.iter().position(|it| *it == step);
+                &list[..own.unwrap_or(0)]
+            }
+        }
+    }
+}
+
 /// What one step file defines.
 trait Kind {
     /// What it observes: the evidence.
     type Facts: Serialize + Send;
 
+    /// What undoes it.
+    type Undo: undo::Back;
+
     const INFO: Info;
+
+    /// Steps that must stand before it in a runbook. A step that says nothing rests on all of them.
+    const AFTER: Earlier = Earlier::All;
+
+    /// The step before it with which it shares a stage, where `[copy] overlap` allows that.
+    const ALONGSIDE: Option<Step> = None;
+
+    /// Steps that it makes moot once it is satisfied (`steps.md` 1.6).
+    const OVERTAKES: Earlier = Earlier::These(&[]);
+
+    /// True for the step behind which there is no way back.
+    const POINT_OF_NO_RETURN: bool = false;
+
+    /// True for the step from which on there is no chat (`steps.md` 6.1): what can fail behind it is
+    /// looked for once more before it.
+    const BEGINS_DOWNTIME: bool = false;
+
+    /// Time limit of its act; `None` = as long as it makes progress.
+    fn limit(limits: &Limits) -> Option<Duration> {
+        Some(limits.step)
+    }
+
+    /// How long its effect may take to show after the act.
+    fn settle(limits: &Limits) -> Duration {
+        limits.settle
+    }
+
+    /// Its part of the time without chat; `None` for a step while chat serves.
+    fn downtime(_site: &Site) -> Option<Downtime> {
+        None
+    }
+
+    /// Why there is nothing to undo of it; of a step that is [`undo::Nothing`]'s.
+    fn why_nothing(_cx: Context<'_>) -> String {
+        "nothing to undo".to_owned()
+    }
 
     /// What it may send, in order.
     fn commands(site: &Site) -> Vec<Command>;
@@ -112,6 +176,18 @@ trait Kind {
     /// Decides from the facts alone.
     fn judge(facts: &Self::Facts) -> Standing;
 
+    /// What holds the step up and would have to go, by a command that needs consent; `None` where
+    /// nothing does. Asked once the effect had its time to show.
+    fn held_up_by(_facts: &Self::Facts) -> Option<String> {
+        None
+    }
+
+    /// Seconds of chat that are lost by what the step is about to do; `None` where it loses nothing,
+    /// or where that is not known.
+    fn loss_seconds(_facts: &Self::Facts, _terms: &Terms) -> Option<i64> {
+        None
+    }
+
     /// Acts. Success is not decided here: the next observation decides.
     fn act(
         cx: Context<'_>,
@@ -120,39 +196,87 @@ trait Kind {
     ) -> impl Future<Output = Result<(), StepError>> + Send;
 }
 
+/// What is fixed of a step, read off its file.
+struct Fixed {
+    info: Info,
+    after: Earlier,
+    alongside: Option<Step>,
+    overtakes: Earlier,
+    point_of_no_return: bool,
+    begins_downtime: bool,
+    limit: fn(&Limits) -> Option<Duration>,
+    settle: fn(&Limits) -> Duration,
+    downtime: fn(&Site) -> Option<Downtime>,
+    commands: fn(&Site) -> Vec<Command>,
+    undo: undo::Fixed,
+}
+
+impl Fixed {
+    const fn of<K: Kind>() -> Self {
+        Self {
+            info: K::INFO,
+            after: K::AFTER,
+            alongside: K::ALONGSIDE,
+            overtakes: K::OVERTAKES,
+            point_of_no_return: K::POINT_OF_NO_RETURN,
+            begins_downtime: K::BEGINS_DOWNTIME,
+            limit: K::limit,
+            settle: K::settle,
+            downtime: K::downtime,
+            commands: K::commands,
+            undo: undo::Fixed::of::<K::Undo>(),
+        }
+    }
+}
+
 macro_rules! steps {
-    ($($variant:ident = $direction:ident / $module:ident),+ $(,)?) => {
+    ($($direction:ident = $folder:ident { $($variant:ident = $module:ident),+ $(,)? })+) => {
         /// The built-in steps.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Step {
-            $(#[doc = concat!("See `step/", stringify!($direction), "/", stringify!($module), ".rs`.")] $variant,)+
+            $($(#[doc = concat!("See `step/", stringify!($folder), "/", stringify!($module), ".rs`.")] $variant,)+)+
         }
 
         /// What a step observed.
         #[derive(Serialize)]
         #[serde(untagged)]
         pub enum Facts {
-            $(#[doc = concat!("Of `", stringify!($module), "`.")] $variant(Box<$direction::$module::Facts>),)+
+            $($(#[doc = concat!("Of `", stringify!($module), "`.")] $variant(Box<$folder::$module::Facts>),)+)+
+        }
+
+        /// What undoing a step observed.
+        #[derive(Serialize)]
+        #[serde(transparent)]
+        pub struct Undo(Undone);
+
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Undone {
+            $($($variant(Box<<$folder::$module::$variant as Kind>::Undo>),)+)+
         }
 
         impl Step {
             /// Every step.
-            pub const ALL: &'static [Step] = &[$(Step::$variant),+];
+            pub const ALL: &'static [Step] = &[$($(Step::$variant),+),+];
 
-            /// What is fixed about it.
-            pub fn info(self) -> Info {
-                match self { $(Step::$variant => $direction::$module::$variant::INFO,)+ }
+            /// The steps of a direction, in the vendor's order.
+            pub fn of(direction: Direction) -> &'static [Step] {
+                match direction { $(Direction::$direction => &[$(Step::$variant),+],)+ }
             }
 
-            /// What it may send at that site, in order.
-            pub fn commands(self, site: &Site) -> Vec<Command> {
-                match self { $(Step::$variant => $direction::$module::$variant::commands(site),)+ }
+            /// The direction that it is a step of.
+            pub fn direction(self) -> Direction {
+                match self { $($(Step::$variant)|+ => Direction::$direction,)+ }
+            }
+
+            fn fixed(self) -> &'static Fixed {
+                match self { $($(Step::$variant => const { &Fixed::of::<$folder::$module::$variant>() },)+)+ }
             }
 
             /// Reads what it needs to know.
             pub async fn observe(self, cx: Context<'_>) -> Facts {
                 match self {
-                    $(Step::$variant => Facts::$variant(Box::new($direction::$module::$variant::observe(cx).await)),)+
+                    $($(Step::$variant => Facts::$variant(Box::new($folder::$module::$variant::observe(cx).await)),)+)+
                 }
             }
 
@@ -161,166 +285,164 @@ macro_rules! steps {
             /// # Errors
             /// Whatever the site said first. It decides nothing: see [`Step::observe`].
             pub async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-                match facts { $(Facts::$variant(facts) => $direction::$module::$variant::act(cx, facts, hands).await,)+ }
+                match facts { $($(Facts::$variant(facts) => $folder::$module::$variant::act(cx, facts, hands).await,)+)+ }
+            }
+
+            /// Reads what is left to undo of it.
+            pub async fn observe_undo(self, cx: Context<'_>, before: Option<&Before>) -> Undo {
+                Undo(match self {
+                    $($(Step::$variant => Undone::$variant(Box::new(<<$folder::$module::$variant as Kind>::Undo as Back>::observe(cx, before).await)),)+)+
+                })
+            }
+
+            /// Undoes what is left of it. Success is not decided here: the next observation decides.
+            ///
+            /// # Errors
+            /// Whatever the site said first.
+            pub async fn undo(
+                self,
+                cx: Context<'_>,
+                before: Option<&Before>,
+                hands: &Hands<'_>,
+            ) -> Result<(), StepError> {
+                match self {
+                    $($(Step::$variant => {
+                        undo::act::<<$folder::$module::$variant as Kind>::Undo>(self, cx, before, hands).await
+                    })+)+
+                }
             }
         }
 
         impl Facts {
             /// Where the step stands, by these facts alone.
             pub fn judge(&self) -> Standing {
-                match self { $(Facts::$variant(facts) => $direction::$module::$variant::judge(facts),)+ }
+                match self { $($(Facts::$variant(facts) => $folder::$module::$variant::judge(facts),)+)+ }
+            }
+
+            /// What holds the step up and would have to go, by a command that needs consent; `None`
+            /// where nothing does. Asked once the effect had its time to show.
+            pub fn held_up_by(&self) -> Option<String> {
+                match self { $($(Facts::$variant(facts) => $folder::$module::$variant::held_up_by(facts),)+)+ }
+            }
+
+            /// Seconds of chat that are lost by what the step is about to do; `None` where it loses
+            /// nothing, or where that is not known.
+            pub fn loss_seconds(&self, terms: &Terms) -> Option<i64> {
+                match self { $($(Facts::$variant(facts) => $folder::$module::$variant::loss_seconds(facts, terms),)+)+ }
+            }
+        }
+
+        impl Undo {
+            /// Where the undoing stands: satisfied when nothing is left of the step.
+            pub fn judge(&self) -> Standing {
+                match &self.0 { $($(Undone::$variant(facts) => undo::judge(facts.as_ref()),)+)+ }
             }
         }
     };
 }
 
-/// So many steps of the list are the failover's.
-const FAILOVER_STEPS: usize = 10;
-
 steps! {
-    SaveLogShipping = failover / save_log_shipping,
-    StopLogShippingJobs = failover / stop_log_shipping_jobs,
-    DropLogShipping = failover / drop_log_shipping,
-    CopyBackups = failover / copy_backups,
-    ApplyLogs = failover / apply_logs,
-    EndConnections = failover / end_connections,
-    RecoverDatabase = failover / recover_database,
-    SetPoolState = failover / set_pool_state,
-    InstallMirror = failover / install_mirror,
-    SetActiveServers = failover / set_active_servers,
-    RetireOldPrimary = failback / retire_old_primary,
-    ProveShare = failback / prove_share,
-    ClearActiveServers = failback / clear_active_servers,
-    RemoveMirroring = failback / remove_mirroring,
-    BackUpDatabase = failback / back_up_database,
-    FenceBackup = failback / fence_backup,
-    RestoreDatabase = failback / restore_database,
-    InstallPrimaryMirror = failback / install_primary_mirror,
-    ConfigureLogShipping = failback / configure_log_shipping,
-    ReturnActiveServers = failback / return_active_servers,
-    ReturnPoolState = failback / return_pool_state,
-}
-
-impl Facts {
-    /// What holds the step up and would have to go, by a command that needs consent; `None` where
-    /// nothing does. Asked once the effect had its time to show.
-    pub fn held_up_by(&self) -> Option<String> {
-        match self {
-            Facts::ClearActiveServers(facts) => facts.held_up_by(),
-            _ => None,
-        }
+    Failover = failover {
+        SaveLogShipping = save_log_shipping,
+        StopLogShippingJobs = stop_log_shipping_jobs,
+        DropLogShipping = drop_log_shipping,
+        CopyBackups = copy_backups,
+        ApplyLogs = apply_logs,
+        EndConnections = end_connections,
+        RecoverDatabase = recover_database,
+        SetPoolState = set_pool_state,
+        InstallMirror = install_mirror,
+        SetActiveServers = set_active_servers,
     }
-
-    /// Seconds of chat that are lost by what the step is about to do; `None` where it loses nothing,
-    /// or where that is not known.
-    pub fn loss_seconds(&self, terms: &Terms) -> Option<i64> {
-        match self {
-            Facts::RecoverDatabase(facts) => facts.loss_seconds(terms),
-            _ => None,
-        }
+    Failback = failback {
+        RetireOldPrimary = retire_old_primary,
+        ProveShare = prove_share,
+        ClearActiveServers = clear_active_servers,
+        RemoveMirroring = remove_mirroring,
+        BackUpDatabase = back_up_database,
+        FenceBackup = fence_backup,
+        RestoreDatabase = restore_database,
+        InstallPrimaryMirror = install_primary_mirror,
+        ConfigureLogShipping = configure_log_shipping,
+        ReturnActiveServers = return_active_servers,
+        ReturnPoolState = return_pool_state,
     }
 }
 
 impl Step {
-    /// The failover's steps, in the vendor's order.
-    pub const FAILOVER: &'static [Step] = Self::ALL.split_at(FAILOVER_STEPS).0;
-
-    /// The failback's steps, in the vendor's order.
-    pub const FAILBACK: &'static [Step] = Self::ALL.split_at(FAILOVER_STEPS).1;
-
-    /// The steps of a direction, in the vendor's order.
-    pub fn of(direction: Direction) -> &'static [Step] {
-        match direction {
-            Direction::Failover => Self::FAILOVER,
-            Direction::Failback => Self::FAILBACK,
-        }
+    /// What is fixed about it.
+    pub fn info(self) -> Info {
+        self.fixed().info
     }
 
     /// Its id.
     pub fn id(self) -> &'static str {
-        self.info().id
+        self.fixed().info.id
     }
 
-    /// The step with that id; two ids stand in both directions and mean another step in each.
+    /// The step of a direction with that id; an id may stand in both, and means another step in each.
     pub fn find(direction: Direction, id: &str) -> Option<Step> {
-        let steps = Self::of(direction).iter().copied();
-        steps.into_iter().find(|step| step.id() == id)
+        let mut steps = Self::of(direction).iter().copied();
+        steps.find(|step| step.id() == id)
     }
 
-    /// True for the step behind which there is no way back.
-    pub fn is_point_of_no_return(self) -> bool {
-        matches!(self, Step::RecoverDatabase | Step::ConfigureLogShipping)
+    /// What it may send at that site, in order.
+    pub fn commands(self, site: &Site) -> Vec<Command> {
+        (self.fixed().commands)(site)
     }
 
-    /// True for the step from which on there is no chat (`steps.md` 6.1): what can fail behind it is
-    /// looked for once more before it.
-    pub fn begins_downtime(self) -> bool {
-        self == Step::ClearActiveServers
+    /// Steps that must stand before it in a runbook.
+    pub fn after(self) -> &'static [Step] {
+        self.fixed().after.than(self)
+    }
+
+    /// The step before it with which it shares a stage, where `[copy] overlap` allows that.
+    pub fn alongside(self) -> Option<Step> {
+        self.fixed().alongside
     }
 
     /// Steps that this one, when satisfied, makes moot (`steps.md` 1.6).
     pub fn overtakes(self) -> &'static [Step] {
-        match self {
-            Step::RecoverDatabase => &[Step::CopyBackups, Step::ApplyLogs, Step::EndConnections],
-            Step::ReturnPoolState => Self::FAILBACK.split_last().map_or(&[], |(_, all)| all),
-            _ => &[],
-        }
+        self.fixed().overtakes.than(self)
     }
 
-    /// Steps that must stand before it in a runbook, where the runbook has them.
-    pub fn after(self) -> &'static [Step] {
-        match self {
-            Step::SaveLogShipping => &[],
-            Step::StopLogShippingJobs => &[Step::SaveLogShipping],
-            Step::DropLogShipping => &[Step::SaveLogShipping, Step::StopLogShippingJobs],
-            Step::CopyBackups => &[Step::StopLogShippingJobs],
-            Step::ApplyLogs => &[Step::StopLogShippingJobs, Step::CopyBackups],
-            Step::EndConnections => &[Step::ApplyLogs],
-            Step::RecoverDatabase => &[
-                Step::StopLogShippingJobs,
-                Step::CopyBackups,
-                Step::ApplyLogs,
-                Step::EndConnections,
-            ],
-            Step::SetPoolState => &[Step::RecoverDatabase],
-            Step::InstallMirror | Step::SetActiveServers => {
-                &[Step::RecoverDatabase, Step::SetPoolState]
-            }
-            // Nothing of a failback can be left out, or change its place.
-            _ => {
-                let own = Self::FAILBACK.iter().position(|step| *step == self);
-                &Self::FAILBACK[..own.unwrap_or(0)]
-            }
-        }
+    /// True for the step behind which there is no way back.
+    pub fn is_point_of_no_return(self) -> bool {
+        self.fixed().point_of_no_return
+    }
+
+    /// True for the step from which on there is no chat (`steps.md` 6.1).
+    pub fn begins_downtime(self) -> bool {
+        self.fixed().begins_downtime
+    }
+
+    /// Its part of the time without chat; `None` for a step while chat serves.
+    pub fn downtime(self, site: &Site) -> Option<Downtime> {
+        (self.fixed().downtime)(site)
     }
 
     /// Time limit of its act; `None` = as long as it makes progress.
     pub fn limit(self, site: &Site) -> Option<Duration> {
-        let limits = &site.limits;
-        match self {
-            Step::CopyBackups | Step::ApplyLogs => None,
-            Step::StopLogShippingJobs => Some(limits.jobs.saturating_mul(2)),
-            Step::InstallMirror => Some(limits.mirror),
-            Step::SetActiveServers | Step::ReturnActiveServers => {
-                Some(limits.powershell.saturating_mul(10))
-            }
-            Step::RecoverDatabase
-            | Step::RetireOldPrimary
-            | Step::BackUpDatabase
-            | Step::FenceBackup
-            | Step::RestoreDatabase => limits.restore,
-            Step::InstallPrimaryMirror => Some(limits.mirror.saturating_mul(2)),
-            Step::ConfigureLogShipping => Some(limits.step.saturating_add(limits.mirror)),
-            _ => Some(limits.step),
-        }
+        (self.fixed().limit)(&site.limits)
     }
 
     /// How long its effect may take to show after the act.
     pub fn settle(self, site: &Site) -> Duration {
-        match self {
-            Step::InstallMirror | Step::InstallPrimaryMirror => site.limits.mirror,
-            Step::RecoverDatabase | Step::RestoreDatabase => site.limits.step,
-            _ => site.limits.settle,
-        }
+        (self.fixed().settle)(&site.limits)
+    }
+
+    /// What undoing it may send, in order; numbered behind its own commands.
+    pub fn undo_commands(self, site: &Site) -> Vec<Command> {
+        (self.fixed().undo.commands)(site)
+    }
+
+    /// Time limit of undoing it; `None` = as long as a recovery takes.
+    pub fn undo_limit(self, site: &Site) -> Option<Duration> {
+        (self.fixed().undo.limit)(&site.limits)
+    }
+
+    /// How long it may take to show after that.
+    pub fn undo_settle(self, site: &Site) -> Duration {
+        (self.fixed().undo.settle)(&site.limits)
     }
 }

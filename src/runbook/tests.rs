@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const STEPS: [&str; 10] = [
+const STEPS: &[&str] = &[
     "save-log-shipping",
     "stop-log-shipping-jobs",
     "drop-log-shipping",
@@ -18,7 +18,7 @@ const STEPS: [&str; 10] = [
 ];
 
 fn problems(text: &str) -> Vec<String> {
-    let Err(found) = Runbook::parse(text, "r.toml", &STEPS) else {
+    let Err(found) = Runbook::parse(text, "r.toml", STEPS) else {
         panic!("this is accepted:\n{text}");
     };
     found
@@ -29,20 +29,29 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_built_in_failover_has_the_ten_steps_in_the_order_of_the_vendor() {
-    let runbook = Runbook::parse(FAILOVER, "failover.toml", &STEPS).unwrap();
-    assert_eq!(runbook.direction, Direction::Failover);
-    assert_eq!(runbook.name, "failover");
-    assert_eq!(runbook.ids().collect::<Vec<_>>(), STEPS);
-    let is_built_in = |s: &RunbookStep| s.kind == RunbookStepKind::BuiltIn;
-    assert!(runbook.steps.iter().all(is_built_in));
+fn the_built_in_runbooks_say_what_they_are_and_leave_every_step_to_the_program() {
+    for (text, direction) in [
+        (FAILOVER, Direction::Failover),
+        (FAILBACK, Direction::Failback),
+    ] {
+        let ids: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"'))
+            .collect();
+        let runbook = Runbook::parse(text, "runbook.toml", &ids).unwrap();
+        assert_eq!(runbook.direction, direction);
+        assert_eq!(runbook.name, direction.key());
+        assert_eq!(runbook.ids().collect::<Vec<_>>(), ids);
+        let is_built_in = |s: &RunbookStep| s.kind == RunbookStepKind::BuiltIn;
+        assert!(runbook.steps.iter().all(is_built_in));
+    }
 }
 
 #[test]
 fn a_manual_step_stands_between_built_in_ones() {
     let text = "version = 1\nrunbook = 'failback'\ntitle = 'T'\n[[step]]\nid = 'copy-backups'\n\
                 [[step]]\nid = 'call-the-team'\nmanual = '''\nCall.\nAsk.'''\nexpect = 'ticket'";
-    let runbook = Runbook::parse(text, "r.toml", &STEPS).unwrap();
+    let runbook = Runbook::parse(text, "r.toml", STEPS).unwrap();
     assert_eq!(runbook.direction, Direction::Failback);
     assert_eq!(
         runbook.steps[1],
@@ -102,7 +111,7 @@ wish = 1
 #[test]
 fn a_slip_in_a_step_names_the_step_that_was_meant() {
     let text = "version = 1\nrunbook = 'failover'\ntitle = 'T'\n[[step]]\nid = 'recover-datbase'";
-    let found = Runbook::parse(text, "r.toml", &STEPS).unwrap_err();
+    let found = Runbook::parse(text, "r.toml", STEPS).unwrap_err();
     assert_eq!(
         found.to_string(),
         "r.toml:5: step.id: there is no step `recover-datbase` in this direction\n  \
@@ -127,7 +136,7 @@ fn a_runbook_without_steps_is_refused() {
 proptest! {
     #[test]
     fn no_text_panics_the_reader(text in r#"(version = [0-9x]{1,3}|runbook = '[a-z]{0,9}'|title = "?.{0,6}"?|\[{1,2}step\]{1,2}|id = '[a-z-]{0,9}'|manual = '.{0,9}'|.{0,9}|\n){0,30}"#) {
-        if let Err(found) = Runbook::parse(&text, "f", &STEPS) {
+        if let Err(found) = Runbook::parse(&text, "f", STEPS) {
             prop_assert!(!found.problems.is_empty());
         }
     }

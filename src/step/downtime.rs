@@ -2,11 +2,9 @@
 //! (`steps.md` 6.1). Known before the run as terms of a sum: how often the whole chat database is
 //! moved, and how long may be waited.
 
-use serde::Serialize;
+use std::time::Duration;
 
-use super::Step;
-use crate::model::{Instance, Role};
-use crate::site::Site;
+use serde::Serialize;
 
 /// A step's part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,47 +18,19 @@ pub struct Downtime {
     pub what: &'static str,
 }
 
-impl Step {
-    /// Its part of the time without chat; `None` for a step while chat serves.
-    pub fn downtime(self, site: &Site) -> Option<Downtime> {
-        let has_mirror = site
-            .sql
-            .instances
-            .contains_key(&Instance::chat(Role::PrimaryMirror));
-        let settle = Some(site.limits.settle.as_secs());
-        let part = |moves, wait_seconds, what| Downtime {
+impl Downtime {
+    /// A part that moves the whole chat database so often.
+    pub(super) const fn of(moves: u32, what: &'static str) -> Self {
+        Self {
             moves,
-            wait_seconds,
+            wait_seconds: None,
             what,
-        };
-        Some(match self {
-            Step::ClearActiveServers => part(
-                0,
-                settle,
-                "until no chat server holds the databases; once more as long where services are stopped",
-            ),
-            Step::RemoveMirroring => part(0, None, "a statement for each database"),
-            Step::BackUpDatabase => part(2, None, "the full backup is written, then verified"),
-            Step::FenceBackup => part(0, None, "the end of the log, which is small"),
-            Step::RestoreDatabase => part(1, None, "it is restored on the primary, then recovery"),
-            Step::InstallPrimaryMirror if has_mirror => part(
-                2,
-                None,
-                "the set-up's own backup and restore, minutes until SYNCHRONIZED",
-            ),
-            Step::InstallPrimaryMirror => part(0, None, "nothing: there is no primary mirror"),
-            Step::ConfigureLogShipping => part(
-                0,
-                None,
-                "one log backup is taken, copied and restored: as long as that takes",
-            ),
-            Step::ReturnActiveServers => part(0, None, "a cmdlet for each server"),
-            Step::ReturnPoolState => part(
-                0,
-                settle,
-                "until every active server has a session on the primary",
-            ),
-            _ => return None,
-        })
+        }
+    }
+
+    /// The same, with a wait that is limited.
+    pub(super) const fn waiting(mut self, limit: Duration) -> Self {
+        self.wait_seconds = Some(limit.as_secs());
+        self
     }
 }

@@ -16,16 +16,19 @@ fn a_step_is_found_by_its_id_and_by_no_other() {
 
 #[test]
 fn every_step_stands_behind_those_that_it_must_come_after() {
-    for (place, step) in Step::FAILOVER.iter().enumerate() {
-        for before in step.after() {
-            assert!(Step::FAILOVER[..place].contains(before), "{}", step.id());
+    for direction in [Direction::Failover, Direction::Failback] {
+        let list = Step::of(direction);
+        for (place, step) in list.iter().enumerate() {
+            for before in step.after() {
+                assert!(list[..place].contains(before), "{}", step.id());
+            }
         }
     }
 }
 
 #[test]
 fn only_the_point_of_no_return_overtakes_and_only_what_comes_before_it() {
-    for step in Step::FAILOVER {
+    for step in Step::of(Direction::Failover) {
         assert_eq!(step.is_point_of_no_return(), !step.overtakes().is_empty());
         assert!(step.overtakes().iter().all(|it| step.after().contains(it)));
     }

@@ -11,6 +11,7 @@ mod real_logs;
 mod rules;
 mod site;
 mod sql_live;
+mod steps;
 
 // The program as its users meet it, and the house it is built in.
 mod commands;

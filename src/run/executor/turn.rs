@@ -239,7 +239,7 @@ impl Execution<'_> {
         let mut limit = Duration::ZERO;
         let (held_up, standing) = loop {
             let (held_up, standing) = if wanted == StepOutcome::Undone {
-                (None, self.check_undo(step).await?.1)
+                (None, self.check_undo(step).await?)
             } else {
                 let (facts, standing) = self.check(step).await?;
                 // Blocked, or not seen whole: then nothing more is asked for.

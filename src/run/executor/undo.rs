@@ -1,6 +1,8 @@
 //! `abort`: takes the steps back, the last one first, by the same means as they were taken: observe,
 //! judge, record, act, observe again, record.
 
+use serde_json::json;
+
 use super::turn::{held_up, stopped, stopped_by_operator};
 use super::{Execution, Halt, Turn};
 use crate::model::{Direction, Document, Problem, Remedy};
@@ -10,11 +12,10 @@ use crate::run::fold::RunState;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
 use crate::run::resume::PlanChange;
-use crate::step::Step;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Ledger as _;
-use crate::step::undo::{Undo, backwards};
-use crate::step::{Standing, before::Before};
+use crate::step::undo::backwards;
+use crate::step::{Standing, Step, before::Before};
 
 /// Why a run was not undone.
 #[derive(Debug, thiserror::Error)]
@@ -142,7 +143,7 @@ impl Execution<'_> {
         self.ledger.record(Event::UndoStarted {
             id: step.id().to_owned(),
         })?;
-        let (undo, standing) = self.check_undo(step).await?;
+        let standing = self.check_undo(step).await?;
         match &standing {
             Standing::Satisfied { why } => {
                 self.end(step, StepOutcome::Undone, why)?;
@@ -161,32 +162,30 @@ impl Execution<'_> {
             let halt = Halt::new(step, Exit::Held, problem);
             return Ok(Turn::Halted(Box::new(halt)));
         }
-        let acted = self.act_undo(step, &undo).await;
+        let acted = self.act_undo(step).await;
         self.settle(step, acted, StepOutcome::Undone).await
     }
 
-    pub(super) async fn check_undo(&self, step: Step) -> Result<(Undo, Standing), JournalError> {
+    pub(super) async fn check_undo(&self, step: Step) -> Result<Standing, JournalError> {
         let (saved, before) = match self.saved().and_then(|saved| Ok((saved, self.before()?))) {
             Ok(known) => known,
             // What cannot be read is not "nothing was so".
             Err(error) => {
                 let problem = error.problem();
-                let undo = Undo::Nothing {
-                    because: problem.to_string(),
-                };
+                let facts = json!({ "because": problem.to_string() });
                 let standing = Standing::Unknown(problem);
-                self.record_checked(step, &standing, &undo)?;
-                return Ok((undo, standing));
+                self.record_checked(step, &standing, &facts)?;
+                return Ok(standing);
             }
         };
         let cx = self.context(step, saved.as_ref());
         let undo = Box::pin(step.observe_undo(cx, before.as_ref())).await;
         let standing = undo.judge();
         self.record_checked(step, &standing, &undo)?;
-        Ok((undo, standing))
+        Ok(standing)
     }
 
-    async fn act_undo(&self, step: Step, undo: &Undo) -> Result<(), StepError> {
+    async fn act_undo(&self, step: Step) -> Result<(), StepError> {
         let (saved, before) = (self.saved()?, self.before()?);
         let commands: Vec<_> = self
             .plan
@@ -203,7 +202,7 @@ impl Execution<'_> {
             handoff: None,
         };
         let cx = self.context(step, saved.as_ref());
-        let acting = Box::pin(undo.act(cx, before.as_ref(), &hands));
+        let acting = Box::pin(step.undo(cx, before.as_ref(), &hands));
         self.within_limit(step.undo_limit(self.site), acting).await
     }
 

@@ -1,11 +1,14 @@
 //! `back-up-database`, B3: one full backup on the log-shipping share, verified (`steps.md` 6).
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::{Instance, Role, quote};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::downtime::Downtime;
 use crate::step::failback::prove_share::file_hole;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
@@ -13,8 +16,9 @@ use crate::step::observe::backups::{SetHeader, sets, verified};
 use crate::step::observe::database::{Database, Lineage, database, lineage};
 use crate::step::observe::pool::{self, Service};
 use crate::step::shared::{
-    Holders, active_block, address, full_path, mirrored_block, only_set, send_long,
+    Holders, active_block, address, full_path, mirrored_block, only_set, send_long, tail_path,
 };
+use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 
 const BACK_UP: usize = 1;
@@ -51,6 +55,7 @@ impl Facts {
 
 impl Kind for BackUpDatabase {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "back-up-database",
@@ -63,6 +68,22 @@ impl Kind for BackUpDatabase {
             "RESTORE VERIFYONLY finds it sound, and the primary reads it",
         ],
     };
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        limits.restore
+    }
+
+    fn downtime(_site: &Site) -> Option<Downtime> {
+        Some(Downtime::of(2, "the full backup is written, then verified"))
+    }
+
+    fn why_nothing(cx: Context<'_>) -> String {
+        format!(
+            "nothing to undo: `{}` stays, and `{}` where it was written",
+            full_path(cx),
+            tail_path(cx)
+        )
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         let name = &site.database.chat;

@@ -17,6 +17,7 @@ use crate::model::{Instance, Role};
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
+use crate::step::downtime::Downtime;
 use crate::step::failover::end_connections::is_from;
 use crate::step::failover::set_active_servers::{contains, list};
 use crate::step::failover::set_pool_state::identity_and_state;
@@ -72,21 +73,11 @@ impl Facts {
     fn to_stop(&self) -> Vec<WindowsService> {
         holding::to_stop(&self.holding, waiting_block(self).is_none())
     }
-
-    /// The same in words, where there are any.
-    pub(in crate::step) fn held_up_by(&self) -> Option<String> {
-        let services = self.to_stop();
-        (!services.is_empty()).then(|| {
-            format!(
-                "stop {}: sessions stay there though no server is active",
-                holding::describe(&services)
-            )
-        })
-    }
 }
 
 impl Kind for ClearActiveServers {
     type Facts = Facts;
+    type Undo = undo::Facts;
 
     const INFO: Info = Info {
         id: "clear-active-servers",
@@ -101,6 +92,22 @@ impl Kind for ClearActiveServers {
             "services that hold on are named, and stopped only with consent; `set-pool-state` starts those of the servers for the normal state",
         ],
     };
+
+    const BEGINS_DOWNTIME: bool = true;
+
+    fn downtime(site: &Site) -> Option<Downtime> {
+        Some(Downtime::of(0, "until no chat server holds the databases; once more as long where services are stopped").waiting(site.limits.settle))
+    }
+
+    fn held_up_by(facts: &Facts) -> Option<String> {
+        let services = facts.to_stop();
+        (!services.is_empty()).then(|| {
+            format!(
+                "stop {}: sessions stay there though no server is active",
+                holding::describe(&services)
+            )
+        })
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         let mut parameters: Vec<(&'static str, Value)> = Vec::new();

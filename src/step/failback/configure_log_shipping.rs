@@ -13,18 +13,22 @@ mod next;
 pub(in crate::step) mod secondary;
 mod wanted;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::{Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
+use crate::step::downtime::Downtime;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::RedoStart;
 use crate::step::observe::log_shipping::{Schedule, Secondary};
 use crate::step::observe::sessions::Holder;
+use crate::step::undo::Nothing;
 use crate::step::{Context, Effect, Info, Kind, Standing};
 use commands::{Key, number, table};
 use look::{Half, observe};
@@ -55,6 +59,7 @@ pub struct Facts {
 
 impl Kind for ConfigureLogShipping {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "configure-log-shipping",
@@ -69,6 +74,19 @@ impl Kind for ConfigureLogShipping {
             "one log backup was taken, copied and restored",
         ],
     };
+
+    const POINT_OF_NO_RETURN: bool = true;
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        Some(limits.step.saturating_add(limits.mirror))
+    }
+
+    fn downtime(_site: &Site) -> Option<Downtime> {
+        Some(Downtime::of(
+            0,
+            "one log backup is taken, copied and restored: as long as that takes",
+        ))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         table(site)

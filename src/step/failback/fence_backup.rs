@@ -3,14 +3,17 @@
 
 pub(in crate::step) mod undo;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role, quote};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
+use crate::step::downtime::Downtime;
 use crate::step::failback::prove_share::file_hole;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
@@ -54,6 +57,7 @@ impl Facts {
 
 impl Kind for FenceBackup {
     type Facts = Facts;
+    type Undo = undo::Facts;
 
     const INFO: Info = Info {
         id: "fence-backup",
@@ -66,6 +70,14 @@ impl Kind for FenceBackup {
             "the file is a tail taken WITH NORECOVERY that joins the full backup, and VERIFYONLY finds it sound",
         ],
     };
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        limits.restore
+    }
+
+    fn downtime(_site: &Site) -> Option<Downtime> {
+        Some(Downtime::of(0, "the end of the log, which is small"))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         vec![Command::tsql(

@@ -3,11 +3,14 @@
 
 pub(in crate::step) mod undo;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::model::{Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
+use crate::step::downtime::Downtime;
 use crate::step::failover::install_mirror;
 use crate::step::failover::install_mirror::compliance::{self, Compliance};
 use crate::step::hands::{Hands, StepError};
@@ -47,6 +50,7 @@ impl Facts {
 
 impl Kind for InstallPrimaryMirror {
     type Facts = Facts;
+    type Undo = undo::Facts;
 
     const INFO: Info = Info {
         id: "install-primary-mirror",
@@ -60,6 +64,25 @@ impl Kind for InstallPrimaryMirror {
             "principal and mirror name one another, both SYNCHRONIZED",
         ],
     };
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        Some(limits.mirror.saturating_mul(2))
+    }
+
+    fn settle(limits: &Limits) -> Duration {
+        limits.mirror
+    }
+
+    fn downtime(site: &Site) -> Option<Downtime> {
+        Some(if site.chat(Role::PrimaryMirror).is_some() {
+            Downtime::of(
+                2,
+                "the set-up's own backup and restore, minutes until SYNCHRONIZED",
+            )
+        } else {
+            Downtime::of(0, "nothing: there is no primary mirror")
+        })
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         let mut commands = install_mirror::installs(site, &PRIMARY_SIDE, "PersistentChat");

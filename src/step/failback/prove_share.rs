@@ -15,6 +15,7 @@ use crate::step::observe::Observed;
 use crate::step::observe::backups::{SetHeader, sets};
 use crate::step::observe::instance::{Service, agent_account, services};
 use crate::step::shared::{address, full_path, sample_path};
+use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use room::Room;
 
@@ -73,6 +74,7 @@ impl Facts {
 
 impl Kind for ProveShare {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "prove-share",
@@ -85,6 +87,10 @@ impl Kind for ProveShare {
             "room: on the shares for the backups, on the primary's and its mirror's volumes for the files; what cannot be seen is named",
         ],
     };
+
+    fn why_nothing(cx: Context<'_>) -> String {
+        format!("nothing to undo: `{}` stays", full_path(cx))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         vec![Command::tsql(

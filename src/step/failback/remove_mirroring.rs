@@ -9,6 +9,7 @@ use crate::model::{Instance, Role, quote};
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
+use crate::step::downtime::Downtime;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
@@ -37,6 +38,7 @@ pub struct Facts {
 
 impl Kind for RemoveMirroring {
     type Facts = Facts;
+    type Undo = undo::Facts;
 
     const INFO: Info = Info {
         id: "remove-mirroring",
@@ -48,6 +50,10 @@ impl Kind for RemoveMirroring {
             "neither database of the backup is mirrored",
         ],
     };
+
+    fn downtime(_site: &Site) -> Option<Downtime> {
+        Some(Downtime::of(0, "a statement for each database"))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         let chat = quote::identifier(site.database.chat.as_str());

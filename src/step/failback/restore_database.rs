@@ -6,13 +6,16 @@ mod commands;
 mod mend;
 pub(in crate::step) mod undo;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
+use crate::step::downtime::Downtime;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
@@ -149,6 +152,7 @@ impl Facts {
 
 impl Kind for RestoreDatabase {
     type Facts = Facts;
+    type Undo = undo::Facts;
 
     const INFO: Info = Info {
         id: "restore-database",
@@ -163,6 +167,21 @@ impl Kind for RestoreDatabase {
             "owner, TRUSTWORTHY, Service Broker and users as they were",
         ],
     };
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        limits.restore
+    }
+
+    fn settle(limits: &Limits) -> Duration {
+        limits.step
+    }
+
+    fn downtime(_site: &Site) -> Option<Downtime> {
+        Some(Downtime::of(
+            1,
+            "it is restored on the primary, then recovery",
+        ))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         commands::list(site)

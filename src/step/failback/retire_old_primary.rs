@@ -5,12 +5,14 @@ mod commands;
 mod only_here;
 mod side;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::MirroringState;
 use crate::model::{Document, Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::failover::save_log_shipping::one_instance;
 use crate::step::hands::{Hands, StepError};
@@ -20,6 +22,7 @@ use crate::step::observe::database::{Content, Database, content, database, linea
 use crate::step::observe::instance::Presence;
 use crate::step::saved::{Saved, SavedPrimary};
 use crate::step::shared::send_long;
+use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use commands::{Key, number, table};
 use only_here::OnlyHere;
@@ -70,6 +73,7 @@ enum Action {
 
 impl Kind for RetireOldPrimary {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "retire-old-primary",
@@ -83,6 +87,14 @@ impl Kind for RetireOldPrimary {
             "no enabled backup job, no mirroring, no log-shipping row is left there",
         ],
     };
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        limits.restore
+    }
+
+    fn why_nothing(_cx: Context<'_>) -> String {
+        "left as it is on purpose: a backup job of the old primary would write another fork into the share; what it held is in the archive, and where its mirror keeps an old copy, RESTORING, the next failback asks for --override old-database-unreadable=REASON".to_owned()
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         table(site)

@@ -1,17 +1,21 @@
 //! `set-active-servers` of the failback, B6: the servers of the normal state (`steps.md` 6). The proof
 //! that they serve comes after B7: until then the pool uses the backup's databases, which are closed.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::model::{Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::Command;
+use crate::step::downtime::Downtime;
 use crate::step::failover::set_active_servers::{changes, contains, list, send_changes};
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::shared::{is_restored, not_restored};
+use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
 
 pub(in crate::step) struct ReturnActiveServers;
@@ -52,6 +56,7 @@ impl Facts {
 
 impl Kind for ReturnActiveServers {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "set-active-servers",
@@ -63,6 +68,14 @@ impl Kind for ReturnActiveServers {
             "the active list is the wanted set",
         ],
     };
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        Some(limits.powershell.saturating_mul(10))
+    }
+
+    fn downtime(_site: &Site) -> Option<Downtime> {
+        Some(Downtime::of(0, "a cmdlet for each server"))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         changes(site, &site.pool.failed_over, &site.pool.normal)

@@ -12,6 +12,7 @@ use crate::model::states::PoolState;
 use crate::model::{Instance, Role};
 use crate::site::Site;
 use crate::step::command::{Command, Values};
+use crate::step::downtime::Downtime;
 use crate::step::failback::clear_active_servers::holding::{self, Service as WindowsService};
 use crate::step::failover::end_connections::is_from;
 use crate::step::failover::set_active_servers::{contains, list};
@@ -24,7 +25,8 @@ use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::{Holder, sessions};
 use crate::step::shared::{chat_hosts, compliance, is_restored, not_restored};
-use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const SET: usize = 1;
 const START: usize = 2;
@@ -90,6 +92,7 @@ impl Facts {
 
 impl Kind for ReturnPoolState {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "set-pool-state",
@@ -105,6 +108,15 @@ impl Kind for ReturnPoolState {
             "every active server has a session on the primary, none on the backup",
         ],
     };
+
+    const OVERTAKES: Earlier = Earlier::All;
+
+    fn downtime(site: &Site) -> Option<Downtime> {
+        Some(
+            Downtime::of(0, "until every active server has a session on the primary")
+                .waiting(site.limits.settle),
+        )
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         let start = holding::change(

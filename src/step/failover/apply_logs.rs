@@ -5,13 +5,15 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::access::sql::Session;
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Lsn, Role, quote};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::copy_backups::{self, size};
@@ -23,7 +25,8 @@ use crate::step::observe::Observed;
 use crate::step::observe::database::{database, redo_start};
 use crate::step::observe::folders::{Chain, Set, SetFacts, set_facts};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
-use crate::step::{Block, Context, Effect, Info, Kind, Lift, Standing, Step};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 
 const LEAVE_STANDBY: usize = 1;
 const RESTORE_LOG: usize = 2;
@@ -74,6 +77,7 @@ impl Facts {
 
 impl Kind for ApplyLogs {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "apply-logs",
@@ -86,6 +90,18 @@ impl Kind for ApplyLogs {
             "redo start reaches the LastLSN of the last set, after a fresh look at the share",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[Step::StopLogShippingJobs, Step::CopyBackups]);
+    const ALONGSIDE: Option<Step> = Some(Step::CopyBackups);
+
+    fn limit(_limits: &Limits) -> Option<Duration> {
+        None
+    }
+
+    fn why_nothing(_cx: Context<'_>) -> String {
+        "nothing to undo: applied log backups do no harm, the restore job goes on behind them"
+            .to_owned()
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         let database = quote::identifier(site.database.chat.as_str());

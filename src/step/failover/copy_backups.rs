@@ -5,12 +5,14 @@
 mod tests;
 
 use futures_util::StreamExt as _;
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::access::copy::copy;
 use crate::model::{Instance, Lsn, Problem, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, Look, classify, look};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::save_log_shipping::count;
@@ -19,7 +21,8 @@ use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{RedoStart, redo_start};
 use crate::step::observe::folders::{Chain, chain, copies, share};
-use crate::step::{Block, Context, Effect, Info, Kind, Lift, Standing};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 
 const COPY: usize = 1;
 
@@ -137,6 +140,7 @@ impl Facts {
 
 impl Kind for CopyBackups {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "copy-backups",
@@ -148,6 +152,16 @@ impl Kind for CopyBackups {
             "every set of the chain beyond redo start lies whole in the copy folder: size, header, closing copy",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[Step::StopLogShippingJobs]);
+
+    fn limit(_limits: &Limits) -> Option<Duration> {
+        None
+    }
+
+    fn why_nothing(_cx: Context<'_>) -> String {
+        "nothing to undo: copies of log backups do no harm".to_owned()
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         vec![

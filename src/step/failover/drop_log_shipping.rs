@@ -4,6 +4,7 @@
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+pub(in crate::step) mod undo;
 
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ use crate::step::observe::instance::{Identity, agent_runs, identity, services};
 use crate::step::observe::log_shipping::{
     Job, Secondary, jobs_of_rows, knows_ignore_monitor, secondary,
 };
-use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const DROP: usize = 1;
 const DROP_WITHOUT_MONITOR: usize = 2;
@@ -62,6 +63,7 @@ impl Facts {
 
 impl Kind for DropLogShipping {
     type Facts = Facts;
+    type Undo = undo::Facts;
 
     const INFO: Info = Info {
         id: "drop-log-shipping",
@@ -74,6 +76,8 @@ impl Kind for DropLogShipping {
             "no row for the chat database; siblings under the same id, if any, stay with disabled jobs",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[Step::SaveLogShipping, Step::StopLogShippingJobs]);
 
     fn commands(site: &Site) -> Vec<Command> {
         let database = quote::literal(site.database.chat.as_str());

@@ -19,7 +19,8 @@ use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::pool;
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
-use crate::step::{Block, Context, Effect, Info, Kind, Standing};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const KILL: usize = 1;
 
@@ -69,6 +70,7 @@ pub(in crate::step) fn is_from(holder: &Holder, hosts: &[String]) -> bool {
 
 impl Kind for EndConnections {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "end-connections",
@@ -81,6 +83,12 @@ impl Kind for EndConnections {
             "no session is left",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[Step::ApplyLogs]);
+
+    fn why_nothing(_cx: Context<'_>) -> String {
+        "nothing to undo: whoever was cut off signs in again".to_owned()
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         vec![

@@ -6,12 +6,14 @@ pub(in crate::step) mod compliance;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, Problem, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::failover::save_log_shipping::one_instance;
 use crate::step::failover::set_pool_state::not_serving;
@@ -20,7 +22,8 @@ use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::instance::{Endpoint, Identity, endpoint, identity};
 use crate::step::observe::pool::{self, Service};
-use crate::step::{Block, Context, Effect, Info, Kind, Standing};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const INSTALL: usize = 1;
 const INSTALL_OVER: usize = 2;
@@ -48,6 +51,7 @@ pub struct Facts {
 
 impl Kind for InstallMirror {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "install-mirror",
@@ -61,6 +65,16 @@ impl Kind for InstallMirror {
             "principal and mirror name one another, both SYNCHRONIZED",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[Step::RecoverDatabase, Step::SetPoolState]);
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        Some(limits.mirror)
+    }
+
+    fn settle(limits: &Limits) -> Duration {
+        limits.mirror
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         installs(site, &BACKUP_SIDE, "PersistentChat")

@@ -7,12 +7,14 @@ mod primary;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role, quote};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::copy_backups;
@@ -27,7 +29,8 @@ use crate::step::observe::instance::{Identity, agent_runs, identity, services};
 use crate::step::observe::log_shipping::{Job, jobs_of_rows, secondary};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
 use crate::step::terms::Terms;
-use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 pub(in crate::step) use loss::accepts;
 use loss::loss_block;
 use primary::{PrimarySide, look_at_primary, primary_blocks};
@@ -112,17 +115,6 @@ impl Facts {
         rows.iter().find_map(|row| row.family.as_deref())
     }
 
-    /// Seconds of chat that are lost: from the end of the last set to the moment of the disaster,
-    /// never to the present (`steps.md` 2); `None` where one of them is not known.
-    pub(in crate::step) fn loss_seconds(&self, terms: &Terms) -> Option<i64> {
-        if self.nothing_is_lost() {
-            return Some(0);
-        }
-        let end = self.files.chain.as_ref()?.last_finished?;
-        let lost = terms.disaster_at?.duration_since(end);
-        Some(lost.as_secs().max(0))
-    }
-
     /// The owner to set: that of the primary, where it has a login here and this is another.
     fn owner_to_set(&self, row: &Database) -> Option<&str> {
         let wanted = self.wanted.as_ref()?.owner.as_deref()?;
@@ -136,6 +128,7 @@ impl Facts {
 
 impl Kind for RecoverDatabase {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "recover-database",
@@ -150,6 +143,35 @@ impl Kind for RecoverDatabase {
             "ONLINE, MULTI_USER, read-write, FULL, with a collation",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[
+        Step::StopLogShippingJobs,
+        Step::CopyBackups,
+        Step::ApplyLogs,
+        Step::EndConnections,
+    ]);
+    const OVERTAKES: Earlier =
+        Earlier::These(&[Step::CopyBackups, Step::ApplyLogs, Step::EndConnections]);
+    const POINT_OF_NO_RETURN: bool = true;
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        limits.restore
+    }
+
+    fn settle(limits: &Limits) -> Duration {
+        limits.step
+    }
+
+    /// From the end of the last set to the moment of the disaster, never to the present (`steps.md`
+    /// 2).
+    fn loss_seconds(facts: &Facts, terms: &Terms) -> Option<i64> {
+        if facts.nothing_is_lost() {
+            return Some(0);
+        }
+        let end = facts.files.chain.as_ref()?.last_finished?;
+        let lost = terms.disaster_at?.duration_since(end);
+        Some(lost.as_secs().max(0))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         let database = quote::identifier(site.database.chat.as_str());

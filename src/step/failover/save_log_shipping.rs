@@ -17,7 +17,8 @@ use crate::step::observe::log_shipping::{
     Job, Schedule, Secondary, all_schedules, ids_or_saved, jobs_of_rows, secondary,
 };
 use crate::step::saved::{Saved, SavedPrimary, SavedSecondary, primary_half};
-use crate::step::{Block, Context, Effect, Info, Kind, Standing};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing};
 
 pub(in crate::step) struct SaveLogShipping;
 
@@ -44,6 +45,7 @@ pub struct Facts {
 
 impl Kind for SaveLogShipping {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "save-log-shipping",
@@ -56,6 +58,8 @@ impl Kind for SaveLogShipping {
             "the kept document, read back, equals the rows, jobs and schedules",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[]);
 
     fn commands(_site: &Site) -> Vec<Command> {
         Vec::new()

@@ -5,12 +5,14 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::states::PoolState;
 use crate::model::{Fqdn, Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::set_pool_state::{identity_and_state, not_serving};
 use crate::step::hands::{Hands, StepError};
@@ -19,7 +21,8 @@ use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::{Holder, sessions};
 use crate::step::shared::compliance;
-use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const REMOVE: usize = 1;
 const ADD: usize = 2;
@@ -162,6 +165,7 @@ pub(in crate::step) fn contains(list: &[String], server: &str) -> bool {
 
 impl Kind for SetActiveServers {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "set-active-servers",
@@ -175,6 +179,12 @@ impl Kind for SetActiveServers {
             "the chat service runs on every wanted server, and each has a session on the database",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[Step::RecoverDatabase, Step::SetPoolState]);
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        Some(limits.powershell.saturating_mul(10))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         changes(site, &site.pool.normal, &site.pool.failed_over)

@@ -15,7 +15,8 @@ use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
-use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::step::undo::Nothing;
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const SET: usize = 1;
 
@@ -65,6 +66,7 @@ pub(in crate::step) async fn identity_and_state(
 
 impl Kind for SetPoolState {
     type Facts = Facts;
+    type Undo = Nothing<Self>;
 
     const INFO: Info = Info {
         id: "set-pool-state",
@@ -78,6 +80,8 @@ impl Kind for SetPoolState {
             "the pool's state, read back, is FailedOver",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[Step::RecoverDatabase]);
 
     fn commands(_site: &Site) -> Vec<Command> {
         vec![set_state("FailedOver")]

@@ -4,6 +4,7 @@
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+pub(in crate::step) mod undo;
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use crate::access::Access;
 use crate::model::{Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::save_log_shipping::count;
 use crate::step::hands::{Hands, StepError};
@@ -23,7 +24,7 @@ use crate::step::observe::log_shipping::{
     Job, JobIds, all_jobs, ids_or_saved, jobs_of_rows, secondary,
 };
 use crate::step::observe::sessions::{RunningRestore, restores};
-use crate::step::{Block, Context, Effect, Info, Kind, Standing};
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const DISABLE: usize = 1;
 const STOP: usize = 2;
@@ -84,6 +85,7 @@ impl Facts {
 
 impl Kind for StopLogShippingJobs {
     type Facts = Facts;
+    type Undo = undo::Facts;
 
     const INFO: Info = Info {
         id: "stop-log-shipping-jobs",
@@ -95,6 +97,12 @@ impl Kind for StopLogShippingJobs {
             "all jobs disabled, none running, no RESTORE: in two looks 5 s apart",
         ],
     };
+
+    const AFTER: Earlier = Earlier::These(&[Step::SaveLogShipping]);
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        Some(limits.jobs.saturating_mul(2))
+    }
 
     fn commands(site: &Site) -> Vec<Command> {
         let server = backup(site);

@@ -2,11 +2,13 @@
 //! (`skype-powershell.md` 1.2), as F7 does it. Only while the chat database of the second data center
 //! serves.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::{Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::failback::clear_active_servers::holding::{Service, change, describe, values};
@@ -15,14 +17,14 @@ use crate::step::observe::database::database;
 use crate::step::observe::pool::{ChatService, chat_services};
 use crate::step::shared::is_mirror;
 use crate::step::undo::{Back, Door, Next, Sending};
-use crate::step::{Block, Context, Kind, Standing};
+use crate::step::{Block, Context, Kind, Standing, Step};
 
 const ADD: usize = 1;
 const START: usize = 2;
 
 /// What is looked at.
 #[derive(Debug, Serialize)]
-pub struct Facts {
+pub(in crate::step) struct Facts {
     /// Whether this run kept the list; else it is the site file's.
     kept: bool,
     /// The instance that has the chat database.
@@ -35,6 +37,14 @@ pub struct Facts {
 }
 
 impl Back for Facts {
+    /// Setting the backup's mirror up takes a whole copy of the database, and nobody waits for it
+    /// (`procedure.md`, "leaves out" 5).
+    const AHEAD_OF: Option<Step> = Some(Step::RemoveMirroring);
+
+    fn limit(limits: &Limits) -> Option<Duration> {
+        Some(limits.powershell.saturating_mul(10))
+    }
+
     fn commands(site: &Site) -> Vec<Command> {
         let mut add = changes(site, &[], &site.pool.failed_over);
         add.remove(0);

@@ -16,11 +16,11 @@ use crate::model::states::DatabaseState;
 use crate::model::{Instance, Problem, Role};
 use crate::site::Site;
 use crate::step::command::Command;
-use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::database::Database;
 use crate::step::observe::log_shipping::secondary;
-use crate::step::{Block, Context, Standing, Step};
+use crate::step::undo::{Door, Next, Sending};
+use crate::step::{Block, Context, Standing};
 
 /// Which part of the half a step is answerable for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -37,6 +37,9 @@ pub(in crate::step) enum Part {
 pub(in crate::step) struct Half {
     part: Part,
     kept: bool,
+    /// Its commands, in order.
+    #[serde(skip)]
+    keys: Vec<Key>,
     #[serde(flatten)]
     facts: Facts,
 }
@@ -59,13 +62,6 @@ impl Part {
     fn table(self, site: &Site) -> impl Iterator<Item = (Key, Command)> {
         let all = backup_half(site).into_iter();
         all.filter(move |(key, _)| self.has(key))
-    }
-
-    fn step(self) -> Step {
-        match self {
-            Self::Rows => Step::DropLogShipping,
-            Self::Jobs => Step::StopLogShippingJobs,
-        }
     }
 
     /// What it may send, in order.
@@ -114,6 +110,7 @@ impl Part {
         Half {
             part: self,
             kept: first.is_some(),
+            keys: self.table(cx.site).map(|(key, _)| key).collect(),
             facts: Facts {
                 name: name.to_string(),
                 halves: vec![half],
@@ -131,19 +128,31 @@ impl Part {
 }
 
 impl Half {
-    /// Where the undoing stands.
-    pub(in crate::step) fn judge(&self) -> Standing {
-        match self.next() {
-            Err(standing) => standing,
-            Ok(Some(action)) => Standing::pending(action.describe(&self.facts)),
-            Ok(None) => Standing::satisfied(match self.part {
-                Part::Rows => "log shipping stands on the backup as it was saved",
-                Part::Jobs => "the copy and restore jobs are enabled as they were",
-            }),
-        }
+    /// The next thing to do, from the facts alone; an error says why nothing may be done.
+    pub(in crate::step) fn next(&self) -> Result<Next, Standing> {
+        let Some(action) = self.missing()? else {
+            return Ok(Next::Nothing(
+                match self.part {
+                    Part::Rows => "log shipping stands on the backup as it was saved",
+                    Part::Jobs => "the copy and restore jobs are enabled as they were",
+                }
+                .to_owned(),
+            ));
+        };
+        let what = action.describe(&self.facts);
+        let Some((role, key, values)) = spell(&self.facts, &action) else {
+            return Ok(Next::Wait(what));
+        };
+        let place = self.keys.iter().position(|known| *known == key);
+        Ok(Next::Send(Sending {
+            what,
+            to: Door::Sql(Instance::chat(role)),
+            n: place.map_or(0, |place| place + 1),
+            values,
+        }))
     }
 
-    fn next(&self) -> Result<Option<Action>, Standing> {
+    fn missing(&self) -> Result<Option<Action>, Standing> {
         if !self.kept {
             return Err(blocked(
                 "not-kept",
@@ -193,41 +202,6 @@ impl Half {
         let of = of.or(half.jobs.unknown()).or(half.schedules.unknown());
         of.or(half.logins.unknown())
             .or(self.facts.secondary.unknown())
-    }
-
-    /// Sends what is missing, each command on a look of its own.
-    pub(in crate::step) async fn act(
-        &self,
-        cx: Context<'_>,
-        hands: &Hands<'_>,
-    ) -> Result<(), StepError> {
-        let mut last = None;
-        loop {
-            hands.check_stop()?;
-            let now = Box::pin(self.part.observe(cx)).await;
-            let Ok(Some(action)) = now.next() else {
-                // Done, or in the way: the next observation says it in full.
-                return Ok(());
-            };
-            if last.as_ref() == Some(&action) {
-                return Err(StepError::other(
-                    format!(
-                        "it was sent and did not show: {}",
-                        action.describe(&now.facts)
-                    ),
-                    "see the error log of the backup instance",
-                ));
-            }
-            let Some((role, key, values)) = spell(&now.facts, &action) else {
-                return Ok(());
-            };
-            let before = self.part.step().commands(cx.site).len();
-            let place = self.part.table(cx.site).position(|(known, _)| known == key);
-            let number = place.map_or(0, |place| before + place + 1);
-            let mut session = Box::pin(cx.access.sql.open(Instance::chat(role))).await?;
-            hands.send(&mut session, number, &values).await?;
-            last = Some(action);
-        }
     }
 }
 

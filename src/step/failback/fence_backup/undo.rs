@@ -6,12 +6,14 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Problem, Role, quote};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::save_log_shipping::one_instance;
@@ -32,7 +34,7 @@ const BROKER: usize = 5;
 
 /// What is looked at.
 #[derive(Debug, Serialize)]
-pub struct Facts {
+pub(in crate::step) struct Facts {
     backup: Observed<Database>,
     /// How it was before it was closed.
     before: Option<Database>,
@@ -58,6 +60,14 @@ struct Other {
 }
 
 impl Back for Facts {
+    fn limit(limits: &Limits) -> Option<Duration> {
+        limits.restore
+    }
+
+    fn settle(limits: &Limits) -> Duration {
+        limits.step
+    }
+
     fn commands(site: &Site) -> Vec<Command> {
         let database = quote::identifier(site.database.chat.as_str());
         let send = |text: String, holes: Vec<Hole>| {

@@ -18,7 +18,7 @@ use crate::step::{Context, Standing};
 
 /// Both partners.
 #[derive(Debug, Serialize)]
-pub struct Facts {
+pub(in crate::step) struct Facts {
     sides: Vec<(Role, Observed<Database>)>,
     /// The backup serves by itself: somebody opened it.
     backup_serves: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::failover::install_mirror::compliance::{self, Compliance};
@@ -19,7 +19,7 @@ const COMPLIANCE: usize = 3;
 
 /// What is looked at.
 #[derive(Debug, Serialize)]
-pub struct Facts {
+pub(in crate::step) struct Facts {
     /// Whether this run wrote down how the site was before.
     kept: bool,
     chat_was: bool,
@@ -32,6 +32,11 @@ pub struct Facts {
 }
 
 impl Back for Facts {
+    fn limit(limits: &Limits) -> Option<Duration> {
+        // Two mirrors at most.
+        Some(limits.mirror.saturating_mul(2))
+    }
+
     fn commands(site: &Site) -> Vec<Command> {
         let mut commands = installs(site, &BACKUP_SIDE, "PersistentChat");
         if site.database.compliance.is_some() {

@@ -20,7 +20,7 @@ use crate::step::{Block, Context, Standing};
 
 /// What is looked at.
 #[derive(Debug, Serialize)]
-pub struct Facts {
+pub(in crate::step) struct Facts {
     sides: Vec<Side>,
     /// The backup serves by itself: somebody opened it, and nothing is lifted that this would guard.
     backup_serves: bool,

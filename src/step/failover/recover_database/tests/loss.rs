@@ -154,12 +154,18 @@ fn the_seconds_lost_run_from_the_last_set_to_the_disaster_and_never_to_now() {
         disaster_at: Some(time(text)),
         ..Terms::default()
     };
-    assert_eq!(facts.loss_seconds(&at("03:25")), Some(600));
-    assert_eq!(facts.loss_seconds(&at("03:00")), Some(0));
-    assert_eq!(facts.loss_seconds(&Terms::default()), None);
+    assert_eq!(
+        RecoverDatabase::loss_seconds(&facts, &at("03:25")),
+        Some(600)
+    );
+    assert_eq!(RecoverDatabase::loss_seconds(&facts, &at("03:00")), Some(0));
+    assert_eq!(
+        RecoverDatabase::loss_seconds(&facts, &Terms::default()),
+        None
+    );
     facts.last_set = Observed::Seen(SetFacts {
         force_offline: true,
         ..set_facts()
     });
-    assert_eq!(facts.loss_seconds(&at("03:25")), Some(0));
+    assert_eq!(RecoverDatabase::loss_seconds(&facts, &at("03:25")), Some(0));
 }
