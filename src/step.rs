@@ -3,6 +3,9 @@
 //! One file a step. Check and verify are the same code: [`Step::observe`] and [`Step::judge`]. A
 //! step changes the site only through [`Hands`], which records a command before it is sent.
 
+// A wildcard once took a primary that lives for a silent one.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod before;
 pub mod command;
 pub mod downtime;

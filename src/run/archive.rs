@@ -276,7 +276,10 @@ impl Archive {
         };
         let reading = journal::read(&bytes).map_err(|error| match error {
             JournalError::Version(other) => damaged(path, other.to_string(), Some(other.remedy())),
-            other => damaged(path, other.to_string(), None),
+            other @ (JournalError::Store { .. }
+            | JournalError::Poisoned { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::Refused { .. }) => damaged(path, other.to_string(), None),
         })?;
         let state =
             fold(&reading.records).map_err(|error| damaged(path, error.to_string(), None))?;

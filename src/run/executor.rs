@@ -1,6 +1,7 @@
 //! The executor (DESIGN 5): judges every step, then takes them one by one. The site is the truth:
 //! what an act returned decides nothing.
 
+mod halt;
 mod turn;
 pub mod undo;
 
@@ -8,16 +9,16 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{
-    ClockKind, ErrorRecord, Event, FORMAT, Outcome, RunFinished, RunStarted, StepLine, StepOutcome,
+    ClockKind, Event, FORMAT, Outcome, RunFinished, RunStarted, StepLine, StepOutcome,
 };
 use super::exit::Exit;
 use super::journal::JournalError;
 use super::ledger::RunLedger;
 use super::operator::{Guard, Operator};
-use super::preflight::{Checked, No, Verdict, is_overtaken, verdict};
+use super::preflight::{Checked, Verdict, is_overtaken, verdict};
 use super::resume::PlanChange;
 use crate::access::Access;
-use crate::model::{Document, Problem, WayOn};
+use crate::model::{Document, WayOn};
 use crate::plan::Plan;
 use crate::site::Site;
 use crate::step::hands::StepError;
@@ -25,6 +26,7 @@ use crate::step::ledger::Ledger;
 use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 use crate::step::{Context, Facts, Standing, Step};
+use halt::Halt;
 use turn::stopped_by_operator;
 
 /// Everything that an execution needs.
@@ -70,64 +72,6 @@ pub struct Who {
     pub host: String,
     /// User.
     pub user: String,
-}
-
-impl From<No> for Halt {
-    fn from(no: No) -> Self {
-        let No {
-            exit,
-            at,
-            what,
-            problem,
-        } = no;
-        Self {
-            at,
-            exit,
-            what,
-            problem,
-        }
-    }
-}
-
-/// How a step, or the run, came to a halt.
-struct Halt {
-    at: Step,
-    exit: Exit,
-    /// What it is about; the step where that is all there is to say.
-    what: String,
-    problem: Problem,
-}
-
-impl Halt {
-    /// By what the step did.
-    fn new(at: Step, exit: Exit, mut problem: Problem) -> Self {
-        let what = std::mem::take(&mut problem.what);
-        let mut halt = Self::of_look(at, exit, problem);
-        if !what.is_empty() {
-            halt.what = format!("{}: `{what}`", halt.what);
-        }
-        halt
-    }
-
-    /// By what was seen: which read showed it is of no use to anybody.
-    fn of_look(at: Step, exit: Exit, problem: Problem) -> Self {
-        let what = format!("step `{}`", at.id());
-        Self {
-            at,
-            exit,
-            what,
-            problem,
-        }
-    }
-
-    /// As it is recorded. What stopped goes on, that way; what was refused is begun anew.
-    fn record(self, outcome: Outcome, way_on: WayOn) -> ErrorRecord {
-        let problem = match outcome {
-            Outcome::Stopped => self.problem.then_go_on(),
-            Outcome::Done | Outcome::Undone | Outcome::Refused => self.problem,
-        };
-        ErrorRecord::of(&self.what, &problem, way_on)
-    }
 }
 
 enum Turn {

@@ -200,7 +200,15 @@ impl RunState {
                     kind(event)
                 ));
             }
-            _ => {}
+            Event::RunStarted(_)
+            | Event::StepChecked { .. }
+            | Event::Consent { .. }
+            | Event::StepStarted { .. }
+            | Event::UndoStarted { .. }
+            | Event::Command { .. }
+            | Event::StepFinished { .. }
+            | Event::RunStopped { .. }
+            | Event::RunFinished(_) => {}
         }
         match event {
             Event::RunStarted(_) => Err("`run_started` twice".to_owned()),
@@ -324,7 +332,7 @@ impl RunState {
             StepState::Started if !earlier => "twice",
             StepState::Ended(outcome) if outcome.is_done() => "after it was done",
             StepState::Ended(_) if !earlier => "after its end, without `run_resumed`",
-            _ => {
+            StepState::Untouched | StepState::Started | StepState::Ended(_) => {
                 step.state = StepState::Started;
                 step.started = true;
                 step.undoing = false;

@@ -331,10 +331,11 @@ pub(super) fn words(standing: &Standing) -> String {
 
 /// The one block of a standing.
 pub(super) fn only_block(standing: Standing) -> Block {
-    match standing {
-        Standing::Blocked { mut blocks } if blocks.len() == 1 => blocks.remove(0),
-        other => panic!("{other:?}"),
-    }
+    let Standing::Blocked { mut blocks } = standing else {
+        panic!("{standing:?}");
+    };
+    assert_eq!(blocks.len(), 1, "{blocks:?}");
+    blocks.remove(0)
 }
 
 /// Step that clears the one block, and what lifts it.

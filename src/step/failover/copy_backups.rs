@@ -113,27 +113,21 @@ impl Facts {
                 blocks: vec![block],
             });
         }
-        match class {
-            BackupDatabase::Unknown(why) => Err(Standing::unknown(why)),
-            BackupDatabase::Starting => Err(Standing::unknown("the database is still starting")),
-            class if class.is_recovered() => Err(Standing::satisfied("the database is recovered")),
-            BackupDatabase::NeverSetUp
-            | BackupDatabase::Secondary
-            | BackupDatabase::Standby
-            | BackupDatabase::Stray
-            | BackupDatabase::Mirror
-            | BackupDatabase::CreatedEmpty
-            | BackupDatabase::InService
-            | BackupDatabase::Recovered
-            | BackupDatabase::RecoveredTooEarly { .. }
-            | BackupDatabase::Unclear(_)
-            | BackupDatabase::Unusable(_) => match &self.redo {
-                Observed::Seen(_) => Ok(()),
-                Observed::Unknown(why) => Err(Standing::unknown(why)),
-                Observed::Absent => Err(Standing::unknown(
-                    "where the next log must begin: neither sys.master_files nor the restore history says it",
-                )),
-            },
+        if class.is_recovered() {
+            return Err(Standing::satisfied("the database is recovered"));
+        }
+        if let BackupDatabase::Unknown(why) = class {
+            return Err(Standing::unknown(why));
+        }
+        if class == BackupDatabase::Starting {
+            return Err(Standing::unknown("the database is still starting"));
+        }
+        match &self.redo {
+            Observed::Seen(_) => Ok(()),
+            Observed::Unknown(why) => Err(Standing::unknown(why)),
+            Observed::Absent => Err(Standing::unknown(
+                "where the next log must begin: neither sys.master_files nor the restore history says it",
+            )),
         }
     }
 }

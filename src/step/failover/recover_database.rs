@@ -70,22 +70,13 @@ pub struct Facts {
 
 impl Facts {
     fn class(&self) -> BackupDatabase {
-        match classify(&self.files.look) {
-            BackupDatabase::InService => BackupDatabase::InService,
-            // What this run recovered needs no history to tell it from a drill.
-            _ if self.ours && self.row().is_some_and(Database::serves) => BackupDatabase::Recovered,
-            other @ (BackupDatabase::NeverSetUp
-            | BackupDatabase::Secondary
-            | BackupDatabase::Standby
-            | BackupDatabase::Stray
-            | BackupDatabase::Mirror
-            | BackupDatabase::CreatedEmpty
-            | BackupDatabase::Recovered
-            | BackupDatabase::RecoveredTooEarly { .. }
-            | BackupDatabase::Unclear(_)
-            | BackupDatabase::Starting
-            | BackupDatabase::Unusable(_)
-            | BackupDatabase::Unknown(_)) => other,
+        let class = classify(&self.files.look);
+        // What this run recovered needs no history to tell it from a drill.
+        let ours = self.ours && self.row().is_some_and(Database::serves);
+        if ours && class != BackupDatabase::InService {
+            BackupDatabase::Recovered
+        } else {
+            class
         }
     }
 
@@ -274,21 +265,14 @@ impl Kind for RecoverDatabase {
                 blocks: vec![block],
             };
         }
-        match &class {
-            BackupDatabase::Unknown(why) => return Standing::unknown(why),
-            BackupDatabase::Starting => return Standing::underway("recovery runs"),
-            class if class.is_recovered() => return judge_recovered(facts),
-            BackupDatabase::NeverSetUp
-            | BackupDatabase::Secondary
-            | BackupDatabase::Standby
-            | BackupDatabase::Stray
-            | BackupDatabase::Mirror
-            | BackupDatabase::CreatedEmpty
-            | BackupDatabase::InService
-            | BackupDatabase::Recovered
-            | BackupDatabase::RecoveredTooEarly { .. }
-            | BackupDatabase::Unclear(_)
-            | BackupDatabase::Unusable(_) => {}
+        if class.is_recovered() {
+            return judge_recovered(facts);
+        }
+        if let BackupDatabase::Unknown(why) = &class {
+            return Standing::unknown(why);
+        }
+        if class == BackupDatabase::Starting {
+            return Standing::underway("recovery runs");
         }
         if let Some(why) = facts.files.copies_unknown() {
             return Standing::unknown(why);

@@ -323,7 +323,15 @@ impl Facts {
             DatabaseState::Restoring | DatabaseState::Offline if row.mirroring.is_none() => {
                 return Ok(None);
             }
-            state if row.mirroring.is_some() => {
+            state @ (DatabaseState::Online
+            | DatabaseState::Restoring
+            | DatabaseState::Recovering
+            | DatabaseState::RecoveryPending
+            | DatabaseState::Suspect
+            | DatabaseState::Emergency
+            | DatabaseState::Offline)
+                if row.mirroring.is_some() =>
+            {
                 format!("is {state}, a mirror, and could become ONLINE")
             }
             state @ (DatabaseState::Online
