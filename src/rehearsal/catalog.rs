@@ -12,11 +12,10 @@ use jiff::Timestamp;
 
 use super::backup_set::Guid;
 use super::select::Catalog;
-use super::value::{Column, Datum, Relation, ServerError, SqlType};
+use super::value::{Datum, Relation, ServerError, SqlType};
 use super::world::State;
 use super::world::database::{Database, UserAccess};
 use super::world::instance::{Process, SqlInstance};
-use crate::model::Lsn;
 use crate::model::states::{DatabaseState, MirroringRole};
 
 /// Variables of a batch: name, upper case -> type and value.
@@ -207,40 +206,10 @@ pub fn parse_guid(text: &str) -> Option<Guid> {
     Some(guid)
 }
 
-const NAME: SqlType = SqlType::NVarChar(Some(128));
 const SHORT: SqlType = SqlType::NVarChar(Some(60));
 const PATH: SqlType = SqlType::NVarChar(Some(500));
-const LSN: SqlType = SqlType::Numeric(25, 0);
 const SID: SqlType = SqlType::VarBinary(Some(85));
 const CHAR: SqlType = SqlType::VarChar(Some(2));
-
-/// A table with these columns.
-fn relation(columns: &[(&str, SqlType)], rows: Vec<Vec<Datum>>) -> Relation {
-    debug_assert!(rows.iter().all(|row| row.len() == columns.len()));
-    Relation {
-        columns: columns
-            .iter()
-            .map(|(name, sql_type)| Column::new(name, *sql_type))
-            .collect(),
-        rows,
-    }
-}
-
-fn text(value: impl Into<String>) -> Datum {
-    Datum::Text(value.into())
-}
-
-fn number(value: impl Into<i64>) -> Datum {
-    Datum::Int(value.into())
-}
-
-fn maybe<T>(value: Option<T>, make: impl FnOnce(T) -> Datum) -> Datum {
-    value.map_or(Datum::Null, make)
-}
-
-fn lsn(value: Lsn) -> Datum {
-    Datum::Numeric(i128::try_from(value.to_u128()).unwrap_or(i128::MAX))
-}
 
 /// Which fork a database began with, as `sys.database_recovery_status` shows it: nothing before it
 /// is started.

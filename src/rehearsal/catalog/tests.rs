@@ -88,7 +88,7 @@ async fn redo_start_shows_while_restoring_and_lineage_while_online() {
     let files = table(&f, BACKUP, "sys.master_files");
     assert_eq!(
         cell(&files, "database_id", &mgc_id, "redo_start_lsn"),
-        lsn(f.logs[1].set.last_lsn)
+        Datum::from(f.logs[1].set.last_lsn)
     );
     let status = table(&f, BACKUP, "sys.database_recovery_status");
     assert_eq!(
@@ -115,7 +115,7 @@ async fn redo_start_shows_while_restoring_and_lineage_while_online() {
     let status = table(&f, BACKUP, "sys.database_recovery_status");
     assert_eq!(
         cell(&status, "database_id", &mgc_id, "fork_point_lsn"),
-        lsn(f.logs[5].set.last_lsn)
+        Datum::from(f.logs[5].set.last_lsn)
     );
 }
 

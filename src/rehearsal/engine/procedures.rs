@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::batch::{Batch, Failure, show, wait};
 use super::messages::message;
 use crate::rehearsal::tsql::{Argument, Expr};
-use crate::rehearsal::value::{Column, Datum, Relation, ServerError, SqlType};
+use crate::rehearsal::value::{Datum, NAME, Relation, ServerError, SqlType, relation};
 
 /// A procedure's arguments by parameter name, lower case without `@`.
 pub(super) type Bound = BTreeMap<&'static str, Datum>;
@@ -367,74 +367,40 @@ impl Batch<'_> {
     }
 
     fn who(&mut self, two: bool) -> Result<Relation, Failure> {
-        let wide = SqlType::NVarChar(Some(128));
         self.with_server(|server| {
             let rows = server.processes.values().map(|p| {
-                let text = |s: &str| Datum::Text(s.to_owned());
-                let command = p.running.as_ref().map_or("AWAITING COMMAND", |r| r.command);
-                let status = if p.running.is_some() {
+                let running = p.running.as_ref();
+                let status = if running.is_some() {
                     "RUNNABLE"
                 } else {
                     "sleeping"
                 };
-                if two {
-                    vec![
-                        text(&format!("{:<5}", p.spid)),
-                        text(status),
-                        text(&p.login_name),
-                        text(&p.host_name),
-                        text("  ."),
-                        text(&p.database),
-                        text(command),
-                        text(&p.program_name),
-                    ]
-                } else {
-                    vec![
-                        Datum::Int(p.spid),
-                        Datum::Int(0),
-                        text(status),
-                        text(&p.login_name),
-                        text(&p.host_name),
-                        text("0"),
-                        text(&p.database),
-                        text(command),
-                        Datum::Int(0),
-                    ]
-                }
+                (p, status, running.map_or("AWAITING COMMAND", |r| r.command))
             });
-            let rows = rows.collect();
-            let columns: Vec<(&str, SqlType)> = if two {
-                [
-                    "SPID",
-                    "Status",
-                    "Login",
-                    "HostName",
-                    "BlkBy",
-                    "DBName",
-                    "Command",
-                    "ProgramName",
-                ]
-                .map(|name| (name, wide))
-                .to_vec()
-            } else {
-                vec![
-                    ("spid", SqlType::SmallInt),
-                    ("ecid", SqlType::SmallInt),
-                    ("status", wide),
-                    ("loginame", wide),
-                    ("hostname", wide),
-                    ("blk", wide),
-                    ("dbname", wide),
-                    ("cmd", wide),
-                    ("request_id", SqlType::Int),
-                ]
-            };
-            Ok(Relation {
-                columns: columns
-                    .into_iter()
-                    .map(|(name, sql_type)| Column::new(name, sql_type))
-                    .collect(),
-                rows,
+            if two {
+                return Ok(relation! {
+                    for (p, status, command) in rows;
+                    "SPID": NAME => format!("{:<5}", p.spid),
+                    "Status": NAME => status,
+                    "Login": NAME => &p.login_name,
+                    "HostName": NAME => &p.host_name,
+                    "BlkBy": NAME => "  .",
+                    "DBName": NAME => &p.database,
+                    "Command": NAME => command,
+                    "ProgramName": NAME => &p.program_name,
+                });
+            }
+            Ok(relation! {
+                for (p, status, command) in rows;
+                "spid": SqlType::SmallInt => p.spid,
+                "ecid": SqlType::SmallInt => 0,
+                "status": NAME => status,
+                "loginame": NAME => &p.login_name,
+                "hostname": NAME => &p.host_name,
+                "blk": NAME => "0",
+                "dbname": NAME => &p.database,
+                "cmd": NAME => command,
+                "request_id": SqlType::Int => 0,
             })
         })
     }
