@@ -12,6 +12,7 @@ pub mod cmdlets;
 pub mod engine;
 pub mod folders;
 pub mod lab;
+pub mod message;
 pub mod select;
 pub mod simulated;
 pub mod tds;

@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::backup_set::Guid;
+use super::message::message;
 use super::select::Catalog;
 use super::value::{Datum, Relation, ServerError, SqlType};
 use super::world::State;
-use super::world::database::{Database, UserAccess};
+use super::world::database::{Database, Mirroring, UserAccess};
 use super::world::instance::{Process, SqlInstance};
 use crate::model::states::{DatabaseState, MirroringRole};
 
@@ -100,74 +101,27 @@ impl View<'_> {
 /// Says why a session cannot open a database.
 ///
 /// # Errors
-/// 911, 927, 954, 922, 942, 924 (`sql-server.md` 3.1, 4).
+/// 911, 927, 954, 922, 942, 945, 924 (`sql-server.md` 3.1, 4).
 pub fn open(instance: &SqlInstance, name: &str, spid: i64) -> Result<(), ServerError> {
     let Some(database) = instance.database(name) else {
-        return Err(ServerError::new(
-            911,
-            format!(
-                "Database '{name}' does not exist. Make sure that the name is entered correctly."
-            ),
-        ));
+        return Err(message(911, &[name]));
     };
-    let name = &database.name;
-    let refuse = |number, text: String| {
-        Err(ServerError {
-            class: 14,
-            ..ServerError::new(number, text)
-        })
+    let mirror = |m: &Mirroring| m.role == MirroringRole::Mirror;
+    let number = match database.state {
+        DatabaseState::Online => {
+            let alone = database.access == UserAccess::Single;
+            if !alone || instance.users_of(name, spid).is_empty() {
+                return Ok(());
+            }
+            924
+        }
+        DatabaseState::Restoring if database.mirroring.as_ref().is_some_and(mirror) => 954,
+        DatabaseState::Restoring => 927,
+        DatabaseState::Recovering => 922,
+        DatabaseState::Offline => 942,
+        _ => 945,
     };
-    match database.state {
-        DatabaseState::Online => {}
-        DatabaseState::Restoring
-            if database
-                .mirroring
-                .as_ref()
-                .is_some_and(|m| m.role == MirroringRole::Mirror) =>
-        {
-            return refuse(
-                954,
-                format!(
-                    "The database \"{name}\" cannot be opened. It is acting as a mirror database."
-                ),
-            );
-        }
-        DatabaseState::Restoring => {
-            return refuse(
-                927,
-                format!("Database '{name}' cannot be opened. It is in the middle of a restore."),
-            );
-        }
-        DatabaseState::Recovering => {
-            return refuse(
-                922,
-                format!(
-                    "Database '{name}' is being recovered. Waiting until recovery is finished."
-                ),
-            );
-        }
-        DatabaseState::Offline => {
-            return refuse(
-                942,
-                format!("Database '{name}' cannot be opened because it is offline."),
-            );
-        }
-        _ => {
-            return refuse(
-                945,
-                format!(
-                    "Database '{name}' cannot be opened due to inaccessible files or insufficient memory or disk space."
-                ),
-            );
-        }
-    }
-    if database.access == UserAccess::Single && !instance.users_of(name, spid).is_empty() {
-        return refuse(
-            924,
-            format!("Database '{name}' is already open and can only have one user at a time."),
-        );
-    }
-    Ok(())
+    Err(message(number, &[&database.name]))
 }
 
 /// A GUID as it is shown.

@@ -10,7 +10,6 @@ mod batch;
 mod info;
 mod jobs;
 mod media;
-mod messages;
 mod procedures;
 mod restore;
 mod shipping;
@@ -22,8 +21,8 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use self::batch::Batch;
-use self::messages::message;
 use super::catalog::{Variables, open};
+use super::message::message;
 use super::tds::{Flow, Login, Reply, Request, Server, Session};
 use super::tsql::{self, Statement};
 use super::value::{Datum, ServerError};

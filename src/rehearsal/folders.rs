@@ -20,6 +20,7 @@ use jiff::Timestamp;
 pub use engine::FileView;
 
 use super::backup_set::BackupSet;
+use super::message::system_text;
 use crate::access::shares::Cause;
 use file::Stored;
 use state::{Fault, State};
@@ -328,22 +329,7 @@ impl OsError {
 
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.0 {
-            2 => "The system cannot find the file specified.",
-            3 => "The system cannot find the path specified.",
-            5 => "Access is denied.",
-            17 => "The system cannot move the file to a different disk drive.",
-            32 => "The process cannot access the file because it is being used by another process.",
-            53 => "The network path was not found.",
-            64 => "The specified network name is no longer available.",
-            80 => "The file exists.",
-            87 => "The parameter is incorrect.",
-            112 => "There is not enough space on the disk.",
-            183 => "Cannot create a file when that file already exists.",
-            223 => "The file size exceeds the limit allowed and cannot be saved.",
-            _ => "The request could not be performed because of an I/O device error.",
-        };
-        write!(f, "Windows error {}: {text}", self.0)
+        write!(f, "Windows error {}: {}", self.0, system_text(self.0))
     }
 }
 

@@ -30,6 +30,7 @@ use sqlparser::dialect::MsSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::message::syntax;
 use super::value::{Datum, Relation, ServerError, SqlType};
 use bind::{Binder, Role};
 use evaluate::{Frame, evaluate};
@@ -71,9 +72,9 @@ pub fn select(sql: &str, catalog: &dyn Catalog) -> Result<Relation, ServerError>
         .map_err(|error| not_parsed(&error))?;
     let query = match (statements.pop(), statements.pop()) {
         (Some(Statement::Query(query)), None) => query,
-        (Some(other), None) => return Err(error::syntax(other)),
-        (None, _) => return Err(error::syntax("")),
-        (Some(last), Some(_)) => return Err(error::syntax(last)),
+        (Some(other), None) => return Err(syntax(other)),
+        (None, _) => return Err(syntax("")),
+        (Some(last), Some(_)) => return Err(syntax(last)),
     };
     let (query, _) = Binder::new(catalog).query(&query, Role::Statement)?;
     run::query(&query, None, catalog)
@@ -92,7 +93,7 @@ pub fn scalar(
     let expr = parser.parse_expr().map_err(|error| not_parsed(&error))?;
     let next = parser.next_token();
     if next.token != Token::EOF {
-        return Err(error::syntax(next));
+        return Err(syntax(next));
     }
     let node = Binder::new(catalog).value(&expr)?;
     let value = evaluate(&node, &Frame::EMPTY, catalog)?.into_owned();
@@ -103,7 +104,7 @@ fn parser(sql: &str) -> Result<Parser<'static>, ServerError> {
     const DIALECT: &MsSqlDialect = &MsSqlDialect {};
     let tokens = Tokenizer::new(DIALECT, sql)
         .tokenize_with_location()
-        .map_err(|error| error::syntax(error.message))?;
+        .map_err(|error| syntax(error.message))?;
     let counts = |token: &&TokenWithSpan| {
         !matches!(
             token.token,
@@ -130,7 +131,7 @@ fn not_parsed(problem: &ParserError) -> ServerError {
             let near = found
                 .rsplit_once(" at Line:")
                 .map_or(found, |(near, _)| near);
-            error::syntax(near)
+            syntax(near)
         }
         ParserError::RecursionLimitExceeded => error::too_deep(),
     }

@@ -10,7 +10,7 @@ pub mod token;
 
 use std::time::Duration;
 
-use super::value::{Datum, ServerError, SqlType};
+use super::value::{Datum, SqlType};
 
 pub use parse::parse;
 
@@ -266,15 +266,6 @@ impl Statement {
             | Self::AlterUser { .. }
             | Self::DropDatabase(_) => true,
         }
-    }
-}
-
-/// Error 102 at a word.
-pub fn incorrect_syntax(near: &str) -> ServerError {
-    let near: String = near.chars().take(60).collect();
-    ServerError {
-        class: 15,
-        ..ServerError::new(102, format!("Incorrect syntax near '{near}'."))
     }
 }
 

@@ -44,6 +44,28 @@ pub enum SqlType {
     Variant,
 }
 
+impl SqlType {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bit => "bit",
+            Self::TinyInt => "tinyint",
+            Self::SmallInt => "smallint",
+            Self::Int => "int",
+            Self::BigInt => "bigint",
+            Self::Float => "float",
+            Self::Numeric(..) => "numeric",
+            Self::NVarChar(_) => "nvarchar",
+            Self::VarChar(_) => "varchar",
+            Self::DateTime => "datetime",
+            Self::DateTime2 => "datetime2",
+            Self::UniqueIdentifier => "uniqueidentifier",
+            Self::VarBinary(_) => "varbinary",
+            Self::Variant => "sql_variant",
+        }
+    }
+}
+
 /// One value. Numbers keep their type with the column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Datum {

@@ -1,8 +1,8 @@
 //! ALTER DATABASE, ALTER AUTHORIZATION, ALTER USER, DROP DATABASE, KILL (`sql-server.md` 3, 5).
 
 use super::batch::{Batch, Failure};
-use super::messages::message;
 use crate::model::states::DatabaseState;
+use crate::rehearsal::message::message;
 use crate::rehearsal::tsql::{Setting, Statement};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::database::UserAccess;

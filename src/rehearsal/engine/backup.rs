@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::batch::{Batch, Failure, wait};
 use super::media::{Device, Ongoing, abnormal, begin};
-use super::messages::{message, system_error};
 use super::restore::login;
 use crate::model::Lsn;
 use crate::model::states::{DatabaseState, MirroringRole};
 use crate::rehearsal::backup_set::{BackupSet, SetKind};
 use crate::rehearsal::catalog::open;
+use crate::rehearsal::message::{message, system_error};
 use crate::rehearsal::tsql::{Media, Subject};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::{State, utc};

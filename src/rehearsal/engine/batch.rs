@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::messages::message;
 use crate::model::Instance;
 use crate::rehearsal::catalog::{Variables, View, guid_text, open, parse_guid};
+use crate::rehearsal::message::message;
 use crate::rehearsal::select::{Catalog, select};
 use crate::rehearsal::tds::Reply;
 use crate::rehearsal::tsql::{Expr, Statement, delay};

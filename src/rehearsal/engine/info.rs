@@ -3,9 +3,9 @@
 
 use super::batch::{Batch, Failure, wait};
 use super::media::abnormal;
-use super::messages::message;
 use crate::model::Lsn;
 use crate::rehearsal::backup_set::{BackupSet, SetKind};
+use crate::rehearsal::message::message;
 use crate::rehearsal::tsql::{Media, Subject};
 use crate::rehearsal::value::SqlType::{
     BigInt, Bit, DateTime, Int, NVarChar, Numeric, SmallInt, TinyInt, VarBinary, VarChar,

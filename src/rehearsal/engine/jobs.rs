@@ -2,7 +2,6 @@
 //! in [`super::shipping`].
 
 use super::batch::{Batch, Failure};
-use super::messages::message;
 use super::procedures::{Answer, Bound, Output, argument, needed, number, same};
 use super::restore::login;
 use super::shipping::{
@@ -11,6 +10,7 @@ use super::shipping::{
 };
 use crate::rehearsal::backup_set::Guid;
 use crate::rehearsal::catalog::parse_guid;
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError};
 use crate::rehearsal::world::State;
 use crate::rehearsal::world::instance::SqlInstance;

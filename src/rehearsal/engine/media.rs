@@ -1,9 +1,9 @@
 //! What BACKUP and RESTORE statements have in common: names, devices, sets, the time they take.
 
 use super::batch::{Batch, Failure};
-use super::messages::{message, system_error};
 use crate::model::Instance;
 use crate::rehearsal::backup_set::{BackupSet, Guid};
+use crate::rehearsal::message::{message, system_error};
 use crate::rehearsal::tsql::Media;
 use crate::rehearsal::value::{Datum, ServerError};
 use crate::rehearsal::world::instance::{Running, SqlInstance};

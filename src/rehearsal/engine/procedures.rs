@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::batch::{Batch, Failure, show, wait};
-use super::messages::message;
+use crate::rehearsal::message::message;
 use crate::rehearsal::tsql::{Argument, Expr};
 use crate::rehearsal::value::{Datum, NAME, Relation, ServerError, SqlType, relation};
 
@@ -269,11 +269,7 @@ impl Batch<'_> {
                 let name = argument.name.to_lowercase();
                 // A probe for the parameter is legitimate: it is no gap of the world.
                 if name == "@ignoreremotemonitor" {
-                    let error = ServerError {
-                        number: 8145,
-                        ..message(8145, &[&name, procedure])
-                    };
-                    self.reply.error(&error);
+                    self.reply.error(&message(8145, &[&name, procedure]));
                     self.failed.get_or_insert(8145);
                     return Err(Vec::new());
                 }

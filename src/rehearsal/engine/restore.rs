@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::batch::{Batch, Failure, wait};
 use super::media::{Device, Ongoing, abnormal, abnormal_all, begin, demand_alone};
-use super::messages::message;
 use crate::model::states::DatabaseState;
 use crate::rehearsal::backup_set::{BackupSet, SetKind};
+use crate::rehearsal::message::message;
 use crate::rehearsal::tsql::{Media, Subject};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::database::{DataFile, Database, fork_fits};
@@ -188,11 +188,7 @@ impl Batch<'_> {
                 return Err(message(3118, &[name]));
             };
             if database.serves() {
-                // Msg 3153, level 16, state 2 (`sql-server.md` 4).
-                return Err(ServerError {
-                    state: 2,
-                    ..message(3153, &[])
-                });
+                return Err(message(3153, &[]));
             }
             demand_alone(server, name, spid)?;
             if database.state != DatabaseState::Restoring && !database.standby {

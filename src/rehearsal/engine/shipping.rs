@@ -1,10 +1,10 @@
 //! Procedures that set up log shipping and take it down (`sql-server.md` 1.1, 1.8).
 
-use super::messages::message;
 use super::procedures::{Bound, Output, argument, needed, number, same};
 use super::restore::login;
 use crate::rehearsal::backup_set::Guid;
 use crate::rehearsal::catalog::guid_text;
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError};
 use crate::rehearsal::world::instance::SqlInstance;
 use crate::rehearsal::world::msdb::{

@@ -1,10 +1,9 @@
 //! CAST and CONVERT, asked for or implied.
 
+use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Datum, SqlType};
 
-use super::error::{
-    Outcome, bad_text, fixed, not_convertible, overflow, small_overflow, syntax, text_overflow,
-};
+use super::error::{Outcome, bad_text, not_convertible, overflow};
 use super::{dates, text, types, value};
 
 /// Converts a value from one type to another.
@@ -46,14 +45,16 @@ pub(super) fn convert(
         SqlType::DateTime | SqlType::DateTime2 => match datum {
             Datum::DateTime(moment) => dates::fit(*moment, from, to).map(Datum::DateTime),
             Datum::Text(text) => dates::parse(text, to).map(Datum::DateTime),
-            _ => Err(syntax(types::name(to))),
+            _ => Err(syntax(to.name())),
         },
         SqlType::UniqueIdentifier => match datum {
             Datum::Guid(_) => Ok(datum.clone()),
-            Datum::Text(text) => parse_guid(text).map(Datum::Guid).ok_or_else(|| fixed(8169)),
+            Datum::Text(text) => parse_guid(text)
+                .map(Datum::Guid)
+                .ok_or_else(|| message(8169, &[])),
             Datum::Bytes(bytes) => match bytes.first_chunk::<16>() {
                 Some(bytes) => Ok(Datum::Guid(swapped(*bytes))),
-                None => Err(fixed(8169)),
+                None => Err(message(8169, &[])),
             },
             _ => Err(not_convertible(from, to, explicit)),
         },
@@ -89,7 +90,7 @@ pub(super) fn check(from: SqlType, to: SqlType, explicit: bool) -> Outcome<()> {
     ) || (types::is_number(from) && to == SqlType::DateTime);
     if ours || from == SqlType::Variant {
         return Err(if ours {
-            syntax(types::name(to))
+            syntax(to.name())
         } else {
             not_convertible(from, to, explicit)
         });
@@ -97,7 +98,7 @@ pub(super) fn check(from: SqlType, to: SqlType, explicit: bool) -> Outcome<()> {
     Err(if explicit {
         not_convertible(from, to, true)
     } else {
-        super::error::clash(from, to)
+        message(206, &[from.name(), to.name()])
     })
 }
 
@@ -141,7 +142,9 @@ pub(super) fn integer(number: i128, to: SqlType) -> Outcome<Datum> {
     let (low, high) = types::range(to).unwrap_or((i64::MIN, i64::MAX));
     match i64::try_from(number) {
         Ok(number) if (low..=high).contains(&number) => Ok(Datum::Int(number)),
-        _ if matches!(to, SqlType::TinyInt | SqlType::SmallInt) => Err(small_overflow(number, to)),
+        _ if matches!(to, SqlType::TinyInt | SqlType::SmallInt) => {
+            Err(message(220, &[to.name(), &number.to_string()]))
+        }
         _ => Err(overflow(to)),
     }
 }
@@ -164,10 +167,10 @@ fn text_to_integer(text: &str, from: SqlType, to: SqlType) -> Outcome<Datum> {
     }
     match trimmed.parse::<i128>() {
         Ok(number) => integer(number, to).map_err(|error| match to {
-            SqlType::Int => text_overflow(text, from, to),
+            SqlType::Int => message(248, &[from.name(), text, to.name()]),
             _ => error,
         }),
-        Err(_) if to == SqlType::Int => Err(text_overflow(text, from, to)),
+        Err(_) if to == SqlType::Int => Err(message(248, &[from.name(), text, to.name()])),
         Err(_) => Err(overflow(to)),
     }
 }
@@ -314,7 +317,7 @@ fn to_text(
             Ok(Datum::Text("*".to_owned()))
         }
         Datum::Int(_) | Datum::Numeric(_) | Datum::Float(_) => Err(overflow(to)),
-        Datum::Guid(_) => Err(fixed(8170)),
+        Datum::Guid(_) => Err(message(8170, &[])),
         _ => Ok(Datum::Text(text::slice(&text, 0, length))),
     }
 }

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use sqlparser::ast::{self, BinaryOperator, Expr, Value};
 
+use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Datum, SqlType};
 
 use super::bind::{Binder, Role};
-use super::error::{Outcome, clash, fixed, syntax, too_deep, undeclared};
+use super::error::{Outcome, too_deep};
 use super::plan::{Comparison, Condition, Kind, Node, Operator};
 use super::{arithmetic, convert, from, text, types};
 
@@ -220,7 +221,7 @@ impl Binder<'_> {
             let upper = name.value.to_uppercase();
             if upper.starts_with('@') {
                 let found = self.catalog.variable(&upper);
-                let (sql_type, value) = found.ok_or_else(|| undeclared(&name.value))?;
+                let (sql_type, value) = found.ok_or_else(|| message(137, &[&name.value]))?;
                 return Ok(Node::new(Kind::Value(value), sql_type));
             }
             if NILADIC.contains(&upper.as_str()) {
@@ -310,7 +311,7 @@ impl Binder<'_> {
 
 /// A CASE over bound parts; one result more than tests is the ELSE.
 pub(super) fn case_of(tests: Vec<Condition>, results: Vec<Node>) -> Outcome<Node> {
-    let to = common_type(&results).ok_or_else(|| fixed(8133))?;
+    let to = common_type(&results).ok_or_else(|| message(8133, &[]))?;
     let results = results.into_iter().map(|node| node.implicit(to));
     let mut results = results.collect::<Outcome<Vec<_>>>()?;
     let otherwise = if results.len() > tests.len() {
@@ -366,7 +367,7 @@ fn operate(operator: Operator, left: (Node, bool), right: (Node, bool)) -> Outco
     }
     for (one, other) in [(left_type, right_type), (right_type, left_type)] {
         if one == SqlType::Variant {
-            return Err(clash(one, other));
+            return Err(message(206, &[one.name(), other.name()]));
         }
     }
     let numeric =

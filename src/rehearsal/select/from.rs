@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 
 use sqlparser::ast;
 
+use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Relation, SqlType};
 
 use super::bind::{Binder, Role, refuse};
-use super::error::{Outcome, same_names, syntax, too_deep, unknown_table};
+use super::error::{Outcome, too_deep};
 use super::plan::{Comparison, Condition, Kind, Node, Select, Source};
 use super::{run, text};
 
@@ -193,7 +194,7 @@ impl Binder<'_> {
                 let table = self
                     .catalog
                     .table(&parts)
-                    .ok_or_else(|| unknown_table(&parts.join(".")))??;
+                    .ok_or_else(|| message(208, &[&parts.join(".")]))??;
                 let names = match alias {
                     Some(alias) => vec![plain_alias(alias)?],
                     None => parts,
@@ -224,7 +225,8 @@ impl Binder<'_> {
                     .all(|(a, b)| text::equal(a, b))
         };
         if scope.sources.iter().any(same) {
-            return Err(same_names(&names.join(".")));
+            let name = names.join(".");
+            return Err(message(1013, &[&name, &name]));
         }
         scope.sources.push(Source {
             names,

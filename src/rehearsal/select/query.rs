@@ -2,13 +2,11 @@
 
 use sqlparser::ast;
 
+use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Column, Datum, SqlType};
 
 use super::bind::{Binder, Free, Role, Scope, Stage, is_named, refuse};
-use super::error::{
-    Clause, Outcome, ambiguous_column, fixed, not_grouped, order_position, syntax, too_deep,
-    unknown_prefix,
-};
+use super::error::{Outcome, too_deep};
 use super::plan::{Group, Item, Kind, Node, Place, Query, Select, Sort, SortKey};
 use super::{from, text, types};
 
@@ -65,7 +63,7 @@ impl Binder<'_> {
         match body.as_ref() {
             ast::SetExpr::Select(select) => {
                 if role != Role::Statement && !order.is_empty() && select.top.is_none() {
-                    return Err(fixed(1033));
+                    return Err(message(1033, &[]));
                 }
                 let (select, columns, free) = self.select(select, order, role)?;
                 let query = Query {
@@ -78,7 +76,7 @@ impl Binder<'_> {
             }
             union @ ast::SetExpr::SetOperation { .. } => {
                 if role != Role::Statement && !order.is_empty() {
-                    return Err(fixed(1033));
+                    return Err(message(1033, &[]));
                 }
                 self.union(union, order)
             }
@@ -105,7 +103,7 @@ impl Binder<'_> {
                 columns = own;
             } else {
                 if own.len() != columns.len() {
-                    return Err(fixed(205));
+                    return Err(message(205, &[]));
                 }
                 for ((column, null), (other, other_null)) in columns
                     .iter_mut()
@@ -240,14 +238,14 @@ impl Binder<'_> {
             None
         } else {
             for node in &output {
-                self.check_grouped(&keys, Clause::Output, |see| node.visit(see))?;
+                self.check_grouped(&keys, 8120, |see| node.visit(see))?;
             }
             if let Some(condition) = &having {
-                self.check_grouped(&keys, Clause::Having, |see| condition.visit(see))?;
+                self.check_grouped(&keys, 8121, |see| condition.visit(see))?;
             }
             for sort in &sorts {
                 if let SortKey::Node(node) = &sort.key {
-                    self.check_grouped(&keys, Clause::Order, |see| node.visit(see))?;
+                    self.check_grouped(&keys, 8127, |see| node.visit(see))?;
                 }
             }
             Some(Group {
@@ -286,7 +284,7 @@ impl Binder<'_> {
             ast::TopQuantity::Expr(expr) => self.value(expr)?,
         };
         if !types::is_integer(node.sql_type) {
-            return Err(fixed(1060));
+            return Err(message(1060, &[]));
         }
         node.implicit(SqlType::BigInt)
     }
@@ -300,7 +298,7 @@ impl Binder<'_> {
         for expr in exprs {
             let node = self.value(expr)?;
             if !node.columns().iter().any(|place| place.depth == 0) {
-                return Err(fixed(164));
+                return Err(message(164, &[]));
             }
             keys.push(node);
         }
@@ -386,8 +384,8 @@ impl Binder<'_> {
                 Ok(())
             }
             _ if found => Ok(()),
-            Some(parts) => Err(unknown_prefix(&parts.join("."))),
-            None => Err(fixed(263)),
+            Some(parts) => Err(message(107, &[&parts.join(".")])),
+            None => Err(message(263, &[])),
         }
     }
 
@@ -406,11 +404,11 @@ impl Binder<'_> {
             } else {
                 let node = self.value(expr)?;
                 if matches!(node.kind, Kind::Null | Kind::Value(_)) {
-                    return Err(fixed(408));
+                    return Err(message(408, &[]));
                 }
                 match output.iter().position(|other| *other == node) {
                     Some(at) => SortKey::Output(at),
-                    None if distinct => return Err(fixed(145)),
+                    None if distinct => return Err(message(145, &[])),
                     None => SortKey::Node(node),
                 }
             };
@@ -419,11 +417,11 @@ impl Binder<'_> {
         Ok(sorts)
     }
 
-    /// Refuses columns that have no single value in a group.
+    /// Refuses columns that have no single value in a group, with the error of the clause.
     fn check_grouped(
         &self,
         keys: &[Node],
-        clause: Clause,
+        number: u32,
         visit: impl FnOnce(&mut dyn FnMut(Item<'_>) -> bool),
     ) -> Outcome<()> {
         let mut wrong: Option<Place> = None;
@@ -455,7 +453,7 @@ impl Binder<'_> {
             let column = column.map_or("", |column| column.name.as_str());
             format!("{}.{column}", source.names.join("."))
         });
-        Err(not_grouped(&name, clause))
+        Err(message(number, &[&name]))
     }
 }
 
@@ -503,14 +501,14 @@ fn output_column(expr: &ast::Expr, columns: &[Column]) -> Outcome<Option<usize>>
             ..
         }) => match digits.parse::<usize>() {
             Ok(position) if (1..=columns.len()).contains(&position) => Ok(Some(position - 1)),
-            _ => Err(order_position(digits)),
+            _ => Err(message(108, &[digits])),
         },
         ast::Expr::Identifier(name) => {
             let mut same =
                 (0..columns.len()).filter(|at| text::equal(&columns[*at].name, &name.value));
             match (same.next(), same.next()) {
                 (first, None) => Ok(first),
-                _ => Err(ambiguous_column(&name.value)),
+                _ => Err(message(209, &[&name.value])),
             }
         }
         _ => Ok(None),

@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, Relation};
 
 use super::Catalog;
 use super::aggregate::{self, Grouped};
-use super::error::{Outcome, fixed};
+use super::error::Outcome;
 use super::evaluate::{Frame, Ground};
 use super::plan::{NO_ROW, Node, Query, Select, SortKey};
 use super::value::{Key, compare};
@@ -137,8 +138,8 @@ fn sorted(
 /// Number of rows of TOP.
 fn top(node: &Node, ground: Ground<'_>) -> Outcome<usize> {
     match ground.value(node, &[], &[])? {
-        Datum::Int(number) => usize::try_from(number).map_err(|_| fixed(127)),
-        _ => Err(fixed(1060)),
+        Datum::Int(number) => usize::try_from(number).map_err(|_| message(127, &[])),
+        _ => Err(message(1060, &[])),
     }
 }
 

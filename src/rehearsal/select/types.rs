@@ -2,9 +2,10 @@
 
 use sqlparser::ast::{BinaryLength, CharacterLength, DataType, ExactNumberInfo};
 
+use crate::rehearsal::message::syntax;
 use crate::rehearsal::value::SqlType;
 
-use super::error::{Outcome, syntax};
+use super::error::Outcome;
 
 /// Most digits of a numeric.
 pub(super) const MAX_PRECISION: u8 = 38;
@@ -14,26 +15,6 @@ const MAX_NVARCHAR: u16 = 4000;
 const MAX_VARCHAR: u16 = 8000;
 /// Length of varchar, nvarchar and varbinary in CAST and CONVERT when none is given.
 const CAST_LENGTH: u16 = 30;
-
-/// Name of a type in messages.
-pub(super) fn name(sql_type: SqlType) -> &'static str {
-    match sql_type {
-        SqlType::Bit => "bit",
-        SqlType::TinyInt => "tinyint",
-        SqlType::SmallInt => "smallint",
-        SqlType::Int => "int",
-        SqlType::BigInt => "bigint",
-        SqlType::Float => "float",
-        SqlType::Numeric(..) => "numeric",
-        SqlType::NVarChar(_) => "nvarchar",
-        SqlType::VarChar(_) => "varchar",
-        SqlType::DateTime => "datetime",
-        SqlType::DateTime2 => "datetime2",
-        SqlType::UniqueIdentifier => "uniqueidentifier",
-        SqlType::VarBinary(_) => "varbinary",
-        SqlType::Variant => "sql_variant",
-    }
-}
 
 /// Rank in the documented precedence; the lower operand is converted to the higher one's type.
 fn rank(sql_type: SqlType) -> u8 {

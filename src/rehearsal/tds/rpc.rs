@@ -3,6 +3,7 @@
 use super::parameter::typed_value;
 use super::reader::{Malformed, Reader, utf16};
 use super::{Parameter, Request};
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
 /// Most parameters of a call.
@@ -56,7 +57,7 @@ pub(super) fn call(body: &[u8]) -> Result<Call, ServerError> {
         0xFFFF => {
             let number = usize::from(reader.u16()?);
             let name = number.checked_sub(1).and_then(|at| BY_NUMBER.get(at));
-            (*name.ok_or_else(|| refused(8004, "The RPC name is invalid."))?).to_owned()
+            (*name.ok_or_else(|| message(8004, &[]))?).to_owned()
         }
         units => reader.text(units.into())?,
     };
@@ -69,7 +70,7 @@ pub(super) fn call(body: &[u8]) -> Result<Call, ServerError> {
             return Err(Malformed("several calls in one message are not simulated").into());
         }
         if arguments.len() == MOST_PARAMETERS {
-            return Err(refused(8003, "Too many parameters were provided."));
+            return Err(message(8003, &[]));
         }
         let name = reader.b_varchar()?;
         reader.u8()?; // by reference, or default
@@ -107,16 +108,6 @@ impl Argument {
             value: self.value,
         }
     }
-}
-
-fn refused(number: u32, why: &str) -> ServerError {
-    ServerError::new(
-        number,
-        format!(
-            "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream \
-             is incorrect. {why}"
-        ),
-    )
 }
 
 /// The batch that a statement comes to with its declarations and values.

@@ -1,7 +1,8 @@
 //! A place among the tokens of a batch.
 
+use super::Expr;
 use super::token::{Kind, Token, tokenize};
-use super::{Expr, incorrect_syntax};
+use crate::rehearsal::message::syntax;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
 /// Words with which a statement begins (or a block ends).
@@ -46,7 +47,7 @@ impl<'a> Cursor<'a> {
     /// Error 102 at the current token.
     pub(super) fn wrong(&self) -> ServerError {
         let token = self.tokens.get(self.at).or(self.tokens.last());
-        incorrect_syntax(token.map_or("", |t| &self.sql[t.start..t.end]))
+        syntax(token.map_or("", |t| &self.sql[t.start..t.end]))
     }
 
     pub(super) fn is_word(&self, word: &str) -> bool {

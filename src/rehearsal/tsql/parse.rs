@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::token::Kind;
 use super::{Argument, Expr, Statement, command};
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{ServerError, SqlType};
 
 /// Words that begin a statement which the simulated instances do not know: error 102, where any
@@ -328,8 +329,8 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
     let option = cursor.any_word()?;
     if !OPTIONS.contains(&option.as_str()) {
         return Err(ServerError {
-            class: 15,
-            ..ServerError::new(195, format!("'{option}' is not a recognized SET option."))
+            state: 1,
+            ..message(195, &[&option, "SET option"])
         });
     }
     let end = cursor.scan(Cursor::begins_at);

@@ -1,5 +1,6 @@
 //! Words, literals, variables and marks of a T-SQL text.
 
+use crate::rehearsal::message::{message, shortened};
 use crate::rehearsal::value::ServerError;
 
 /// What a token is.
@@ -126,10 +127,7 @@ fn comment(rest: &str) -> Result<usize, ServerError> {
             _ => at += 1,
         }
     }
-    Err(ServerError {
-        class: 15,
-        ..ServerError::new(113, "Missing end comment mark '*/'.")
-    })
+    Err(message(113, &[]))
 }
 
 fn quoted(rest: &str, open: usize, close: char) -> Result<(String, usize), ServerError> {
@@ -145,12 +143,5 @@ fn quoted(rest: &str, open: usize, close: char) -> Result<(String, usize), Serve
             return Ok((text, open + i + close.len_utf8()));
         }
     }
-    let shown: String = text.chars().take(60).collect();
-    Err(ServerError {
-        class: 15,
-        ..ServerError::new(
-            105,
-            format!("Unclosed quotation mark after the character string '{shown}'."),
-        )
-    })
+    Err(message(105, &[&shortened(text)]))
 }
