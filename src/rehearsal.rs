@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod cmdlets;
 pub mod engine;
 pub mod folders;
+pub mod hex;
 pub mod lab;
 pub mod message;
 pub mod select;

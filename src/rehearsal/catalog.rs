@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::backup_set::Guid;
 use super::message::message;
 use super::select::Catalog;
 use super::value::{Datum, Relation, ServerError, SqlType};
@@ -122,42 +121,6 @@ pub fn open(instance: &SqlInstance, name: &str, spid: i64) -> Result<(), ServerE
         _ => 945,
     };
     Err(message(number, &[&database.name]))
-}
-
-/// A GUID as it is shown.
-pub fn guid_text(guid: &Guid) -> String {
-    let mut text = String::new();
-    for (i, byte) in guid.iter().enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        for nibble in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(nibble), 16).map(|c| c.to_ascii_uppercase()));
-        }
-    }
-    text
-}
-
-/// Reads a GUID as it is shown, in any case.
-pub fn parse_guid(text: &str) -> Option<Guid> {
-    let text = text.trim();
-    let text = text
-        .strip_prefix('{')
-        .and_then(|t| t.strip_suffix('}'))
-        .unwrap_or(text);
-    let digits: Vec<u8> = text
-        .chars()
-        .filter(|c| *c != '-')
-        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
-        .collect::<Option<_>>()?;
-    if digits.len() != 32 || text.len() != 36 {
-        return None;
-    }
-    let mut guid = [0; 16];
-    for (byte, pair) in guid.iter_mut().zip(digits.chunks(2)) {
-        *byte = pair[0] << 4 | pair[1];
-    }
-    Some(guid)
 }
 
 const SHORT: SqlType = SqlType::NVarChar(Some(60));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::model::Instance;
-use crate::rehearsal::catalog::{Variables, View, guid_text, open, parse_guid};
+use crate::rehearsal::catalog::{Variables, View, open};
+use crate::rehearsal::hex::{guid_text, parse_guid, parse_hex};
 use crate::rehearsal::message::message;
 use crate::rehearsal::select::{Catalog, select};
 use crate::rehearsal::tds::Reply;
@@ -316,20 +317,9 @@ pub(super) async fn wait(time: Duration) {
 
 /// The constant of `SET CONTEXT_INFO`, up to 128 bytes (`sql-server.md` 8).
 fn context_bytes(words: &str) -> Option<Vec<u8>> {
-    let digits = words.trim().strip_prefix("0x")?.as_bytes();
-    let nibble = |c: u8| {
-        char::from(c)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
-    digits
-        .chunks(2)
-        .take(128)
-        .map(|pair| match pair {
-            [high, low] => Some(nibble(*high)? << 4 | nibble(*low)?),
-            _ => None,
-        })
-        .collect()
+    let mut bytes = parse_hex(words.trim().strip_prefix("0x")?)?;
+    bytes.truncate(128);
+    Some(bytes)
 }
 
 fn is_exec(statement: &Statement) -> bool {

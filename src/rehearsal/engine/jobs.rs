@@ -9,7 +9,7 @@ use super::shipping::{
     drop_primary, drop_primary_secondary, drop_secondary, drop_secondary_primary,
 };
 use crate::rehearsal::backup_set::Guid;
-use crate::rehearsal::catalog::parse_guid;
+use crate::rehearsal::hex::parse_guid;
 use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError};
 use crate::rehearsal::world::State;

@@ -3,7 +3,7 @@
 use super::procedures::{Bound, Output, argument, needed, number, same};
 use super::restore::login;
 use crate::rehearsal::backup_set::Guid;
-use crate::rehearsal::catalog::guid_text;
+use crate::rehearsal::hex::guid_text;
 use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError};
 use crate::rehearsal::world::instance::SqlInstance;

@@ -1,5 +1,6 @@
 //! CAST and CONVERT, asked for or implied.
 
+use crate::rehearsal::hex::{guid_text, hex, parse_guid, reordered};
 use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Datum, SqlType};
 
@@ -53,7 +54,7 @@ pub(super) fn convert(
                 .map(Datum::Guid)
                 .ok_or_else(|| message(8169, &[])),
             Datum::Bytes(bytes) => match bytes.first_chunk::<16>() {
-                Some(bytes) => Ok(Datum::Guid(swapped(*bytes))),
+                Some(bytes) => Ok(Datum::Guid(reordered(*bytes))),
                 None => Err(message(8169, &[])),
             },
             _ => Err(not_convertible(from, to, explicit)),
@@ -297,7 +298,7 @@ fn to_text(
             Some(other) => return Err(syntax(other)),
         },
         Datum::DateTime(moment) => dates::show(*moment, from, style)?,
-        Datum::Guid(guid) => show_guid(guid),
+        Datum::Guid(guid) => guid_text(guid),
         Datum::Bytes(bytes) => match style {
             Some(1) => format!("0x{}", hex(bytes)),
             Some(2) => hex(bytes),
@@ -353,7 +354,7 @@ fn to_bytes(
 ) -> Outcome<Datum> {
     let mut bytes = match datum {
         Datum::Bytes(bytes) => bytes.clone(),
-        Datum::Guid(guid) => swapped(*guid).to_vec(),
+        Datum::Guid(guid) => reordered(*guid).to_vec(),
         Datum::Text(text) => match (style, from) {
             (None | Some(0), SqlType::NVarChar(_)) => {
                 text.encode_utf16().flat_map(u16::to_le_bytes).collect()
@@ -379,48 +380,4 @@ fn to_bytes(
         bytes.truncate(usize::from(length));
     }
     Ok(Datum::Bytes(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-    let pairs = bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-    pairs.map(|digit| digit.to_ascii_uppercase()).collect()
-}
-
-fn show_guid(guid: &[u8; 16]) -> String {
-    let all = hex(guid);
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &all[part]);
-    parts.join("-")
-}
-
-/// A uniqueidentifier in its one form, perhaps in braces; what follows it is ignored.
-fn parse_guid(text: &str) -> Option<[u8; 16]> {
-    let text = text.trim_start_matches(' ').as_bytes();
-    let body = match text.first()? {
-        b'{' if text.get(37) == Some(&b'}') => text.get(1..37)?,
-        _ => text.get(..36)?,
-    };
-    let mut digits = Vec::with_capacity(32);
-    for (at, byte) in body.iter().enumerate() {
-        match (at, byte) {
-            (8 | 13 | 18 | 23, b'-') => {}
-            (8 | 13 | 18 | 23, _) => return None,
-            _ => digits.push(u8::try_from(char::from(*byte).to_digit(16)?).ok()?),
-        }
-    }
-    let mut guid = [0; 16];
-    for (byte, pair) in guid.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair[0] << 4 | pair[1];
-    }
-    Some(guid)
-}
-
-/// Between the order in which a uniqueidentifier is shown and the one in which it is stored.
-fn swapped(mut guid: [u8; 16]) -> [u8; 16] {
-    guid[0..4].reverse();
-    guid[4..6].reverse();
-    guid[6..8].reverse();
-    guid
 }

@@ -1,9 +1,8 @@
 //! Binding of expressions that give a value.
 
-use std::borrow::Cow;
-
 use sqlparser::ast::{self, BinaryOperator, Expr, Value};
 
+use crate::rehearsal::hex::parse_hex;
 use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Datum, SqlType};
 
@@ -409,7 +408,7 @@ fn literal(value: &Value) -> Outcome<Node> {
             (Datum::Text(value.clone()), sql_type)
         }
         Value::HexStringLiteral(digits) => {
-            let bytes = bytes(digits).ok_or_else(|| syntax(digits))?;
+            let bytes = parse_hex(digits).ok_or_else(|| syntax(digits))?;
             let length = u16::try_from(bytes.len().max(1)).ok();
             let length = length.filter(|length| *length <= 8000);
             (Datum::Bytes(bytes), SqlType::VarBinary(length))
@@ -437,17 +436,4 @@ fn number(digits: &str) -> Option<(Datum, SqlType)> {
     let precision = significant.max(scale).max(1);
     (precision <= types::MAX_PRECISION)
         .then_some((Datum::Numeric(number), SqlType::Numeric(precision, scale)))
-}
-
-/// `0x…`: an odd digit stands alone in front.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let padded = if digits.len().is_multiple_of(2) {
-        Cow::Borrowed(digits)
-    } else {
-        Cow::Owned(format!("0{digits}"))
-    };
-    let pairs = padded.as_bytes().chunks(2);
-    pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }

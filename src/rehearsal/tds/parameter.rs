@@ -3,7 +3,8 @@
 use super::codepage;
 use super::date::{from_datetime, from_datetime2};
 use super::reader::{Malformed, Reader, utf16};
-use super::types::{MAX, reorder, tds};
+use super::types::{MAX, tds};
+use crate::rehearsal::hex::reordered;
 use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
@@ -231,7 +232,7 @@ fn guid(bytes: &[u8]) -> Result<Datum, Malformed> {
         return Ok(Datum::Null);
     }
     let guid = bytes.try_into().map_err(|_| BAD_LENGTH)?;
-    Ok(Datum::Guid(reorder(guid)))
+    Ok(Datum::Guid(reordered(guid)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::codepage;
 use super::date::{to_datetime, to_datetime2};
 use super::token::COLLATION;
+use crate::rehearsal::hex::reordered;
 use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
@@ -190,7 +191,7 @@ fn fixed(sql_type: SqlType, datum: &Datum) -> Result<Vec<u8>, ServerError> {
             let (days, units) = to_datetime2(*value).ok_or_else(overflow)?;
             [&units.to_le_bytes()[..5], &days.to_le_bytes()[..3]].concat()
         }
-        (SqlType::UniqueIdentifier, Datum::Guid(guid)) => reorder(*guid).to_vec(),
+        (SqlType::UniqueIdentifier, Datum::Guid(guid)) => reordered(*guid).to_vec(),
         _ => return Err(no_conversion(sql_type, datum)),
     })
 }
@@ -211,15 +212,6 @@ fn numeric(precision: u8, number: i128) -> Option<Vec<u8>> {
     let mut bytes = vec![u8::from(number >= 0)];
     bytes.extend_from_slice(&magnitude.to_le_bytes()[..length]);
     Some(bytes)
-}
-
-/// Between the order in which a GUID is shown and that of the wire: its first three groups are
-/// numbers, lowest byte first. Its own reverse.
-pub(super) fn reorder(mut guid: [u8; 16]) -> [u8; 16] {
-    guid[..4].reverse();
-    guid[4..6].reverse();
-    guid[6..8].reverse();
-    guid
 }
 
 /// A `sql_variant`: length of all, base type, length of what describes it, that, the value.

@@ -2,6 +2,7 @@
 
 use super::Expr;
 use super::token::{Kind, Token, tokenize};
+use crate::rehearsal::hex::parse_hex;
 use crate::rehearsal::message::syntax;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
@@ -281,16 +282,8 @@ fn literal_number(text: &str, negative: bool) -> Option<Expr> {
 }
 
 fn literal_bytes(digits: &str) -> Option<Expr> {
-    let padded = if digits.len() % 2 == 1 {
-        format!("0{digits}")
-    } else {
-        digits.to_owned()
-    };
-    let bytes: Option<Vec<u8>> = (0..padded.len() / 2)
-        .map(|i| u8::from_str_radix(padded.get(2 * i..2 * i + 2)?, 16).ok())
-        .collect();
     Some(Expr::Literal(
         SqlType::VarBinary(None),
-        Datum::Bytes(bytes?),
+        Datum::Bytes(parse_hex(digits)?),
     ))
 }

@@ -219,7 +219,7 @@ fn new_job(
         command: format!(
             "\"C:\\Program Files\\Microsoft SQL Server\\130\\Tools\\Binn\\sqllogship.exe\" {} {} -server {server}",
             kind.flag(),
-            crate::rehearsal::catalog::guid_text(owner_id),
+            crate::rehearsal::hex::guid_text(owner_id),
         ),
         schedule: Schedule {
             id: i64::from(id[0]) * 100 + kind.category_id(),
