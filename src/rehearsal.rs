@@ -18,5 +18,6 @@ pub mod select;
 pub mod simulated;
 pub mod tds;
 pub mod tsql;
+pub mod type_name;
 pub mod value;
 pub mod world;

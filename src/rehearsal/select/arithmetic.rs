@@ -1,12 +1,13 @@
 //! `+ - * / % & | ^` over numbers: types of the results, and the results.
 
 use crate::rehearsal::message::{message, syntax};
+use crate::rehearsal::type_name::MAX_PRECISION;
 use crate::rehearsal::value::{Datum, SqlType};
 
 use super::convert::{fits, integer, power, rescale, scale_of};
 use super::error::{Outcome, overflow};
 use super::plan::Operator;
-use super::types::{self, MAX_PRECISION};
+use super::types;
 
 /// Name of an operator in messages.
 fn name(operator: Operator) -> &'static str {

@@ -4,6 +4,7 @@ use sqlparser::ast::{self, BinaryOperator, Expr, Value};
 
 use crate::rehearsal::hex::parse_hex;
 use crate::rehearsal::message::{message, syntax};
+use crate::rehearsal::type_name::MAX_PRECISION;
 use crate::rehearsal::value::{Datum, SqlType};
 
 use super::bind::{Binder, Role};
@@ -110,7 +111,7 @@ pub(super) fn comparable(left: Node, right: Node) -> Outcome<(Node, Node)> {
     }
     // Text takes the type of a number but not its length or precision.
     let to = match to {
-        SqlType::Numeric(_, scale) => SqlType::Numeric(types::MAX_PRECISION, scale),
+        SqlType::Numeric(_, scale) => SqlType::Numeric(MAX_PRECISION, scale),
         other => other,
     };
     Ok((left.implicit(to)?, right.implicit(to)?))
@@ -434,6 +435,6 @@ fn number(digits: &str) -> Option<(Datum, SqlType)> {
     let (number, scale) = convert::parse_decimal(digits)?;
     let significant = u8::try_from(number.unsigned_abs().to_string().len()).ok()?;
     let precision = significant.max(scale).max(1);
-    (precision <= types::MAX_PRECISION)
+    (precision <= MAX_PRECISION)
         .then_some((Datum::Numeric(number), SqlType::Numeric(precision, scale)))
 }

@@ -4,6 +4,7 @@ use super::cursor::Cursor;
 use super::token::Kind;
 use super::{Argument, Expr, Statement, command};
 use crate::rehearsal::message::message;
+use crate::rehearsal::type_name::declared_type;
 use crate::rehearsal::value::{ServerError, SqlType};
 
 /// Words that begin a statement which the simulated instances do not know: error 102, where any
@@ -233,58 +234,15 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
 }
 
 fn type_name(cursor: &mut Cursor<'_>) -> Result<SqlType, ServerError> {
-    let word = cursor.identifier()?.to_uppercase();
-    let mut sizes = Vec::new();
+    let mut text = cursor.identifier()?;
+    let from = cursor.position();
     if cursor.take_mark('(') {
-        loop {
-            match cursor.advance() {
-                Some(Kind::Number(n)) => {
-                    sizes.push(n.parse::<u16>().map_err(|_| cursor.wrong())?);
-                }
-                Some(Kind::Word(w)) if w.eq_ignore_ascii_case("MAX") => {}
-                _ => return Err(cursor.wrong()),
-            }
-            if !cursor.take_mark(',') {
-                break;
-            }
-        }
+        let end = cursor.scan(|_, _| false);
+        cursor.go_to(end);
         cursor.expect_mark(')')?;
-        if sizes.is_empty() {
-            return match word.as_str() {
-                "NVARCHAR" => Ok(SqlType::NVarChar(None)),
-                "VARCHAR" => Ok(SqlType::VarChar(None)),
-                "VARBINARY" => Ok(SqlType::VarBinary(None)),
-                _ => Err(cursor.wrong()),
-            };
-        }
+        text.push_str(&cursor.text(from, end + 1));
     }
-    let size = sizes.first().copied();
-    let small = |n: Option<&u16>, default| {
-        n.map_or(Some(default), |n| {
-            u8::try_from(*n).ok().filter(|n| *n <= 38)
-        })
-    };
-    Ok(match word.as_str() {
-        "BIT" => SqlType::Bit,
-        "TINYINT" => SqlType::TinyInt,
-        "SMALLINT" => SqlType::SmallInt,
-        "INT" | "INTEGER" => SqlType::Int,
-        "BIGINT" => SqlType::BigInt,
-        "FLOAT" | "REAL" => SqlType::Float,
-        "NUMERIC" | "DECIMAL" => SqlType::Numeric(
-            small(sizes.first(), 18).ok_or_else(|| cursor.wrong())?,
-            small(sizes.get(1), 0).ok_or_else(|| cursor.wrong())?,
-        ),
-        "SYSNAME" => SqlType::NVarChar(Some(128)),
-        "NVARCHAR" | "NCHAR" => SqlType::NVarChar(Some(size.unwrap_or(1))),
-        "VARCHAR" | "CHAR" => SqlType::VarChar(Some(size.unwrap_or(1))),
-        "DATETIME" => SqlType::DateTime,
-        "DATETIME2" => SqlType::DateTime2,
-        "UNIQUEIDENTIFIER" => SqlType::UniqueIdentifier,
-        "VARBINARY" | "BINARY" => SqlType::VarBinary(Some(size.unwrap_or(1))),
-        "SQL_VARIANT" => SqlType::Variant,
-        _ => return Err(cursor.wrong()),
-    })
+    declared_type(&text).ok_or_else(|| cursor.wrong())
 }
 
 /// Session options that clients set; what they change is of no account here.
