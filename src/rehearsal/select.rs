@@ -34,6 +34,7 @@ use super::message::syntax;
 use super::value::{Datum, Relation, ServerError, SqlType};
 use bind::{Binder, Role};
 use evaluate::{Frame, evaluate};
+pub use value::inner_type;
 
 /// How many operators and names a statement may have. A chain of operators becomes a tree as deep as
 /// the chain is long, which the parser's types take apart by recursion.
@@ -98,6 +99,27 @@ pub fn scalar(
     let node = Binder::new(catalog).value(&expr)?;
     let value = evaluate(&node, &Frame::EMPTY, catalog)?.into_owned();
     Ok((node.sql_type, value))
+}
+
+/// Converts a value as the server does without being asked: the value of a variable, an argument.
+///
+/// # Errors
+///
+/// What the server would answer: 206, 257 for types, 220, 245, 8114, 8115, … for values.
+pub fn implicit(value: &Datum, from: SqlType, to: SqlType) -> Result<Datum, ServerError> {
+    match value {
+        Datum::Null => Ok(Datum::Null),
+        value => convert::convert(value, from, to, None, false),
+    }
+}
+
+/// A value as a text.
+pub fn show(value: &Datum) -> String {
+    let to = SqlType::NVarChar(None);
+    match implicit(value, value::inner_type(value), to) {
+        Ok(Datum::Text(text)) => text,
+        _ => String::new(),
+    }
 }
 
 fn parser(sql: &str) -> Result<Parser<'static>, ServerError> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::batch::{Batch, Failure, show, wait};
+use super::batch::{Batch, Failure, wait};
 use crate::rehearsal::message::message;
+use crate::rehearsal::select::{inner_type, show};
 use crate::rehearsal::tsql::{Argument, Expr};
 use crate::rehearsal::value::{Datum, NAME, Relation, ServerError, SqlType, relation};
 
@@ -240,11 +241,11 @@ impl Batch<'_> {
                 .iter()
                 .find(|(name, _)| argument.output && Some(*name) == parameter)
             {
-                self.assign(variable, value.clone())?;
+                self.assign(variable, inner_type(value), value)?;
             }
         }
         if let Some(result) = result {
-            self.assign(result, Datum::Int(answer.code))?;
+            self.assign(result, SqlType::Int, &Datum::Int(answer.code))?;
         }
         self.done(None);
         Ok(())
