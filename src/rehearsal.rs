@@ -4,6 +4,7 @@
 //! It knows the site and `model`, stands behind the doors of [`crate::access`], and shares no
 //! statement text with `src/sql`: else it would only confirm what it was told.
 
+mod assembly;
 pub mod backup_file;
 pub mod backup_set;
 pub mod catalog;
