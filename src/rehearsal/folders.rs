@@ -17,8 +17,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use engine::FileView;
-
 use super::backup_set::BackupSet;
 use super::message::system_text;
 use crate::access::shares::Cause;
@@ -106,14 +104,12 @@ pub enum Op {
     Open,
     /// An instance writes a backup.
     Backup,
-    /// A log-shipping job copies a file.
-    JobCopy,
 }
 
 /// What happened to a folder, in the paths that its actor used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderEffect {
-    /// Settle, remove, write, backup or job copy.
+    /// Settle, remove, write or backup.
     pub op: Op,
     /// [`TOOL`], or the key of an instance.
     pub by: String,
@@ -166,15 +162,6 @@ impl Folders {
         self.change(volume, |v| v.reachable = reachable)
     }
 
-    /// Cuts off, or brings back, all volumes that a machine serves.
-    pub fn set_host_reachable(&self, host: &str, reachable: bool) {
-        for disk in &mut self.lock().disks {
-            if disk.volume.host.eq_ignore_ascii_case(host) {
-                disk.volume.reachable = reachable;
-            }
-        }
-    }
-
     /// Puts a backup where nobody wrote one in the rehearsal, last written when its last set
     /// finished. The path is the tool's; missing folders are made; no effect is recorded.
     pub fn put_backup(&self, path: &str, sets: Vec<BackupSet>, size: u64) -> Result<(), OsError> {
@@ -193,7 +180,7 @@ impl Folders {
     fn put(&self, path: &str, mut file: Stored, modified: Timestamp) -> Result<(), OsError> {
         file.modified = modified.as_second();
         let mut state = self.lock();
-        let place = state.place_of_god(path)?;
+        let place = state.place_unchecked(path)?;
         state.make_folders(&place);
         state.store(&place, file)
     }
@@ -242,7 +229,7 @@ impl Folders {
 
     fn spoil(&self, path: &str, change: impl FnOnce(&mut Stored)) -> Result<(), OsError> {
         let mut state = self.lock();
-        let place = state.place_of_god(path)?;
+        let place = state.place_unchecked(path)?;
         change(state.file_mut(&place)?);
         Ok(())
     }

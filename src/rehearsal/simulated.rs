@@ -17,8 +17,8 @@ use super::backup_set::SetKind;
 use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
 use super::world::{Executed, MadeLog, Outcome, Shared, Start, WorldOptions};
+use doors::SimulatedDial;
 pub(super) use doors::WorldDatabases;
-use doors::{Engines, SimulatedDial};
 
 use crate::access::powershell::Launch;
 use crate::access::sql::Dial;
@@ -196,7 +196,7 @@ impl SimulatedSite {
 
         let changes = Changes::default();
         let folders = folders(site, recipe.times, &now, &changes);
-        let files = Arc::new(Engines(folders.clone()));
+        let files = Arc::new(folders.clone());
         let mut options = assembly.options(now, files, logs, shipped);
         let seen = changes.clone();
         options.hook = Some(Arc::new(move |executed: &Executed| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use self::asked::ASKED;
 use super::*;
 use crate::model::Instance;
-use crate::rehearsal::world::testing::*;
+use crate::rehearsal::world::tests::testing::*;
 use crate::rehearsal::world::{Backup, Start};
 
 /// What the session with id 51 sees: the first client, or a chat server.

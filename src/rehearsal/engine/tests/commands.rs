@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::model::Role;
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::rehearsal::world::database::UserAccess;
-use crate::rehearsal::world::testing::*;
+use crate::rehearsal::world::tests::testing::*;
 use crate::rehearsal::world::{Backup, ServiceTimes, Start};
 
 const DROP: &str = "DECLARE @rc int; EXEC @rc = master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = N'mgc'; PRINT @rc";
