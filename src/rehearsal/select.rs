@@ -17,12 +17,14 @@ mod expression;
 mod from;
 mod function;
 mod plan;
+mod projection;
 mod query;
 mod run;
 #[cfg(test)]
 mod tests;
 mod text;
 mod types;
+mod union;
 mod value;
 
 use sqlparser::ast::Statement;

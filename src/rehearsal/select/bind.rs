@@ -137,7 +137,7 @@ impl<'c> Binder<'c> {
                     continue;
                 }
                 named = true;
-                let columns = scope.sources[source].table.columns.iter().enumerate();
+                let columns = scope.sources[source].columns.iter().enumerate();
                 let same = columns.filter(|(_, column)| text::equal(&column.name, name));
                 hits.extend(same.map(|(column, definition)| (source, column, definition.sql_type)));
             }

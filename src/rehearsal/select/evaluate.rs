@@ -190,7 +190,7 @@ fn borrow<'e>(frame: &Frame<'e>, place: Place) -> Cow<'e, Datum> {
     }
     let found = row.get(place.source).and_then(|row| {
         let source = sources.get(place.source)?;
-        source.table.rows.get(*row)?.get(place.column)
+        source.rows().get(*row)?.get(place.column)
     });
     found.map_or(Cow::Owned(Datum::Null), Cow::Borrowed)
 }

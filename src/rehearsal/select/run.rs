@@ -58,6 +58,13 @@ fn unique(rows: &mut Vec<Row>) {
 }
 
 fn select(part: &Select, outer: Option<&Frame<'_>>, catalog: &dyn Catalog) -> Outcome<Vec<Row>> {
+    for source in &part.sources {
+        if let (Some(derived), None) = (&source.derived, source.rows.get()) {
+            // It sees nothing of the query around it: its rows are the same for every row there.
+            let rows = query(derived, None, catalog)?.rows;
+            source.rows.get_or_init(|| rows);
+        }
+    }
     let ground = Ground {
         sources: &part.sources,
         outer,
@@ -198,7 +205,7 @@ fn expand(
             } else {
                 Some(matching(part, at, &row, ground)?)
             };
-            let count = matches.map_or(source.table.rows.len(), <[usize]>::len);
+            let count = matches.map_or(source.rows().len(), <[usize]>::len);
             let mut found = false;
             for number in 0..count {
                 row[at] = matches.map_or(number, |matches| matches[number]);
@@ -232,10 +239,9 @@ fn matching<'s>(
     let index = if let Some(index) = source.index.get() {
         index
     } else {
-        let mut index: HashMap<Vec<Key>, Vec<usize>> =
-            HashMap::with_capacity(source.table.rows.len());
+        let mut index: HashMap<Vec<Key>, Vec<usize>> = HashMap::with_capacity(source.rows().len());
         let mut row = vec![NO_ROW; part.sources.len()];
-        for number in 0..source.table.rows.len() {
+        for number in 0..source.rows().len() {
             row[at] = number;
             let keys = ground.keys(source.keys.iter().map(|(_, own)| own), &row)?;
             // NULL equals nothing.
