@@ -72,10 +72,7 @@ impl Batch<'_> {
     fn set(&mut self, name: &str, setting: Setting, rollback: bool) -> Result<(), ServerError> {
         let (instance, spid) = (self.instance, self.spid);
         self.world.with(|state| {
-            let server = state
-                .instances
-                .get_mut(&instance)
-                .ok_or_else(|| message(596, &[]))?;
+            let server = state.instance(instance)?;
             if server
                 .processes
                 .get(&spid)

@@ -9,8 +9,49 @@ use crate::rehearsal::select::{inner_type, show};
 use crate::rehearsal::tsql::{Argument, Expr};
 use crate::rehearsal::value::{Datum, NAME, Relation, ServerError, SqlType, relation};
 
-/// A procedure's arguments by parameter name, lower case without `@`.
-pub(super) type Bound = BTreeMap<&'static str, Datum>;
+/// A procedure's arguments.
+pub(super) struct Bound {
+    procedure: &'static str,
+    /// By parameter name, lower case without `@`.
+    values: BTreeMap<&'static str, Datum>,
+}
+
+impl Bound {
+    /// An argument as it was given.
+    pub(super) fn get(&self, name: &str) -> Option<&Datum> {
+        self.values.get(name)
+    }
+
+    /// An argument as a text; `None` where it is NULL or not given.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.get(name).filter(|v| **v != Datum::Null).map(show)
+    }
+
+    /// An argument as a number.
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        match self.get(name) {
+            Some(Datum::Int(n)) => Some(*n),
+            Some(Datum::Text(text)) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The same with its default.
+    pub(super) fn number_or(&self, name: &str, default: i64) -> i64 {
+        self.number(name).unwrap_or(default)
+    }
+
+    /// An argument of 0 or 1 with its default.
+    pub(super) fn flag(&self, name: &str, default: bool) -> bool {
+        self.number_or(name, i64::from(default)) == 1
+    }
+
+    /// An argument that must be given. Errors: 201.
+    pub(super) fn needed(&self, name: &str) -> Result<String, ServerError> {
+        let missing = || message(201, &[self.procedure, &format!("@{name}")]);
+        self.text(name).ok_or_else(missing)
+    }
+}
 
 /// What a procedure answers: its return code, errors that it raised, values of OUTPUT parameters.
 #[derive(Default)]
@@ -24,9 +65,16 @@ impl Answer {
     /// An error raised, with return code 1.
     pub(super) fn refused(error: ServerError) -> Self {
         Self {
-            code: 1,
             errors: vec![error],
-            output: Vec::new(),
+            ..Self::code(1)
+        }
+    }
+
+    /// A return code.
+    fn code(code: i64) -> Self {
+        Self {
+            code,
+            ..Self::default()
         }
     }
 }
@@ -254,12 +302,12 @@ impl Batch<'_> {
     /// Errors: 8144, 8145.
     fn bind(
         &mut self,
-        procedure: &str,
+        procedure: &'static str,
         parameters: &[&'static str],
         arguments: &[Argument],
     ) -> Result<Bound, Failure> {
         let ignores = self.with_server(|server| Ok(server.knows_ignore_monitor))?;
-        let mut bound = Bound::new();
+        let mut values = BTreeMap::new();
         for (position, argument) in arguments.iter().enumerate() {
             if argument.name.is_empty() && position >= parameters.len() {
                 return Err(vec![message(8144, &[procedure])]);
@@ -277,28 +325,24 @@ impl Batch<'_> {
                 return Err(vec![message(8145, &[&name, procedure])]);
             };
             let value = self.value(&argument.value)?.1;
-            bound.insert(parameter, value);
+            values.insert(parameter, value);
         }
-        Ok(bound)
+        Ok(Bound { procedure, values })
     }
 
     async fn get_lock(&mut self, bound: &Bound) -> Answer {
-        let bad = Answer {
-            code: -999,
-            ..Answer::default()
-        };
-        let resource = argument(bound, "resource");
-        let mode = argument(bound, "lockmode").unwrap_or_default();
-        let owner = argument(bound, "lockowner").unwrap_or_default();
+        let resource = bound.text("resource");
+        let mode = bound.text("lockmode").unwrap_or_default();
+        let owner = bound.text("lockowner").unwrap_or_default();
         // The world's locks are exclusive and belong to sessions; all else is refused as a bad
         // parameter would be (`sql-server.md` 8).
         let Some(resource) = resource else {
-            return bad;
+            return Answer::code(-999);
         };
         if !mode.eq_ignore_ascii_case("Exclusive") || !owner.eq_ignore_ascii_case("Session") {
             self.world
                 .with(|state| state.not_known(format!("sp_getapplock {mode} {owner}")));
-            return bad;
+            return Answer::code(-999);
         }
         let limit = match bound.get("locktimeout") {
             Some(Datum::Int(n)) if *n >= 0 => u64::try_from(*n).ok().map(Duration::from_millis),
@@ -308,16 +352,10 @@ impl Batch<'_> {
         let mut waited = Duration::ZERO;
         loop {
             if self.try_lock(&resource) {
-                return Answer {
-                    code: i64::from(!waited.is_zero()),
-                    ..Answer::default()
-                };
+                return Answer::code(i64::from(!waited.is_zero()));
             }
             if limit.is_some_and(|limit| waited >= limit) {
-                return Answer {
-                    code: -1,
-                    ..Answer::default()
-                };
+                return Answer::code(-1);
             }
             wait(step).await;
             waited += step;
@@ -340,7 +378,7 @@ impl Batch<'_> {
     }
 
     fn release_lock(&mut self, bound: &Bound) -> Result<Answer, Failure> {
-        let resource = argument(bound, "resource").unwrap_or_default();
+        let resource = bound.text("resource").unwrap_or_default();
         let spid = self.spid;
         self.with_server(|server| {
             let Some(process) = server.processes.get(&spid) else {
@@ -419,30 +457,8 @@ fn parameter_name(
     }
 }
 
-/// An argument as a text; `None` where it is NULL or not given.
-pub(super) fn argument(bound: &Bound, name: &str) -> Option<String> {
-    bound
-        .get(name)
-        .filter(|value| **value != Datum::Null)
-        .map(show)
-}
-
-/// An argument as a number.
-pub(super) fn number(bound: &Bound, name: &str) -> Option<i64> {
-    match bound.get(name) {
-        Some(Datum::Int(n)) => Some(*n),
-        Some(Datum::Text(text)) => text.trim().parse().ok(),
-        _ => None,
-    }
-}
-
 /// What a procedure gives back through OUTPUT parameters.
 pub(super) type Output = Result<Vec<(&'static str, Datum)>, ServerError>;
-
-/// An argument that must be given. Errors: 201.
-pub(super) fn needed(bound: &Bound, procedure: &str, name: &str) -> Result<String, ServerError> {
-    argument(bound, name).ok_or_else(|| message(201, &[procedure, &format!("@{name}")]))
-}
 
 /// Compares names as the instance collation does.
 pub(super) fn same(a: &str, b: &str) -> bool {
