@@ -30,9 +30,10 @@ mod value;
 use sqlparser::ast::Statement;
 use sqlparser::dialect::MsSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::message::syntax;
+use super::tsql::token::parser_tokens;
 use super::value::{Datum, Relation, ServerError, SqlType};
 use bind::{Binder, Role};
 use evaluate::{Frame, evaluate};
@@ -126,9 +127,7 @@ pub fn show(value: &Datum) -> String {
 
 fn parser(sql: &str) -> Result<Parser<'static>, ServerError> {
     const DIALECT: &MsSqlDialect = &MsSqlDialect {};
-    let tokens = Tokenizer::new(DIALECT, sql)
-        .tokenize_with_location()
-        .map_err(|error| syntax(error.message))?;
+    let tokens = parser_tokens(sql)?;
     let counts = |token: &&TokenWithSpan| {
         !matches!(
             token.token,

@@ -3,7 +3,7 @@
 mod doors;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::assembly::{Assembly, Parts, SINCE_LAST_LOG, SINCE_LOSS, lay_logs};
 use super::backup_file;
 use super::backup_set::SetKind;
-use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness};
+use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness, lock};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
 use super::world::{Executed, MadeLog, Outcome, Shared, Start, WorldOptions};
 use doors::SimulatedDial;
@@ -321,11 +321,6 @@ fn folders(site: &Site, times: Times, now: &super::world::Now, changes: &Changes
         folders.add(volume);
     }
     folders
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Lists only grow by whole entries, whoever panicked meanwhile.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Addresses of a site's instances, as messages name them.
