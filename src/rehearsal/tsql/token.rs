@@ -56,9 +56,10 @@ pub fn tokenize(sql: &str) -> Result<Vec<Token>, ServerError> {
         let start = places.byte(span.start);
         let end = places.byte(span.end);
         let kind = match token {
-            tokenizer::Token::Whitespace(_) | tokenizer::Token::EOF => continue,
-            // A byte order mark, as editors leave it.
-            tokenizer::Token::Char('\u{feff}') => continue,
+            // The character is a byte order mark, as editors leave it.
+            tokenizer::Token::Whitespace(_)
+            | tokenizer::Token::Char('\u{feff}')
+            | tokenizer::Token::EOF => continue,
             tokenizer::Token::Word(word) if word.quote_style.is_some() => Kind::Quoted(word.value),
             tokenizer::Token::Word(word) if word.value.starts_with('@') => {
                 Kind::Variable(word.value.to_uppercase())
