@@ -73,62 +73,43 @@ fn statement(
         into.push(select(cursor)?);
         return Ok(());
     }
-    let word = match cursor.peek() {
-        Some(Kind::Word(word)) => word.to_uppercase(),
-        _ => return Err(cursor.wrong()),
-    };
+    let start = cursor.position();
+    let word = cursor.any_word()?;
     let made = match word.as_str() {
-        "DECLARE" => {
-            cursor.advance();
-            declare(cursor)?
-        }
-        "SET" => {
-            cursor.advance();
-            set(cursor)?
-        }
-        "USE" => {
-            cursor.advance();
-            Statement::Use(cursor.identifier()?)
-        }
-        "PRINT" => {
-            cursor.advance();
-            Statement::Print(cursor.expression(false, &[])?)
-        }
+        "DECLARE" => declare(cursor)?,
+        "SET" => set(cursor)?,
+        "USE" => Statement::Use(cursor.identifier()?),
+        "PRINT" => Statement::Print(cursor.expression(false, &[])?),
         "WAITFOR" => {
-            cursor.advance();
             cursor.expect_word("DELAY")?;
             Statement::WaitFor(cursor.simple_value()?)
         }
-        "EXEC" | "EXECUTE" => {
-            cursor.advance();
-            execute(cursor)?
-        }
-        "BEGIN" => {
-            cursor.advance();
-            if cursor.take_word("TRAN") || cursor.take_word("TRANSACTION") {
-                Statement::Begin
-            } else {
-                return block(cursor, depth, into);
-            }
-        }
+        "EXEC" | "EXECUTE" => execute(cursor)?,
+        "BEGIN" if !takes_transaction(cursor) => return block(cursor, depth, into),
+        "BEGIN" => Statement::Begin,
         "COMMIT" | "ROLLBACK" => {
-            cursor.advance();
-            let _ = cursor.take_word("TRAN") || cursor.take_word("TRANSACTION");
+            takes_transaction(cursor);
             if word == "COMMIT" {
                 Statement::Commit
             } else {
                 Statement::Rollback
             }
         }
-        "IF" => {
-            cursor.advance();
-            conditional(cursor, depth)?
+        "IF" => conditional(cursor, depth)?,
+        other => {
+            cursor.go_to(start);
+            match other {
+                "ALTER" | "BACKUP" | "RESTORE" | "KILL" | "DROP" => command::parse(cursor)?,
+                _ => return Err(cursor.wrong()),
+            }
         }
-        "ALTER" | "BACKUP" | "RESTORE" | "KILL" | "DROP" => command::parse(cursor)?,
-        _ => return Err(cursor.wrong()),
     };
     into.push(made);
     Ok(())
+}
+
+fn takes_transaction(cursor: &mut Cursor<'_>) -> bool {
+    cursor.take_word("TRAN") || cursor.take_word("TRANSACTION")
 }
 
 fn block(
@@ -298,15 +279,7 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
 }
 
 fn execute(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
-    let result = match cursor.peek() {
-        Some(Kind::Variable(name)) if cursor.peek_at(1) == Some(&Kind::Mark('=')) => {
-            let name = name.clone();
-            cursor.advance();
-            cursor.advance();
-            Some(name)
-        }
-        _ => None,
-    };
+    let result = receiver(cursor);
     let name = cursor.dotted_name()?;
     let mut arguments = Vec::new();
     while !cursor.at_end()
@@ -328,16 +301,21 @@ fn execute(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
     })
 }
 
-fn argument(cursor: &mut Cursor<'_>) -> Result<Argument, ServerError> {
-    let name = match cursor.peek() {
+/// `@x =`, where it stands next.
+fn receiver(cursor: &mut Cursor<'_>) -> Option<String> {
+    match cursor.peek() {
         Some(Kind::Variable(name)) if cursor.peek_at(1) == Some(&Kind::Mark('=')) => {
             let name = name.clone();
             cursor.advance();
             cursor.advance();
-            name
+            Some(name)
         }
-        _ => String::new(),
-    };
+        _ => None,
+    }
+}
+
+fn argument(cursor: &mut Cursor<'_>) -> Result<Argument, ServerError> {
+    let name = receiver(cursor).unwrap_or_default();
     let value = match cursor.peek() {
         Some(Kind::Variable(v)) if v.starts_with("@@") => {
             let v = v.clone();
