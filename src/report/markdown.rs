@@ -76,7 +76,7 @@ pub fn write_run(
             out,
             "**{}{}**\n",
             inline(&error.what),
-            inline(&place(error))
+            inline(&place(&error.into()))
         )?;
         writeln!(out, "- why: {}", inline(&error.why))?;
         writeln!(out, "- what to do: {}", inline(&error.hint))?;

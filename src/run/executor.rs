@@ -101,7 +101,7 @@ impl Execution<'_> {
                 vendor: step.vendor.map(str::to_owned),
                 title: step.title.clone(),
                 stage: step.stage,
-                effect: step.effect,
+                effect: step.effect.into(),
             })
             .collect();
         self.ledger.record(Event::RunStarted(RunStarted {
@@ -138,6 +138,7 @@ impl Execution<'_> {
             plan_digest: self.plan.digest.clone(),
             host: self.who.host.clone(),
             user: self.who.user.clone(),
+            tool: Some(self.who.tool.clone()),
         })?;
         match change {
             Some(PlanChange { from, to, .. }) => {
@@ -341,7 +342,7 @@ impl Execution<'_> {
     ) -> Result<(), JournalError> {
         self.ledger.record(Event::StepChecked {
             id: step.id().to_owned(),
-            standing: standing.clone(),
+            standing: standing.clone().into(),
             facts: serde_json::to_value(facts).unwrap_or_default(),
         })
     }
@@ -419,7 +420,7 @@ impl Execution<'_> {
         if let Some(halt) = halt.as_ref().filter(|_| acted) {
             self.ledger.record(Event::RunStopped {
                 stopped_at: halt.at.id().to_owned(),
-                error: halt.error.clone(),
+                error: halt.error.clone().into(),
             })?;
         }
         let steps = state
@@ -441,7 +442,7 @@ impl Execution<'_> {
             exit: exit.code(),
             steps,
             stopped_at: halt.as_ref().map(|halt| halt.at.id().to_owned()),
-            error: halt.map(|halt| halt.error),
+            error: halt.map(|halt| halt.error.into()),
             resume: (outcome == Outcome::Stopped)
                 .then(|| self.resume_command.clone())
                 .flatten(),

@@ -277,7 +277,8 @@ mod tests {
                 id,
                 standing: crate::step::Standing::Unknown {
                     what: "the share".to_owned(),
-                },
+                }
+                .into(),
                 facts: json!({"files": [kind, null, 1.5, -3]}),
             },
         }

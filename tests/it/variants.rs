@@ -12,7 +12,7 @@ use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::simulated::{Change, Recipe};
 use pchadr::rehearsal::world::WorldOptions;
 use pchadr::rehearsal::world::summary::{DatabaseSummary, InstanceSummary};
-use pchadr::run::event::{ErrorRecord, Event, Outcome, RunFinished, StepOutcome};
+use pchadr::run::event::{Event, Outcome, RunFinished, StepOutcome, StoredError};
 use pchadr::run::journal;
 use pchadr::run::recorder::Sink;
 use pchadr::run::store::MemoryStore;
@@ -142,7 +142,7 @@ pub(crate) fn statements(changes: &[Change]) -> Vec<&str> {
 }
 
 impl Held {
-    pub(crate) fn error(&self) -> &ErrorRecord {
+    pub(crate) fn error(&self) -> &StoredError {
         self.finished.error.as_ref().expect("an error")
     }
 

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::run::event::{ClockKind, ErrorRecord, FORMAT, StepLine};
+use crate::run::event::{ClockKind, FORMAT, StepLine, StoredError};
 use serde_json::json;
 
 fn started() -> Event {
-    let line = |id: &str, effect| StepLine {
+    let line = |id: &str, effect: Effect| StepLine {
         id: id.to_owned(),
         vendor: None,
         title: String::new(),
         stage: 1,
-        effect,
+        effect: effect.into(),
     };
     Event::RunStarted(RunStarted {
         format: FORMAT,
@@ -56,7 +56,7 @@ fn end(id: &str, outcome: StepOutcome) -> Event {
 fn stopped(id: &str) -> Event {
     Event::RunStopped {
         stopped_at: id.to_owned(),
-        error: ErrorRecord::default(),
+        error: StoredError::default(),
     }
 }
 
@@ -65,6 +65,7 @@ fn resumed(digest: &str) -> Event {
         plan_digest: digest.to_owned(),
         host: "adm2".to_owned(),
         user: "bob".to_owned(),
+        tool: None,
     }
 }
 
