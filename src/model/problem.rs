@@ -78,6 +78,15 @@ pub enum WayOn {
     Abort,
 }
 
+impl fmt::Display for WayOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resume => "go on with --resume",
+            Self::Abort => "abort again",
+        })
+    }
+}
+
 impl Remedy {
     /// In words.
     pub fn to_do(words: impl Into<Cow<'static, str>>) -> Self {
@@ -89,10 +98,7 @@ impl Remedy {
             Self::Do(words) => Cow::Borrowed(words),
             Self::Command(command) => Cow::Owned(format!("run `{command}`")),
             Self::Statement(statement) => Cow::Owned(format!("type `{statement}`")),
-            Self::GoOn => Cow::Borrowed(match way_on {
-                WayOn::Resume => "go on with --resume",
-                WayOn::Abort => "abort again",
-            }),
+            Self::GoOn => Cow::Owned(way_on.to_string()),
         }
     }
 }

@@ -55,12 +55,12 @@ fn records(events: Vec<(i64, Event)>) -> Vec<Record> {
 fn started() -> Event {
     use Effect::{Irreversible, Reversible};
 
-    let line = |id: &str, vendor: &str, title: &str, stage, effect| StepLine {
+    let line = |id: &str, vendor: &str, title: &str, stage, effect: Effect| StepLine {
         id: id.to_owned(),
         vendor: Some(vendor.to_owned()),
         title: title.to_owned(),
         stage,
-        effect,
+        effect: effect.into(),
     };
     Event::RunStarted(RunStarted {
         format: FORMAT,
@@ -111,7 +111,8 @@ fn blocked(id: &str, why: &str, lift: Lift, cleared_by: Option<&str>) -> Event {
                 cleared_by: cleared_by.map(str::to_owned),
                 lift,
             }],
-        },
+        }
+        .into(),
         facts: json!({}),
     }
 }
@@ -166,7 +167,7 @@ pub(crate) fn stopped_run() -> Vec<Record> {
     };
     let stopped = Event::RunStopped {
         stopped_at: "recover-database".to_owned(),
-        error: error(),
+        error: error().into(),
     };
     let finished = Event::RunFinished(RunFinished {
         run: "r7".to_owned(),
@@ -175,7 +176,7 @@ pub(crate) fn stopped_run() -> Vec<Record> {
         exit: 4,
         steps: BTreeMap::from(outcomes.map(|(id, outcome)| (id.to_owned(), outcome))),
         stopped_at: Some("recover-database".to_owned()),
-        error: Some(error()),
+        error: Some(error().into()),
         resume: Some("pchadr failover --resume=r7".to_owned()),
         loss_seconds: Some(252),
         elapsed_seconds: 7531.25,
@@ -221,6 +222,7 @@ pub(crate) fn resumed_run() -> (Vec<Record>, Vec<Record>) {
         plan_digest: "sha256:p1".to_owned(),
         host: "adm2".to_owned(),
         user: "bob".to_owned(),
+        tool: None,
     };
     let finished = Event::RunFinished(RunFinished {
         run: "r7".to_owned(),

@@ -96,7 +96,7 @@ impl Execution<'_> {
                 vendor: step.vendor.map(str::to_owned),
                 title: step.title.clone(),
                 stage: step.stage,
-                effect: step.effect,
+                effect: step.effect.into(),
             })
             .collect();
         self.ledger.record(Event::RunStarted(RunStarted {
@@ -133,6 +133,7 @@ impl Execution<'_> {
             plan_digest: self.plan.digest.clone(),
             host: self.who.host.clone(),
             user: self.who.user.clone(),
+            tool: Some(self.who.tool.clone()),
         })?;
         match change {
             Some(PlanChange { from, to, .. }) => {
@@ -328,7 +329,7 @@ impl Execution<'_> {
     ) -> Result<(), JournalError> {
         self.ledger.record(Event::StepChecked {
             id: step.id().to_owned(),
-            standing: standing.clone(),
+            standing: standing.clone().into(),
             facts: serde_json::to_value(facts).unwrap_or_default(),
         })
     }

@@ -152,7 +152,7 @@ impl RunState {
             }
             steps.push(StepEntry {
                 id: line.id.clone(),
-                effect: line.effect,
+                effect: line.effect.into(),
                 state: StepState::Untouched,
                 started: false,
                 commanded: false,

@@ -275,7 +275,7 @@ mod tests {
             },
             _ => Event::StepChecked {
                 id,
-                standing: crate::step::Standing::Unknown("the share".into()),
+                standing: crate::step::Standing::Unknown("the share".into()).into(),
                 facts: json!({"files": [kind, null, 1.5, -3]}),
             },
         }

@@ -184,7 +184,7 @@ mod tests {
                 vendor: None,
                 title: String::new(),
                 stage: 1,
-                effect: Effect::Reversible,
+                effect: Effect::Reversible.into(),
             }],
         })
     }
@@ -195,7 +195,8 @@ mod tests {
             standing: Standing::Pending {
                 what: "a row".to_owned(),
                 underway: false,
-            },
+            }
+            .into(),
             facts: serde_json::Value::Null,
         }
     }
@@ -316,6 +317,7 @@ mod tests {
             plan_digest: "p1".to_owned(),
             host: "adm2".to_owned(),
             user: "bob".to_owned(),
+            tool: None,
         };
         recorder.record(resumed).unwrap();
         assert_eq!(seen.list(), ["earlier 1", "earlier 2", "record 3"]);

@@ -1,45 +1,8 @@
 //! The ledger: what a step tells the run it is part of. The run's recorder is behind it.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Document, Place, Problem, Remedy, WayOn};
-
-/// What failed, why, and what to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorRecord {
-    /// What failed.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// What to do.
-    pub hint: String,
-    /// Instance, where it was one.
-    pub instance: Option<String>,
-    /// SQL Server's error number, where there is one.
-    pub number: Option<u32>,
-    /// What to do, each by itself.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub remedies: Vec<Remedy>,
-}
-
-impl ErrorRecord {
-    /// `what` failed for that reason.
-    pub fn of(what: &str, problem: &Problem, way_on: WayOn) -> Self {
-        let instance = match &problem.place {
-            Some(place @ Place::Instance { .. }) => Some(place.to_string()),
-            Some(Place::Share { .. } | Place::PowerShell | Place::ThisMachine) | None => None,
-        };
-        Self {
-            what: what.to_owned(),
-            why: problem.reason(),
-            hint: problem.hint(way_on),
-            instance,
-            number: problem.number,
-            remedies: problem.remedies.clone(),
-        }
-    }
-}
+use crate::model::Document;
 
 /// How far a step is: shown, never journaled.
 #[derive(Clone, Debug, PartialEq, Eq)]

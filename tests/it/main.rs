@@ -6,6 +6,7 @@ mod downtime;
 mod failback;
 mod failback_guards;
 mod fault_sweep;
+mod frozen;
 mod kill_sweep;
 mod real_logs;
 mod rules;

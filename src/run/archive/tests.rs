@@ -89,6 +89,7 @@ fn a_run_that_went_on_elsewhere_stands_where_its_longer_copy_says() {
                 plan_digest: "sha256:1".to_owned(),
                 host: "other".to_owned(),
                 user: "u".to_owned(),
+                tool: None,
             },
         )
         .unwrap();

@@ -7,7 +7,7 @@ use pchadr::model::Document;
 use pchadr::model::states::DatabaseState;
 use pchadr::plan::{NoPlan, Plan};
 use pchadr::report;
-use pchadr::run::event::{Event, Outcome, StepOutcome};
+use pchadr::run::event::{Event, Outcome, StepOutcome, StoredStanding};
 use pchadr::run::store::{MemoryStore, Operation, Store};
 use pchadr::runbook::Runbook;
 use pchadr::site::Site;
@@ -178,7 +178,7 @@ fn rule_4_the_log_shipping_configuration_is_kept_and_read_back_before_it_is_dest
             .iter()
             .filter_map(|event| match event {
                 Event::StepChecked { id, standing, .. } if id == "save-log-shipping" => {
-                    Some(standing.is_satisfied())
+                    Some(matches!(standing, StoredStanding::Satisfied { .. }))
                 }
                 _ => None,
             })
