@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Execution, Halt, Turn};
+use super::halt::{Halt, blocked, not_met};
+use super::{Execution, Turn};
 use crate::access::sql::Fate;
-use crate::model::{Problem, Remedy};
+use crate::model::Problem;
 use crate::run::event::{Event, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
 use crate::step::hands::{Handoff, Hands, StepError};
-use crate::step::{Block, Effect, Facts, Standing, Step};
+use crate::step::{Effect, Facts, Standing, Step};
 
 impl Execution<'_> {
     /// One step's turn.
@@ -270,38 +271,14 @@ impl Execution<'_> {
             return Ok(Turn::HeldUp(Box::new(facts), by));
         }
         let outcome = stopped(&standing);
-        let (seen, mend) = match &standing {
-            Standing::Satisfied { why } => (why.clone(), Vec::new()),
-            Standing::Pending { what, .. } => (format!("still to do: {what}"), Vec::new()),
-            Standing::Blocked { blocks } => {
-                let all = blocked(blocks);
-                (all.why, all.remedies)
-            }
-            Standing::Unknown(problem) => (
-                format!("whether it took effect is not known: {problem}"),
-                problem.remedies.clone(),
-            ),
-        };
-        let mut problem = match &acted {
-            Err(error) => error.problem(),
+        let said = match &acted {
+            Err(error) => Some(error.problem()),
             Ok(()) if self.stop.is_cancelled() => {
-                "stopped by the operator before its effect showed".into()
+                Some("stopped by the operator before its effect showed".into())
             }
-            Ok(()) => format!("its effect did not show within {} s", limit.as_secs()).into(),
+            Ok(()) => None,
         };
-        problem.why = format!("{}; {seen}", problem.why);
-        // What was refused comes first; what is in the way now, behind it.
-        for remedy in mend {
-            if !problem.remedies.contains(&remedy) {
-                problem.remedies.push(remedy);
-            }
-        }
-        if problem.remedies.is_empty() {
-            problem = match &acted {
-                Err(_) => problem.with_remedy(),
-                Ok(()) => problem.or(see_status()),
-            };
-        }
+        let problem = not_met(said, limit, &standing);
         self.end(step, outcome, &problem.reason())?;
         Ok(Turn::Halted(Box::new(Halt::new(
             step,
@@ -345,25 +322,6 @@ pub(super) fn stopped(standing: &Standing) -> StepOutcome {
             StepOutcome::Stopped
         }
     }
-}
-
-/// Every reason why a step must not run, as one.
-fn blocked(blocks: &[Block]) -> Problem {
-    if let [only] = blocks {
-        return only.problem.clone();
-    }
-    let why: Vec<String> = blocks.iter().map(Block::why).collect();
-    let mut remedies: Vec<Remedy> = Vec::new();
-    for remedy in blocks.iter().flat_map(|block| &block.problem.remedies) {
-        if !remedies.contains(remedy) {
-            remedies.push(remedy.clone());
-        }
-    }
-    Problem::new(why.join("; "), remedies)
-}
-
-fn see_status() -> Remedy {
-    Remedy::to_do("see the site with `pchadr status`")
 }
 
 fn past(limit: Duration) -> StepError {
