@@ -16,7 +16,7 @@ use pchadr::model::Document;
 use pchadr::model::document::PROGRAM;
 use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::run::archive::{Archive, Found};
-use pchadr::run::event::{Event, Outcome, Record};
+use pchadr::run::event::{Event, Outcome, Record, StoredStanding};
 use pchadr::run::executor::undo::{refusal, to_undo};
 use pchadr::run::journal;
 use pchadr::run::resume::compare;
@@ -324,6 +324,17 @@ fn what_a_run_kept_and_cannot_be_read_stops_it_by_name() {
         let error = finished.error.unwrap();
         assert!(error.why.contains(why), "{error:?}");
         assert_eq!(store.kept(Document::LogShipping).unwrap().unwrap(), kept);
+        // Nothing was judged as if nothing had been kept.
+        let records = journal::read(&store.bytes()).unwrap().records;
+        for record in records {
+            match record.event {
+                Event::StepChecked { id, standing, .. } => {
+                    let unknown = matches!(standing, StoredStanding::Unknown { .. });
+                    assert!(unknown, "{id}: {standing:?}");
+                }
+                event => assert!(!matches!(event, Event::StepStarted { .. }), "{event:?}"),
+            }
+        }
     }
 }
 
