@@ -10,9 +10,11 @@ use super::runs;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::archive::Found;
-use crate::run::executor::undo::{direction_of, refusal, to_undo};
+use crate::run::event::ErrorRecord;
+use crate::run::executor::undo::{refusal, to_undo};
 use crate::run::exit::Exit;
-use crate::runbook::{Runbook, RunbookStep, RunbookStepKind};
+use crate::run::resume::known;
+use crate::runbook::{Direction, Runbook, RunbookStep, RunbookStepKind};
 use crate::site::Site;
 
 /// Finds the run, shows what undoes it, and undoes it.
@@ -37,8 +39,11 @@ pub fn command(
     if let Some(error) = refusal(&found.state) {
         return Err(refused(&error.what, &error.why, &error.hint).into());
     }
-    let plan = Plan::bind(&runbook(&found), &site)?;
-    let changed: Vec<&str> = to_undo(&found.state).iter().map(|step| step.id()).collect();
+    let not_known = |error: ErrorRecord| refused(&error.what, &error.why, &error.hint);
+    let (direction, _) = known(&found.state).map_err(not_known)?;
+    let plan = Plan::bind(&runbook(&found, direction), &site)?;
+    let changed = to_undo(&found.state).map_err(not_known)?;
+    let changed: Vec<&str> = changed.iter().map(|step| step.id()).collect();
     // What is agreed to must be seen first; where nobody can see it, the run goes on all the same.
     let _ = report::plan::undo(&plan, &found.run, &changed, err);
     let options = RunOptions {
@@ -57,11 +62,11 @@ pub fn command(
 }
 
 /// The runbook of a run, whatever file it came from.
-fn runbook(found: &Found) -> Runbook {
+fn runbook(found: &Found, direction: Direction) -> Runbook {
     let steps = found.state.steps.iter();
     Runbook {
         name: found.state.runbook.clone(),
-        direction: direction_of(&found.state),
+        direction,
         title: String::new(),
         steps: steps
             .map(|step| RunbookStep {
