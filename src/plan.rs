@@ -17,6 +17,9 @@ use crate::step::{Effect, Step};
 pub struct Plan {
     /// Version of this format.
     pub version: u32,
+    /// Which way it moves the pool.
+    #[serde(skip)]
+    pub direction: Direction,
     /// `failover` or `failback`.
     pub runbook: String,
     /// `sha256:` and the SHA-256 of the plan's compact JSON without this field, in hex.
@@ -30,6 +33,9 @@ pub struct Plan {
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedStep {
+    /// The step.
+    #[serde(skip)]
+    pub step: Step,
     /// Its id.
     pub id: String,
     /// Number in the vendor's procedure (`F1`), where it has one.
@@ -85,6 +91,14 @@ pub enum NoPlan {
         /// What it cannot do without.
         first: &'static str,
     },
+    /// The step is of another version, or of the other direction.
+    #[error("this version of pchadr has no step `{id}` of a {direction}")]
+    Unknown {
+        /// Its id.
+        id: String,
+        /// Where it was looked for.
+        direction: Direction,
+    },
     /// Steps that the operator does are not run by this version.
     #[error("`{0}` is a manual step; this version runs built-in steps only")]
     Manual(String),
@@ -98,10 +112,14 @@ impl Plan {
     pub fn bind(runbook: &Runbook, site: &Site) -> Result<Self, NoPlan> {
         let mut steps = Vec::new();
         for entry in &runbook.steps {
-            match (&entry.kind, Step::find(runbook.direction, &entry.id)) {
-                (RunbookStepKind::BuiltIn, Some(step)) => steps.push(step),
-                _ => return Err(NoPlan::Manual(entry.id.clone())),
-            }
+            let RunbookStepKind::BuiltIn = entry.kind else {
+                return Err(NoPlan::Manual(entry.id.clone()));
+            };
+            let unknown = || NoPlan::Unknown {
+                id: entry.id.clone(),
+                direction: runbook.direction,
+            };
+            steps.push(Step::find(runbook.direction, &entry.id).ok_or_else(unknown)?);
         }
         for (index, step) in steps.iter().enumerate() {
             for first in step.after() {
@@ -132,6 +150,7 @@ impl Plan {
             .map(|step| {
                 let info = step.info();
                 PlannedStep {
+                    step: *step,
                     id: info.id.to_owned(),
                     vendor: info.vendor,
                     title: info.title.to_owned(),
@@ -149,12 +168,12 @@ impl Plan {
                 }
             })
             .collect();
-        Ok(Self::seal(runbook.name.clone(), stages, planned))
+        Ok(Self::seal(runbook.direction, stages, planned))
     }
 
     /// Completes a plan: numbers the commands and takes the digest.
     pub(crate) fn seal(
-        runbook: String,
+        direction: Direction,
         stages: Vec<Vec<String>>,
         mut steps: Vec<PlannedStep>,
     ) -> Self {
@@ -165,7 +184,8 @@ impl Plan {
         }
         let mut plan = Self {
             version: 1,
-            runbook,
+            direction,
+            runbook: direction.key().to_owned(),
             digest: String::new(),
             stages,
             steps,
@@ -195,13 +215,9 @@ impl Plan {
         format!("sha256:{}", hex(&json.get_ref().clone().finalize()))
     }
 
-    /// Which way it moves the pool: what its steps' ids mean.
-    pub fn direction(&self) -> Direction {
-        if self.runbook == Direction::Failback.key() {
-            Direction::Failback
-        } else {
-            Direction::Failover
-        }
+    /// What it has of a step.
+    pub fn of(&self, step: Step) -> Option<&PlannedStep> {
+        self.steps.iter().find(|planned| planned.step == step)
     }
 
     /// The step with that id.
@@ -238,4 +254,34 @@ pub fn hex(bytes: &[u8]) -> String {
         })
         .map(char::from)
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::runbook::RunbookStep;
+
+    #[test]
+    fn a_step_that_this_version_does_not_have_is_named_and_is_no_manual_one() {
+        let text = include_str!("../runbooks/litware.toml");
+        let site = Site::parse(text, "litware.toml", Path::new("/conf")).unwrap();
+        let step = RunbookStep {
+            id: "prove-share".to_owned(),
+            kind: RunbookStepKind::BuiltIn,
+        };
+        let runbook = Runbook {
+            name: "failover".to_owned(),
+            direction: Direction::Failover,
+            title: String::new(),
+            steps: vec![step],
+        };
+        let error = Plan::bind(&runbook, &site).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "this version of pchadr has no step `prove-share` of a failover"
+        );
+    }
 }

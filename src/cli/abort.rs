@@ -3,16 +3,17 @@
 use std::io::Write;
 
 use super::Environment;
-use super::error::refused;
+use super::error::{Failure, refused};
 use super::live::{self, Way};
 use super::options::{AbortOptions, RehearsalOptions, RunOptions};
 use super::runs;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::archive::Found;
-use crate::run::executor::undo::{direction_of, refusal, to_undo};
+use crate::run::executor::undo::{refusal, to_undo};
 use crate::run::exit::Exit;
-use crate::runbook::{Runbook, RunbookStep, RunbookStepKind};
+use crate::run::resume::known;
+use crate::runbook::{Direction, Runbook, RunbookStep, RunbookStepKind};
 use crate::site::Site;
 
 /// Finds the run, shows what undoes it, and undoes it.
@@ -37,10 +38,12 @@ pub fn command(
     })?;
     runs::tell_unreadable(&runs.unreadable);
     if let Some(error) = refusal(&found.state) {
-        return Err(super::error::Failure::from(error).into());
+        return Err(Failure::from(error).into());
     }
-    let plan = Plan::bind(&runbook(&found), &site)?;
-    let changed: Vec<&str> = to_undo(&found.state).iter().map(|step| step.id()).collect();
+    let (direction, _) = known(&found.state).map_err(Failure::from)?;
+    let plan = Plan::bind(&runbook(&found, direction), &site)?;
+    let changed = to_undo(&found.state).map_err(Failure::from)?;
+    let changed: Vec<&str> = changed.iter().map(|step| step.id()).collect();
     // What is agreed to must be seen first; where nobody can see it, the run goes on all the same.
     let _ = report::plan::undo(&plan, &found.run, &changed, err);
     let options = RunOptions {
@@ -59,11 +62,11 @@ pub fn command(
 }
 
 /// The runbook of a run, whatever file it came from.
-fn runbook(found: &Found) -> Runbook {
+fn runbook(found: &Found, direction: Direction) -> Runbook {
     let steps = found.state.steps.iter();
     Runbook {
         name: found.state.runbook.clone(),
-        direction: direction_of(&found.state),
+        direction,
         title: String::new(),
         steps: steps
             .map(|step| RunbookStep {

@@ -31,7 +31,7 @@ use crate::run::journal::Journal;
 use crate::run::ledger::RunLedger;
 use crate::run::operator::{Guard, Operator as _};
 use crate::run::recorder::{Recorder, Sink};
-use crate::run::resume::{PlanChange, compare};
+use crate::run::resume::{PlanChange, compare, known};
 use crate::run::stored::{SiteIdentity, StoredPlan};
 use crate::site::Site;
 use crate::status::Status;
@@ -98,7 +98,7 @@ pub(super) fn go(
         if options.output == Output::Human {
             status.write_human(out).map_err(output)?;
             if is_done {
-                write_next(plan.direction(), out).map_err(output)?;
+                write_next(plan.direction, out).map_err(output)?;
             }
             out.flush().map_err(output)?;
         }
@@ -266,6 +266,7 @@ fn earlier(
         )
         .into());
     }
+    known(&found.state).map_err(Failure::from)?;
     let change = compare(&found, plan).map_err(|why| {
         refused(
             &format!("run {} cannot go on with this plan", found.run),

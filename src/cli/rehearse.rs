@@ -65,7 +65,7 @@ pub fn command(
             })?)
         }
     };
-    let mut recipe = if plan.direction() == Direction::Failback {
+    let mut recipe = if plan.direction == Direction::Failback {
         Recipe::failed_over(logs)
     } else {
         Recipe::disaster(logs)
@@ -428,7 +428,7 @@ pub fn run(
         let status = Status::observe(site, &stage.access).await;
         status.write_human(end)?;
         if finished.outcome == Outcome::Done {
-            write_next(plan.direction(), end)?;
+            write_next(plan.direction, end)?;
         }
         let unknown = stage.simulated.unknown();
         if unknown.is_empty() {

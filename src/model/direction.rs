@@ -15,6 +15,12 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// The direction with that word; `None` where this version knows no such one.
+    pub fn find(key: &str) -> Option<Self> {
+        let all = [Self::Failover, Self::Failback].into_iter();
+        all.into_iter().find(|it| it.key() == key)
+    }
+
     /// The word in a runbook, in JSON and on the command line.
     pub fn key(self) -> &'static str {
         match self {

@@ -165,7 +165,7 @@ impl Account {
 
     fn is_failback(&self) -> bool {
         let started = self.started.as_ref();
-        started.is_some_and(|started| started.runbook == Direction::Failback.key())
+        started.is_some_and(|it| Direction::find(&it.runbook) == Some(Direction::Failback))
     }
 
     /// How the last execution ended, in one sentence.

@@ -66,13 +66,13 @@ pub(super) fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<
 /// How long chat was away in a run that brought it back, step by step: from the beginning of B1 to
 /// the end of B7, so that the parts add up to the whole.
 pub fn measured(account: &Account) -> Option<Vec<(&str, Duration)>> {
-    let step = |id: &str| Step::find(Direction::Failback, id);
-    let is_failback = account.started.as_ref()?.runbook == Direction::Failback.key();
+    // Of a failover, no step begins it.
+    let direction = Direction::find(&account.started.as_ref()?.runbook)?;
+    let step = |id: &str| Step::find(direction, id);
     let first = account
         .steps
         .iter()
-        .position(|it| step(&it.line.id).is_some_and(Step::begins_downtime))
-        .filter(|_| is_failback)?;
+        .position(|it| step(&it.line.id).is_some_and(Step::begins_downtime))?;
     let began = account.steps[first].first_began?;
     let mut parts = Vec::new();
     let mut before = 0;

@@ -7,15 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::model::Problem;
-use crate::model::Role;
+use crate::model::{Direction, Problem, Role};
 use crate::plan::{Plan, PlannedStep};
 use crate::run::event::{
     ClockKind, ErrorRecord, Event, FORMAT, Outcome, Record, RunFinished, RunStarted, StepLine,
     StepOutcome,
 };
 use crate::step::command::{Command, Hole, HoleType};
-use crate::step::{Block, Effect, Lift, Standing};
+use crate::step::{Block, Effect, Lift, Standing, Step};
 
 /// A writer that can be read while a sink owns it.
 #[derive(Clone, Default)]
@@ -252,6 +251,7 @@ pub(crate) fn resumed_run() -> (Vec<Record>, Vec<Record>) {
 /// A plan of the same steps, as far as the tests need them.
 pub(crate) fn plan() -> Plan {
     let step = |id: &str, vendor, title: &str, stage, effect, commands| PlannedStep {
+        step: Step::find(Direction::Failover, id).unwrap(),
         id: id.to_owned(),
         vendor,
         title: title.to_owned(),
@@ -305,7 +305,7 @@ pub(crate) fn plan() -> Plan {
     )
     .when("the pool is Normal");
     Plan::seal(
-        "failover".to_owned(),
+        Direction::Failover,
         vec![
             vec!["save-log-shipping".to_owned()],
             vec!["copy-backups".to_owned(), "apply-logs".to_owned()],

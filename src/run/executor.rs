@@ -19,7 +19,7 @@ use super::preflight::{Checked, Verdict, is_overtaken, verdict};
 use super::resume::PlanChange;
 use crate::access::Access;
 use crate::model::{Document, WayOn};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedStep};
 use crate::site::Site;
 use crate::step::hands::StepError;
 use crate::step::ledger::Ledger;
@@ -147,9 +147,7 @@ impl Execution<'_> {
         let mut checked = Vec::new();
         let mut loss_seconds = None;
         for planned in &self.plan.steps {
-            let Some(step) = Step::find(self.plan.direction(), &planned.id) else {
-                continue;
-            };
+            let step = planned.step;
             let done = self.is_done(step);
             let standing = if done {
                 Standing::Satisfied {
@@ -301,10 +299,8 @@ impl Execution<'_> {
     }
 
     fn share_a_stage(&self, a: Step, b: Step) -> bool {
-        self.plan
-            .stages
-            .iter()
-            .any(|stage| stage.iter().any(|id| id == a.id()) && stage.iter().any(|id| id == b.id()))
+        let stage = |step| self.plan.of(step).map(|planned| planned.stage);
+        stage(a).is_some() && stage(a) == stage(b)
     }
 
     async fn check(&self, step: Step) -> Result<(Facts, Standing), JournalError> {
@@ -331,6 +327,16 @@ impl Execution<'_> {
             id: step.id().to_owned(),
             standing: standing.clone().into(),
             facts: serde_json::to_value(facts).unwrap_or_default(),
+        })
+    }
+
+    /// What the plan has of a step.
+    fn planned(&self, step: Step) -> Result<&PlannedStep, StepError> {
+        self.plan.of(step).ok_or_else(|| {
+            StepError::other(
+                format!("the plan has no step `{}`", step.id()),
+                "this is a defect of pchadr; keep the run folder",
+            )
         })
     }
 

@@ -197,13 +197,9 @@ impl Execution<'_> {
         if matches!(standing, Standing::Pending { underway: true, .. }) {
             return Ok(());
         }
-        let commands = self
-            .plan
-            .step(step.id())
-            .map_or(&[][..], |planned| planned.commands.as_slice());
         let hands = Hands {
             step: step.id(),
-            commands,
+            commands: &self.planned(step)?.commands,
             ledger: self.ledger,
             stop: self.stop,
             limits: &self.site.limits,

@@ -5,13 +5,13 @@ use serde_json::json;
 
 use super::turn::{held_up, stopped, stopped_by_operator};
 use super::{Execution, Halt, Turn};
-use crate::model::{Direction, Document, Problem, Remedy};
+use crate::model::{Document, Problem, Remedy};
 use crate::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::fold::RunState;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
-use crate::run::resume::PlanChange;
+use crate::run::resume::{PlanChange, known};
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Ledger as _;
 use crate::step::undo::backwards;
@@ -45,7 +45,11 @@ pub fn refusal(state: &RunState) -> Option<Problem> {
             "there is nothing left of it to undo",
         ));
     }
-    let beyond = Step::of(direction_of(state))
+    let direction = match known(state) {
+        Ok((direction, _)) => direction,
+        Err(unknown) => return Some(unknown),
+    };
+    let beyond = Step::of(direction)
         .iter()
         .skip_while(|step| !step.is_point_of_no_return())
         .filter_map(|step| state.step(step.id()))
@@ -63,23 +67,15 @@ pub fn refusal(state: &RunState) -> Option<Problem> {
     })
 }
 
-/// Which way the run moved the pool.
-pub fn direction_of(state: &RunState) -> Direction {
-    if state.runbook == Direction::Failback.key() {
-        Direction::Failback
-    } else {
-        Direction::Failover
-    }
-}
-
 /// The steps of a run that changed something, in the order in which they are undone.
-pub fn to_undo(state: &RunState) -> Vec<Step> {
-    let direction = direction_of(state);
-    backwards(
-        state
-            .changes()
-            .filter_map(|entry| Step::find(direction, &entry.id)),
-    )
+///
+/// # Errors
+/// Those of [`known`].
+pub fn to_undo(state: &RunState) -> Result<Vec<Step>, Problem> {
+    let (_, mut steps) = known(state)?;
+    let changed: Vec<&str> = state.changes().map(|entry| entry.id.as_str()).collect();
+    steps.retain(|step| changed.contains(&step.id()));
+    Ok(backwards(steps))
 }
 
 impl Execution<'_> {
@@ -97,6 +93,7 @@ impl Execution<'_> {
         if let Some(refused) = refusal(&state) {
             return Err(NotUndone::Refused(refused));
         }
+        let steps = to_undo(&state).map_err(NotUndone::Refused)?;
         let what = format!("undo what run {} changed", self.run);
         let by = self.ask_to_undo(&what).await;
         let by = by.ok_or_else(|| NotUndone::NoConsent(self.run.to_owned()))?;
@@ -108,7 +105,7 @@ impl Execution<'_> {
                 by: by.to_owned(),
             })?;
         }
-        for step in to_undo(&state) {
+        for step in steps {
             let turn = if self.stop.is_cancelled() {
                 Turn::Halted(Box::new(stopped_by_operator(step)))
             } else {
@@ -187,12 +184,7 @@ impl Execution<'_> {
 
     async fn act_undo(&self, step: Step) -> Result<(), StepError> {
         let (saved, before) = (self.saved()?, self.before()?);
-        let commands: Vec<_> = self
-            .plan
-            .step(step.id())
-            .into_iter()
-            .flat_map(|planned| planned.all_commands().cloned())
-            .collect();
+        let commands: Vec<_> = self.planned(step)?.all_commands().cloned().collect();
         let hands = Hands {
             step: step.id(),
             commands: &commands,
