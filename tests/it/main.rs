@@ -6,11 +6,13 @@ mod downtime;
 mod failback;
 mod failback_guards;
 mod fault_sweep;
+mod fixtures_headers;
 mod kill_sweep;
 mod real_logs;
 mod rules;
 mod site;
 mod sql_live;
+mod sweep;
 
 // The program as its users meet it, and the house it is built in.
 mod commands;
