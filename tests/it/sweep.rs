@@ -158,3 +158,9 @@ fn a_sample_has_both_ends_what_is_asked_for_and_a_point_of_every_part_and_its_se
     assert!(sample(30, &[], 7).len() >= LEAST);
     assert!(sample(0, &[], 7).is_empty());
 }
+
+#[test]
+#[should_panic(expected = "3 of 3 points, PCHADR_SEED=")]
+fn a_point_that_fails_fails_the_sweep_which_says_its_seed() {
+    sweep(&[1, 2, 3], |n| assert!(*n < 3, "the third fails"));
+}
