@@ -166,7 +166,7 @@ pub(crate) fn stopped_run() -> Vec<Record> {
     };
     let stopped = Event::RunStopped {
         stopped_at: "recover-database".to_owned(),
-        error: error().into(),
+        error: error(),
     };
     let finished = Event::RunFinished(RunFinished {
         run: "r7".to_owned(),
@@ -175,7 +175,7 @@ pub(crate) fn stopped_run() -> Vec<Record> {
         exit: 4,
         steps: BTreeMap::from(outcomes.map(|(id, outcome)| (id.to_owned(), outcome))),
         stopped_at: Some("recover-database".to_owned()),
-        error: Some(error().into()),
+        error: Some(error()),
         resume: Some("pchadr failover --resume=r7".to_owned()),
         loss_seconds: Some(252),
         elapsed_seconds: 7531.25,

@@ -27,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::site::{
     Drill, End, assert_once, assert_same_effects, assert_same_end, effects, end, litware, paused,
-    plan_of, sweep,
+    plan_of,
 };
+use crate::sweep::sweep;
 
 async fn abort(
     drill: &Drill,

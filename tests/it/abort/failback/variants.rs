@@ -15,9 +15,8 @@ use super::{
     BACKUP, POINT_OF_NO_RETURN, PRIMARY, PRIMARY_MIRROR, abort_through, assert_back,
     assert_new_failback, chat, drill, stands,
 };
-use crate::site::{
-    Drill, assert_one_writable, effects, paused, primary_mirror_is_principal, sweep,
-};
+use crate::site::{Drill, assert_one_writable, effects, paused, primary_mirror_is_principal};
+use crate::sweep::sweep;
 
 /// A failback that was killed when this step was about to begin.
 async fn killed_at(drill: &Drill, step: &str) -> (Stage, MemoryStore) {
