@@ -9,6 +9,7 @@ pub mod names;
 pub mod problem;
 pub mod quote;
 pub mod states;
+pub mod words;
 
 pub use chain::LogChain;
 pub use direction::Direction;

@@ -72,12 +72,6 @@ pub fn effect_words(effect: Effect) -> &'static str {
     }
 }
 
-/// `1 step`, `2 steps`.
-pub(crate) fn count(number: usize, one: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {one}{s}")
-}
-
 /// A text from outside as one line that cannot steer a terminal: line breaks and tabs become
 /// spaces, other control characters are spelled out.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {

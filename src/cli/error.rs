@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
+use crate::model::words::count;
 use crate::model::{IntoRemedies, Problem, WayOn};
 use crate::plan::NoPlan;
 use crate::problem::Problems;
 use crate::report::error::write_error;
-use crate::report::{count, one_line};
+use crate::report::one_line;
 use crate::run::event::ErrorRecord;
 use crate::run::exit::Exit;
 use crate::site::{LoadError, NotFound};

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::model::Direction;
+use crate::model::words::count;
 use crate::run::event::{
     ClockKind, Event, Outcome, Record, RunFinished, RunStarted, StepLine, StepOutcome,
 };
@@ -231,7 +232,7 @@ fn done_sentence(steps: &[StepAccount], outcomes: &BTreeMap<String, StepOutcome>
     if left > 0 {
         return format!(
             "done as far as it was to go: {} not reached",
-            super::count(left, "step")
+            count(left, "step")
         );
     }
     let before =

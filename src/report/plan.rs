@@ -4,7 +4,8 @@
 use std::io::{self, Write};
 
 use super::markdown::{code, fence, inline, language, target};
-use super::{count, downtime, effect_words, one_line};
+use super::{downtime, effect_words, one_line};
+use crate::model::words::count;
 use crate::plan::{Plan, PlannedStep};
 use crate::step::Effect;
 use crate::step::command::{Command, HoleType, Kind};

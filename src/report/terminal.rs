@@ -13,7 +13,8 @@ use self::bars::Bars;
 use super::account::{Account, StepAccount};
 use super::duration::{humanize, humanize_at_most, seconds};
 use super::error::write_error;
-use super::{count, downtime, one_line, outcome_words};
+use super::{downtime, one_line, outcome_words};
+use crate::model::words::count;
 use crate::run::event::{
     Event, Progress, Record, RunFinished, StepOutcome, StoredBlock, StoredLift, StoredStanding,
 };

@@ -3,14 +3,14 @@
 
 use serde::Serialize;
 
-use super::command::Values;
-use super::failover::end_connections::is_from;
+use super::command::{Hole, HoleType, Values};
 use super::hands::{Hands, StepError};
 use super::ledger::Unit;
 use super::observe::Observed;
 use super::observe::backups::{SetHeader, restored_sets, sets};
 use super::observe::database::Database;
 use super::observe::pool::Service;
+use super::observe::sessions::is_from;
 use super::observe::sessions::{Holder, percent, sessions};
 use super::{Block, Context, Step};
 use crate::access::Access;
@@ -281,5 +281,37 @@ pub(super) fn not_restored(
     Some(
         Block::site("not-restored", why, "run `restore-database` first")
             .cleared_by(Step::RestoreDatabase),
+    )
+}
+
+/// Two roles with one name of their server are one instance: an alias or a DNS name was moved, and
+/// nothing may be done (`steps.md` 1.4).
+pub(in crate::step) fn one_instance<'a>(
+    names: impl IntoIterator<Item = (Role, &'a str)>,
+) -> Option<Block> {
+    let mut seen: Vec<(Role, &str)> = Vec::new();
+    for (role, name) in names {
+        if let Some((other, _)) = seen.iter().find(|(_, it)| it.eq_ignore_ascii_case(name)) {
+            return Some(Block::site(
+                "one-instance",
+                format!("the {other} and the {role} are one instance, `{name}`"),
+                "see `[sql]`, and where its host names lead: an alias may have been moved",
+            ));
+        }
+        seen.push((role, name));
+    }
+    None
+}
+
+/// The hole of a file of this run.
+pub(in crate::step) fn file_hole(site: &Site, what: &'static str) -> Hole {
+    Hole::new(
+        if what == "tail" { "tail" } else { "file" },
+        HoleType::Text,
+        format!(
+            "<database>-failback-<run id>-{what}.bak on the log-shipping share, `{}`",
+            site.shares.backup
+        ),
+        sample_path(site, what),
     )
 }

@@ -14,13 +14,13 @@ use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
-use crate::step::failback::prove_share::file_hole;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{SetHeader, sets, verified};
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::{RunningRestore, restores};
+use crate::step::shared::file_hole;
 use crate::step::shared::{
     Holders, active_block, address, full_path, mirrored_block, only_set, send_long, tail_path,
 };

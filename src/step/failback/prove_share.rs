@@ -9,12 +9,13 @@ use serde_json::json;
 
 use crate::model::{Instance, Role};
 use crate::site::Site;
-use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::command::{Command, Values};
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{SetHeader, sets};
 use crate::step::observe::instance::{Service, agent_account, services};
-use crate::step::shared::{address, full_path, sample_path};
+use crate::step::shared::file_hole;
+use crate::step::shared::{address, full_path};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use room::Room;
@@ -179,17 +180,4 @@ impl Kind for ProveShare {
         hands.send(&mut session, PROBE, &values).await?;
         Ok(())
     }
-}
-
-/// The hole of a file of this run.
-pub(in crate::step) fn file_hole(site: &Site, what: &'static str) -> Hole {
-    Hole::new(
-        if what == "tail" { "tail" } else { "file" },
-        HoleType::Text,
-        format!(
-            "<database>-failback-<run id>-{what}.bak on the log-shipping share, `{}`",
-            site.shares.backup
-        ),
-        sample_path(site, what),
-    )
 }

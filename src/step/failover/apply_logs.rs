@@ -12,19 +12,20 @@ use serde_json::json;
 
 use crate::access::sql::Session;
 use crate::model::states::DatabaseState;
+use crate::model::words::count;
+use crate::model::words::size;
 use crate::model::{Instance, Lsn, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Hole, HoleType, Values};
-use crate::step::failover::copy_backups::{self, size};
-use crate::step::failover::save_log_shipping::count;
-use crate::step::failover::stop_log_shipping_jobs::backup;
+use crate::step::failover::copy_backups;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{database, redo_start};
 use crate::step::observe::folders::{Chain, Set, SetFacts, set_facts};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use crate::step::shared::address;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 
@@ -105,7 +106,7 @@ impl Kind for ApplyLogs {
 
     fn commands(site: &Site) -> Vec<Command> {
         let database = quote::identifier(site.database.chat.as_str());
-        let server = backup(site);
+        let server = address(site, Role::Backup);
         let sample = site.shares.copy_local.join("mgc_20261124031500.trn");
         vec![
             Command::tsql(

@@ -11,11 +11,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::copy::copy;
+use crate::model::words::count;
+use crate::model::words::size;
 use crate::model::{Instance, Lsn, Problem, Role};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, Look, classify, look};
 use crate::step::command::{Command, Hole, HoleType, Values};
-use crate::step::failover::save_log_shipping::count;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
@@ -277,19 +278,4 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(
         .collect()
         .await;
     results.into_iter().collect()
-}
-
-/// `1.5 GiB`.
-pub(in crate::step) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} bytes");
-    }
-    let mut tenths = bytes.saturating_mul(10) / 1024;
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }

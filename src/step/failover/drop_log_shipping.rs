@@ -9,17 +9,17 @@ pub(in crate::step) mod undo;
 use serde::Serialize;
 
 use crate::access::sql::Table;
+use crate::model::words::count;
 use crate::model::{Instance, Problem, Role, quote};
 use crate::site::Site;
 use crate::step::command::{Command, Values};
-use crate::step::failover::save_log_shipping::count;
-use crate::step::failover::stop_log_shipping_jobs::backup;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::instance::{Identity, agent_runs, identity, services};
 use crate::step::observe::log_shipping::{
     Job, Secondary, jobs_of_rows, knows_ignore_monitor, secondary,
 };
+use crate::step::shared::address;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const DROP: usize = 1;
@@ -88,10 +88,10 @@ impl Kind for DropLogShipping {
             )
         };
         vec![
-            Command::tsql(Role::Backup, &backup(site), text(""), Vec::new()),
+            Command::tsql(Role::Backup, &address(site, Role::Backup), text(""), Vec::new()),
             Command::tsql(
                 Role::Backup,
-                &backup(site),
+                &address(site, Role::Backup),
                 text(", @ignoreremotemonitor = 1"),
                 Vec::new(),
             )

@@ -14,11 +14,12 @@ use crate::site::Site;
 use crate::step::backup_database::{BackupDatabase, Look, classify, look};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::set_pool_state::identity_and_state;
-use crate::step::failover::stop_log_shipping_jobs::backup;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::pool;
+use crate::step::observe::sessions::is_from;
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use crate::step::shared::address;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
@@ -60,14 +61,6 @@ fn holders<'a>(
         .collect()
 }
 
-/// True for a session from one of these machines.
-pub(in crate::step) fn is_from(holder: &Holder, hosts: &[String]) -> bool {
-    holder.host.as_deref().is_some_and(|host| {
-        let host = host.split('.').next().unwrap_or(host).to_lowercase();
-        hosts.contains(&host)
-    })
-}
-
 impl Kind for EndConnections {
     type Facts = Facts;
     type Undo = Nothing<Self>;
@@ -94,7 +87,7 @@ impl Kind for EndConnections {
         vec![
             Command::tsql(
                 Role::Backup,
-                &backup(site),
+                &address(site, Role::Backup),
                 "KILL {session_id};",
                 vec![Hole::new(
                     "session_id",

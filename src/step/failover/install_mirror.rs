@@ -15,13 +15,13 @@ use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, Problem, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
-use crate::step::failover::save_log_shipping::one_instance;
 use crate::step::failover::set_pool_state::not_serving;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::instance::{Endpoint, Identity, endpoint, identity};
 use crate::step::observe::pool::{self, Service};
+use crate::step::shared::one_instance;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 

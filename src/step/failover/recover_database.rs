@@ -13,13 +13,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
+use crate::model::words::count;
 use crate::model::{Instance, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::copy_backups;
-use crate::step::failover::save_log_shipping::count;
-use crate::step::failover::stop_log_shipping_jobs::backup;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
@@ -28,6 +27,7 @@ use crate::step::observe::folders::{SetFacts, set_facts};
 use crate::step::observe::instance::{Identity, agent_runs, identity, services};
 use crate::step::observe::log_shipping::{Job, jobs_of_rows, secondary};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use crate::step::shared::address;
 use crate::step::terms::Terms;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
@@ -166,7 +166,7 @@ impl Kind for RecoverDatabase {
 
     fn commands(site: &Site) -> Vec<Command> {
         let database = quote::identifier(site.database.chat.as_str());
-        let server = backup(site);
+        let server = address(site, Role::Backup);
         vec![
             Command::tsql(
                 Role::Backup,

@@ -6,6 +6,7 @@ mod tests;
 
 use serde::Serialize;
 
+use crate::model::words::count;
 use crate::model::{Document, Instance, Role};
 use crate::site::Site;
 use crate::step::command::Command;
@@ -17,6 +18,7 @@ use crate::step::observe::log_shipping::{
     Job, Schedule, Secondary, all_schedules, ids_or_saved, jobs_of_rows, secondary,
 };
 use crate::step::saved::{Saved, SavedPrimary, SavedSecondary, primary_half};
+use crate::step::shared::one_instance;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing};
 
@@ -209,25 +211,6 @@ impl Kind for SaveLogShipping {
     }
 }
 
-/// Two roles with one name of their server are one instance: an alias or a DNS name was moved, and
-/// nothing may be done (`steps.md` 1.4).
-pub(in crate::step) fn one_instance<'a>(
-    names: impl IntoIterator<Item = (Role, &'a str)>,
-) -> Option<Block> {
-    let mut seen: Vec<(Role, &str)> = Vec::new();
-    for (role, name) in names {
-        if let Some((other, _)) = seen.iter().find(|(_, it)| it.eq_ignore_ascii_case(name)) {
-            return Some(Block::site(
-                "one-instance",
-                format!("the {other} and the {role} are one instance, `{name}`"),
-                "see `[sql]`, and where its host names lead: an alias may have been moved",
-            ));
-        }
-        seen.push((role, name));
-    }
-    None
-}
-
 /// What a person should know and nothing here decides.
 fn remarks(facts: &Facts, rows: &[Secondary]) -> String {
     let plain = |path: &str| path.trim_end_matches(['\\', '/']).to_lowercase();
@@ -268,9 +251,4 @@ fn same(kept: &Saved, rows: &[Secondary], jobs: &[Job], schedules: &[Schedule]) 
             .map(fixed)
             .eq(jobs.iter().map(fixed))
         && kept.backup.schedules == schedules
-}
-
-/// `1 row`, `2 rows`.
-pub(in crate::step) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::Access;
+use crate::model::words::count;
 use crate::model::{Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::{Command, Hole, HoleType, Values};
-use crate::step::failover::save_log_shipping::count;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
@@ -24,6 +24,7 @@ use crate::step::observe::log_shipping::{
     Job, JobIds, all_jobs, ids_or_saved, jobs_of_rows, secondary,
 };
 use crate::step::observe::sessions::{RunningRestore, restores};
+use crate::step::shared::address;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 const DISABLE: usize = 1;
@@ -105,7 +106,7 @@ impl Kind for StopLogShippingJobs {
     }
 
     fn commands(site: &Site) -> Vec<Command> {
-        let server = backup(site);
+        let server = address(site, Role::Backup);
         let job = |rule: &str| {
             Hole::new(
                 "job",
@@ -279,10 +280,4 @@ fn foreign(restore: &RunningRestore) -> Block {
         ),
         "wait until it ends, or ask whoever runs it to stop it",
     )
-}
-
-/// Address of the backup instance, for commands.
-pub(in crate::step) fn backup(site: &Site) -> String {
-    site.chat(Role::Backup)
-        .map_or_else(|| "?".to_owned(), ToString::to_string)
 }

@@ -95,3 +95,11 @@ pub async fn percent(access: &Access, instance: Instance, session: i64) -> Obser
         Some(percent)
     })
 }
+
+/// True for a session from one of these machines.
+pub(in crate::step) fn is_from(holder: &Holder, hosts: &[String]) -> bool {
+    holder.host.as_deref().is_some_and(|host| {
+        let host = host.split('.').next().unwrap_or(host).to_lowercase();
+        hosts.contains(&host)
+    })
+}

@@ -7,10 +7,10 @@ use serde_json::json;
 use crate::access::Access;
 use crate::site::Site;
 use crate::step::command::{Command, Hole, HoleType, Values};
-use crate::step::failover::end_connections::is_from;
 use crate::step::observe::Observed;
 use crate::step::observe::pool::{self, ChatService};
 use crate::step::observe::sessions::Holder;
+use crate::step::observe::sessions::is_from;
 
 /// A server that holds on.
 #[derive(Debug, Serialize)]

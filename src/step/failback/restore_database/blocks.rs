@@ -3,8 +3,8 @@
 use super::Facts;
 use crate::model::Role;
 use crate::model::states::DatabaseState;
-use crate::step::failover::save_log_shipping::one_instance;
 use crate::step::observe::Observed;
+use crate::step::shared::one_instance;
 use crate::step::{Block, Step};
 
 /// Versions: an older primary cannot restore (3169), a newer one can never ship back (`steps.md` 6.6).

@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::model::{Role, quote};
 use crate::site::Site;
 use crate::step::command::{Command, Hole, HoleType};
-use crate::step::failback::prove_share::file_hole;
 use crate::step::shared::address;
+use crate::step::shared::file_hole;
 
 pub(super) fn list(site: &Site) -> Vec<Command> {
     let database = quote::identifier(site.database.chat.as_str());

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use super::primary::damaged_but_up;
-use crate::step::failover::save_log_shipping::count;
+use crate::model::words::count;
 use crate::step::observe::folders::Chain;
 use crate::step::terms::{AcceptedLoss, Terms};
 use crate::step::{Block, Lift};

@@ -5,10 +5,10 @@ use serde::Serialize;
 use super::Facts;
 use crate::model::states::{DatabaseState, MirroringRole};
 use crate::model::{Instance, Problem, Role};
-use crate::step::failover::save_log_shipping::one_instance;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Content, Database, content, database, lineage};
 use crate::step::observe::instance::{Presence, presence};
+use crate::step::shared::one_instance;
 use crate::step::{Block, Context, Lift};
 
 /// Id of the block that nothing overrides.
