@@ -37,7 +37,7 @@ use crate::site::{Limits, Site};
 use before::Before;
 use command::Command;
 use downtime::Downtime;
-use hands::{Hands, StepError};
+use hands::{Hands, Means, StepError};
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
 use terms::Terms;
@@ -117,6 +117,9 @@ trait Kind {
     /// What undoes it.
     type Undo: undo::Back;
 
+    /// What it calls its commands.
+    type Key: command::Key;
+
     const INFO: Info;
 
     /// Steps that must stand before it in a runbook. A step that says nothing rests on all of them.
@@ -156,7 +159,7 @@ trait Kind {
     }
 
     /// What it may send, in order.
-    fn commands(site: &Site) -> Vec<Command>;
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)>;
 
     /// Reads.
     fn observe(cx: Context<'_>) -> impl Future<Output = Self::Facts> + Send;
@@ -180,7 +183,7 @@ trait Kind {
     fn act(
         cx: Context<'_>,
         facts: &Self::Facts,
-        hands: &Hands<'_>,
+        hands: &Hands<'_, Self::Key>,
     ) -> impl Future<Output = Result<(), StepError>> + Send;
 }
 
@@ -211,7 +214,7 @@ impl Fixed {
             limit: K::limit,
             settle: K::settle,
             downtime: K::downtime,
-            commands: K::commands,
+            commands: |site| command::unkeyed(K::commands(site)),
             undo: undo::Fixed::of::<K::Undo>(),
         }
     }
@@ -272,8 +275,13 @@ macro_rules! steps {
             ///
             /// # Errors
             /// Whatever the site said first. It decides nothing: see [`Step::observe`].
-            pub async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-                match facts { $($(Facts::$variant(facts) => $folder::$module::$variant::act(cx, facts, hands).await,)+)+ }
+            pub async fn act(cx: Context<'_>, facts: &Facts, means: &Means<'_>) -> Result<(), StepError> {
+                match facts {
+                    $($(Facts::$variant(facts) => {
+                        let hands = means.hands($folder::$module::$variant::commands(cx.site));
+                        $folder::$module::$variant::act(cx, facts, &hands).await
+                    })+)+
+                }
             }
 
             /// Reads what is left to undo of it.
@@ -291,11 +299,11 @@ macro_rules! steps {
                 self,
                 cx: Context<'_>,
                 before: Option<&Before>,
-                hands: &Hands<'_>,
+                means: &Means<'_>,
             ) -> Result<(), StepError> {
                 match self {
                     $($(Step::$variant => {
-                        undo::act::<<$folder::$module::$variant as Kind>::Undo>(self, cx, before, hands).await
+                        undo::act::<<$folder::$module::$variant as Kind>::Undo>(cx, before, means).await
                     })+)+
                 }
             }

@@ -44,7 +44,10 @@ impl Before {
     }
 
     /// Writes down one thing more.
-    pub(super) fn note(hands: &Hands<'_>, change: impl FnOnce(&mut Self)) -> Result<(), StepError> {
+    pub(super) fn note<K>(
+        hands: &Hands<'_, K>,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<(), StepError> {
         let unreadable = |why: String| {
             StepError::other(
                 format!("`{DOCUMENT}` of this run: {why}"),

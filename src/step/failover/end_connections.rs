@@ -22,7 +22,11 @@ use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions}
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
-const KILL: usize = 1;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Kill,
+}
 
 /// The session is gone already (`sql-server.md` 3.1).
 const NOT_ACTIVE: u32 = 6106;
@@ -71,6 +75,7 @@ pub(in crate::step) fn is_from(holder: &Holder, hosts: &[String]) -> bool {
 impl Kind for EndConnections {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "end-connections",
@@ -90,7 +95,7 @@ impl Kind for EndConnections {
         "nothing to undo: whoever was cut off signs in again".to_owned()
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         vec![
             Command::tsql(
                 Role::Backup,
@@ -103,7 +108,8 @@ impl Kind for EndConnections {
                     57,
                 )],
             )
-            .each("session that holds the chat database, those that run a RESTORE excepted"),
+            .each("session that holds the chat database, those that run a RESTORE excepted")
+            .keyed(Key::Kill),
         ]
     }
 
@@ -184,7 +190,7 @@ impl Kind for EndConnections {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         // Ids are used again: only who is still the one that was listed is ended, and nobody who
@@ -212,11 +218,11 @@ impl Kind for EndConnections {
         if each.is_empty() {
             return Ok(());
         }
-        hands.announce_each(KILL, &each)?;
+        hands.announce_each(Key::Kill, &each)?;
         let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         for values in &each {
             hands.check_stop()?;
-            match hands.send_announced(&mut session, KILL, values).await {
+            match hands.send_announced(&mut session, Key::Kill, values).await {
                 Err(StepError::Sql(error)) if error.number() == Some(NOT_ACTIVE) => {}
                 other => {
                     other?;

@@ -35,9 +35,13 @@ pub(in crate::step) use loss::accepts;
 use loss::loss_block;
 use primary::{PrimarySide, look_at_primary, primary_blocks};
 
-const RECOVER: usize = 1;
-const MULTI_USER: usize = 2;
-const OWNER: usize = 3;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Recover,
+    MultiUser,
+    Owner,
+}
 
 /// The database is recovered already (`sql-server.md` 4).
 const ALREADY_RECOVERED: u32 = 3153;
@@ -118,6 +122,7 @@ impl Facts {
 impl Kind for RecoverDatabase {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "recover-database",
@@ -162,7 +167,7 @@ impl Kind for RecoverDatabase {
         Some(lost.as_secs().max(0))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let database = quote::identifier(site.database.chat.as_str());
         let server = backup(site);
         vec![
@@ -172,14 +177,17 @@ impl Kind for RecoverDatabase {
                 format!("RESTORE DATABASE {database} WITH RECOVERY;"),
                 Vec::new(),
             )
-            .when("the database is RESTORING"),
+            .when("the database is RESTORING")
+            .long()
+            .keyed(Key::Recover),
             Command::tsql(
                 Role::Backup,
                 &server,
                 format!("ALTER DATABASE {database} SET MULTI_USER;"),
                 Vec::new(),
             )
-            .when("it is not MULTI_USER after recovery"),
+            .when("it is not MULTI_USER after recovery")
+            .keyed(Key::MultiUser),
             Command::tsql(
                 Role::Backup,
                 &server,
@@ -191,7 +199,8 @@ impl Kind for RecoverDatabase {
                     r"LITWARE\svc-chat",
                 )],
             )
-            .when("the primary's owner is known, and this one is another"),
+            .when("the primary's owner is known, and this one is another")
+            .keyed(Key::Owner),
         ]
     }
 
@@ -369,7 +378,7 @@ impl Kind for RecoverDatabase {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         // The operator may have taken minutes to consent: nothing older than this is evidence now
@@ -397,7 +406,7 @@ impl Kind for RecoverDatabase {
         };
         let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         if !facts.class().is_recovered() {
-            match hands.send(&mut session, RECOVER, &Values::new()).await {
+            match hands.send(&mut session, Key::Recover, &Values::new()).await {
                 Err(StepError::Sql(error)) if error.number() == Some(ALREADY_RECOVERED) => {}
                 other => {
                     other?;
@@ -416,11 +425,13 @@ impl Kind for RecoverDatabase {
             tokio::time::sleep(cx.site.limits.poll).await;
         };
         if row.user_access != 0 {
-            hands.send(&mut session, MULTI_USER, &Values::new()).await?;
+            hands
+                .send(&mut session, Key::MultiUser, &Values::new())
+                .await?;
         }
         if let Some(owner) = facts.owner_to_set(&row) {
             let values = Values::from([("owner".to_owned(), json!(owner))]);
-            match hands.send(&mut session, OWNER, &values).await {
+            match hands.send(&mut session, Key::Owner, &values).await {
                 // Users do not wait for an owner; the next observation reports it.
                 Err(StepError::Sql(error)) if error.number().is_some() => {}
                 other => {

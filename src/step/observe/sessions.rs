@@ -84,14 +84,3 @@ pub async fn sessions(
     let query = Query::of(include_str!("../../sql/sessions.sql"), name.as_str());
     every(table(access, instance, query).await, holder)
 }
-
-/// How far the statement of a session is, in percent; absent when it runs none.
-pub async fn percent(access: &Access, instance: Instance, session: i64) -> Observed<i64> {
-    let session = session.to_string();
-    let query = Query::of(include_str!("../../sql/percent.sql"), &session);
-    super::first(table(access, instance, query).await, |row| {
-        #[expect(clippy::cast_possible_truncation, reason = "0 to 100")]
-        let percent = row.float("percent_complete").unwrap_or(0.0) as i64;
-        Some(percent)
-    })
-}
