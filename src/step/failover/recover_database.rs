@@ -1,6 +1,7 @@
 //! `recover-database`, F4: the point of no return. Looks at everything once more before it
 //! (`steps.md` 3, 4; `sql-server.md` 4).
 
+mod commands;
 mod loss;
 mod primary;
 #[cfg(test)]
@@ -13,13 +14,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
-use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::command::{Command, Values};
 use crate::step::failover::copy_backups;
 use crate::step::failover::save_log_shipping::count;
-use crate::step::failover::stop_log_shipping_jobs::backup;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
@@ -31,17 +31,10 @@ use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions}
 use crate::step::terms::Terms;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
+use commands::Key;
 pub(in crate::step) use loss::accepts;
 use loss::loss_block;
 use primary::{PrimarySide, look_at_primary, primary_blocks};
-
-/// Which command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::step) enum Key {
-    Recover,
-    MultiUser,
-    Owner,
-}
 
 /// The database is recovered already (`sql-server.md` 4).
 const ALREADY_RECOVERED: u32 = 3153;
@@ -167,41 +160,8 @@ impl Kind for RecoverDatabase {
         Some(lost.as_secs().max(0))
     }
 
-    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
-        let database = quote::identifier(site.database.chat.as_str());
-        let server = backup(site);
-        vec![
-            Command::tsql(
-                Role::Backup,
-                &server,
-                format!("RESTORE DATABASE {database} WITH RECOVERY;"),
-                Vec::new(),
-            )
-            .when("the database is RESTORING")
-            .long()
-            .keyed(Key::Recover),
-            Command::tsql(
-                Role::Backup,
-                &server,
-                format!("ALTER DATABASE {database} SET MULTI_USER;"),
-                Vec::new(),
-            )
-            .when("it is not MULTI_USER after recovery")
-            .keyed(Key::MultiUser),
-            Command::tsql(
-                Role::Backup,
-                &server,
-                format!("ALTER AUTHORIZATION ON DATABASE::{database} TO {{owner}};"),
-                vec![Hole::new(
-                    "owner",
-                    HoleType::Identifier,
-                    "owner of the primary's database, as it was kept",
-                    r"LITWARE\svc-chat",
-                )],
-            )
-            .when("the primary's owner is known, and this one is another")
-            .keyed(Key::Owner),
-        ]
+    fn commands(site: &Site) -> Vec<(Key, Command)> {
+        commands::list(site)
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
