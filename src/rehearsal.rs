@@ -4,6 +4,7 @@
 //! It knows the site and `model`, stands behind the doors of [`crate::access`], and shares no
 //! statement text with `src/sql`: else it would only confirm what it was told.
 
+mod assembly;
 pub mod backup_file;
 pub mod backup_set;
 pub mod catalog;
@@ -11,10 +12,13 @@ pub mod certificate;
 pub mod cmdlets;
 pub mod engine;
 pub mod folders;
+pub mod hex;
 pub mod lab;
+pub mod message;
 pub mod select;
 pub mod simulated;
 pub mod tds;
 pub mod tsql;
+pub mod type_name;
 pub mod value;
 pub mod world;

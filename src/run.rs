@@ -1,5 +1,8 @@
 //! Runs: the executor, its journal and its resumption (DESIGN 5, 8).
 
+// A wildcard once took a primary that lives for a silent one.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod archive;
 pub mod event;
 pub mod executor;
@@ -12,3 +15,4 @@ pub mod preflight;
 pub mod recorder;
 pub mod resume;
 pub mod store;
+pub mod stored;

@@ -205,7 +205,7 @@ async fn pool_status(site: &Site, access: &Access) -> PoolStatus {
     let service = pool::service(access, &site.pool.fqdn).await;
     let mut status = PoolStatus {
         active_servers: service.seen().and_then(|it| it.active_servers.clone()),
-        error: service.unknown().map(str::to_owned),
+        error: service.unknown().map(ToString::to_string),
         ..PoolStatus::default()
     };
     let identity = site
@@ -216,7 +216,7 @@ async fn pool_status(site: &Site, access: &Access) -> PoolStatus {
     if let Some(identity) = identity {
         match pool::state(access, &identity).await {
             Observed::Seen(state) => status.state = Some(state.to_string()),
-            Observed::Unknown(why) => status.error = Some(why),
+            Observed::Unknown(why) => status.error = Some(why.to_string()),
             Observed::Absent => {}
         }
     }
@@ -254,7 +254,7 @@ async fn instance(site: &Site, access: &Access, role: Role) -> InstanceStatus {
                 status.databases.insert(name.to_string(), of(&row));
             }
             Observed::Absent => {}
-            Observed::Unknown(why) => status.error = Some(why),
+            Observed::Unknown(why) => status.error = Some(why.to_string()),
         }
     }
     status.log_shipping = log_shipping(site, access, at).await;

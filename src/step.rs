@@ -3,6 +3,9 @@
 //! One file a step. Check and verify are the same code: [`Step::observe`] and [`Step::judge`]. A
 //! step changes the site only through [`Hands`], which records a command before it is sent.
 
+// A wildcard once took a primary that lives for a silent one.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod before;
 pub mod command;
 pub mod downtime;
@@ -19,6 +22,7 @@ mod failback;
 mod failover;
 mod placement;
 mod shared;
+mod stored;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -38,6 +42,7 @@ use before::Before;
 use command::Command;
 use downtime::Downtime;
 use hands::{Hands, Means, StepError};
+use observe::log_shipping::Secondary;
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
 use terms::Terms;
@@ -66,10 +71,20 @@ pub struct Context<'a> {
     pub terms: &'a Terms,
     /// The log-shipping configuration that this run saved, or that the site file names.
     pub saved: Option<&'a Saved>,
+    /// What was kept of it and cannot be read, a sentence each; where `saved` is `None`, it is not
+    /// true that nothing was kept.
+    pub unreadable: &'a [String],
     /// Run id.
     pub run: &'a str,
     /// True once this run has started the step that looks.
     pub started: bool,
+}
+
+impl<'a> Context<'a> {
+    /// The rows of the backup that were saved; none where nothing was.
+    fn saved_rows(&self) -> &'a [Secondary] {
+        self.saved.map_or(&[], |saved| &saved.backup.rows)
+    }
 }
 
 /// What is fixed about a step.

@@ -127,6 +127,10 @@ fn windows(code: i32) -> Cause {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of another library, which grow"
+)]
 fn general(error: &io::Error) -> Cause {
     match error.kind() {
         ErrorKind::NotFound => Cause::NotFound,

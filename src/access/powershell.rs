@@ -37,6 +37,7 @@ pub use process::Process;
 
 use super::ByteStream;
 use super::sql::Fate;
+use crate::model::{IntoRemedies as _, Place, Problem, Remedy};
 
 /// Longest line that is read: many times what any pool answers.
 const LINE: u64 = 16 << 20;
@@ -154,20 +155,42 @@ impl fmt::Display for CmdletError {
 impl std::error::Error for CmdletError {}
 
 impl CmdletError {
-    /// What to do.
-    pub fn hint(&self) -> &'static str {
+    /// What to do; empty where only the cmdlet knows.
+    pub fn remedies(&self) -> Vec<Remedy> {
         match &self.failure {
             Failure::NotStarted(_) => "see `[powershell] program` of the site file",
             Failure::NoModule { .. } => {
                 "install the Skype for Business administrative tools on this machine, or see `[powershell] module`"
             }
-            Failure::Refused { .. } => {
-                "see the message; run the command in the management shell to see more"
-            }
+            // The cmdlet's own words are all that is known.
+            Failure::Refused { .. } => "",
             Failure::Ended(_) | Failure::Garbled(_) | Failure::TimedOut(_) => {
-                "look at the pool with `pchadr status`, then go on with --resume"
+                "look at the pool with `pchadr status`"
             }
         }
+        .into_remedies()
+    }
+}
+
+impl From<&CmdletError> for Problem {
+    fn from(error: &CmdletError) -> Self {
+        let problem = Self {
+            what: error.cmdlet.clone(),
+            ..Self::new(error.failure.to_string(), error.remedies())
+        };
+        problem.at(match error.failure {
+            Failure::NotStarted(_) | Failure::NoModule { .. } => Place::ThisMachine,
+            Failure::Refused { .. }
+            | Failure::Ended(_)
+            | Failure::Garbled(_)
+            | Failure::TimedOut(_) => Place::PowerShell,
+        })
+    }
+}
+
+impl From<CmdletError> for Problem {
+    fn from(error: CmdletError) -> Self {
+        Self::from(&error)
     }
 }
 

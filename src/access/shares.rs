@@ -6,6 +6,8 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+use crate::model::{Place, Problem};
+
 /// One file of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -58,6 +60,30 @@ pub struct ShareError {
     pub cause: Cause,
     /// The system's words, with its number where it has one.
     pub text: String,
+}
+
+impl From<&ShareError> for Problem {
+    fn from(error: &ShareError) -> Self {
+        let mend = match error.cause {
+            Cause::NotFound => "see that the path is right and the share is there",
+            Cause::Denied => "give this user the right to read and write there",
+            Cause::InUse => "see who has the file open",
+            Cause::Unreachable => "see that the host of the share is up and reachable from here",
+            Cause::Full => "make room on that disk",
+            Cause::Exists | Cause::Other => {
+                "see that the share is up and that this user may use it"
+            }
+        };
+        Self::new(error.text.clone(), mend).at(Place::Share {
+            path: error.path.clone(),
+        })
+    }
+}
+
+impl From<ShareError> for Problem {
+    fn from(error: ShareError) -> Self {
+        Self::from(&error)
+    }
 }
 
 impl fmt::Display for Cause {

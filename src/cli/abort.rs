@@ -3,14 +3,13 @@
 use std::io::Write;
 
 use super::Environment;
-use super::error::refused;
+use super::error::{Failure, refused};
 use super::live::{self, Way};
 use super::options::{AbortOptions, RehearsalOptions, RunOptions};
 use super::runs;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::archive::Found;
-use crate::run::event::ErrorRecord;
 use crate::run::executor::undo::{refusal, to_undo};
 use crate::run::exit::Exit;
 use crate::run::resume::known;
@@ -29,20 +28,21 @@ pub fn command(
 ) -> anyhow::Result<Exit> {
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
     let archive = runs::archive(&site, environment)?;
-    let found = runs::unfinished(&site, &archive).pop().ok_or_else(|| {
+    let mut runs = runs::unfinished(&site, &archive);
+    let found = runs.read.pop().ok_or_else(|| {
         refused(
             "there is no run to undo",
-            "no run of this site is unfinished",
+            &runs::none_unfinished(&runs),
             "see where the site stands: pchadr status",
         )
     })?;
+    runs::tell_unreadable(&runs.unreadable);
     if let Some(error) = refusal(&found.state) {
-        return Err(refused(&error.what, &error.why, &error.hint).into());
+        return Err(Failure::from(error).into());
     }
-    let not_known = |error: ErrorRecord| refused(&error.what, &error.why, &error.hint);
-    let (direction, _) = known(&found.state).map_err(not_known)?;
+    let (direction, _) = known(&found.state).map_err(Failure::from)?;
     let plan = Plan::bind(&runbook(&found, direction), &site)?;
-    let changed = to_undo(&found.state).map_err(not_known)?;
+    let changed = to_undo(&found.state).map_err(Failure::from)?;
     let changed: Vec<&str> = changed.iter().map(|step| step.id()).collect();
     // What is agreed to must be seen first; where nobody can see it, the run goes on all the same.
     let _ = report::plan::undo(&plan, &found.run, &changed, err);

@@ -7,28 +7,61 @@ use sha2::{Digest as _, Sha256};
 
 use super::runs::{run_id, same_site};
 use crate::access::Access;
-use crate::model::Role;
+use crate::model::{Document, Role};
 use crate::plan::hex;
-use crate::run::archive::Archive;
+use crate::report::one_line;
+use crate::run::archive::{Archive, Kept, Unreadable};
+use crate::run::stored::SiteIdentity;
 use crate::site::Site;
 use crate::status::Status;
-use crate::step::saved::{DOCUMENT, Saved};
+use crate::step::saved::Saved;
 
-/// The newest configuration that was kept of a site, by a run or by a look at it; what it lacks of
-/// the primary side is taken from an older one.
-pub(super) fn newest(site: &Site, archive: &Archive) -> Option<Saved> {
-    let by_a_run = archive.newest(DOCUMENT, |found| same_site(site, found), Saved::read);
-    let mut kept: Vec<Saved> = by_a_run.into_iter().chain(copies(site, archive)).collect();
+/// What is kept of a site's log shipping.
+pub(super) struct Known {
+    /// The newest configuration, by a run or by a look at the site; what it lacks of the primary side
+    /// is taken from an older one.
+    pub(super) saved: Option<Saved>,
+    /// What was kept and cannot be read.
+    pub(super) unreadable: Vec<Unreadable>,
+}
+
+impl Known {
+    /// One that the site file names: nothing else counts.
+    pub(super) fn of(saved: Saved) -> Self {
+        Self {
+            saved: Some(saved),
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// A sentence each.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.unreadable.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// What is kept of a site's log shipping, by a run or by a look at it.
+pub(super) fn newest(site: &Site, archive: &Archive) -> Known {
+    let by_a_run = archive.newest(
+        Document::LogShipping,
+        |found| same_site(site, found),
+        Saved::read,
+    );
+    let by_a_look = copies(site, archive);
+    let unreadable = [by_a_run.unreadable, by_a_look.unreadable].concat();
+    let mut kept: Vec<Saved> = by_a_run.read.into_iter().chain(by_a_look.read).collect();
     kept.sort_by_key(|saved| saved.taken_at);
-    kept.into_iter()
+    let saved = kept
+        .into_iter()
         .rev()
-        .reduce(|newer, older| newer.filled_from(&older))
+        .reduce(|newer, older| newer.filled_from(&older));
+    Known { saved, unreadable }
 }
 
 /// Keeps the configuration as it stands, where it says more than what is kept.
 ///
 /// # Errors
-/// When one of the two copies cannot be written.
+/// When one of the two copies cannot be written, or must not be written over.
 pub(super) async fn keep(
     site: &Site,
     access: &Access,
@@ -46,22 +79,32 @@ pub(super) async fn keep(
     let Some(saved) = Saved::observe(site, access, &run, answers).await else {
         return Ok(());
     };
-    let saved = match newest(site, archive) {
+    let saved = match newest(site, archive).saved {
         Some(known) => saved.filled_from(&known),
         None => saved,
     };
     let copies = copies(site, archive);
-    if copies.len() == 2 && copies.iter().all(|kept| kept.rebuilds_the_same(&saved)) {
+    if copies.read.len() == 2
+        && copies
+            .read
+            .iter()
+            .all(|kept| kept.rebuilds_the_same(&saved))
+    {
         return Ok(());
     }
-    archive.keep_of_site(&key(site), DOCUMENT, &saved.to_json()?)
+    // What cannot be read may hold what nobody can read any more elsewhere.
+    if let Some(unreadable) = copies.unreadable.iter().find(|it| it.is_there) {
+        return Err(io::Error::other(format!(
+            "{unreadable}; {}, or move it away",
+            unreadable.remedy
+        )));
+    }
+    archive.keep_of_site(&key(site), Document::LogShipping, &saved.to_json()?)
 }
 
 /// What a look at the site kept: two copies where both are there.
-fn copies(site: &Site, archive: &Archive) -> Vec<Saved> {
-    let copies = archive.kept_of_site(&key(site), DOCUMENT);
-    let read = copies.iter().map(|bytes| Saved::read(bytes));
-    read.flatten().collect()
+fn copies(site: &Site, archive: &Archive) -> Kept<Saved> {
+    archive.kept_of_site(&key(site), Document::LogShipping, Saved::read)
 }
 
 /// Tells what a failback could rebuild from.
@@ -73,9 +116,21 @@ pub(super) fn tell(
     archive: Option<&Archive>,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
-    let saved = archive.and_then(|archive| newest(site, archive));
-    let Some(saved) = saved else {
+    let Some(archive) = archive else {
         return writeln!(out, "kept            no log-shipping configuration");
+    };
+    let known = newest(site, archive);
+    for it in &known.unreadable {
+        writeln!(out, "kept, unread    {}", one_line(&it.to_string()))?;
+        writeln!(out, "                {}", one_line(&it.remedy))?;
+    }
+    let Some(saved) = known.saved else {
+        let what = if known.unreadable.is_empty() {
+            "no log-shipping configuration"
+        } else {
+            "no log-shipping configuration that can be read"
+        };
+        return writeln!(out, "kept            {what}");
     };
     let mut halves = vec![format!("backup {:.0}", saved.taken_at)];
     let primary_side = [
@@ -103,9 +158,6 @@ pub(super) fn not_kept(error: &io::Error) -> String {
 /// Name of a site's folder: its pool, and a digest of its databases and instances. What was kept of
 /// other instances is not of this site.
 fn key(site: &Site) -> String {
-    // Texts and numbers only: nothing here can fail to serialize.
-    let site_now = serde_json::to_value(site).unwrap_or_default();
-    let told = format!("{}{}", site_now["database"], site_now["sql"]["instances"]);
-    let digest = hex(&Sha256::digest(told));
+    let digest = hex(&Sha256::digest(SiteIdentity::of(site).text()));
     format!("{}-{digest:.8}", site.pool.fqdn)
 }

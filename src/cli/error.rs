@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
+use crate::model::{IntoRemedies, Problem, WayOn};
 use crate::plan::NoPlan;
 use crate::problem::Problems;
 use crate::report::error::write_error;
@@ -15,14 +16,22 @@ use crate::site::{LoadError, NotFound};
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit: Exit,
-    pub(super) what: String,
-    pub(super) why: String,
-    pub(super) hint: String,
+    pub(super) problem: Problem,
+}
+
+impl From<Problem> for Failure {
+    /// Before anything was changed.
+    fn from(problem: Problem) -> Self {
+        Self {
+            exit: Exit::Refused,
+            problem,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        f.write_str(&self.problem.what)
     }
 }
 
@@ -30,11 +39,36 @@ impl std::error::Error for Failure {}
 
 /// A failure before anything was changed.
 pub(super) fn refused(what: &str, why: &str, hint: &str) -> Failure {
+    Failure::from(told(what.to_owned(), why, hint.to_owned()))
+}
+
+impl Failure {
+    /// `what` failed, why, and what to do about it.
+    pub(super) fn new(
+        exit: Exit,
+        what: impl Into<String>,
+        why: impl Into<Problem>,
+        mend: impl IntoRemedies,
+    ) -> Self {
+        Self {
+            exit,
+            problem: told(what.into(), why, mend),
+        }
+    }
+}
+
+fn told(what: String, why: impl Into<Problem>, mend: impl IntoRemedies) -> Problem {
+    Problem {
+        what,
+        remedies: mend.into_remedies(),
+        ..why.into()
+    }
+}
+
+fn usage(what: String, why: impl Into<Problem>, mend: &'static str) -> Failure {
     Failure {
-        exit: Exit::Refused,
-        what: what.to_owned(),
-        why: why.to_owned(),
-        hint: hint.to_owned(),
+        exit: Exit::Usage,
+        problem: told(what, why, mend),
     }
 }
 
@@ -55,15 +89,10 @@ pub(super) fn tell(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
     if is_broken_pipe(error) {
         return Exit::Done;
     }
-    let failure = describe(error);
-    let record = ErrorRecord {
-        what: failure.what,
-        why: failure.why,
-        hint: failure.hint,
-        ..ErrorRecord::default()
-    };
+    let Failure { exit, problem } = describe(error);
+    let record = ErrorRecord::of(&problem.what, &problem, WayOn::Resume);
     let _ = write_error(&record, err);
-    failure.exit
+    exit
 }
 
 /// Every problem of a site file or a runbook.
@@ -99,12 +128,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 fn describe(error: &anyhow::Error) -> Failure {
     if let Some(LoadError::Read { path, source }) = error.downcast_ref() {
-        return Failure {
-            exit: Exit::Usage,
-            what: format!("the site file `{}` cannot be read", path.display()),
-            why: source.to_string(),
-            hint: "check its path, and that you may read it".to_owned(),
-        };
+        return usage(
+            format!("the site file `{}` cannot be read", path.display()),
+            source.to_string(),
+            "check its path, and that you may read it",
+        );
     }
     if let Some(NotFound { looked }) = error.downcast_ref() {
         let mut places = vec![
@@ -116,35 +144,26 @@ fn describe(error: &anyhow::Error) -> Failure {
                 .iter()
                 .map(|path| format!("`{}` is not there", path.display())),
         );
-        return Failure {
-            exit: Exit::Usage,
-            what: "there is no site file".to_owned(),
-            why: places.join(", "),
-            hint: "name one with --config FILE".to_owned(),
-        };
+        return usage(
+            "there is no site file".to_owned(),
+            places.join(", "),
+            "name one with --config FILE; `pchadr init` writes an example",
+        );
     }
     if let Some(no_plan) = error.downcast_ref::<NoPlan>() {
-        return Failure {
-            exit: Exit::Usage,
-            what: "the runbook gives no plan".to_owned(),
-            why: no_plan.to_string(),
-            hint: "mend the runbook, or leave --runbook out and take the built-in one".to_owned(),
-        };
+        return usage(
+            "the runbook gives no plan".to_owned(),
+            no_plan.to_string(),
+            "mend the runbook, or leave --runbook out and take the built-in one",
+        );
     }
     match error.downcast_ref::<Failure>() {
         Some(failure) => Failure {
             exit: failure.exit,
-            what: failure.what.clone(),
-            why: failure.why.clone(),
-            hint: failure.hint.clone(),
+            problem: failure.problem.clone(),
         },
         // What nobody has words for has changed nothing: what changes something has its own end.
-        None => Failure {
-            exit: Exit::Refused,
-            what: error.to_string(),
-            why: causes(error),
-            hint: String::new(),
-        },
+        None => Failure::from(told(error.to_string(), causes(error), "")),
     }
 }
 

@@ -60,11 +60,13 @@ fn runbook(direction: Direction, file: Option<&Path>) -> anyhow::Result<Runbook>
         return Ok(Runbook::parse(text, "the built-in runbook", &known)?);
     };
     let name = file.display().to_string();
-    let refused = |why: String, hint: &str| Failure {
-        exit: Exit::Usage,
-        what: format!("the runbook `{name}` cannot be used"),
-        why,
-        hint: hint.to_owned(),
+    let refused = |why: String, hint: &str| {
+        Failure::new(
+            Exit::Usage,
+            format!("the runbook `{name}` cannot be used"),
+            why,
+            hint.to_owned(),
+        )
     };
     let text = fs::read_to_string(file).map_err(|error| {
         refused(

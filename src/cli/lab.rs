@@ -17,9 +17,10 @@ use super::options::LogsOutput as Output;
 use super::rehearse::saved_before;
 use crate::access::Clock;
 use crate::plan::hex;
-use crate::rehearsal::lab::{Event, FolderError, Lab, LabError, Options, State};
+use crate::rehearsal::lab::{Event, FolderError, Lab, LabError, Options};
 use crate::rehearsal::simulated::{Logs, Recipe, Times};
 use crate::rehearsal::tds::Encryption;
+use crate::rehearsal::world::Start;
 use crate::report::one_line;
 use crate::run::exit::Exit;
 use crate::site::{EXAMPLE, Site};
@@ -134,9 +135,9 @@ pub fn command(
     let lab = Options {
         folder: options.dir.clone(),
         state: match options.state {
-            LabState::Normal => State::Normal,
-            LabState::Disaster => State::Disaster,
-            LabState::FailedOver => State::FailedOver,
+            LabState::Normal => Start::Normal,
+            LabState::Disaster => Start::Disaster,
+            LabState::FailedOver => Start::FailedOver,
         },
         encryption: match options.encrypt {
             LabEncryption::Optional => Encryption::Optional,
@@ -302,11 +303,11 @@ fn refusal(error: &LabError) -> anyhow::Error {
         ),
         LabError::NotIssued(_) | LabError::Tls(_) => (Exit::Defect, ""),
     };
-    Failure {
+    Failure::new(
         exit,
-        what: "the lab cannot be opened".to_owned(),
-        why: error.to_string(),
-        hint: hint.to_owned(),
-    }
+        "the lab cannot be opened".to_owned(),
+        error.to_string(),
+        hint.to_owned(),
+    )
     .into()
 }

@@ -33,11 +33,13 @@ pub struct LabShellOptions {
 /// When the lab cannot be reached, or its token not be read.
 pub fn command(options: &LabShellOptions, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let failed = |what: String| {
-        move |error: io::Error| Failure {
-            exit: Exit::Refused,
-            what,
-            why: error.to_string(),
-            hint: "open the lab again with `pchadr lab`".to_owned(),
+        move |error: io::Error| {
+            Failure::new(
+                Exit::Refused,
+                what,
+                error.to_string(),
+                "open the lab again with `pchadr lab`".to_owned(),
+            )
         }
     };
     let token = std::fs::read(&options.token).map_err(failed(format!(

@@ -6,24 +6,24 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::Environment;
-use super::configuration;
+use super::configuration::{self, Known};
 use super::doors::doors;
 use super::error::{Failure, output, refused};
 use super::log;
 use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
 use super::rehearse::{site_digest, terminal};
-use super::runs::{archive, note, run_id, same_site, unfinished};
+use super::runs::{archive, none_unfinished, note, run_id, same_site, tell_unreadable, unfinished};
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock, site_resource};
-use crate::model::{Instance, Role};
+use crate::model::{Document, Instance, Problem, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
 use crate::report::next::write_next;
-use crate::run::archive::{Archive, PLAN, SITE};
-use crate::run::event::{ErrorRecord, Outcome, RunFinished};
+use crate::run::archive::{Archive, Found, Unreadable};
+use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
 use crate::run::executor::{Execution, Who};
 use crate::run::exit::Exit;
@@ -32,6 +32,7 @@ use crate::run::ledger::RunLedger;
 use crate::run::operator::{Guard, Operator as _};
 use crate::run::recorder::{Recorder, Sink};
 use crate::run::resume::{PlanChange, compare, known};
+use crate::run::stored::{SiteIdentity, StoredPlan};
 use crate::site::Site;
 use crate::status::Status;
 use crate::step::saved::Saved;
@@ -67,10 +68,11 @@ pub(super) fn go(
     way: Way,
 ) -> anyhow::Result<Exit> {
     let archive = archive(site, environment)?;
-    let saved = match saved_elsewhere(site)? {
-        Some(saved) => Some(saved),
+    let known = match saved_elsewhere(site)? {
+        Some(saved) => Known::of(saved),
         None => configuration::newest(site, &archive),
     };
+    tell_unreadable(&known.unreadable);
     let access_parts = doors(site)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -79,7 +81,7 @@ pub(super) fn go(
         let access = access_parts.open();
         let lock = lock(site, &access).await?;
         // Under the lock: an unfinished run may be one that goes on at this moment, elsewhere.
-        let earlier = earlier(site, plan, options, &archive, way)?;
+        let earlier = earlier(site, plan, options, &archive, way, &known.unreadable)?;
         let live = Live {
             site,
             plan,
@@ -87,7 +89,7 @@ pub(super) fn go(
             archive: &archive,
             access: &access,
             lock,
-            saved,
+            known,
             way,
         };
         let finished = Box::pin(live.run(earlier)).await?;
@@ -118,7 +120,7 @@ struct Live<'a> {
     archive: &'a Archive,
     access: &'a Access,
     lock: SiteLock,
-    saved: Option<Saved>,
+    known: Known,
     way: Way,
 }
 
@@ -147,8 +149,8 @@ impl Live<'_> {
         } else {
             Recorder::resume(journal, &records, self.access.clock, self.sinks())?
         };
-        recorder.keep(PLAN, &serde_json::to_vec_pretty(self.plan)?)?;
-        recorder.keep(SITE, &serde_json::to_vec_pretty(self.site)?)?;
+        recorder.keep(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
+        recorder.keep(Document::Site, &SiteIdentity::to_json(self.site)?)?;
         let ledger = RunLedger::new(recorder);
         let _log = log::keep(&self.archive.folder(&run).join(log::LOG), &mut note());
         let stop = CancellationToken::new();
@@ -167,7 +169,8 @@ impl Live<'_> {
             stop: &stop,
             run: &run,
             who: who(),
-            saved_elsewhere: self.saved.as_ref(),
+            saved_elsewhere: self.known.saved.as_ref(),
+            unreadable: &self.known.told(),
             resume_command: Some(resume),
         };
         let change = earlier.and_then(|earlier| earlier.change);
@@ -202,10 +205,13 @@ fn earlier(
     options: &RunOptions,
     archive: &Archive,
     way: Way,
+    told: &[Unreadable],
 ) -> anyhow::Result<Option<Earlier>> {
     let found = match &options.resume {
         None => {
-            return match unfinished(site, archive).pop() {
+            let mut runs = unfinished(site, archive);
+            tell_unreadable(runs.unreadable.iter().filter(|it| !told.contains(it)));
+            return match runs.read.pop() {
                 None => Ok(None),
                 Some(found) if found.state.goes_back_only() => Err(refused(
                     "a run of this site is not finished",
@@ -222,14 +228,20 @@ fn earlier(
             };
         }
         Some(run) if !run.is_empty() => archive.find(run).map_err(Failure::from)?,
-        Some(_) => unfinished(site, archive).pop().ok_or_else(|| {
-            refused(
-                "there is no run to go on with",
-                "no run of this site is unfinished",
-                "leave out --resume to begin a run",
-            )
-        })?,
+        Some(_) => {
+            let mut runs = unfinished(site, archive);
+            let newest = runs.read.pop().ok_or_else(|| {
+                refused(
+                    "there is no run to go on with",
+                    &none_unfinished(&runs),
+                    "leave out --resume to begin a run",
+                )
+            })?;
+            tell_unreadable(runs.unreadable.iter().filter(|it| !told.contains(it)));
+            newest
+        }
     };
+    see_documents(&found)?;
     if !same_site(site, &found) || found.state.runbook != plan.runbook {
         return Err(refused(
             &format!("run {} cannot go on here", found.run),
@@ -254,7 +266,7 @@ fn earlier(
         )
         .into());
     }
-    known(&found.state).map_err(|error| refused(&error.what, &error.why, &error.hint))?;
+    known(&found.state).map_err(Failure::from)?;
     let change = compare(&found, plan).map_err(|why| {
         refused(
             &format!("run {} cannot go on with this plan", found.run),
@@ -271,15 +283,37 @@ fn earlier(
     }))
 }
 
+/// A run goes on only with the plan and the site that it keeps: both are written anew.
+fn see_documents(found: &Found) -> anyhow::Result<()> {
+    let kept = [
+        (found.plan.first().is_some(), &found.plan.unreadable),
+        (found.site.first().is_some(), &found.site.unreadable),
+    ];
+    for (is_read, unreadable) in kept {
+        match unreadable.first() {
+            Some(it) if !is_read => {
+                return Err(refused(
+                    &format!("run {} cannot go on", found.run),
+                    &it.to_string(),
+                    &it.remedy,
+                )
+                .into());
+            }
+            _ => tell_unreadable(unreadable),
+        }
+    }
+    Ok(())
+}
+
 fn not_undone(error: NotUndone) -> anyhow::Error {
     match error {
-        NotUndone::Refused(error) => refused(&error.what, &error.why, &error.hint).into(),
-        NotUndone::NoConsent(_) => Failure {
-            exit: Exit::NoConsent,
-            what: "abort".to_owned(),
-            why: error.to_string(),
-            hint: "nothing was sent; consent at a terminal, or with --yes".to_owned(),
-        }
+        NotUndone::Refused(problem) => Failure::from(problem).into(),
+        NotUndone::NoConsent(_) => Failure::new(
+            Exit::NoConsent,
+            "abort".to_owned(),
+            error.to_string(),
+            "nothing was sent; consent at a terminal, or with --yes".to_owned(),
+        )
         .into(),
         NotUndone::Journal(error) => error.into(),
     }
@@ -296,11 +330,13 @@ fn agree_to(change: &PlanChange, options: &RunOptions) -> anyhow::Result<()> {
     if options.rehearsal.yes {
         return Ok(());
     }
-    let refuse = |why: &str| Failure {
-        exit: Exit::NoConsent,
-        what: "the changed plan".to_owned(),
-        why: why.to_owned(),
-        hint: "consent with --yes, or go on with the site file that the run began with".to_owned(),
+    let refuse = |why: &str| {
+        Failure::new(
+            Exit::NoConsent,
+            "the changed plan".to_owned(),
+            why.to_owned(),
+            "consent with --yes, or go on with the site file that the run began with".to_owned(),
+        )
     };
     if !AtTerminal.is_there() {
         return Err(refuse("nobody is there to agree to it").into());
@@ -320,15 +356,25 @@ fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
     let Some(path) = &site.log_shipping.saved else {
         return Ok(None);
     };
-    let unreadable = |why: String| {
+    let what = format!("the saved log-shipping configuration `{}`", path.display());
+    let bytes = std::fs::read(path).map_err(|error| {
         refused(
-            &format!("the saved log-shipping configuration `{}`", path.display()),
-            &why,
+            &what,
+            &error.to_string(),
             "see `[log_shipping] saved` of the site file",
         )
-    };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Some(Saved::read(&bytes).map_err(unreadable)?))
+    })?;
+    let saved = Saved::read(&bytes).map_err(|unread| {
+        refused(
+            &what,
+            &unread.to_string(),
+            &format!(
+                "{}; or see `[log_shipping] saved` of the site file",
+                unread.remedy()
+            ),
+        )
+    })?;
+    Ok(Some(saved))
 }
 
 /// Takes the lock of the site on the instance that survives.
@@ -345,9 +391,10 @@ async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
             };
             Failure {
                 exit,
-                what: format!("the lock of the site on the {}", Role::Backup),
-                why: error.to_string(),
-                hint: error.hint().to_owned(),
+                problem: Problem {
+                    what: format!("the lock of the site on the {}", Role::Backup),
+                    ..Problem::from(&error)
+                },
             }
             .into()
         })
@@ -356,15 +403,8 @@ async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
 struct Held<'a>(&'a SiteLock);
 
 impl Guard for Held<'_> {
-    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>> {
-        Box::pin(async {
-            self.0.still_held().await.map_err(|error| ErrorRecord {
-                what: "the lock of the site".to_owned(),
-                why: error.to_string(),
-                hint: error.hint().to_owned(),
-                ..ErrorRecord::default()
-            })
-        })
+    fn check(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(async { self.0.still_held().await.map_err(|error| (&error).into()) })
     }
 }
 

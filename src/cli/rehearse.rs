@@ -55,11 +55,13 @@ pub fn command(
         None => Logs::Made(LOGS),
         Some(RehearsalLogs::Simulated(count)) => Logs::Made(usize::try_from(*count)?),
         Some(RehearsalLogs::Folder(folder)) => {
-            Logs::Real(real_logs(Path::new(folder)).map_err(|cause| Failure {
-                exit: Exit::Usage,
-                what: format!("the log backups of `{folder}` cannot be rehearsed"),
-                why: cause.to_string(),
-                hint: "name a folder that holds log backups and that you may read".to_owned(),
+            Logs::Real(real_logs(Path::new(folder)).map_err(|cause| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("the log backups of `{folder}` cannot be rehearsed"),
+                    cause.to_string(),
+                    "name a folder that holds log backups and that you may read".to_owned(),
+                )
             })?)
         }
     };
@@ -121,12 +123,12 @@ fn refusal(error: &RehearsalError) -> Failure {
             (Exit::Defect, "the real site was not touched; try again")
         }
     };
-    Failure {
+    Failure::new(
         exit,
-        what: "the rehearsal".to_owned(),
-        why: error.to_string(),
-        hint: hint.to_owned(),
-    }
+        "the rehearsal".to_owned(),
+        error.to_string(),
+        hint.to_owned(),
+    )
 }
 
 /// The two ends of every file of a folder, for a rehearsal with real log backups.
@@ -373,6 +375,7 @@ impl Part<'_> {
                 user: "simulated".to_owned(),
             },
             saved_elsewhere: self.saved,
+            unreadable: &[],
             resume_command: None,
         };
         if abort {

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::Environment;
 use super::error::{Failure, refused};
-use crate::run::archive::{Archive, ArchiveError, Found};
+use crate::run::archive::{Archive, ArchiveError, Found, Kept, Unreadable};
 use crate::run::store::Note;
+use crate::run::stored::SiteIdentity;
 use crate::site::Site;
 
 /// Where the runs of a site are kept.
@@ -23,29 +24,41 @@ pub(super) fn archive(site: &Site, environment: &Environment) -> anyhow::Result<
     Ok(Archive::new(&state, &site.run.mirror))
 }
 
-/// The unfinished runs of a site, oldest first.
-pub(super) fn unfinished(site: &Site, archive: &Archive) -> Vec<Found> {
+/// The unfinished runs of a site, oldest first. What cannot be read may be one too.
+pub(super) fn unfinished(site: &Site, archive: &Archive) -> Kept<Found> {
     let mut runs = archive.runs();
-    runs.retain(|found| !found.state.is_finished() && same_site(site, found));
+    runs.read
+        .retain(|found| !found.state.is_finished() && same_site(site, found));
     runs
 }
 
-/// Pool, databases and instances are those that the run began with.
+/// Why there is no unfinished run to be had.
+pub(super) fn none_unfinished(runs: &Kept<Found>) -> String {
+    if runs.unreadable.is_empty() {
+        return "no run of this site is unfinished".to_owned();
+    }
+    let told: Vec<String> = runs.unreadable.iter().map(ToString::to_string).collect();
+    format!(
+        "no run of this site that can be read is unfinished; {}",
+        told.join("; ")
+    )
+}
+
+/// Tells what was passed over because it cannot be read.
+pub(super) fn tell_unreadable<'a>(unreadable: impl IntoIterator<Item = &'a Unreadable>) {
+    for it in unreadable {
+        note()(&format!("{it}; {}", it.remedy));
+    }
+}
+
+/// Pool, databases and instances are those that the run began with. Where its site was not kept, or
+/// cannot be read, the pool alone counts.
 pub(super) fn same_site(site: &Site, found: &Found) -> bool {
     if found.state.pool != site.pool.fqdn.as_str() {
         return false;
     }
-    let Some(kept) = found
-        .site
-        .as_deref()
-        .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok())
-    else {
-        return true;
-    };
-    let Ok(now) = serde_json::to_value(site) else {
-        return false;
-    };
-    kept["database"] == now["database"] && kept["sql"]["instances"] == now["sql"]["instances"]
+    let kept = found.site.first();
+    kept.is_none_or(|kept| *kept == SiteIdentity::of(site))
 }
 
 /// `20261124T064300Z-failover-3f9a1c`: in the order of time, and never twice.
@@ -79,9 +92,7 @@ impl From<ArchiveError> for Failure {
                 format!("see that you may write below `{place}`, or set PCHADR_STATE")
             }
             ArchiveError::NoRun { .. } => "see its name, and PCHADR_STATE".to_owned(),
-            ArchiveError::Damaged { .. } => {
-                "put back its second copy, from `[run] mirror`".to_owned()
-            }
+            ArchiveError::Unreadable { journal, .. } => journal.remedy.clone(),
         };
         refused("the record of the run", &error.to_string(), &hint)
     }

@@ -44,8 +44,14 @@ pub fn command(
         if let Err(error) = kept {
             runs::note()(&configuration::not_kept(&error));
         }
-        if options.form.output == LogsOutput::Human {
-            configuration::tell(&site, archive.as_ref().ok(), out).map_err(output)?;
+        match (options.form.output, &archive) {
+            (LogsOutput::Human, archive) => {
+                configuration::tell(&site, archive.as_ref().ok(), out).map_err(output)?;
+            }
+            (LogsOutput::Json, Ok(archive)) => {
+                runs::tell_unreadable(&configuration::newest(&site, archive).unreadable);
+            }
+            (LogsOutput::Json, Err(_)) => {}
         }
         Ok(Exit::Done)
     })

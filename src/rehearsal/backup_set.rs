@@ -19,6 +19,17 @@ pub enum SetKind {
     Differential,
 }
 
+impl SetKind {
+    /// Its letter, as `msdb` and the bytes of a file have it.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::Full => "D",
+            Self::Log => "L",
+            Self::Differential => "I",
+        }
+    }
+}
+
 /// One backup set of a file (`reference/sql-server.md` 2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(

@@ -10,13 +10,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::backup_set::Guid;
+use super::message::message;
 use super::select::Catalog;
-use super::value::{Column, Datum, Relation, ServerError, SqlType};
+use super::value::{Datum, Relation, ServerError, SqlType};
 use super::world::State;
-use super::world::database::{Database, UserAccess};
+use super::world::database::{Database, Mirroring, UserAccess};
 use super::world::instance::{Process, SqlInstance};
-use crate::model::Lsn;
 use crate::model::states::{DatabaseState, MirroringRole};
 
 /// Variables of a batch: name, upper case -> type and value.
@@ -101,146 +100,33 @@ impl View<'_> {
 /// Says why a session cannot open a database.
 ///
 /// # Errors
-/// 911, 927, 954, 922, 942, 924 (`sql-server.md` 3.1, 4).
+/// 911, 927, 954, 922, 942, 945, 924 (`sql-server.md` 3.1, 4).
 pub fn open(instance: &SqlInstance, name: &str, spid: i64) -> Result<(), ServerError> {
     let Some(database) = instance.database(name) else {
-        return Err(ServerError::new(
-            911,
-            format!(
-                "Database '{name}' does not exist. Make sure that the name is entered correctly."
-            ),
-        ));
+        return Err(message(911, &[name]));
     };
-    let name = &database.name;
-    let refuse = |number, text: String| {
-        Err(ServerError {
-            class: 14,
-            ..ServerError::new(number, text)
-        })
+    let mirror = |m: &Mirroring| m.role == MirroringRole::Mirror;
+    let number = match database.state {
+        DatabaseState::Online => {
+            let alone = database.access == UserAccess::Single;
+            if !alone || instance.users_of(name, spid).is_empty() {
+                return Ok(());
+            }
+            924
+        }
+        DatabaseState::Restoring if database.mirroring.as_ref().is_some_and(mirror) => 954,
+        DatabaseState::Restoring => 927,
+        DatabaseState::Recovering => 922,
+        DatabaseState::Offline => 942,
+        _ => 945,
     };
-    match database.state {
-        DatabaseState::Online => {}
-        DatabaseState::Restoring
-            if database
-                .mirroring
-                .as_ref()
-                .is_some_and(|m| m.role == MirroringRole::Mirror) =>
-        {
-            return refuse(
-                954,
-                format!(
-                    "The database \"{name}\" cannot be opened. It is acting as a mirror database."
-                ),
-            );
-        }
-        DatabaseState::Restoring => {
-            return refuse(
-                927,
-                format!("Database '{name}' cannot be opened. It is in the middle of a restore."),
-            );
-        }
-        DatabaseState::Recovering => {
-            return refuse(
-                922,
-                format!(
-                    "Database '{name}' is being recovered. Waiting until recovery is finished."
-                ),
-            );
-        }
-        DatabaseState::Offline => {
-            return refuse(
-                942,
-                format!("Database '{name}' cannot be opened because it is offline."),
-            );
-        }
-        _ => {
-            return refuse(
-                945,
-                format!(
-                    "Database '{name}' cannot be opened due to inaccessible files or insufficient memory or disk space."
-                ),
-            );
-        }
-    }
-    if database.access == UserAccess::Single && !instance.users_of(name, spid).is_empty() {
-        return refuse(
-            924,
-            format!("Database '{name}' is already open and can only have one user at a time."),
-        );
-    }
-    Ok(())
+    Err(message(number, &[&database.name]))
 }
 
-/// A GUID as it is shown.
-pub fn guid_text(guid: &Guid) -> String {
-    let mut text = String::new();
-    for (i, byte) in guid.iter().enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        for nibble in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(nibble), 16).map(|c| c.to_ascii_uppercase()));
-        }
-    }
-    text
-}
-
-/// Reads a GUID as it is shown, in any case.
-pub fn parse_guid(text: &str) -> Option<Guid> {
-    let text = text.trim();
-    let text = text
-        .strip_prefix('{')
-        .and_then(|t| t.strip_suffix('}'))
-        .unwrap_or(text);
-    let digits: Vec<u8> = text
-        .chars()
-        .filter(|c| *c != '-')
-        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
-        .collect::<Option<_>>()?;
-    if digits.len() != 32 || text.len() != 36 {
-        return None;
-    }
-    let mut guid = [0; 16];
-    for (byte, pair) in guid.iter_mut().zip(digits.chunks(2)) {
-        *byte = pair[0] << 4 | pair[1];
-    }
-    Some(guid)
-}
-
-const NAME: SqlType = SqlType::NVarChar(Some(128));
 const SHORT: SqlType = SqlType::NVarChar(Some(60));
 const PATH: SqlType = SqlType::NVarChar(Some(500));
-const LSN: SqlType = SqlType::Numeric(25, 0);
 const SID: SqlType = SqlType::VarBinary(Some(85));
 const CHAR: SqlType = SqlType::VarChar(Some(2));
-
-/// A table with these columns.
-fn relation(columns: &[(&str, SqlType)], rows: Vec<Vec<Datum>>) -> Relation {
-    debug_assert!(rows.iter().all(|row| row.len() == columns.len()));
-    Relation {
-        columns: columns
-            .iter()
-            .map(|(name, sql_type)| Column::new(name, *sql_type))
-            .collect(),
-        rows,
-    }
-}
-
-fn text(value: impl Into<String>) -> Datum {
-    Datum::Text(value.into())
-}
-
-fn number(value: impl Into<i64>) -> Datum {
-    Datum::Int(value.into())
-}
-
-fn maybe<T>(value: Option<T>, make: impl FnOnce(T) -> Datum) -> Datum {
-    value.map_or(Datum::Null, make)
-}
-
-fn lsn(value: Lsn) -> Datum {
-    Datum::Numeric(i128::try_from(value.to_u128()).unwrap_or(i128::MAX))
-}
 
 /// Which fork a database began with, as `sys.database_recovery_status` shows it: nothing before it
 /// is started.

@@ -10,7 +10,6 @@ mod batch;
 mod info;
 mod jobs;
 mod media;
-mod messages;
 mod procedures;
 mod restore;
 mod shipping;
@@ -22,8 +21,9 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use self::batch::Batch;
-use self::messages::message;
 use super::catalog::{Variables, open};
+use super::hex::guid_text;
+use super::message::message;
 use super::tds::{Flow, Login, Reply, Request, Server, Session};
 use super::tsql::{self, Statement};
 use super::value::{Datum, ServerError};
@@ -283,7 +283,7 @@ fn prepare(request: Request) -> (String, Parsed, Variables) {
                     let value = match &p.value {
                         Datum::Text(text) => crate::model::quote::literal(text),
                         Datum::Int(number) => number.to_string(),
-                        Datum::Guid(guid) => format!("'{}'", super::catalog::guid_text(guid)),
+                        Datum::Guid(guid) => format!("'{}'", guid_text(guid)),
                         _ => "NULL".to_owned(),
                     };
                     if p.name.is_empty() {

@@ -17,9 +17,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use engine::FileView;
-
 use super::backup_set::BackupSet;
+use super::message::system_text;
 use crate::access::shares::Cause;
 use file::Stored;
 use state::{Fault, State};
@@ -105,14 +104,12 @@ pub enum Op {
     Open,
     /// An instance writes a backup.
     Backup,
-    /// A log-shipping job copies a file.
-    JobCopy,
 }
 
 /// What happened to a folder, in the paths that its actor used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderEffect {
-    /// Settle, remove, write, backup or job copy.
+    /// Settle, remove, write or backup.
     pub op: Op,
     /// [`TOOL`], or the key of an instance.
     pub by: String,
@@ -165,15 +162,6 @@ impl Folders {
         self.change(volume, |v| v.reachable = reachable)
     }
 
-    /// Cuts off, or brings back, all volumes that a machine serves.
-    pub fn set_host_reachable(&self, host: &str, reachable: bool) {
-        for disk in &mut self.lock().disks {
-            if disk.volume.host.eq_ignore_ascii_case(host) {
-                disk.volume.reachable = reachable;
-            }
-        }
-    }
-
     /// Puts a backup where nobody wrote one in the rehearsal, last written when its last set
     /// finished. The path is the tool's; missing folders are made; no effect is recorded.
     pub fn put_backup(&self, path: &str, sets: Vec<BackupSet>, size: u64) -> Result<(), OsError> {
@@ -192,7 +180,7 @@ impl Folders {
     fn put(&self, path: &str, mut file: Stored, modified: Timestamp) -> Result<(), OsError> {
         file.modified = modified.as_second();
         let mut state = self.lock();
-        let place = state.place_of_god(path)?;
+        let place = state.place_unchecked(path)?;
         state.make_folders(&place);
         state.store(&place, file)
     }
@@ -241,7 +229,7 @@ impl Folders {
 
     fn spoil(&self, path: &str, change: impl FnOnce(&mut Stored)) -> Result<(), OsError> {
         let mut state = self.lock();
-        let place = state.place_of_god(path)?;
+        let place = state.place_unchecked(path)?;
         change(state.file_mut(&place)?);
         Ok(())
     }
@@ -328,22 +316,7 @@ impl OsError {
 
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.0 {
-            2 => "The system cannot find the file specified.",
-            3 => "The system cannot find the path specified.",
-            5 => "Access is denied.",
-            17 => "The system cannot move the file to a different disk drive.",
-            32 => "The process cannot access the file because it is being used by another process.",
-            53 => "The network path was not found.",
-            64 => "The specified network name is no longer available.",
-            80 => "The file exists.",
-            87 => "The parameter is incorrect.",
-            112 => "There is not enough space on the disk.",
-            183 => "Cannot create a file when that file already exists.",
-            223 => "The file size exceeds the limit allowed and cannot be saved.",
-            _ => "The request could not be performed because of an I/O device error.",
-        };
-        write!(f, "Windows error {}: {text}", self.0)
+        write!(f, "Windows error {}: {}", self.0, system_text(self.0))
     }
 }
 

@@ -26,16 +26,14 @@ pub use event::{Event, Target, UnknownEvent};
 pub use folder::{FolderError, MARK};
 pub use shell::TOKEN_LIMIT;
 
+use super::assembly::{Assembly, Parts, SINCE_LAST_LOG, SINCE_LOSS, lay_logs};
 use super::certificate::{Authority, NotIssued};
-use super::cmdlets::{self, Cmdlets, Pool};
-use super::simulated::{self, Changes, Times, WorldDatabases};
+use super::cmdlets::Pool;
+use super::simulated::{Changes, Times};
 use super::tds::{self, Encryption};
-use super::world::{
-    self, Backup, Files, LogRecipe, MadeLog, Now, PrimarySide, ServiceTimes, Shared, Start, World,
-    WorldOptions,
-};
+use super::world::{self, Files, Now, Shared, Start};
 use crate::access::Clock;
-use crate::model::{Instance, Role, SqlServer};
+use crate::model::{Instance, SqlServer};
 use crate::site::Site;
 use folder::Folder;
 use guard::Guarded;
@@ -46,28 +44,11 @@ use shell::Shell;
 /// The only login that the lab's instances know.
 pub const USER: &str = "pchadr";
 
-/// Time between the last log backup and the loss of the data center.
-const SINCE_LAST_LOG: SignedDuration = SignedDuration::from_mins(7);
-
-/// Time between the loss and the opening of the lab.
-const SINCE_LOSS: SignedDuration = SignedDuration::from_mins(20);
-
 /// Bytes of a log backup: small, since clients copy them in full.
 const LOG_BYTES: u64 = 256 * 1024;
 
 /// How long the certificates last.
 const CERTIFICATE_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
-
-/// How the site stands when the lab opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The primary serves and is mirrored; log shipping runs.
-    Normal,
-    /// The same with the primary data center down.
-    Disaster,
-    /// The backup serves and is mirrored; the primary data center is rebuilt.
-    FailedOver,
-}
 
 /// What lab to open.
 #[derive(Clone)]
@@ -75,7 +56,7 @@ pub struct Options {
     /// Its folder; made where it is missing.
     pub folder: PathBuf,
     /// How the site stands.
-    pub state: State,
+    pub state: Start,
     /// What the instances do about encryption.
     pub encryption: Encryption,
     /// How long things take.
@@ -88,7 +69,7 @@ pub struct Options {
     pub password: String,
     /// What a client of the cmdlets says first: one line, at most [`TOKEN_LIMIT`] bytes.
     pub token: String,
-    /// Makes the log-shipping configuration that [`State::FailedOver`] has saved, of the lab's own
+    /// Makes the log-shipping configuration that [`Start::FailedOver`] has saved, of the lab's own
     /// site: the bytes of its file.
     pub saved: fn(&Site) -> io::Result<Vec<u8>>,
     /// The stand-in for PowerShell; it gets `lab-shell`, an address and the token's file.
@@ -192,12 +173,12 @@ impl Lab {
             let told = first.map(|problem| format!("{}: {}", problem.key, problem.what));
             LabError::SiteFile(told.unwrap_or_default())
         })?;
-        if options.state == State::FailedOver {
+        if options.state == Start::FailedOver {
             let saved =
                 (options.saved)(&own).and_then(|bytes| folder.write(folder::SAVED, &bytes, false));
             saved.map_err(wrote("the saved configuration cannot be written"))?;
         }
-        let built =
+        let (built, lost_at) =
             build(&own, &now, &folder, options).map_err(wrote("a log backup cannot be written"))?;
 
         for (instance, port) in &mut ports {
@@ -222,7 +203,7 @@ impl Lab {
             ports,
             _shell: shell,
             told: 0,
-            lost_at: built.lost_at,
+            lost_at,
         })
     }
 
@@ -315,100 +296,43 @@ impl Lab {
     }
 }
 
-/// The simulated site behind the sockets.
-struct Built {
-    world: Shared,
-    pool: Arc<Mutex<Pool>>,
-    cmdlets: Arc<Cmdlets>,
-    lost_at: Option<DateTime>,
-}
-
-fn build(site: &Site, now: &Now, folder: &Folder, options: &Options) -> io::Result<Built> {
+/// The simulated site behind the sockets, and when its primary data center was lost.
+fn build(
+    site: &Site,
+    now: &Now,
+    folder: &Folder,
+    options: &Options,
+) -> io::Result<(Parts, Option<DateTime>)> {
     // Headers know whole seconds.
     let opened = whole_second(world::utc(now()));
-    let (disaster, failed_over) = match options.state {
-        State::Normal => (false, false),
-        State::Disaster => (true, false),
-        State::FailedOver => (false, true),
-    };
     let lost_at = opened.saturating_sub(SINCE_LOSS);
-    let was_lost = disaster || failed_over;
-    let last = if was_lost { lost_at } else { opened }.saturating_sub(SINCE_LAST_LOG);
-    let primary = World::server_names(site)
-        .remove(&Instance::chat(Role::Primary))
-        .unwrap_or_default();
-    let mut recipe = LogRecipe::new(site.database.chat.as_str(), &primary, options.logs, last);
-    recipe.seed = options.seed;
-    recipe.bytes = LOG_BYTES;
-    recipe.empty_every = 9;
-    let logs = World::make_logs(&recipe);
-    // In a disaster many are still on the share only; before it, log shipping is at its end; a
-    // failover applied all.
-    let (restored, copied) = match options.state {
-        State::Normal => (logs.len().saturating_sub(2), logs.len().saturating_sub(1)),
-        State::Disaster => (logs.len() / 8, logs.len() / 4),
-        State::FailedOver => (logs.len(), logs.len()),
+    let assembly = Assembly {
+        site,
+        start: options.state,
+        times: options.times,
+        seed: options.seed,
+    };
+    let last = match options.state {
+        Start::Normal => opened,
+        Start::Disaster | Start::FailedOver => lost_at,
+    };
+    let logs = assembly.logs(options.logs, last.saturating_sub(SINCE_LAST_LOG), LOG_BYTES);
+    // In a disaster many are still on the share only; before it, log shipping is at its end.
+    let shipped = match options.state {
+        Start::Normal => (logs.len().saturating_sub(2), logs.len().saturating_sub(1)),
+        Start::Disaster | Start::FailedOver => (logs.len() / 8, logs.len() / 4),
     };
     let shares = Arc::new(Shares::new(&folder.shares())?);
-    lay_files(site, &shares, &logs, copied)?;
-
-    let mut world = WorldOptions::new(Arc::clone(now), Arc::clone(&shares) as Arc<dyn Files>);
-    world.start = match options.state {
-        State::Normal => Start::Normal,
-        State::Disaster => Start::Disaster,
-        State::FailedOver => Start::FailedOver,
-    };
-    if failed_over {
-        world.primary = PrimarySide::Fresh;
-        world.backup = Backup::Recovered;
-    }
-    world.seed = options.seed;
-    world.logs = logs;
-    world.restored = restored;
-    world.copied = copied;
-    world.unshipped = 5;
+    let files = Arc::clone(&shares) as Arc<dyn Files>;
+    let mut world = assembly.options(Arc::clone(now), files, logs, shipped);
     world.schedules = true;
-    world.service = match options.times {
-        Times::Real => ServiceTimes::REAL,
-        Times::Zero => ServiceTimes::ZERO,
-    };
-    let world = World::build(site, &world);
-
-    let mut pool = Pool::from_site(site);
-    pool.set_alive(true, !disaster);
-    if failed_over {
-        simulated::after_failover(site, &world, &mut pool);
-        world.synchronize();
+    lay_logs(site, &world.logs, world.copied, |path, log| {
+        shares.lay(Path::new(path), vec![log.set.clone()], log.size, true)
+    })?;
+    let parts = assembly.build(&world, Arc::new(Changes::default()));
+    if options.state == Start::FailedOver {
+        parts.world.synchronize();
     }
-    let pool = Arc::new(Mutex::new(pool));
-    let cmdlets = Cmdlets::new(
-        Arc::clone(&pool),
-        Arc::new(WorldDatabases(Arc::clone(&world))),
-        Arc::new(Changes::default()),
-        match options.times {
-            Times::Real => cmdlets::ServiceTimes::real(),
-            Times::Zero => cmdlets::ServiceTimes::ZERO,
-        },
-    );
-    Ok(Built {
-        world,
-        pool,
-        cmdlets: Arc::new(cmdlets),
-        lost_at: disaster.then_some(lost_at),
-    })
-}
-
-/// Lays the log backups on the share, and the first of them in the copy folder.
-fn lay_files(site: &Site, shares: &Shares, logs: &[MadeLog], copied: usize) -> io::Result<()> {
-    for (index, log) in logs.iter().enumerate() {
-        let mut folders = vec![&site.shares.backup];
-        if index < copied {
-            folders.push(&site.shares.copy);
-        }
-        for folder in folders {
-            let path = PathBuf::from(folder.join(&log.name));
-            shares.lay(&path, vec![log.set.clone()], log.size, true)?;
-        }
-    }
-    Ok(())
+    let disaster = options.state == Start::Disaster;
+    Ok((parts, disaster.then_some(lost_at)))
 }

@@ -17,22 +17,27 @@ mod expression;
 mod from;
 mod function;
 mod plan;
+mod projection;
 mod query;
 mod run;
 #[cfg(test)]
 mod tests;
 mod text;
 mod types;
+mod union;
 mod value;
 
 use sqlparser::ast::Statement;
 use sqlparser::dialect::MsSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::message::syntax;
+use super::tsql::token::parser_tokens;
 use super::value::{Datum, Relation, ServerError, SqlType};
 use bind::{Binder, Role};
 use evaluate::{Frame, evaluate};
+pub use value::inner_type;
 
 /// How many operators and names a statement may have. A chain of operators becomes a tree as deep as
 /// the chain is long, which the parser's types take apart by recursion.
@@ -71,9 +76,9 @@ pub fn select(sql: &str, catalog: &dyn Catalog) -> Result<Relation, ServerError>
         .map_err(|error| not_parsed(&error))?;
     let query = match (statements.pop(), statements.pop()) {
         (Some(Statement::Query(query)), None) => query,
-        (Some(other), None) => return Err(error::syntax(other)),
-        (None, _) => return Err(error::syntax("")),
-        (Some(last), Some(_)) => return Err(error::syntax(last)),
+        (Some(other), None) => return Err(syntax(other)),
+        (None, _) => return Err(syntax("")),
+        (Some(last), Some(_)) => return Err(syntax(last)),
     };
     let (query, _) = Binder::new(catalog).query(&query, Role::Statement)?;
     run::query(&query, None, catalog)
@@ -92,18 +97,37 @@ pub fn scalar(
     let expr = parser.parse_expr().map_err(|error| not_parsed(&error))?;
     let next = parser.next_token();
     if next.token != Token::EOF {
-        return Err(error::syntax(next));
+        return Err(syntax(next));
     }
     let node = Binder::new(catalog).value(&expr)?;
     let value = evaluate(&node, &Frame::EMPTY, catalog)?.into_owned();
     Ok((node.sql_type, value))
 }
 
+/// Converts a value as the server does without being asked: the value of a variable, an argument.
+///
+/// # Errors
+///
+/// What the server would answer: 206, 257 for types, 220, 245, 8114, 8115, … for values.
+pub fn implicit(value: &Datum, from: SqlType, to: SqlType) -> Result<Datum, ServerError> {
+    match value {
+        Datum::Null => Ok(Datum::Null),
+        value => convert::convert(value, from, to, None, false),
+    }
+}
+
+/// A value as a text.
+pub fn show(value: &Datum) -> String {
+    let to = SqlType::NVarChar(None);
+    match implicit(value, value::inner_type(value), to) {
+        Ok(Datum::Text(text)) => text,
+        _ => String::new(),
+    }
+}
+
 fn parser(sql: &str) -> Result<Parser<'static>, ServerError> {
     const DIALECT: &MsSqlDialect = &MsSqlDialect {};
-    let tokens = Tokenizer::new(DIALECT, sql)
-        .tokenize_with_location()
-        .map_err(|error| error::syntax(error.message))?;
+    let tokens = parser_tokens(sql)?;
     let counts = |token: &&TokenWithSpan| {
         !matches!(
             token.token,
@@ -130,7 +154,7 @@ fn not_parsed(problem: &ParserError) -> ServerError {
             let near = found
                 .rsplit_once(" at Line:")
                 .map_or(found, |(near, _)| near);
-            error::syntax(near)
+            syntax(near)
         }
         ParserError::RecursionLimitExceeded => error::too_deep(),
     }

@@ -3,7 +3,7 @@
 mod doors;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,27 +11,22 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::assembly::{Assembly, Parts, SINCE_LAST_LOG, SINCE_LOSS, lay_logs};
 use super::backup_file;
-use super::cmdlets::{self, Cmdlets, Pool, RehearsedPowerShell, Witness};
+use super::backup_set::SetKind;
+use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness, lock};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
-use super::world::{
-    Backup, Executed, LogRecipe, MadeLog, Outcome, PrimarySide, ServiceTimes, Shared, Start, World,
-    WorldOptions,
-};
+use super::world::{Executed, MadeLog, Outcome, Shared, Start, WorldOptions};
+use doors::SimulatedDial;
 pub(super) use doors::WorldDatabases;
-use doors::{Engines, SimulatedDial};
 
 use crate::access::powershell::Launch;
 use crate::access::sql::Dial;
-use crate::model::states::PoolState;
 use crate::model::{Instance, Role};
 use crate::site::Site;
 
-/// Time between the last log backup and the loss of the data center.
-const SINCE_LAST_LOG: Duration = Duration::from_mins(7);
-
-/// Time between the loss and the beginning of the rehearsal.
-const SINCE_LOSS: Duration = Duration::from_mins(20);
+/// Bytes of a log backup.
+const LOG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Which log backups the site has.
 #[derive(Clone, Debug)]
@@ -175,70 +170,47 @@ impl SimulatedSite {
     /// # Errors
     /// When the given files hold no log backup of the site's chat database.
     pub fn build(site: &Site, recipe: &Recipe) -> Result<Self, NoSite> {
-        let logs = logs(site, recipe)?;
-        let last = logs
-            .iter()
-            .map(|log| log.set.finished)
-            .max()
-            .unwrap_or_else(first_day);
-        let lost_at = last.saturating_add(signed(SINCE_LAST_LOG));
-        let begins = lost_at.saturating_add(signed(SINCE_LOSS));
+        let assembly = Assembly {
+            site,
+            start: recipe.start,
+            times: recipe.times,
+            seed: recipe.seed,
+        };
+        let (logs, shipped) = match &recipe.logs {
+            // Some are applied, some only copied, the others still on the share.
+            Logs::Made(count) => (
+                assembly.logs(*count, first_day(), LOG_BYTES),
+                (count / 8, count / 4),
+            ),
+            Logs::Real(files) => (read_logs(site, files, recipe.seed)?, (0, 0)),
+        };
+        let last = logs.iter().map(|log| log.set.finished).max();
+        let lost_at = last
+            .unwrap_or_else(first_day)
+            .saturating_add(SINCE_LAST_LOG);
         let begins = TimeZone::UTC
-            .to_timestamp(begins)
+            .to_timestamp(lost_at.saturating_add(SINCE_LOSS))
             .unwrap_or(Timestamp::UNIX_EPOCH);
         let clock = crate::access::Clock::simulated(begins);
         let now: super::world::Now = Arc::new(move || clock.now());
 
         let changes = Changes::default();
         let folders = folders(site, recipe.times, &now, &changes);
-        let (restored, copied) = match recipe.logs {
-            // Some are applied, some only copied, the others still on the share.
-            Logs::Made(count) => (count / 8, count / 4),
-            Logs::Real(_) => (0, 0),
-        };
-        let mut options = WorldOptions::new(Arc::clone(&now), Arc::new(Engines(folders.clone())));
-        options.start = recipe.start;
-        options.seed = recipe.seed;
-        options.logs.clone_from(&logs);
-        options.restored = restored;
-        options.copied = copied;
-        options.unshipped = 5;
-        options.service = match recipe.times {
-            Times::Real => ServiceTimes::REAL,
-            Times::Zero => ServiceTimes::ZERO,
-        };
+        let files = Arc::new(folders.clone());
+        let mut options = assembly.options(now, files, logs, shipped);
         let seen = changes.clone();
         options.hook = Some(Arc::new(move |executed: &Executed| {
             if executed.effect && executed.outcome == Outcome::Done {
                 seen.push(Change::Sql(executed.clone()));
             }
         }));
-        if recipe.start == Start::FailedOver {
-            options.primary = PrimarySide::Fresh;
-            options.backup = Backup::Recovered;
-            options.copied = logs.len();
-        }
         (recipe.vary)(&mut options);
-        let copied = options.copied;
-        lay_files(site, &folders, &recipe.logs, &options.logs, copied)?;
-        let world = World::build(site, &options);
-
-        let mut pool = Pool::from_site(site);
-        match recipe.start {
-            Start::Normal => {}
-            Start::Disaster => pool.set_alive(true, false),
-            Start::FailedOver => after_failover(site, &world, &mut pool),
-        }
-        let pool = Arc::new(Mutex::new(pool));
-        let cmdlets = Arc::new(Cmdlets::new(
-            Arc::clone(&pool),
-            Arc::new(WorldDatabases(Arc::clone(&world))),
-            Arc::new(changes.clone()),
-            match recipe.times {
-                Times::Real => cmdlets::ServiceTimes::real(),
-                Times::Zero => cmdlets::ServiceTimes::ZERO,
-            },
-        ));
+        lay_files(site, &folders, &recipe.logs, &options)?;
+        let Parts {
+            world,
+            pool,
+            cmdlets,
+        } = assembly.build(&options, Arc::new(changes.clone()));
         Ok(Self {
             world,
             folders,
@@ -266,107 +238,50 @@ impl SimulatedSite {
     }
 }
 
-/// What F5 to F7 left: the pool, its servers, and the backup's chat database mirrored.
-pub(super) fn after_failover(site: &Site, world: &Shared, pool: &mut Pool) {
-    mirror_backup(site, world);
-    pool.set_state(PoolState::FailedOver);
-    let active = site.pool.failed_over.iter().map(ToString::to_string);
-    pool.set_active(active.collect());
-    world.chat_servers_changed(pool.active(), true);
-}
-
-/// What F6 left: the backup's chat database, mirrored to the backup mirror.
-fn mirror_backup(site: &Site, world: &Shared) {
-    if let (Some(backup), Some(mirror), Some(share)) = (
-        site.chat(Role::Backup),
-        site.chat(Role::BackupMirror),
-        &site.shares.mirror,
-    ) && let Err(why) = world.set_up_mirror(false, backup, mirror, share.as_str(), false)
-    {
-        // A variant without a database to mirror; the steps say so.
-        world.with(|state| state.not_known(why));
-    }
-}
-
 /// A fixed day: the same rehearsal on every machine, whatever its clock.
 fn first_day() -> DateTime {
     jiff::civil::date(2026, 1, 14).at(2, 33, 0, 0)
 }
 
-fn signed(duration: Duration) -> jiff::SignedDuration {
-    jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
-}
-
-fn logs(site: &Site, recipe: &Recipe) -> Result<Vec<MadeLog>, NoSite> {
-    let names = World::server_names(site);
-    let server = |role| {
-        names
-            .get(&Instance::chat(role))
-            .cloned()
-            .unwrap_or_default()
-    };
-    match &recipe.logs {
-        Logs::Made(count) => {
-            let mut made = LogRecipe::new(
-                site.database.chat.as_str(),
-                &server(Role::Primary),
-                *count,
-                first_day(),
-            );
-            made.seed = recipe.seed;
-            made.bytes = 4 * 1024 * 1024;
-            made.empty_every = 9;
-            Ok(World::make_logs(&made))
-        }
-        Logs::Real(files) => {
-            let mut guids = super::world::Guids::new(recipe.seed);
-            let (family, fork) = (guids.next(), guids.next());
-            let mut logs: Vec<MadeLog> = files
-                .iter()
-                .filter_map(|file| {
-                    let set = backup_file::set_of(&file.head, &file.tail, file.size, family, fork)?;
-                    Some(MadeLog {
-                        name: file.name.clone(),
-                        set,
-                        size: file.size,
-                    })
-                })
-                .filter(|log| {
-                    log.set.kind == super::backup_set::SetKind::Log
-                        && site.database.chat.is(&log.set.database)
-                })
-                .collect();
-            logs.sort_by_key(|log| (log.set.first_lsn, log.set.last_lsn));
-            for (index, log) in logs.iter_mut().enumerate() {
-                log.set.messages = 100 + index as u64;
-            }
-            if logs.is_empty() {
-                return Err(NoSite::NoLogs(site.database.chat.to_string()));
-            }
-            Ok(logs)
-        }
+/// Reads the log backups of the chat database among real files.
+fn read_logs(site: &Site, files: &[RealLog], seed: u64) -> Result<Vec<MadeLog>, NoSite> {
+    let mut guids = super::world::Guids::new(seed);
+    let (family, fork) = (guids.next(), guids.next());
+    let chat = &site.database.chat;
+    let mut logs: Vec<MadeLog> = files
+        .iter()
+        .filter_map(|file| {
+            let set = backup_file::set_of(&file.head, &file.tail, file.size, family, fork)?;
+            Some(MadeLog {
+                name: file.name.clone(),
+                set,
+                size: file.size,
+            })
+        })
+        .filter(|log| log.set.kind == SetKind::Log && chat.is(&log.set.database))
+        .collect();
+    logs.sort_by_key(|log| (log.set.first_lsn, log.set.last_lsn));
+    for (index, log) in logs.iter_mut().enumerate() {
+        log.set.messages = 100 + index as u64;
     }
+    if logs.is_empty() {
+        return Err(NoSite::NoLogs(chat.to_string()));
+    }
+    Ok(logs)
 }
 
-/// Lays the log backups on the share, and the first of them in the copy folder.
 fn lay_files(
     site: &Site,
     folders: &Folders,
     given: &Logs,
-    logs: &[MadeLog],
-    copied: usize,
+    options: &WorldOptions,
 ) -> Result<(), NoSite> {
     let refused = |path: &str, OsError(number): OsError| NoSite::NoFile(path.to_owned(), number);
-    for (index, log) in logs.iter().enumerate() {
-        let places = [&site.shares.backup, &site.shares.copy];
-        let wanted = if index < copied { 2 } else { 1 };
-        for folder in &places[..wanted] {
-            let path = folder.join(&log.name);
-            folders
-                .put_backup(&path, vec![log.set.clone()], log.size)
-                .map_err(|error| refused(&path, error))?;
-        }
-    }
+    let logs = &options.logs;
+    lay_logs(site, logs, options.copied, |path, log| {
+        let laid = folders.put_backup(path, vec![log.set.clone()], log.size);
+        laid.map_err(|error| refused(path, error))
+    })?;
     // Files that are no log backups of this database lie on the share too: they must not disturb.
     if let Logs::Real(files) = given {
         for file in files {
@@ -406,11 +321,6 @@ fn folders(site: &Site, times: Times, now: &super::world::Now, changes: &Changes
         folders.add(volume);
     }
     folders
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Lists only grow by whole entries, whoever panicked meanwhile.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Addresses of a site's instances, as messages name them.

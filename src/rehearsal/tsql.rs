@@ -1,5 +1,5 @@
-//! Commands of T-SQL as the simulated instances read them: a tokenizer and a parser of their own,
-//! for what is not a SELECT (DESIGN 10). A SELECT is only cut out, for [`super::select`].
+//! Commands of T-SQL as the simulated instances read them: a parser of their own, for what is not a
+//! SELECT (DESIGN 10). A SELECT is only cut out, for [`super::select`].
 //!
 //! As on SQL Server the whole batch is parsed before anything of it runs.
 
@@ -10,7 +10,7 @@ pub mod token;
 
 use std::time::Duration;
 
-use super::value::{Datum, ServerError, SqlType};
+use super::value::{Datum, SqlType};
 
 pub use parse::parse;
 
@@ -266,15 +266,6 @@ impl Statement {
             | Self::AlterUser { .. }
             | Self::DropDatabase(_) => true,
         }
-    }
-}
-
-/// Error 102 at a word.
-pub fn incorrect_syntax(near: &str) -> ServerError {
-    let near: String = near.chars().take(60).collect();
-    ServerError {
-        class: 15,
-        ..ServerError::new(102, format!("Incorrect syntax near '{near}'."))
     }
 }
 

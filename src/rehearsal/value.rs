@@ -2,6 +2,15 @@
 
 use jiff::civil::DateTime;
 
+use crate::model::Lsn;
+
+/// The type of most names.
+pub const NAME: SqlType = SqlType::NVarChar(Some(128));
+/// A log sequence number.
+pub const LSN: SqlType = SqlType::Numeric(25, 0);
+/// A GUID.
+pub const GUID: SqlType = SqlType::UniqueIdentifier;
+
 /// A column type of T-SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SqlType {
@@ -35,6 +44,28 @@ pub enum SqlType {
     Variant,
 }
 
+impl SqlType {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bit => "bit",
+            Self::TinyInt => "tinyint",
+            Self::SmallInt => "smallint",
+            Self::Int => "int",
+            Self::BigInt => "bigint",
+            Self::Float => "float",
+            Self::Numeric(..) => "numeric",
+            Self::NVarChar(_) => "nvarchar",
+            Self::VarChar(_) => "varchar",
+            Self::DateTime => "datetime",
+            Self::DateTime2 => "datetime2",
+            Self::UniqueIdentifier => "uniqueidentifier",
+            Self::VarBinary(_) => "varbinary",
+            Self::Variant => "sql_variant",
+        }
+    }
+}
+
 /// One value. Numbers keep their type with the column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Datum {
@@ -54,6 +85,79 @@ pub enum Datum {
     Guid([u8; 16]),
     /// varbinary
     Bytes(Vec<u8>),
+}
+
+impl From<i64> for Datum {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+/// Conversions of what an integer column takes; what is beyond 64 bits becomes the largest.
+macro_rules! from_integers {
+    ($($integer:ty),*) => {
+        $(impl From<$integer> for Datum {
+            fn from(number: $integer) -> Self {
+                Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+        })*
+    };
+}
+
+from_integers!(bool, u8, u16, i32, u64);
+
+impl From<f64> for Datum {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<Lsn> for Datum {
+    fn from(lsn: Lsn) -> Self {
+        Self::Numeric(i128::try_from(lsn.to_u128()).unwrap_or(i128::MAX))
+    }
+}
+
+impl From<String> for Datum {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&String> for Datum {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<&str> for Datum {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<DateTime> for Datum {
+    fn from(moment: DateTime) -> Self {
+        Self::DateTime(moment)
+    }
+}
+
+impl From<[u8; 16]> for Datum {
+    fn from(guid: [u8; 16]) -> Self {
+        Self::Guid(guid)
+    }
+}
+
+impl From<Vec<u8>> for Datum {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Datum {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
 }
 
 /// A named column.
@@ -83,6 +187,26 @@ pub struct Relation {
     /// Its rows, each as long as `columns`.
     pub rows: Vec<Vec<Datum>>,
 }
+
+/// A [`Relation`] with a row for each item: a column is its name, its type and its value there.
+macro_rules! relation {
+    (
+        for $row:pat in $rows:expr;
+        $(let $name:pat = $bound:expr;)*
+        $($column:literal: $sql_type:expr => $value:expr,)*
+    ) => {
+        $crate::rehearsal::value::Relation {
+            columns: vec![$($crate::rehearsal::value::Column::new($column, $sql_type)),*],
+            rows: Iterator::map($rows.into_iter(), |$row| {
+                $(let $name = $bound;)*
+                vec![$($crate::rehearsal::value::Datum::from($value)),*]
+            })
+            .collect(),
+        }
+    };
+}
+
+pub(super) use relation;
 
 /// An error message as the server sends it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

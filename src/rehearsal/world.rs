@@ -32,7 +32,7 @@ use events::Due;
 use instance::SqlInstance;
 
 pub use chat::Idle;
-pub use files::{FileView, Files, MemoryFiles};
+pub use files::{FileView, Files};
 pub use history::{Executed, FaultKind, Outcome, SqlFault};
 pub use logs::{LogRecipe, MadeLog};
 pub use options::{Backup, Now, PrimarySide, ServiceTimes, Start, WorldOptions};
@@ -484,8 +484,4 @@ pub(super) fn join(folder: &str, name: &str) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod testing;
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests;
+pub(super) mod tests;

@@ -46,6 +46,7 @@ mod tests {
             hint: "find the log backup before it".to_owned(),
             instance: Some(r"sql3.dc2.litwareinc.com\chat".to_owned()),
             number: Some(4305),
+            ..ErrorRecord::default()
         };
         assert_eq!(
             written(&error),

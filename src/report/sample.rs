@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::model::{Direction, Role};
+use crate::model::{Direction, Problem, Role};
 use crate::plan::{Plan, PlannedStep};
 use crate::run::event::{
     ClockKind, ErrorRecord, Event, FORMAT, Outcome, Record, RunFinished, RunStarted, StepLine,
@@ -54,12 +54,12 @@ fn records(events: Vec<(i64, Event)>) -> Vec<Record> {
 fn started() -> Event {
     use Effect::{Irreversible, Reversible};
 
-    let line = |id: &str, vendor: &str, title: &str, stage, effect| StepLine {
+    let line = |id: &str, vendor: &str, title: &str, stage, effect: Effect| StepLine {
         id: id.to_owned(),
         vendor: Some(vendor.to_owned()),
         title: title.to_owned(),
         stage,
-        effect,
+        effect: effect.into(),
     };
     Event::RunStarted(RunStarted {
         format: FORMAT,
@@ -106,12 +106,12 @@ fn blocked(id: &str, why: &str, lift: Lift, cleared_by: Option<&str>) -> Event {
         standing: Standing::Blocked {
             blocks: vec![Block {
                 id: format!("{id}-block"),
-                why: why.to_owned(),
-                hint: "look at it".to_owned(),
+                problem: Problem::new(why, "look at it"),
                 cleared_by: cleared_by.map(str::to_owned),
                 lift,
             }],
-        },
+        }
+        .into(),
         facts: json!({}),
     }
 }
@@ -123,6 +123,7 @@ fn error() -> ErrorRecord {
         hint: "end the sessions that hold `mgc`, then go on".to_owned(),
         instance: Some(r"sql3.dc2.litwareinc.com\chat".to_owned()),
         number: Some(3101),
+        remedies: Vec::new(),
     }
 }
 
@@ -220,6 +221,7 @@ pub(crate) fn resumed_run() -> (Vec<Record>, Vec<Record>) {
         plan_digest: "sha256:p1".to_owned(),
         host: "adm2".to_owned(),
         user: "bob".to_owned(),
+        tool: None,
     };
     let finished = Event::RunFinished(RunFinished {
         run: "r7".to_owned(),

@@ -14,9 +14,10 @@ use super::account::{Account, StepAccount};
 use super::duration::{humanize, humanize_at_most, seconds};
 use super::error::write_error;
 use super::{count, downtime, one_line, outcome_words};
-use crate::run::event::{Event, Progress, Record, RunFinished, StepOutcome};
+use crate::run::event::{
+    Event, Progress, Record, RunFinished, StepOutcome, StoredBlock, StoredLift, StoredStanding,
+};
 use crate::run::recorder::Sink;
-use crate::step::{Block, Lift, Standing};
 
 /// Shows a run as it goes. Every line can be understood without color; a terminal that goes away
 /// does not stop the run.
@@ -188,16 +189,21 @@ impl Terminal {
     }
 
     /// Says once what speaks against a step, as far as it counts now.
-    fn checked(&mut self, id: &str, standing: &Standing) {
+    fn checked(&mut self, id: &str, standing: &StoredStanding) {
         let acts = self
             .account
             .step(id)
             .is_some_and(|(_, step)| step.began.is_some());
         match standing {
             // While a step settles, not seeing yet is no news.
-            Standing::Unknown { what } if !acts => self.warn("unknown", id, what, ""),
-            Standing::Satisfied { .. } | Standing::Pending { .. } | Standing::Unknown { .. } => {}
-            Standing::Blocked { blocks } => {
+            StoredStanding::Unknown { what, remedies, .. } if !acts => {
+                let hints: Vec<&str> = remedies.iter().map(|it| it.text.as_str()).collect();
+                self.warn("unknown", id, what, &hints.join("; "));
+            }
+            StoredStanding::Satisfied { .. }
+            | StoredStanding::Pending { .. }
+            | StoredStanding::Unknown { .. } => {}
+            StoredStanding::Blocked { blocks } => {
                 for block in blocks {
                     if self.counts(block) {
                         let (label, hint) = label(block);
@@ -209,7 +215,7 @@ impl Terminal {
     }
 
     /// A block that an earlier step of the run will clear does not count before that step's end.
-    fn counts(&self, block: &Block) -> bool {
+    fn counts(&self, block: &StoredBlock) -> bool {
         let clears = block.cleared_by.as_ref();
         clears.is_none_or(|id| {
             let step = self.account.step(id);
@@ -336,12 +342,12 @@ fn vendor(step: &StepAccount) -> &str {
     step.line.vendor.as_deref().unwrap_or_default()
 }
 
-fn label(block: &Block) -> (&'static str, String) {
+fn label(block: &StoredBlock) -> (&'static str, String) {
     match block.lift {
-        Lift::Site => ("blocked", block.hint.clone()),
-        Lift::Loss => ("loss", block.hint.clone()),
-        Lift::Consent => ("consent", block.hint.clone()),
-        Lift::Override => (
+        StoredLift::Site => ("blocked", block.hint.clone()),
+        StoredLift::Loss => ("loss", block.hint.clone()),
+        StoredLift::Consent => ("consent", block.hint.clone()),
+        StoredLift::Override => (
             "interlock",
             format!("{} (interlock `{}`)", block.hint, block.id),
         ),

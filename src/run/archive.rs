@@ -1,23 +1,23 @@
 //! The runs of this machine, and their second copies: one folder a run (DESIGN 5, "The run folder").
 
+mod kept;
 mod site;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fold::{RunState, fold};
-use super::journal;
-use super::store::{FolderStore, Mirrored, Note, Store, reconcile};
+use super::journal::{self, JournalError};
+use super::store::{FolderStore, JOURNAL, Mirrored, Note, Store, reconcile};
+use super::stored::{SiteIdentity, StoredPlan};
+use crate::model::Document;
+use crate::model::document::Unread;
 
-/// Name of the plan in a run folder.
-pub const PLAN: &str = "plan.json";
-
-/// Name of the site as loaded in a run folder.
-pub const SITE: &str = "site.json";
-
-/// Name of the journal in a run folder.
-const JOURNAL: &str = "journal.jsonl";
+pub use kept::{Kept, Unreadable};
 
 /// Where runs are kept.
 #[derive(Clone, Debug)]
@@ -35,10 +35,10 @@ pub struct Found {
     pub run: String,
     /// Where it stands.
     pub state: RunState,
-    /// The site as it was loaded then, JSON; `None` where it was not kept.
-    pub site: Option<Vec<u8>>,
-    /// The plan then, JSON.
-    pub plan: Option<Vec<u8>>,
+    /// The site then.
+    pub site: Kept<SiteIdentity>,
+    /// The plan then.
+    pub plan: Kept<StoredPlan>,
 }
 
 /// Why a run cannot be found or opened.
@@ -62,14 +62,25 @@ pub enum ArchiveError {
         /// And then.
         mirror: PathBuf,
     },
-    /// Its journal is damaged.
-    #[error("the record of run `{run}` cannot be used: {why}")]
-    Damaged {
+    /// Its journal is damaged, or of another version.
+    #[error("the record of run `{run}` cannot be used: {}", .journal.why)]
+    Unreadable {
         /// Its id.
         run: String,
-        /// Why.
-        why: String,
+        /// Its journal.
+        journal: Unreadable,
     },
+}
+
+impl ArchiveError {
+    /// What of a run cannot be read; none where there is no run.
+    fn unreadable(self) -> Option<Unreadable> {
+        match self {
+            Self::Unreadable { journal, .. } => Some(journal),
+            Self::NoRun { .. } => None,
+            Self::Folder { path, source } => Some(Unreadable::refused(&path, &source)),
+        }
+    }
 }
 
 impl Archive {
@@ -140,74 +151,122 @@ impl Archive {
         })
     }
 
-    /// Every run, oldest first, of this machine and of the mirror. A run whose journal cannot be
-    /// read is left out here and refused by [`Archive::open`].
-    pub fn runs(&self) -> Vec<Found> {
-        self.ids()
-            .iter()
-            .filter_map(|run| self.find(run).ok())
-            .collect()
+    /// Every run, oldest first, of this machine and of the mirror.
+    pub fn runs(&self) -> Kept<Found> {
+        let mut ids = self.ids();
+        let mut runs = Kept {
+            read: Vec::new(),
+            unreadable: std::mem::take(&mut ids.unreadable),
+        };
+        for run in &ids.read {
+            match self.find(run) {
+                Ok(found) => runs.read.push(found),
+                Err(error) => runs.unreadable.extend(error.unreadable()),
+            }
+        }
+        runs
     }
 
-    /// A document of the newest run that kept a readable one and is `wanted`.
-    pub fn newest<T, E>(
+    /// A document of the newest run that kept a readable one and is `wanted`, and every one that is
+    /// newer and cannot be read.
+    pub fn newest<T>(
         &self,
-        document: &str,
+        document: Document,
         wanted: impl Fn(&Found) -> bool,
-        read: impl Fn(&[u8]) -> Result<T, E>,
-    ) -> Option<T> {
-        self.ids().iter().rev().find_map(|run| {
-            let bytes = self.document(run, document)?;
-            let found = self.find(run).ok()?;
-            wanted(&found).then(|| read(&bytes).ok())?
-        })
+        read: impl Fn(&[u8]) -> Result<T, Unread>,
+    ) -> Kept<T> {
+        let mut ids = self.ids();
+        let mut newest = Kept {
+            read: Vec::new(),
+            unreadable: std::mem::take(&mut ids.unreadable),
+        };
+        for run in ids.read.iter().rev() {
+            let kept = kept::copies(&self.folders(run), document, &read);
+            if kept.is_empty() {
+                continue;
+            }
+            match self.find(run) {
+                Ok(found) if wanted(&found) => {
+                    newest.unreadable.extend(found.site.unreadable);
+                    newest.unreadable.extend(kept.unreadable);
+                    newest.read = kept.read;
+                }
+                Ok(_) => {}
+                Err(error) => newest.unreadable.extend(error.unreadable()),
+            }
+            if !newest.read.is_empty() {
+                break;
+            }
+        }
+        newest
     }
 
-    /// A document of a run, from here or from its mirror.
-    fn document(&self, run: &str, name: &str) -> Option<Vec<u8>> {
-        [&self.local, &self.mirror]
-            .iter()
-            .find_map(|folder| fs::read(folder.join(run).join(name)).ok())
+    /// The two folders of a run.
+    fn folders(&self, run: &str) -> [PathBuf; 2] {
+        [self.folder(run), self.mirror.join(run)]
     }
 
-    /// Ids of all runs, oldest first: they begin with their time.
-    fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = [&self.local, &self.mirror]
-            .into_iter()
-            .filter_map(|folder| fs::read_dir(folder).ok())
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
-        ids.sort();
-        ids.dedup();
+    /// Ids of all runs, oldest first: they begin with their time. Folders that are no run are among
+    /// them.
+    fn ids(&self) -> Kept<String> {
+        let mut ids = Kept::default();
+        for folder in [&self.local, &self.mirror] {
+            let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+            match entries {
+                // A name that is no Unicode is none of ours.
+                Ok(entries) => ids.read.extend(
+                    entries
+                        .into_iter()
+                        .filter_map(|entry| entry.file_name().into_string().ok()),
+                ),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => ids.unreadable.push(Unreadable::refused(folder, &error)),
+            }
+        }
+        ids.read.sort();
+        ids.read.dedup();
         ids
     }
 
     /// One run.
     ///
     /// # Errors
-    /// When there is none, or its journal is damaged.
+    /// When there is none, or its journal cannot be read.
     pub fn find(&self, run: &str) -> Result<Found, ArchiveError> {
-        let damaged = |why: String| ArchiveError::Damaged {
+        let folders = self.folders(run);
+        let paths = folders.each_ref().map(|folder| folder.join(JOURNAL));
+        let [here, there] = paths.each_ref().map(|path| match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        });
+        let unreadable = |journal| ArchiveError::Unreadable {
             run: run.to_owned(),
-            why,
+            journal,
         };
-        let folders = [self.folder(run), self.mirror.join(run)];
-        let [here, there] = folders
-            .each_ref()
-            .map(|folder| match fs::read(folder.join(JOURNAL)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                read => read.map(Some),
-            });
-        // A mirror that cannot be read is a mirror that is not there.
-        let there = there.unwrap_or(None);
-        let bytes = match (here.map_err(|error| damaged(error.to_string()))?, there) {
-            (Some(here), Some(there)) => {
-                reconcile(&here, &there).map_err(|fork| damaged(fork.to_string()))?
+        let refused = |path, error| unreadable(Unreadable::refused(path, &error));
+        let damaged = |path: &Path, why: String, remedy: Option<String>| {
+            unreadable(Unreadable {
+                path: path.to_owned(),
+                why,
+                remedy: remedy
+                    .unwrap_or_else(|| "put back its second copy, from `[run] mirror`".to_owned()),
+                is_there: true,
+            })
+        };
+        let [path, second] = &paths;
+        let (path, bytes) = match (here.map_err(|error| refused(path, error))?, there) {
+            (Some(here), Ok(Some(there))) => {
+                let settled = reconcile(&here, &there);
+                (
+                    path,
+                    settled.map_err(|fork| damaged(path, fork.to_string(), None))?,
+                )
             }
-            (Some(bytes), None) | (None, Some(bytes)) => bytes,
-            (None, None) => {
+            // A mirror that cannot be read is a mirror that is not there, as long as there is one copy.
+            (Some(bytes), Ok(None) | Err(_)) => (path, bytes),
+            (None, Ok(Some(bytes))) => (second, bytes),
+            (None, Err(error)) => return Err(refused(second, error)),
+            (None, Ok(None)) => {
                 return Err(ArchiveError::NoRun {
                     run: run.to_owned(),
                     local: self.local.clone(),
@@ -215,13 +274,20 @@ impl Archive {
                 });
             }
         };
-        let reading = journal::read(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let state = fold(&reading.records).map_err(|error| damaged(error.to_string()))?;
+        let reading = journal::read(&bytes).map_err(|error| match error {
+            JournalError::Version(other) => damaged(path, other.to_string(), Some(other.remedy())),
+            other @ (JournalError::Store { .. }
+            | JournalError::Poisoned { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::Refused { .. }) => damaged(path, other.to_string(), None),
+        })?;
+        let state =
+            fold(&reading.records).map_err(|error| damaged(path, error.to_string(), None))?;
         Ok(Found {
             run: run.to_owned(),
             state,
-            site: self.document(run, SITE),
-            plan: self.document(run, PLAN),
+            site: kept::copies(&folders, Document::Site, SiteIdentity::read),
+            plan: kept::copies(&folders, Document::Plan, StoredPlan::read),
         })
     }
 
@@ -262,158 +328,4 @@ fn bring_home(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::run::event::{ClockKind, Event, FORMAT, RunStarted};
-    use crate::run::journal::Journal;
-
-    fn started(run: &str) -> Event {
-        Event::RunStarted(RunStarted {
-            format: FORMAT,
-            run: run.to_owned(),
-            runbook: "failover".to_owned(),
-            plan_digest: "sha256:1".to_owned(),
-            site_digest: "sha256:2".to_owned(),
-            pool: "pchat.x.com".to_owned(),
-            tool: "pchadr".to_owned(),
-            host: "h".to_owned(),
-            user: "u".to_owned(),
-            clock: ClockKind::Wall,
-            steps: Vec::new(),
-        })
-    }
-
-    fn archive(folder: &Path) -> Archive {
-        Archive::new(
-            &folder.join("state"),
-            folder.join("mirror").to_str().unwrap(),
-        )
-    }
-
-    fn begin(archive: &Archive, run: &str) {
-        let store = archive.create(run, Box::new(|_| ())).unwrap();
-        let mut journal = Journal::begin(store);
-        journal
-            .append(jiff::Timestamp::UNIX_EPOCH, started(run))
-            .unwrap();
-        journal.sync().unwrap();
-        journal.keep(SITE, b"{}").unwrap();
-    }
-
-    #[test]
-    fn a_run_is_found_where_it_began_and_in_its_mirror() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = archive(folder.path());
-        begin(&archive, "r1");
-        assert_eq!(archive.runs().len(), 1);
-        fs::remove_dir_all(archive.folder("r1")).unwrap();
-        let found = archive.find("r1").unwrap();
-        assert_eq!(
-            (found.run.as_str(), found.site.as_deref()),
-            ("r1", Some(&b"{}"[..]))
-        );
-        assert!(!found.state.is_finished());
-    }
-
-    #[test]
-    fn a_run_that_only_the_mirror_has_is_brought_home_to_go_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = archive(folder.path());
-        begin(&archive, "r1");
-        fs::remove_dir_all(archive.folder("r1")).unwrap();
-        let store = archive.open("r1", Box::new(|_| ())).unwrap();
-        let (_, records) = Journal::reopen(store).unwrap();
-        assert_eq!(records.len(), 1);
-        assert!(archive.folder("r1").join(SITE).is_file());
-    }
-
-    #[test]
-    fn a_mirror_that_cannot_be_written_is_told_and_done_without() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("mirror"), b"a file, no folder").unwrap();
-        let archive = archive(folder.path());
-        let told = std::sync::Arc::new(std::sync::Mutex::new(0));
-        let count = std::sync::Arc::clone(&told);
-        archive
-            .create("r1", Box::new(move |_| *count.lock().unwrap() += 1))
-            .unwrap();
-        assert_eq!(*told.lock().unwrap(), 1);
-    }
-
-    #[test]
-    fn a_run_that_went_on_elsewhere_stands_where_its_longer_copy_says() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = archive(folder.path());
-        begin(&archive, "r1");
-        let old = fs::read(archive.folder("r1").join(JOURNAL)).unwrap();
-        let (mut journal, _) =
-            Journal::reopen(archive.open("r1", Box::new(|_| ())).unwrap()).unwrap();
-        journal
-            .append(
-                jiff::Timestamp::UNIX_EPOCH,
-                Event::RunResumed {
-                    plan_digest: "sha256:1".to_owned(),
-                    host: "other".to_owned(),
-                    user: "u".to_owned(),
-                },
-            )
-            .unwrap();
-        journal.sync().unwrap();
-        let long = archive.find("r1").unwrap().state;
-        fs::write(archive.folder("r1").join(JOURNAL), old).unwrap();
-        assert_eq!(archive.find("r1").unwrap().state, long);
-        let fork = folder.path().join("mirror/r1").join(JOURNAL);
-        fs::write(fork, b"{}\n{}\n").unwrap();
-        assert!(matches!(
-            archive.find("r1"),
-            Err(ArchiveError::Damaged { .. })
-        ));
-    }
-
-    #[test]
-    fn the_newest_readable_document_of_a_wanted_run_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = archive(folder.path());
-        for (run, text) in [("r1", "1"), ("r2", "2"), ("r3", "no number"), ("r4", "4")] {
-            begin(&archive, run);
-            fs::write(archive.folder(run).join("n.json"), text).unwrap();
-        }
-        fs::remove_dir_all(archive.folder("r2")).unwrap();
-        fs::write(folder.path().join("mirror/r2/n.json"), "2").unwrap();
-        let read = |bytes: &[u8]| String::from_utf8_lossy(bytes).parse::<u8>();
-        let newest = |wanted: &str| archive.newest("n.json", |found| found.run != wanted, read);
-        assert_eq!(newest(""), Some(4));
-        assert_eq!(newest("r4"), Some(2));
-        assert_eq!(archive.newest("other.json", |_| true, read), None);
-    }
-
-    #[test]
-    fn a_mirror_never_makes_the_folder_that_it_lies_in() {
-        let folder = tempfile::tempdir().unwrap();
-        let mirror = folder.path().join("no-share/pchadr-runs");
-        let archive = Archive::new(&folder.path().join("state"), mirror.to_str().unwrap());
-        begin(&archive, "r1");
-        archive.open("r1", Box::new(|_| ())).unwrap();
-        assert!(!folder.path().join("no-share").exists());
-    }
-
-    #[test]
-    fn a_run_that_is_nowhere_and_one_that_is_damaged_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = archive(folder.path());
-        assert!(matches!(
-            archive.find("r1"),
-            Err(ArchiveError::NoRun { .. })
-        ));
-        begin(&archive, "r1");
-        fs::write(archive.folder("r1").join(JOURNAL), b"{}\n{}\n").unwrap();
-        assert!(matches!(
-            archive.find("r1"),
-            Err(ArchiveError::Damaged { .. })
-        ));
-    }
 }

@@ -1,14 +1,18 @@
 //! The records of a run (DESIGN 8): what the journal keeps, what `--output json` prints, what every
 //! report is folded from.
 
+mod stored;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use crate::step::ledger::{ErrorRecord, Progress, Unit};
-use crate::step::{Effect, Standing};
+pub use crate::step::ledger::{Progress, Unit};
+pub use stored::{
+    ErrorRecord, StoredBlock, StoredEffect, StoredLift, StoredRemedy, StoredStanding,
+};
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +39,7 @@ pub enum Event {
         /// Step.
         id: String,
         /// Judgement.
-        standing: Standing,
+        standing: StoredStanding,
         /// What was observed: the evidence.
         facts: Value,
     },
@@ -99,12 +103,16 @@ pub enum Event {
         host: String,
         /// User.
         user: String,
+        /// Name and version of the program that goes on; the first ones did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tool: Option<String>,
     },
     /// The last record of an execution.
     RunFinished(RunFinished),
 }
 
-/// Format of the journal.
+/// Format of the journal: what may be added within a format, and what needs a new one, says
+/// [`crate::model::document`].
 pub const FORMAT: u32 = 1;
 
 /// How a run began.
@@ -156,7 +164,7 @@ pub struct StepLine {
     /// Number of its stage, from 1.
     pub stage: usize,
     /// How far it can be undone.
-    pub effect: Effect,
+    pub effect: StoredEffect,
 }
 
 /// How a step ended.

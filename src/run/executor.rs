@@ -1,6 +1,7 @@
 //! The executor (DESIGN 5): judges every step, then takes them one by one. The site is the truth:
 //! what an act returned decides nothing.
 
+mod halt;
 mod turn;
 pub mod undo;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{
-    ClockKind, ErrorRecord, Event, FORMAT, Outcome, RunFinished, RunStarted, StepLine, StepOutcome,
+    ClockKind, Event, FORMAT, Outcome, RunFinished, RunStarted, StepLine, StepOutcome,
 };
 use super::exit::Exit;
 use super::journal::JournalError;
@@ -17,13 +18,15 @@ use super::operator::{Guard, Operator};
 use super::preflight::{Checked, Verdict, is_overtaken, verdict};
 use super::resume::PlanChange;
 use crate::access::Access;
+use crate::model::{Document, WayOn};
 use crate::plan::{Plan, PlannedStep};
 use crate::site::Site;
 use crate::step::hands::StepError;
 use crate::step::ledger::Ledger;
-use crate::step::saved::{DOCUMENT, Saved};
+use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 use crate::step::{Context, Facts, Standing, Step};
+use halt::Halt;
 use turn::stopped_by_operator;
 
 /// Everything that an execution needs.
@@ -54,6 +57,8 @@ pub struct Execution<'a> {
     pub who: Who,
     /// The saved configuration that the site file names.
     pub saved_elsewhere: Option<&'a Saved>,
+    /// What was kept of it elsewhere and cannot be read, a sentence each.
+    pub unreadable: &'a [String],
     /// The command that goes on with a stopped run, where there is one.
     pub resume_command: Option<String>,
 }
@@ -67,13 +72,6 @@ pub struct Who {
     pub host: String,
     /// User.
     pub user: String,
-}
-
-/// How a step, or the run, came to a halt.
-struct Halt {
-    at: Step,
-    exit: Exit,
-    error: ErrorRecord,
 }
 
 enum Turn {
@@ -98,7 +96,7 @@ impl Execution<'_> {
                 vendor: step.vendor.map(str::to_owned),
                 title: step.title.clone(),
                 stage: step.stage,
-                effect: step.effect,
+                effect: step.effect.into(),
             })
             .collect();
         self.ledger.record(Event::RunStarted(RunStarted {
@@ -135,6 +133,7 @@ impl Execution<'_> {
             plan_digest: self.plan.digest.clone(),
             host: self.who.host.clone(),
             user: self.who.user.clone(),
+            tool: Some(self.who.tool.clone()),
         })?;
         match change {
             Some(PlanChange { from, to, .. }) => {
@@ -169,11 +168,7 @@ impl Execution<'_> {
                 self.record_met(&checked, checked.len())?;
                 None
             }
-            Verdict::No { exit, at, error } => Some(Halt {
-                at: checked[at].step,
-                exit,
-                error,
-            }),
+            Verdict::No(no) => Some(no.into()),
             Verdict::Go { first } => {
                 self.record_met(&checked, first)?;
                 self.record_terms(&checked)?;
@@ -298,11 +293,7 @@ impl Execution<'_> {
         }
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
         Ok(match verdict {
-            Verdict::No { exit, at, error } => Some(Halt {
-                at: checked[at].step,
-                exit,
-                error,
-            }),
+            Verdict::No(no) => Some(no.into()),
             Verdict::NothingToDo | Verdict::Go { .. } => None,
         })
     }
@@ -313,10 +304,15 @@ impl Execution<'_> {
     }
 
     async fn check(&self, step: Step) -> Result<(Facts, Standing), JournalError> {
-        let saved = self.saved().unwrap_or(None);
+        let saved = self.saved();
+        let known = saved.as_ref().ok().and_then(Option::as_ref);
         // On the heap: the futures of ten steps are too large for a small stack.
-        let facts = Box::pin(step.observe(self.context(step, saved.as_ref()))).await;
-        let standing = facts.judge();
+        let facts = Box::pin(step.observe(self.context(step, known))).await;
+        let standing = match &saved {
+            Ok(_) => facts.judge(),
+            // What cannot be read is not "nothing was kept".
+            Err(error) => unreadable(error),
+        };
         self.record_checked(step, &standing, &facts)?;
         Ok((facts, standing))
     }
@@ -329,16 +325,18 @@ impl Execution<'_> {
     ) -> Result<(), JournalError> {
         self.ledger.record(Event::StepChecked {
             id: step.id().to_owned(),
-            standing: standing.clone(),
+            standing: standing.clone().into(),
             facts: serde_json::to_value(facts).unwrap_or_default(),
         })
     }
 
     /// What the plan has of a step.
     fn planned(&self, step: Step) -> Result<&PlannedStep, StepError> {
-        self.plan.of(step).ok_or_else(|| StepError::Other {
-            why: format!("the plan has no step `{}`", step.id()),
-            hint: "this is a defect of pchadr; keep the run folder".to_owned(),
+        self.plan.of(step).ok_or_else(|| {
+            StepError::other(
+                format!("the plan has no step `{}`", step.id()),
+                "this is a defect of pchadr; keep the run folder",
+            )
         })
     }
 
@@ -348,6 +346,7 @@ impl Execution<'_> {
             access: self.access,
             terms: self.terms,
             saved,
+            unreadable: self.unreadable,
             run: self.run,
             started: self.has_started(step),
         }
@@ -355,15 +354,16 @@ impl Execution<'_> {
 
     /// The configuration that this run kept, else the one that the site file names.
     fn saved(&self) -> Result<Option<Saved>, StepError> {
-        let Some(bytes) = self.ledger.kept(DOCUMENT)? else {
+        let document = Document::LogShipping;
+        let Some(bytes) = self.ledger.kept(document)? else {
             return Ok(self.saved_elsewhere.cloned());
         };
-        Saved::read(&bytes)
-            .map(Some)
-            .map_err(|why| StepError::Other {
-                why: format!("`{DOCUMENT}` of this run cannot be read: {why}"),
-                hint: "put back its second copy".to_owned(),
-            })
+        Saved::read(&bytes).map(Some).map_err(|unread| {
+            StepError::other(
+                format!("`{}` of this run cannot be read: {unread}", document.name()),
+                unread.remedy(),
+            )
+        })
     }
 
     fn is_done(&self, step: Step) -> bool {
@@ -410,10 +410,16 @@ impl Execution<'_> {
             Some(halt) if halt.exit == Exit::Stopped => (Outcome::Refused, Exit::Refused),
             Some(halt) => (Outcome::Refused, halt.exit),
         };
-        if let Some(halt) = halt.as_ref().filter(|_| acted) {
+        let way_on = match whole {
+            Outcome::Undone => WayOn::Abort,
+            Outcome::Done | Outcome::Refused | Outcome::Stopped => WayOn::Resume,
+        };
+        let stopped_at = halt.as_ref().map(|halt| halt.at.id().to_owned());
+        let error = halt.map(|halt| halt.record(outcome, way_on));
+        if let (Some(stopped_at), Some(error), true) = (&stopped_at, &error, acted) {
             self.ledger.record(Event::RunStopped {
-                stopped_at: halt.at.id().to_owned(),
-                error: halt.error.clone(),
+                stopped_at: stopped_at.clone(),
+                error: error.clone(),
             })?;
         }
         let steps = state
@@ -434,8 +440,8 @@ impl Execution<'_> {
             outcome,
             exit: exit.code(),
             steps,
-            stopped_at: halt.as_ref().map(|halt| halt.at.id().to_owned()),
-            error: halt.map(|halt| halt.error),
+            stopped_at,
+            error,
             resume: (outcome == Outcome::Stopped)
                 .then(|| self.resume_command.clone())
                 .flatten(),
@@ -446,6 +452,11 @@ impl Execution<'_> {
         self.ledger.record(Event::RunFinished(finished.clone()))?;
         Ok(finished)
     }
+}
+
+/// Where a step stands while what this run kept cannot be read.
+fn unreadable(error: &StepError) -> Standing {
+    Standing::Unknown(error.problem())
 }
 
 /// The steps that are still to come, and the proof before them: a run may go on days after it.

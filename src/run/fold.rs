@@ -152,7 +152,7 @@ impl RunState {
             }
             steps.push(StepEntry {
                 id: line.id.clone(),
-                effect: line.effect,
+                effect: line.effect.into(),
                 state: StepState::Untouched,
                 started: false,
                 commanded: false,
@@ -200,7 +200,15 @@ impl RunState {
                     kind(event)
                 ));
             }
-            _ => {}
+            Event::RunStarted(_)
+            | Event::StepChecked { .. }
+            | Event::Consent { .. }
+            | Event::StepStarted { .. }
+            | Event::UndoStarted { .. }
+            | Event::Command { .. }
+            | Event::StepFinished { .. }
+            | Event::RunStopped { .. }
+            | Event::RunFinished(_) => {}
         }
         match event {
             Event::RunStarted(_) => Err("`run_started` twice".to_owned()),
@@ -324,7 +332,7 @@ impl RunState {
             StepState::Started if !earlier => "twice",
             StepState::Ended(outcome) if outcome.is_done() => "after it was done",
             StepState::Ended(_) if !earlier => "after its end, without `run_resumed`",
-            _ => {
+            StepState::Untouched | StepState::Started | StepState::Ended(_) => {
                 step.state = StepState::Started;
                 step.started = true;
                 step.undoing = false;
@@ -415,7 +423,9 @@ impl RunState {
             return Err(match finished.outcome {
                 Outcome::Refused => format!("`run_finished` as refused, but `{}` acted", step.id),
                 Outcome::Undone => format!("`run_finished` as undone, but `{}` is not", step.id),
-                _ => format!("`run_finished` as done, but `{}` is not", step.id),
+                Outcome::Done | Outcome::Stopped => {
+                    format!("`run_finished` as done, but `{}` is not", step.id)
+                }
             });
         }
         self.ended = Some(finished.outcome);

@@ -8,6 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::event::{Event, FORMAT, Record};
 use super::store::Store;
+use crate::model::Document;
+use crate::model::document::{OtherVersion, check_version};
 use crate::plan::hex;
 
 /// Why a journal cannot be read or written.
@@ -36,11 +38,8 @@ pub enum JournalError {
         reason: String,
     },
     /// Another version of the program wrote it.
-    #[error("the journal has format {found}; this program reads format {FORMAT}")]
-    Format {
-        /// Its format.
-        found: u64,
-    },
+    #[error("the journal is of another version: {0}")]
+    Version(#[from] OtherVersion),
     /// A record that could not be read back, or must not follow the ones before it: a defect of
     /// the caller. Nothing was written.
     #[error("record {seq} is refused: {reason}")]
@@ -122,9 +121,10 @@ fn is_torn(text: &[u8]) -> bool {
 /// Asked before anything else is read: another format may have other records.
 fn check_format(text: &[u8]) -> Result<(), JournalError> {
     let first: Value = serde_json::from_slice(text).unwrap_or_default();
+    let by = first.get("tool").and_then(Value::as_str);
     match first.get("format").and_then(Value::as_u64) {
-        Some(found) if found != u64::from(FORMAT) => Err(JournalError::Format { found }),
-        _ => Ok(()),
+        Some(found) => Ok(check_version(found, FORMAT, by)?),
+        None => Ok(()),
     }
 }
 
@@ -211,13 +211,13 @@ impl Journal {
     }
 
     /// Keeps a document beside the journal. A failure does not spoil the journal.
-    pub fn keep(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.store.keep(name, bytes)
+    pub fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        self.store.keep(document, bytes)
     }
 
     /// A document beside the journal.
-    pub fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        self.store.kept(name)
+    pub fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>> {
+        self.store.kept(document)
     }
 
     fn usable(&self) -> Result<(), JournalError> {
@@ -275,9 +275,7 @@ mod tests {
             },
             _ => Event::StepChecked {
                 id,
-                standing: crate::step::Standing::Unknown {
-                    what: "the share".to_owned(),
-                },
+                standing: crate::step::Standing::Unknown("the share".into()).into(),
                 facts: json!({"files": [kind, null, 1.5, -3]}),
             },
         }
@@ -345,9 +343,13 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_of_another_format_is_named_so() {
-        let line = b"{\"seq\":1,\"event\":\"run_started\",\"format\":2,\"steps\":{}}\n";
-        assert!(matches!(read(line), Err(JournalError::Format { found: 2 })));
+    fn a_journal_of_another_format_is_refused_with_both_formats_and_the_program_named() {
+        let line =
+            br#"{"seq":1,"event":"run_started","format":2,"steps":{},"tool":"pchadr 9.2.0"}"#;
+        let told = read(line).unwrap_err().to_string();
+        for words in ["version 2, written by pchadr 9.2.0;", "reads version 1"] {
+            assert!(told.contains(words), "{told}");
+        }
     }
 
     #[test]
@@ -460,7 +462,7 @@ mod tests {
             let refused = Journal::reopen(Box::new(store.clone())).err();
             let is_named = matches!(
                 refused,
-                Some(JournalError::Damaged { .. } | JournalError::Format { .. })
+                Some(JournalError::Damaged { .. } | JournalError::Version(_))
             );
             prop_assert!(is_named, "{refused:?}");
             prop_assert_eq!(store.bytes(), bytes);

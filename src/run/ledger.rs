@@ -8,6 +8,7 @@ use super::event::Event;
 use super::fold::RunState;
 use super::journal::JournalError;
 use super::recorder::Recorder;
+use crate::model::Document;
 use crate::step::ledger::{Ledger, Progress, Unwritable};
 
 /// A recorder that steps and executor share. The lock is never held across an await.
@@ -47,16 +48,16 @@ impl Ledger for RunLedger {
         Ok(self.record(Event::Command { step, n, values })?)
     }
 
-    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), Unwritable> {
+    fn keep(&self, document: Document, bytes: &[u8]) -> Result<(), Unwritable> {
         self.lock()
-            .keep(name, bytes)
-            .map_err(|cause| Unwritable(format!("`{name}`: {cause}")))
+            .keep(document, bytes)
+            .map_err(|cause| Unwritable(format!("`{}`: {cause}", document.name())))
     }
 
-    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, Unwritable> {
+    fn kept(&self, document: Document) -> Result<Option<Vec<u8>>, Unwritable> {
         self.lock()
-            .kept(name)
-            .map_err(|cause| Unwritable(format!("`{name}`: {cause}")))
+            .kept(document)
+            .map_err(|cause| Unwritable(format!("`{}`: {cause}", document.name())))
     }
 
     fn progress(&self, progress: Progress) {

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::event::ErrorRecord;
+use crate::model::Problem;
 
 /// What a person answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +38,14 @@ impl Operator for Nobody {
 /// Holds the site for this run: looked at again before every irreversible step.
 pub trait Guard: Send + Sync {
     /// Says why the site is no longer held.
-    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>>;
+    fn check(&self) -> BoxFuture<'_, Result<(), Problem>>;
 }
 
 /// No lock: a rehearsal has its site for itself.
 pub struct Unguarded;
 
 impl Guard for Unguarded {
-    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>> {
+    fn check(&self) -> BoxFuture<'_, Result<(), Problem>> {
         Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -1,7 +1,7 @@
 //! Preflight: all checks before the first change, and what they add up to (DESIGN 5). Pure.
 
-use super::event::ErrorRecord;
 use super::exit::Exit;
+use crate::model::{Problem, Remedy, WayOn};
 use crate::step::{Block, Effect, Lift, Standing, Step};
 
 /// A step of the run with its judgement.
@@ -26,14 +26,20 @@ pub enum Verdict {
         first: usize,
     },
     /// Nothing may be changed.
-    No {
-        /// Exit status.
-        exit: Exit,
-        /// Index of the first step that is in the way.
-        at: usize,
-        /// Every reason.
-        error: ErrorRecord,
-    },
+    No(No),
+}
+
+/// Why nothing may be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct No {
+    /// Exit status.
+    pub exit: Exit,
+    /// The first step that is in the way.
+    pub at: Step,
+    /// Every step that is.
+    pub what: String,
+    /// Every reason.
+    pub problem: Problem,
 }
 
 /// True where a later step that is met makes it moot (`steps.md` 1.6).
@@ -66,122 +72,102 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
             .as_deref()
             .is_none_or(|step| !will_run(step))
     };
-    let mut blocks: Vec<(usize, &Block)> = Vec::new();
-    let mut unknown: Vec<(usize, &str)> = Vec::new();
+    let mut blocks: Vec<(Step, &Block)> = Vec::new();
+    let mut unknown: Vec<(Step, &Problem)> = Vec::new();
     for index in &open {
+        let step = checked[*index].step;
         match &checked[*index].standing {
             Standing::Blocked { blocks: all } => {
-                blocks.extend(all.iter().filter(counts).map(|block| (*index, block)));
+                blocks.extend(all.iter().filter(counts).map(|block| (step, block)));
             }
-            Standing::Unknown { what } => unknown.push((*index, what)),
+            Standing::Unknown(problem) => unknown.push((step, problem)),
             Standing::Satisfied { .. } | Standing::Pending { .. } => {}
         }
     }
-    // What two steps see alike is one problem.
-    let mut seen: Vec<&str> = Vec::new();
-    blocks.retain(|(_, block)| {
-        let new = !seen.contains(&block.why.as_str());
-        seen.push(&block.why);
-        new
-    });
-    let mut seen: Vec<&str> = Vec::new();
-    unknown.retain(|(_, what)| {
-        let new = !seen.contains(what);
-        seen.push(what);
-        new
-    });
-    if let Some((at, _)) = blocks.first() {
-        let hard = blocks
-            .iter()
-            .any(|(_, block)| matches!(block.lift, Lift::Site | Lift::Override));
-        let exit = if hard { Exit::Blocked } else { Exit::NoConsent };
-        let problems = blocks
-            .iter()
-            .map(|(index, block)| (*index, block.why.as_str(), block.hint.as_str()))
-            .chain(unknown.iter().map(|(index, what)| (*index, *what, "")));
-        return Verdict::No {
-            exit,
-            at: *at,
-            error: add_up(checked, problems),
-        };
-    }
-    if let Some((at, _)) = unknown.first() {
-        let problems = unknown.iter().map(|(index, what)| {
-            let hint = match checked[*index].step {
-                // Users wait for no mirror (`procedure.md`, "leaves out" 5).
-                Step::InstallMirror => {
-                    "see that what does not answer is up; or go on without a mirror: --runbook FILE, without this step"
-                }
-                _ => "see that what does not answer is up and reachable from here",
-            };
-            (*index, *what, hint)
-        });
-        return Verdict::No {
-            exit: Exit::Refused,
-            at: *at,
-            error: add_up(checked, problems),
-        };
+    let hard = |block: &Block| match block.lift {
+        Lift::Site | Lift::Override => true,
+        Lift::Loss | Lift::Consent => false,
+    };
+    let exit = match blocks.as_slice() {
+        [] => Exit::Refused,
+        blocks if blocks.iter().any(|(_, block)| hard(block)) => Exit::Blocked,
+        _ => Exit::NoConsent,
+    };
+    let problems = blocks
+        .into_iter()
+        .map(|(step, block)| (step, block.problem.clone()))
+        .chain(unknown.into_iter().map(|(step, problem)| {
+            let mut problem = problem.clone().with_remedy();
+            // Users wait for no mirror (`procedure.md`, "leaves out" 5).
+            if step == Step::InstallMirror {
+                problem.remedies.push(Remedy::to_do(
+                    "or go on without a mirror: --runbook FILE, without this step",
+                ));
+            }
+            (step, problem)
+        }));
+    if let Some(no) = add_up(exit, problems) {
+        return Verdict::No(no);
     }
     let irreversible = open
         .iter()
-        .find(|index| checked[**index].step.info().effect == Effect::Irreversible);
+        .map(|index| checked[*index].step)
+        .find(|step| step.info().effect == Effect::Irreversible);
     if let (Some(at), false, false) = (irreversible, consents, may_ask) {
-        let step = checked[*at].step;
-        return Verdict::No {
+        return Verdict::No(No {
             exit: Exit::NoConsent,
-            at: *at,
-            error: ErrorRecord {
-                what: format!("step `{}`", step.id()),
-                why: "it cannot be undone, and nobody is there to consent".to_owned(),
-                hint: "consent with --yes, or run it at a terminal".to_owned(),
-                ..ErrorRecord::default()
-            },
-        };
+            at,
+            what: format!("step `{}`", at.id()),
+            problem: Problem::new(
+                "it cannot be undone, and nobody is there to consent",
+                "consent with --yes, or run it at a terminal",
+            ),
+        });
     }
     Verdict::Go { first }
 }
 
-/// All problems as one error: the first in its own words, the others listed.
-fn add_up<'a>(
-    checked: &[Checked],
-    problems: impl Iterator<Item = (usize, &'a str, &'a str)>,
-) -> ErrorRecord {
-    let problems: Vec<(usize, &str, &str)> = problems.collect();
-    let steps: Vec<&str> = {
-        let mut ids: Vec<&str> = problems
+/// All problems as one: a single one as it is, several numbered, each with its own remedy.
+fn add_up(exit: Exit, problems: impl Iterator<Item = (Step, Problem)>) -> Option<No> {
+    let mut different: Vec<(Step, Problem)> = Vec::new();
+    for (step, problem) in problems {
+        // What two steps see alike is one problem.
+        if different
             .iter()
-            .map(|(index, _, _)| checked[*index].step.id())
+            .all(|(_, it)| it.reason() != problem.reason() || it.place != problem.place)
+        {
+            different.push((step, problem));
+        }
+    }
+    let at = different.first()?.0;
+    let mut steps: Vec<&str> = different.iter().map(|(step, _)| step.id()).collect();
+    steps.dedup();
+    let mut problem = Problem::default();
+    if let [(_, only)] = different.as_slice() {
+        problem = only.clone();
+    } else {
+        let numbered = |text: String, index: usize| format!("({}) {text}", index + 1);
+        let whys = different.iter().enumerate();
+        let whys: Vec<String> = whys
+            .map(|(n, (_, it))| numbered(it.to_string(), n))
             .collect();
-        ids.dedup();
-        ids
-    };
-    let join = |texts: Vec<String>| match texts.as_slice() {
-        [only] => only.clone(),
-        several => several
+        problem.why = whys.join("; ");
+        // The way on is the run's to name, once.
+        problem.remedies = different
             .iter()
             .enumerate()
-            .map(|(index, text)| format!("({}) {text}", index + 1))
-            .collect::<Vec<_>>()
-            .join("; "),
-    };
-    ErrorRecord {
+            .map(|(n, (_, it))| (n, it.hint(WayOn::Resume)))
+            .filter(|(_, hint)| !hint.is_empty())
+            .map(|(n, hint)| Remedy::to_do(numbered(hint, n)))
+            .collect();
+    }
+    Some(No {
+        exit,
+        at,
         what: match steps.as_slice() {
             [only] => format!("step `{only}`"),
             several => format!("steps `{}`", several.join("`, `")),
         },
-        why: join(
-            problems
-                .iter()
-                .map(|(_, why, _)| (*why).to_owned())
-                .collect(),
-        ),
-        hint: join(
-            problems
-                .iter()
-                .map(|(_, _, hint)| (*hint).to_owned())
-                .filter(|hint| !hint.is_empty())
-                .collect(),
-        ),
-        ..ErrorRecord::default()
-    }
+        problem,
+    })
 }

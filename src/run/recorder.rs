@@ -8,6 +8,7 @@ use super::event::{Event, Progress, Record};
 use super::fold::{FoldError, RunState, fold};
 use super::journal::{Journal, JournalError};
 use crate::access::Clock;
+use crate::model::Document;
 
 /// Shows a run as it goes.
 pub trait Sink: Send {
@@ -105,13 +106,13 @@ impl Recorder {
     }
 
     /// Keeps a document beside the journal, durably.
-    pub fn keep(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.journal.keep(name, bytes)
+    pub fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        self.journal.keep(document, bytes)
     }
 
     /// A document beside the journal.
-    pub fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        self.journal.kept(name)
+    pub fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>> {
+        self.journal.kept(document)
     }
 
     /// Where the run stands; `None` before its first record.
@@ -183,7 +184,7 @@ mod tests {
                 vendor: None,
                 title: String::new(),
                 stage: 1,
-                effect: Effect::Reversible,
+                effect: Effect::Reversible.into(),
             }],
         })
     }
@@ -194,7 +195,8 @@ mod tests {
             standing: Standing::Pending {
                 what: "a row".to_owned(),
                 underway: false,
-            },
+            }
+            .into(),
             facts: serde_json::Value::Null,
         }
     }
@@ -303,7 +305,7 @@ mod tests {
         let (mut first, _) = recorder(&store);
         first.record(started()).unwrap();
         first.record(start()).unwrap();
-        first.keep("log-shipping.json", b"{}").unwrap();
+        first.keep(Document::LogShipping, b"{}").unwrap();
 
         let store = store.crash(0);
         let seen = Seen(Arc::default(), store.clone());
@@ -315,10 +317,14 @@ mod tests {
             plan_digest: "p1".to_owned(),
             host: "adm2".to_owned(),
             user: "bob".to_owned(),
+            tool: None,
         };
         recorder.record(resumed).unwrap();
         assert_eq!(seen.list(), ["earlier 1", "earlier 2", "record 3"]);
-        assert_eq!(recorder.kept("log-shipping.json").unwrap().unwrap(), b"{}");
+        assert_eq!(
+            recorder.kept(Document::LogShipping).unwrap().unwrap(),
+            b"{}"
+        );
         assert_eq!(read(&store.bytes()).unwrap().records.len(), 3);
     }
 }

@@ -1,11 +1,9 @@
 //! Going on with a run under the plan as it is now (DESIGN 5, "Resume"). Pure.
 
-use serde_json::Value;
-
 use super::archive::Found;
-use super::event::ErrorRecord;
 use super::fold::RunState;
-use crate::model::Direction;
+use super::stored::StoredPlan;
+use crate::model::{Direction, Problem};
 use crate::plan::Plan;
 use crate::step::Step;
 
@@ -24,13 +22,13 @@ pub struct PlanChange {
 ///
 /// # Errors
 /// The names that this version does not know: nothing can be said of what they stand for.
-pub fn known(state: &RunState) -> Result<(Direction, Vec<Step>), ErrorRecord> {
-    let refuse = |why: String| ErrorRecord {
+pub fn known(state: &RunState) -> Result<(Direction, Vec<Step>), Problem> {
+    let refuse = |why: String| Problem {
         what: format!("run {} is of another version of pchadr", state.run),
-        why,
-        hint: "go on with it, or undo it, with the version that began it: its record names it"
-            .to_owned(),
-        ..ErrorRecord::default()
+        ..Problem::new(
+            why,
+            "go on with it, or undo it, with the version that began it: its record names it",
+        )
     };
     let direction = Direction::find(&state.runbook)
         .ok_or_else(|| refuse(format!("this version has no runbook `{}`", state.runbook)))?;
@@ -73,26 +71,23 @@ pub fn compare(found: &Found, plan: &Plan) -> Result<Option<PlanChange>, String>
     {
         return Err("its steps, or their order, are others".to_owned());
     }
-    let before: Value = found
+    let before = found
         .plan
-        .as_deref()
-        .and_then(|bytes| serde_json::from_slice(bytes).ok())
+        .first()
         .ok_or("the plan that it began with was not kept")?;
+    let after = StoredPlan::of(plan).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
-    for (index, step) in plan.steps.iter().enumerate() {
-        let now = serde_json::to_value(step).map_err(|error| error.to_string())?;
-        let then = &before["steps"][index];
-        if *then == now {
-            continue;
-        }
+    for (index, step) in after.steps.iter().enumerate() {
+        let then = before.steps.get(index);
+        let differing = match then {
+            Some(then) if then == step => continue,
+            Some(then) => then.differing(step).join(", "),
+            None => "new".to_owned(),
+        };
         if found.state.is_done(&step.id) {
             return Err(format!("step `{}` is finished, and differs now", step.id));
         }
-        lines.push(format!(
-            "  {}: {}",
-            step.id,
-            differing(then, &now).join(", ")
-        ));
+        lines.push(format!("  {}: {differing}", step.id));
     }
     if lines.is_empty() {
         lines.push("  nothing that is sent".to_owned());
@@ -104,20 +99,11 @@ pub fn compare(found: &Found, plan: &Plan) -> Result<Option<PlanChange>, String>
     }))
 }
 
-/// Names of the fields that differ.
-fn differing(then: &Value, now: &Value) -> Vec<String> {
-    now.as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(key, value)| then.get(key) != Some(value))
-        .map(|(key, _)| key.clone())
-        .collect()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::model::WayOn;
     use crate::run::event::{ClockKind, Event, FORMAT, RunStarted, StepLine};
     use crate::run::executor::undo::{refusal, to_undo};
     use crate::step::Effect;
@@ -128,7 +114,7 @@ mod tests {
             vendor: None,
             title: String::new(),
             stage: 1,
-            effect: Effect::Reversible,
+            effect: Effect::Reversible.into(),
         };
         RunState::begin(&Event::RunStarted(RunStarted {
             format: FORMAT,
@@ -160,7 +146,9 @@ mod tests {
             );
             assert!(!error.why.contains("save-log-shipping"), "{error:?}");
             assert!(
-                error.hint.contains("the version that began it"),
+                error
+                    .hint(WayOn::Resume)
+                    .contains("the version that began it"),
                 "{error:?}"
             );
         }

@@ -5,11 +5,10 @@ mod memory;
 
 use std::io;
 
-use super::archive::{PLAN, SITE};
-use crate::step::{before, saved};
+use crate::model::Document;
 
 pub use folder::FolderStore;
-pub(super) use folder::keep_in;
+pub(super) use folder::{JOURNAL, keep_in};
 pub use memory::{MemoryStore, Operation};
 
 /// Keeps one journal, and small documents beside it.
@@ -26,15 +25,12 @@ pub trait Store: Send {
     /// Cuts the journal to `length` bytes, durably.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 
-    /// Keeps a document under `name`, whole or not at all, durably; replaces an earlier one.
-    fn keep(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Keeps a document, whole or not at all, durably; replaces an earlier one.
+    fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()>;
 
-    /// The document of that name, where there is one.
-    fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>>;
+    /// The document, where it was kept.
+    fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>>;
 }
-
-/// The documents that a run keeps and that may change while it goes on.
-const DOCUMENTS: [&str; 4] = [PLAN, SITE, saved::DOCUMENT, before::DOCUMENT];
 
 /// Two copies of one journal that share a beginning and then differ: no copy can be trusted over
 /// the other.
@@ -117,15 +113,15 @@ impl<A: Store, B: Store> Store for Mirrored<A, B> {
             .map_err(|fork| io::Error::new(io::ErrorKind::InvalidData, fork))?;
         // The documents are those of the copy that went further.
         if whole(&first).len() < settled.len() {
-            for name in DOCUMENTS {
-                if let Some(Some(bytes)) = self.second(|store| store.kept(name)) {
-                    self.first.keep(name, &bytes)?;
+            for document in reconciled() {
+                if let Some(Some(bytes)) = self.second(|store| store.kept(document)) {
+                    self.first.keep(document, &bytes)?;
                 }
             }
         } else if whole(&second).len() < settled.len() {
-            for name in DOCUMENTS {
-                if let Some(bytes) = self.first.kept(name)? {
-                    self.second(|store| store.keep(name, &bytes));
+            for document in reconciled() {
+                if let Some(bytes) = self.first.kept(document)? {
+                    self.second(|store| store.keep(document, &bytes));
                 }
             }
         }
@@ -152,18 +148,24 @@ impl<A: Store, B: Store> Store for Mirrored<A, B> {
         Ok(())
     }
 
-    fn keep(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.first.keep(name, bytes)?;
-        self.second(|store| store.keep(name, bytes));
+    fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        self.first.keep(document, bytes)?;
+        self.second(|store| store.keep(document, bytes));
         Ok(())
     }
 
-    fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match self.first.kept(name)? {
+    fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>> {
+        match self.first.kept(document)? {
             Some(bytes) => Ok(Some(bytes)),
-            None => Ok(self.second(|store| store.kept(name)).flatten()),
+            None => Ok(self.second(|store| store.kept(document)).flatten()),
         }
     }
+}
+
+/// The documents whose two copies are made equal where one went further.
+fn reconciled() -> impl Iterator<Item = Document> {
+    let all = Document::ALL.iter().copied();
+    all.filter(|document| document.is_reconciled())
 }
 
 /// Makes a store that holds `have` hold `want`; whole lines of `have` are a beginning of `want`.
@@ -188,16 +190,19 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn documents_come_from_the_copy_that_went_further() {
+    fn every_document_comes_from_the_copy_that_went_further() {
         let kept = |bytes: &[u8]| Some(bytes.to_vec());
+        let all = || Document::ALL.iter().copied();
         for further_is_first in [true, false] {
             let [mut short, mut long] = [MemoryStore::default(), MemoryStore::default()];
             for store in [&mut short, &mut long] {
                 store.append(b"one\n").unwrap();
             }
             long.append(b"two\n").unwrap();
-            short.keep(before::DOCUMENT, b"old").unwrap();
-            long.keep(before::DOCUMENT, b"new").unwrap();
+            for document in all() {
+                short.keep(document, b"old").unwrap();
+                long.keep(document, b"new").unwrap();
+            }
             let (first, second) = if further_is_first {
                 (long.clone(), short.clone())
             } else {
@@ -206,9 +211,11 @@ mod tests {
             let note: Note = Box::new(|_| ());
             let mut both = Mirrored::new(first, second, note);
             assert_eq!(both.load().unwrap(), b"one\ntwo\n");
-            assert_eq!(both.kept(before::DOCUMENT).unwrap(), kept(b"new"));
-            let mut second = both.second.unwrap();
-            assert_eq!(second.kept(before::DOCUMENT).unwrap(), kept(b"new"));
+            let mut second = both.second.take().unwrap();
+            for document in all().filter(|document| document.is_reconciled()) {
+                assert_eq!(both.first.kept(document).unwrap(), kept(b"new"));
+                assert_eq!(second.kept(document).unwrap(), kept(b"new"));
+            }
         }
     }
 
@@ -224,19 +231,14 @@ mod tests {
         store.append(b"three\n").unwrap();
         assert_eq!(store.load().unwrap(), b"one\ntwo\nthree\n");
 
-        assert_eq!(store.kept("plan.json").unwrap(), None);
-        store.keep("plan.json", b"{}").unwrap();
-        store.keep("plan.json", b"{\"version\":1}").unwrap();
+        assert_eq!(store.kept(Document::Plan).unwrap(), None);
+        store.keep(Document::Plan, b"{}").unwrap();
+        store.keep(Document::Plan, b"{\"version\":1}").unwrap();
         assert_eq!(
-            store.kept("plan.json").unwrap().as_deref(),
+            store.kept(Document::Plan).unwrap().as_deref(),
             Some(&b"{\"version\":1}"[..])
         );
-        assert_eq!(store.kept("site.json").unwrap(), None);
-        for name in ["", "..", "a/b", r"a\b", "c:d", ".hidden", "journal.jsonl"] {
-            let error = store.keep(name, b"").unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}");
-            assert!(store.kept(name).is_err(), "{name}");
-        }
+        assert_eq!(store.kept(Document::Site).unwrap(), None);
         assert_eq!(store.load().unwrap(), b"one\ntwo\nthree\n");
     }
 
@@ -252,7 +254,7 @@ mod tests {
         suite(&mut FolderStore::create(&run).unwrap());
         let mut again = FolderStore::open(&run).unwrap();
         assert_eq!(again.load().unwrap(), b"one\ntwo\nthree\n");
-        assert!(again.kept("plan.json").unwrap().is_some());
+        assert!(again.kept(Document::Plan).unwrap().is_some());
         let mut names: Vec<_> = std::fs::read_dir(&run)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -280,14 +282,14 @@ mod tests {
         store.truncate(8).unwrap();
         store.append(b"three\n").unwrap();
         store.sync().unwrap();
-        store.keep("plan.json", b"{}").unwrap();
+        store.keep(Document::Plan, b"{}").unwrap();
         for copy in [first.crash(0), second.crash(0)] {
             assert_eq!(copy.bytes(), b"one\ntwo\nthree\n");
-            assert!(copy.clone().kept("plan.json").unwrap().is_some());
+            assert!(copy.clone().kept(Document::Plan).unwrap().is_some());
         }
         let mut elsewhere = Mirrored::new(MemoryStore::default(), second, silent());
         assert_eq!(elsewhere.load().unwrap(), b"one\ntwo\nthree\n");
-        assert!(elsewhere.kept("plan.json").unwrap().is_some());
+        assert!(elsewhere.kept(Document::Plan).unwrap().is_some());
     }
 
     #[test]

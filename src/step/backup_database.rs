@@ -4,7 +4,7 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::failover::set_pool_state::identity_and_state;
 use super::observe::Observed;
@@ -18,7 +18,7 @@ use super::terms::AcceptedLoss;
 use super::{Block, Context, Lift};
 use crate::model::header::BackupKind;
 use crate::model::states::{DatabaseState, PoolState};
-use crate::model::{Instance, Lsn, Role};
+use crate::model::{Instance, Lsn, Problem, Role};
 
 /// A restore older than this says nothing about now (`steps.md` 3).
 const STALE_HOURS: i64 = 24;
@@ -27,7 +27,7 @@ const STALE_HOURS: i64 = 24;
 pub(super) const UNCLEAR: &str = "unclear";
 
 /// What was read to tell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Look {
     /// O2
     pub database: Observed<Database>,
@@ -80,7 +80,7 @@ pub(super) enum BackupDatabase {
     /// It cannot be used.
     Unusable(DatabaseState),
     /// It could not be looked at.
-    Unknown(String),
+    Unknown(Problem),
 }
 
 /// Reads what [`classify`] needs. The share counts for a serving database only: `None` reads it then.
@@ -111,7 +111,7 @@ pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> L
             Observed::Seen(rows) if rows.is_empty() && removed => Observed::Seen(()),
             Observed::Seen(rows) if rows.is_empty() => Observed::Absent,
             Observed::Seen(_) => Observed::Seen(()),
-            other => other.map(|_| ()),
+            other @ (Observed::Absent | Observed::Unknown(_)) => other.map(|_| ()),
         };
     }
     if row.serves() {
@@ -149,12 +149,12 @@ async fn sets_beyond(
         .or_else(|| log?.last_lsn);
     let Some(point) = point else {
         let why = "the point where the database left its fork is not known";
-        return (Observed::Unknown(why.to_owned()), false);
+        return (Observed::unseen(why), false);
     };
     let folder = match share {
         Observed::Seen(folder) => folder,
-        Observed::Unknown(why) => return (Observed::Unknown(why.clone()), false),
-        Observed::Absent => return (Observed::Unknown("the share".to_owned()), false),
+        Observed::Unknown(why) => return (Observed::unseen(why), false),
+        Observed::Absent => return (Observed::unseen("the share"), false),
     };
     let mut beyond: Vec<_> = folder
         .files
@@ -227,10 +227,25 @@ pub(super) fn classify(look: &Look) -> BackupDatabase {
                 BackupDatabase::Recovered
             }
             BackupDatabase::Unclear(_) if look.called_recovered => BackupDatabase::Recovered,
-            class => class,
+            class @ (BackupDatabase::NeverSetUp
+            | BackupDatabase::Secondary
+            | BackupDatabase::Standby
+            | BackupDatabase::Stray
+            | BackupDatabase::Mirror
+            | BackupDatabase::CreatedEmpty
+            | BackupDatabase::InService
+            | BackupDatabase::Recovered
+            | BackupDatabase::RecoveredTooEarly { .. }
+            | BackupDatabase::Unclear(_)
+            | BackupDatabase::Starting
+            | BackupDatabase::Unusable(_)
+            | BackupDatabase::Unknown(_)) => class,
         },
         DatabaseState::Recovering => BackupDatabase::Starting,
-        state => BackupDatabase::Unusable(state),
+        state @ (DatabaseState::RecoveryPending
+        | DatabaseState::Suspect
+        | DatabaseState::Emergency
+        | DatabaseState::Offline) => BackupDatabase::Unusable(state),
     }
 }
 
@@ -239,7 +254,7 @@ fn restoring(look: &Look) -> BackupDatabase {
         return BackupDatabase::Secondary;
     }
     match look.history.unknown().or(look.log_shipping.unknown()) {
-        Some(why) => BackupDatabase::Unknown(why.to_owned()),
+        Some(why) => BackupDatabase::Unknown(why.clone()),
         None => BackupDatabase::Stray,
     }
 }
@@ -251,13 +266,13 @@ fn serving(look: &Look) -> BackupDatabase {
         return BackupDatabase::CreatedEmpty;
     }
     if let Some(why) = look.content.unknown() {
-        return BackupDatabase::Unknown(why.to_owned());
+        return BackupDatabase::Unknown(why.clone());
     }
     match &look.pool {
         Observed::Seen(PoolState::FailedOver) => return BackupDatabase::InService,
         Observed::Seen(PoolState::Normal) => {}
         Observed::Unknown(why) => return BackupDatabase::Unknown(why.clone()),
-        Observed::Absent => return BackupDatabase::Unknown("the pool has no state".to_owned()),
+        Observed::Absent => return BackupDatabase::Unknown("the pool has no state".into()),
     }
     let history = match &look.history {
         Observed::Seen(rows) => rows.as_slice(),
@@ -287,7 +302,7 @@ fn serving(look: &Look) -> BackupDatabase {
 impl BackupDatabase {
     /// Why no failover may go on with it; `None` where it may.
     pub(super) fn block(&self, name: &str) -> Option<Block> {
-        let block = |id, why: String, hint: &str| Some(Block::site(id, why, hint));
+        let block = |id, why: String, hint: &'static str| Some(Block::site(id, why, hint));
         match self {
             Self::NeverSetUp => block(
                 "no-database",

@@ -5,15 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::hands::{Hands, StepError};
 use super::observe::database::Database;
+use super::stored::maybe;
+use crate::model::Document;
+use crate::model::document::Unread;
 
-/// Name of the document in the run folder.
-pub const DOCUMENT: &str = "before-failback.json";
-
-/// What was seen before it was taken away.
+/// What was seen before it was taken away: what [`Document::BeforeFailback`] holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
-    /// Version of this format.
-    pub version: u32,
     /// The active list, before it was cleared.
     pub active_servers: Option<Vec<String>>,
     /// Services that are stopped: server, short name.
@@ -23,6 +21,7 @@ pub struct Before {
     /// True where its compliance database was.
     pub compliance_mirrored: bool,
     /// The backup's chat database, before it was closed.
+    #[serde(with = "maybe")]
     pub chat: Option<Database>,
 }
 
@@ -30,17 +29,9 @@ impl Before {
     /// Reads the document.
     ///
     /// # Errors
-    /// When it is none, or of a later format.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let before: Self = serde_json::from_slice(bytes).map_err(|cause| cause.to_string())?;
-        if before.version == 1 {
-            Ok(before)
-        } else {
-            Err(format!(
-                "format {} is not known to this version",
-                before.version
-            ))
-        }
+    /// When it is none, or of a later version.
+    pub fn read(bytes: &[u8]) -> Result<Self, Unread> {
+        Document::BeforeFailback.read(bytes)
     }
 
     /// Writes down one thing more.
@@ -48,21 +39,20 @@ impl Before {
         hands: &Hands<'_, K>,
         change: impl FnOnce(&mut Self),
     ) -> Result<(), StepError> {
-        let unreadable = |why: String| {
-            StepError::other(
-                format!("`{DOCUMENT}` of this run: {why}"),
-                "put back its second copy, then go on with --resume",
-            )
-        };
-        let mut before = match hands.ledger.kept(DOCUMENT)? {
-            Some(bytes) => Self::read(&bytes).map_err(unreadable)?,
+        let document = Document::BeforeFailback;
+        let mut before = match hands.ledger.kept(document)? {
+            Some(bytes) => Self::read(&bytes).map_err(|unread| {
+                StepError::other(
+                    format!("`{}` of this run: {unread}", document.name()),
+                    unread.remedy(),
+                )
+            })?,
             None => Self::default(),
         };
-        before.version = 1;
         change(&mut before);
-        let mut json =
-            serde_json::to_vec_pretty(&before).map_err(|cause| unreadable(cause.to_string()))?;
-        json.push(b'\n');
-        Ok(hands.ledger.keep(DOCUMENT, &json)?)
+        let json = document
+            .write(&before)
+            .map_err(|cause| StepError::other(cause.to_string(), ""))?;
+        Ok(hands.ledger.keep(document, &json)?)
     }
 }

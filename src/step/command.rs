@@ -266,7 +266,7 @@ impl Command {
                     .map(|(key, inner)| Ok((key.clone(), self.fill_value(inner, values)?)))
                     .collect::<Result<_, Unbound>>()?,
             ),
-            other => other.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.clone(),
         })
     }
 
@@ -368,7 +368,7 @@ fn spell_parameter(name: &str, value: &Value) -> String {
             spelled.push('}');
             spelled
         }
-        other => format!(" -{name} {other}"),
+        Value::Number(_) | Value::Array(_) => format!(" -{name} {value}"),
     }
 }
 

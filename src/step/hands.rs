@@ -10,13 +10,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Command, Key, Unbound, Values};
-use super::ledger::{ErrorRecord, Ledger, Progress, Unit, Unwritable};
+use super::ledger::{Ledger, Progress, Unit, Unwritable};
 use crate::access::Access;
 use crate::access::copy::CopyError;
 use crate::access::powershell::{Call, CmdletError};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
-use crate::model::Instance;
+use crate::model::{Instance, IntoRemedies, Place, Problem};
 use crate::site::Limits;
 
 /// Why an act ended early. It decides nothing: the next observation does.
@@ -44,66 +44,41 @@ pub enum StepError {
     #[error("stopped by the operator")]
     Stopped,
     /// Anything else.
-    #[error("{why}")]
-    Other {
-        /// Why.
-        why: String,
-        /// What to do.
-        hint: String,
-    },
+    #[error("{0}")]
+    Other(Problem),
 }
 
 impl StepError {
     /// An error of the step's own.
-    pub(super) fn other(why: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Other {
-            why: why.into(),
-            hint: hint.into(),
+    pub(crate) fn other(why: impl Into<Problem>, mend: impl IntoRemedies) -> Self {
+        let mut problem = why.into();
+        if problem.remedies.is_empty() {
+            problem.remedies = mend.into_remedies();
         }
+        Self::Other(problem)
     }
 
     /// What failed, why, what to do.
-    pub fn record(&self, step: &str) -> ErrorRecord {
-        let mut record = ErrorRecord {
-            what: format!("step `{step}`"),
-            why: self.to_string(),
-            hint: String::new(),
-            instance: None,
-            number: None,
-        };
+    pub fn problem(&self) -> Problem {
         match self {
-            Self::Sql(error) => {
-                record.what = format!("step `{step}`: `{}`", error.statement);
-                record.why = error.failure.to_string();
-                error.hint().clone_into(&mut record.hint);
-                record.instance = Some(format!("{} ({})", error.instance, error.server));
-                record.number = error.number();
-            }
-            Self::Cmdlet(error) => {
-                record.what = format!("step `{step}`: `{}`", error.cmdlet);
-                record.why = error.failure.to_string();
-                error.hint().clone_into(&mut record.hint);
-            }
-            Self::Copy(CopyError::Share(error)) | Self::Share(error) => {
-                record.what = format!("step `{step}`: `{}`", error.path);
-                record.why.clone_from(&error.text);
-                "see that the share is up and that this user may use it"
-                    .clone_into(&mut record.hint);
-            }
-            Self::Copy(_) => {
-                "see who writes that file, then go on with --resume".clone_into(&mut record.hint);
-            }
-            Self::Unbound(_) => {
-                "this is a defect of pchadr; keep the run folder".clone_into(&mut record.hint);
-            }
-            Self::Ledger(_) => {
-                "make room in the run folder, or see its rights, then go on with --resume"
-                    .clone_into(&mut record.hint);
-            }
-            Self::Stopped => "go on with --resume".clone_into(&mut record.hint),
-            Self::Other { hint, .. } => record.hint.clone_from(hint),
+            Self::Sql(error) => error.into(),
+            Self::Cmdlet(error) => error.into(),
+            Self::Copy(CopyError::Share(error)) | Self::Share(error) => error.into(),
+            Self::Copy(
+                CopyError::Differs { .. } | CopyError::Grew { .. } | CopyError::Stopped { .. },
+            ) => Problem::new(self.to_string(), "see who writes that file"),
+            Self::Unbound(_) => Problem::new(
+                self.to_string(),
+                "this is a defect of pchadr; keep the run folder",
+            ),
+            Self::Ledger(_) => Problem::new(
+                self.to_string(),
+                "make room in the run folder, or see its rights",
+            )
+            .at(Place::ThisMachine),
+            Self::Stopped => Problem::new(self.to_string(), ""),
+            Self::Other(problem) => problem.clone(),
         }
-        record
     }
 }
 
@@ -404,7 +379,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::Role;
+    use crate::model::{Document, Role};
     use crate::step::ledger::Unwritable;
 
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -426,11 +401,11 @@ mod tests {
 
         fn progress(&self, _progress: Progress) {}
 
-        fn keep(&self, _name: &str, _bytes: &[u8]) -> Result<(), Unwritable> {
+        fn keep(&self, _document: Document, _bytes: &[u8]) -> Result<(), Unwritable> {
             Ok(())
         }
 
-        fn kept(&self, _name: &str) -> Result<Option<Vec<u8>>, Unwritable> {
+        fn kept(&self, _document: Document) -> Result<Option<Vec<u8>>, Unwritable> {
             Ok(None)
         }
     }

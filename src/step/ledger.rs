@@ -1,22 +1,8 @@
 //! The ledger: what a step tells the run it is part of. The run's recorder is behind it.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What failed, why, and what to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorRecord {
-    /// What failed.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// What to do.
-    pub hint: String,
-    /// Instance, where it was one.
-    pub instance: Option<String>,
-    /// SQL Server's error number, where there is one.
-    pub number: Option<u32>,
-}
+use crate::model::Document;
 
 /// How far a step is: shown, never journaled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +49,13 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), Unwritable>;
+    fn keep(&self, document: Document, bytes: &[u8]) -> Result<(), Unwritable>;
 
     /// Reads a kept document back.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, Unwritable>;
+    fn kept(&self, document: Document) -> Result<Option<Vec<u8>>, Unwritable>;
 
     /// Shows how far a step is.
     fn progress(&self, progress: Progress);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
 use crate::access::sql::{Query, SqlError, Table};
-use crate::model::Instance;
+use crate::model::{Instance, Problem};
 
 /// Something looked at. Unknown is never taken for absent (`steps.md` 1.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,15 +25,20 @@ pub enum Observed<T> {
     /// It is not there, and what answered would have shown it.
     Absent,
     /// It could not be looked at, and why.
-    Unknown(String),
+    Unknown(Problem),
 }
 
 impl<T> Observed<T> {
+    /// Not looked at, for that reason.
+    pub fn unseen(why: impl Into<Problem>) -> Self {
+        Self::Unknown(why.into())
+    }
+
     /// The value, where seen.
     pub fn seen(&self) -> Option<&T> {
         match self {
             Self::Seen(value) => Some(value),
-            _ => None,
+            Self::Absent | Self::Unknown(_) => None,
         }
     }
 
@@ -47,10 +52,10 @@ impl<T> Observed<T> {
     }
 
     /// Why it is unknown.
-    pub fn unknown(&self) -> Option<&str> {
+    pub fn unknown(&self) -> Option<&Problem> {
         match self {
             Self::Unknown(why) => Some(why),
-            _ => None,
+            Self::Seen(_) | Self::Absent => None,
         }
     }
 
@@ -63,21 +68,21 @@ impl<T> Observed<T> {
 /// A failed look.
 impl<T> From<SqlError> for Observed<T> {
     fn from(error: SqlError) -> Self {
-        Self::Unknown(error.to_string())
+        Self::Unknown(error.into())
     }
 }
 
 /// Reads one table; the error as the reason why it is unknown.
-async fn table(access: &Access, instance: Instance, query: Query<'_>) -> Result<Table, String> {
+async fn table(access: &Access, instance: Instance, query: Query<'_>) -> Result<Table, Problem> {
     // The driver's futures are large, and a look awaits many of them.
     Box::pin(access.sql.read(instance, query))
         .await
-        .map_err(|error| error.to_string())
+        .map_err(Problem::from)
 }
 
 /// Seen when there is a row, absent when there is none.
 fn first<T>(
-    answer: Result<Table, String>,
+    answer: Result<Table, Problem>,
     read: impl Fn(crate::access::sql::Row<'_>) -> Option<T>,
 ) -> Observed<T> {
     match answer {
@@ -85,7 +90,7 @@ fn first<T>(
         Ok(table) => match table.rows().next() {
             None => Observed::Absent,
             Some(row) => read(row).map_or_else(
-                || Observed::Unknown("the answer lacks a column".to_owned()),
+                || Observed::unseen("the answer lacks a column"),
                 Observed::Seen,
             ),
         },
@@ -94,7 +99,7 @@ fn first<T>(
 
 /// Seen with all rows, also none; unknown when one of them cannot be read.
 fn every<T>(
-    answer: Result<Table, String>,
+    answer: Result<Table, Problem>,
     read: impl Fn(crate::access::sql::Row<'_>) -> Option<T>,
 ) -> Observed<Vec<T>> {
     match answer {
@@ -104,7 +109,7 @@ fn every<T>(
             .map(read)
             .collect::<Option<Vec<T>>>()
             .map_or_else(
-                || Observed::Unknown("the answer lacks a column".to_owned()),
+                || Observed::unseen("the answer lacks a column"),
                 Observed::Seen,
             ),
     }

@@ -44,7 +44,7 @@ pub(super) fn site() -> Site {
 }
 
 pub(super) fn unknown<T>() -> Observed<T> {
-    Unknown("no answer".to_owned())
+    Unknown("no answer".into())
 }
 
 pub(super) fn lsn(slot: u16) -> Lsn {
@@ -308,7 +308,7 @@ pub(super) fn in_short(standing: &Standing) -> String {
         Standing::Satisfied { .. } => "satisfied".to_owned(),
         Standing::Pending { underway: true, .. } => "underway".to_owned(),
         Standing::Pending { .. } => "pending".to_owned(),
-        Standing::Unknown { .. } => "unknown".to_owned(),
+        Standing::Unknown(_) => "unknown".to_owned(),
         Standing::Blocked { blocks } => {
             let ids: Vec<&str> = blocks.iter().map(|block| block.id.as_str()).collect();
             ids.join(" ")
@@ -320,9 +320,10 @@ pub(super) fn in_short(standing: &Standing) -> String {
 pub(super) fn words(standing: &Standing) -> String {
     match standing {
         Standing::Satisfied { why } => why.clone(),
-        Standing::Pending { what, .. } | Standing::Unknown { what } => what.clone(),
+        Standing::Pending { what, .. } => what.clone(),
+        Standing::Unknown(problem) => problem.to_string(),
         Standing::Blocked { blocks } => {
-            let why: Vec<&str> = blocks.iter().map(|block| block.why.as_str()).collect();
+            let why: Vec<String> = blocks.iter().map(Block::why).collect();
             why.join("; ")
         }
     }
@@ -330,10 +331,11 @@ pub(super) fn words(standing: &Standing) -> String {
 
 /// The one block of a standing.
 pub(super) fn only_block(standing: Standing) -> Block {
-    match standing {
-        Standing::Blocked { mut blocks } if blocks.len() == 1 => blocks.remove(0),
-        other => panic!("{other:?}"),
-    }
+    let Standing::Blocked { mut blocks } = standing else {
+        panic!("{standing:?}");
+    };
+    assert_eq!(blocks.len(), 1, "{blocks:?}");
+    blocks.remove(0)
 }
 
 /// Step that clears the one block, and what lifts it.

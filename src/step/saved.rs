@@ -4,24 +4,21 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::failover::save_log_shipping::primary_half;
+use super::observe::Observed;
 use super::observe::database::{Database, database};
 use super::observe::log_shipping::{
-    Job, JobIds, Primary, Schedule, Secondary, all_jobs, all_schedules, secondary,
+    Job, JobIds, Primary, Schedule, Secondary, all_jobs, all_schedules, primary, secondary,
 };
+use super::stored::{each, maybe};
 use crate::access::Access;
+use crate::model::document::Unread;
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role};
+use crate::model::{DatabaseName, Document, Instance, Role};
 use crate::site::Site;
 
-/// Name of the document in the run folder.
-pub const DOCUMENT: &str = "log-shipping.json";
-
-/// What was read before it was destroyed.
+/// What was read before it was destroyed: what [`Document::LogShipping`] holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved {
-    /// Version of this format.
-    pub version: u32,
     /// Run that saved it.
     pub run: String,
     /// When, UTC.
@@ -38,12 +35,16 @@ pub struct Saved {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedSecondary {
     /// Rows: one a database under the secondary id.
+    #[serde(with = "each")]
     pub rows: Vec<Secondary>,
     /// Copy and restore jobs.
+    #[serde(with = "each")]
     pub jobs: Vec<Job>,
     /// Their schedules.
+    #[serde(with = "each")]
     pub schedules: Vec<Schedule>,
     /// The chat database as it was.
+    #[serde(with = "maybe")]
     pub database: Option<Database>,
 }
 
@@ -51,12 +52,16 @@ pub struct SavedSecondary {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedPrimary {
     /// Rows.
+    #[serde(with = "each")]
     pub rows: Vec<Primary>,
     /// Backup job.
+    #[serde(with = "each")]
     pub jobs: Vec<Job>,
     /// Its schedules.
+    #[serde(with = "each")]
     pub schedules: Vec<Schedule>,
     /// The chat database as it was.
+    #[serde(with = "maybe")]
     pub database: Option<Database>,
     /// When it was read, where that was not with the rest.
     #[serde(default)]
@@ -119,7 +124,6 @@ impl Saved {
         };
         backup.is_whole().then_some(())?;
         Some(Self {
-            version: 1,
             run: run.to_owned(),
             taken_at: access.clock.now(),
             backup,
@@ -195,24 +199,47 @@ impl Saved {
     /// # Errors
     /// None that is known: texts and numbers only.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        let mut json = serde_json::to_vec_pretty(self)?;
-        json.push(b'\n');
-        Ok(json)
+        Document::LogShipping.write(self)
     }
 
-    /// Reads a saved document.
+    /// Reads the document.
     ///
     /// # Errors
-    /// When it is none, or of a later format.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let saved: Self = serde_json::from_slice(bytes).map_err(|cause| cause.to_string())?;
-        if saved.version == 1 {
-            Ok(saved)
-        } else {
-            Err(format!(
-                "format {} is not known to this version",
-                saved.version
-            ))
-        }
+    /// When it is none, or of a later version.
+    pub fn read(bytes: &[u8]) -> Result<Self, Unread> {
+        Document::LogShipping.read(bytes)
     }
+}
+
+/// The primary half of an instance that answers.
+pub(in crate::step) async fn primary_half(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Option<SavedPrimary> {
+    let database = match database(access, instance, name).await {
+        Observed::Unknown(_) => return None,
+        Observed::Absent => None,
+        Observed::Seen(database) => Some(database),
+    };
+    let rows: Vec<Primary> = primary(access, instance, name).await.seen().cloned()?;
+    let ids = JobIds::of(&rows);
+    let (jobs, schedules) = if ids.is_empty() {
+        (Vec::new(), Vec::new())
+    } else {
+        (
+            all_jobs(access, instance, &ids).await.seen().cloned()?,
+            all_schedules(access, instance, &ids)
+                .await
+                .seen()
+                .cloned()?,
+        )
+    };
+    Some(SavedPrimary {
+        rows,
+        jobs,
+        schedules,
+        database,
+        taken_at: None,
+    })
 }

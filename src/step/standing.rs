@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Step;
+use crate::model::{IntoRemedies, Problem, WayOn};
 
 /// Where a step stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,11 +26,8 @@ pub enum Standing {
         /// Every reason.
         blocks: Vec<Block>,
     },
-    /// It cannot be told.
-    Unknown {
-        /// What could not be seen, and why.
-        what: String,
-    },
+    /// Its state could not be determined: what could not be seen, and why.
+    Unknown(Problem),
 }
 
 impl Standing {
@@ -51,8 +49,16 @@ impl Standing {
         }
     }
 
-    pub(in crate::step) fn unknown(what: impl Into<String>) -> Self {
-        Self::Unknown { what: what.into() }
+    pub(in crate::step) fn unknown(why: impl Into<Problem>) -> Self {
+        Self::Unknown(why.into())
+    }
+
+    /// Unknown for that reason, where there is one; else because `what` was not seen.
+    pub(in crate::step) fn not_seen(why: Option<&Problem>, what: &str) -> Self {
+        Self::Unknown(
+            why.cloned()
+                .unwrap_or_else(|| format!("{what} could not be seen").into()),
+        )
     }
 
     /// Blocked when there is a reason, else what `otherwise` says.
@@ -75,10 +81,8 @@ impl Standing {
 pub struct Block {
     /// Its id, for `--override` where that is allowed.
     pub id: String,
-    /// Why.
-    pub why: String,
-    /// What to do.
-    pub hint: String,
+    /// Why, and what mends it.
+    pub problem: Problem,
     /// Step of the same run that will clear it; before that step's turn it does not count.
     pub cleared_by: Option<String>,
     /// What would lift it.
@@ -100,14 +104,32 @@ pub enum Lift {
 }
 
 impl Block {
-    pub(in crate::step) fn site(id: &str, why: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// `mend` is what to do where `why` does not say it by itself: what answers is exact, we are not.
+    pub(in crate::step) fn site(
+        id: &str,
+        why: impl Into<Problem>,
+        mend: impl IntoRemedies,
+    ) -> Self {
+        let mut problem: Problem = why.into();
+        if problem.remedies.is_empty() {
+            problem.remedies = mend.into_remedies();
+        }
         Self {
             id: id.to_owned(),
-            why: why.into(),
-            hint: hint.into(),
+            problem,
             cleared_by: None,
             lift: Lift::Site,
         }
+    }
+
+    /// Why, as one clause.
+    pub fn why(&self) -> String {
+        self.problem.to_string()
+    }
+
+    /// What to do, as one clause.
+    pub fn hint(&self) -> String {
+        self.problem.hint(WayOn::Resume)
     }
 
     pub(in crate::step) fn cleared_by(mut self, step: Step) -> Self {

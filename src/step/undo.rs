@@ -181,7 +181,7 @@ pub(super) async fn act<T: Back>(
                 if last.as_ref() == Some(&sending) {
                     return Err(StepError::other(
                         format!("it was sent and did not show: {}", sending.what),
-                        "see the error log of that instance, then abort again",
+                        "see the error log of that instance",
                     ));
                 }
                 send(cx, &hands, &sending).await?;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use pchadr::cli::rehearse::Stage;
-use pchadr::model::{Instance, Lsn, Role};
+use pchadr::model::{Instance, Lsn, Problem, Role, WayOn};
 use pchadr::rehearsal::simulated::Change;
 use pchadr::rehearsal::world::{Executed, FaultKind, SqlFault};
-use pchadr::run::event::{ErrorRecord, Event, Outcome, Record, RunFinished, StepOutcome};
+use pchadr::run::event::{Event, Outcome, Record, RunFinished, StepOutcome};
 use pchadr::run::executor::undo::{NotUndone, refusal};
 use pchadr::run::executor::{Execution, Who};
 use pchadr::run::fold::fold;
@@ -27,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::site::{
     Drill, End, assert_once, assert_same_effects, assert_same_end, effects, end, litware, paused,
-    plan_of, sweep,
+    plan_of,
 };
+use crate::sweep::sweep;
 
 async fn abort(
     drill: &Drill,
@@ -366,7 +367,10 @@ fn behind_the_point_of_no_return_nothing_is_undone_or_recorded() {
             match abort(&drill, &stage, &store).await {
                 Err(NotUndone::Refused(why)) => {
                     assert!(why.why.contains("no way back"), "{why:?}");
-                    assert!(why.hint.contains("pchadr failover --resume"), "{why:?}");
+                    assert!(
+                        why.hint(WayOn::Resume).contains("pchadr failover --resume"),
+                        "{why:?}"
+                    );
                 }
                 other => panic!("killed before record {n}: {other:?}"),
             }
@@ -449,13 +453,8 @@ fn the_plan_of_a_failback_shows_beside_each_step_what_undoes_it() {
 struct Lost;
 
 impl Guard for Lost {
-    fn check(&self) -> BoxFuture<'_, Result<(), ErrorRecord>> {
-        Box::pin(async {
-            Err(ErrorRecord {
-                why: "another run holds the site".to_owned(),
-                ..ErrorRecord::default()
-            })
-        })
+    fn check(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(async { Err("another run holds the site".into()) })
     }
 }
 
@@ -483,6 +482,7 @@ fn nothing_is_undone_once_another_run_holds_the_site() {
             run: "rehearsal",
             who: Who::default(),
             saved_elsewhere: None,
+            unreadable: &[],
             resume_command: None,
         };
         let finished = Box::pin(execution.abort(None)).await.expect("a record");

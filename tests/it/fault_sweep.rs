@@ -16,8 +16,9 @@ use pchadr::site::Site;
 
 use crate::site::{
     Drill, Undisturbed, assert_once, assert_same_effects, assert_same_end, effects, end, litware,
-    paused, sweep,
+    paused,
 };
+use crate::sweep::{NoReturn, sweep, sweep_around};
 
 /// A site whose every wait has an end: recovery too, which by default may take as long as it likes.
 fn impatient() -> Site {
@@ -68,11 +69,15 @@ async fn run_through(drill: &Drill, mut stage: Stage, whole: &Undisturbed, what:
 /// Strikes every statement with every fault.
 fn strike_statements(drill: &Drill) {
     let whole = drill.undisturbed();
-    let mut points = Vec::new();
-    for change in &whole.changes {
+    let no_return = NoReturn::of(drill, &whole).change;
+    let (mut points, mut always) = (Vec::new(), Vec::new());
+    for (n, change) in whole.changes.iter().enumerate() {
         let Change::Sql(executed) = change else {
             continue;
         };
+        if n == no_return {
+            always.extend(points.len()..points.len() + 6);
+        }
         for kind in [
             FaultKind::ErrorBefore(5000),
             FaultKind::ErrorAfter(5000),
@@ -90,7 +95,7 @@ fn strike_statements(drill: &Drill) {
         points.len()
     );
     let stopped = AtomicUsize::new(0);
-    sweep(&points, |(executed, kind)| {
+    sweep_around(&points, &always, |(executed, kind)| {
         let what = format!("{kind:?} at `{}`", executed.text);
         let executions = paused(async {
             let stage = drill.stage();
@@ -118,6 +123,10 @@ fn strike_cmdlets(drill: &Drill) {
         .filter(|change| matches!(change, Change::Cmdlet { .. }))
         .count();
     assert!(cmdlets >= 4, "{cmdlets} cmdlets are no sweep");
+    let before = whole.changes[..NoReturn::of(drill, &whole).change]
+        .iter()
+        .filter(|change| matches!(change, Change::Cmdlet { .. }))
+        .count();
     let mut points = Vec::new();
     for nth in 1..=cmdlets {
         for kind in [
@@ -131,7 +140,7 @@ fn strike_cmdlets(drill: &Drill) {
             points.push((nth, kind));
         }
     }
-    sweep(&points, |(nth, kind)| {
+    sweep_around(&points, &[before * 6], |(nth, kind)| {
         let what = format!("{kind:?} at cmdlet {nth}");
         paused(async {
             let stage = drill.stage();
@@ -185,6 +194,7 @@ fn every_operation_on_a_file_survives_every_cause() {
     assert!(copied.len() >= 8, "{copied:?} is no sweep");
     let name = copied[copied.len() / 2].clone();
     let stem = name.trim_end_matches(".trn").to_owned();
+    let mut points = Vec::new();
     for (op, suffix) in [
         (Op::Ends, name.clone()),
         (Op::Create, format!("{stem}.wrk")),
@@ -204,14 +214,18 @@ fn every_operation_on_a_file_survives_every_cause() {
             (Cause::Unreachable, 6),
             (Cause::Full, 6),
         ] {
-            let what = format!("{op:?} of `{suffix}` {cause:?}, {times} times");
-            paused(async {
-                let stage = drill.stage();
-                stage.simulated.folders.fail_next(op, &suffix, cause, times);
-                run_through_patiently(&drill, stage, &whole, &what).await;
-            });
+            points.push((op, suffix.clone(), cause, times));
         }
     }
+    sweep(&points, |(op, suffix, cause, times)| {
+        let what = format!("{op:?} of `{suffix}` {cause:?}, {times} times");
+        paused(async {
+            let stage = drill.stage();
+            let folders = &stage.simulated.folders;
+            folders.fail_next(*op, suffix, *cause, *times);
+            run_through_patiently(&drill, stage, &whole, &what).await;
+        });
+    });
     for op in [Op::Create, Op::Append, Op::Settle] {
         let what = format!("the answer of {op:?} is lost");
         paused(async {

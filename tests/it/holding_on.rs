@@ -153,6 +153,7 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore, person: &Person)
         run: "rehearsal",
         who: Who::default(),
         saved_elsewhere: drill.saved.as_ref(),
+        unreadable: &[],
         resume_command: None,
     };
     execution.start().await.expect("a record")

@@ -12,8 +12,9 @@ use pchadr::run::store::MemoryStore;
 
 use crate::site::{
     Drill, Undisturbed, assert_once, assert_same_effects, assert_same_end, effects, end, litware,
-    paused, sweep,
+    paused,
 };
+use crate::sweep::{NoReturn, sweep_around};
 
 /// Goes on with what survived, and compares with the undisturbed run.
 async fn resume_and_compare(
@@ -55,7 +56,8 @@ fn kill_before_records(drill: &Drill) {
     let records = whole.journal.split(|byte| *byte == b'\n').count() - 1;
     assert!(records > 40, "{records} records are no sweep");
     let points: Vec<usize> = (1..=records).collect();
-    sweep(&points, |n| {
+    let always = [NoReturn::of(drill, &whole).record];
+    sweep_around(&points, &always, |n| {
         // What was not synced is lost, but for a torn piece of it, of a length that varies.
         let torn = (n * 37) % 90;
         paused(async {
@@ -84,9 +86,13 @@ fn kill_around_effects(drill: &Drill) {
 /// The same for these commands, of which there are so many points.
 fn kill_around(drill: &Drill, of: fn(&Change) -> bool, least: usize) {
     let whole = drill.undisturbed();
+    let no_return = NoReturn::of(drill, &whole).change;
     let mut cmdlets = 0;
-    let mut points = Vec::new();
-    for change in &whole.changes {
+    let (mut points, mut always) = (Vec::new(), Vec::new());
+    for (n, change) in whole.changes.iter().enumerate() {
+        if n == no_return {
+            always.extend([points.len(), points.len() + 1]);
+        }
         match change {
             Change::Sql(executed) if of(change) => {
                 for kind in [FaultKind::SilenceBefore, FaultKind::SilenceAfter] {
@@ -105,7 +111,7 @@ fn kill_around(drill: &Drill, of: fn(&Change) -> bool, least: usize) {
         }
     }
     assert!(points.len() >= least, "{} are no sweep", points.len());
-    sweep(&points, |point| {
+    sweep_around(&points, &always, |point| {
         paused(async {
             let stage = drill.stage();
             let what = match point {
@@ -155,7 +161,11 @@ async fn kill_in_the_silence(drill: &Drill, stage: Stage, whole: &Undisturbed, w
 fn kill_at_moments(drill: &Drill, moments: u32) {
     let whole = drill.undisturbed();
     let points: Vec<u32> = (0..moments).collect();
-    sweep(&points, |moment| {
+    let part = NoReturn::of(drill, &whole).seconds / whole.seconds;
+    let always = points
+        .iter()
+        .filter(|at| f64::from(**at) <= part * f64::from(moments));
+    sweep_around(&points, &[always.count()], |moment| {
         let at = Duration::from_secs_f64(whole.seconds * f64::from(*moment) / f64::from(moments));
         paused(async {
             let stage = drill.stage();

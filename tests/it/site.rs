@@ -381,16 +381,6 @@ pub(crate) fn primary_mirror_is_principal(stage: &Stage, site: &Site) {
     world.fail_over(false, mirror, false).expect("in step");
 }
 
-/// Holds `check` for every point, on two threads: each point is a run of its own.
-pub(crate) fn sweep<T: Sync>(points: &[T], check: impl Fn(&T) + Sync) {
-    let half = points.len() / 2;
-    std::thread::scope(|scope| {
-        for part in [&points[..half], &points[half..]] {
-            scope.spawn(|| part.iter().for_each(&check));
-        }
-    });
-}
-
 /// An undisturbed run: its end, its changes, its journal.
 pub(crate) struct Undisturbed {
     pub(crate) end: End,

@@ -99,6 +99,7 @@ fn the_table_of_all_steps_is_the_one_that_was_reviewed() {
             access: &stage.access,
             terms: &Terms::default(),
             saved: None,
+            unreadable: &[],
             run: "20261124-0315",
             started: false,
         };

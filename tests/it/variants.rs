@@ -4,6 +4,7 @@ mod database;
 mod log_shipping;
 mod pool;
 mod primary;
+mod remedies;
 mod share;
 
 use pchadr::cli::rehearse::{Stage, execute};

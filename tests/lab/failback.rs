@@ -239,3 +239,51 @@ fn a_failback_that_is_killed_at_any_of_four_places_and_resumed_ends_as_one_that_
         assert_eq!(home(&machine.status()), normal, "{step}");
     }
 }
+
+/// A run of an earlier failover on this machine, with a configuration that cannot be read.
+fn with_unreadable(machine: &Machine, kept: &str) -> std::path::PathBuf {
+    let run = "20261128T011743Z-failover-8f2856";
+    let frozen = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/frozen/version-1/state/runs")
+        .join(run);
+    let folder = machine.state().join("runs").join(run);
+    fs::create_dir_all(&folder).unwrap();
+    // Without its site the pool alone counts: the ports of a lab are others each time.
+    for name in ["journal.jsonl", "plan.json"] {
+        fs::copy(frozen.join(name), folder.join(name)).unwrap();
+    }
+    let path = folder.join("log-shipping.json");
+    fs::write(&path, kept).unwrap();
+    path
+}
+
+#[test]
+fn a_failback_names_what_was_saved_and_cannot_be_read_and_never_says_that_nothing_was() {
+    let lab = Lab::open(FAILED_OVER);
+    let site = lab.folder.join("site.toml");
+    let text_of_site = fs::read_to_string(&site).unwrap();
+    let lines = text_of_site
+        .lines()
+        .filter(|line| !line.starts_with("saved = "));
+    fs::write(&site, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    for (kept, why) in [
+        ("{", "it is damaged: "),
+        (
+            r#"{"version":2,"program":"pchadr 9.2.0"}"#,
+            "it has version 2, written by pchadr 9.2.0; this program",
+        ),
+    ] {
+        let machine = Machine::of(&lab);
+        let path = with_unreadable(&machine, kept);
+        let said = machine.run(FAILBACK);
+        let told = text(&said.stderr);
+        assert_eq!(said.status.code(), Some(3), "{told}");
+        let line = format!("`{}` cannot be read: {why}", path.display());
+        assert!(told.contains(&format!("note: {line}")), "{told}");
+        let blocked =
+            "the log-shipping configuration of the backup was saved, and cannot be read: ";
+        assert!(told.contains(&format!("{blocked}{line}")), "{told}");
+        assert!(!told.contains("was not saved"), "{told}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), kept);
+    }
+}

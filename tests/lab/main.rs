@@ -1,4 +1,5 @@
-//! `pchadr lab` from the outside: real clients, real folders, a real subprocess.
+//! From the outside: `pchadr lab` with real clients, real folders and a real subprocess, and the
+//! script for PowerShell in a real engine.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
@@ -13,6 +14,8 @@ mod failback;
 mod failover;
 mod folder;
 mod kills;
+#[cfg(target_os = "linux")]
+mod powershell;
 mod refusals;
 mod secrets;
 mod shell;

@@ -78,9 +78,10 @@ impl Process {
             ))
             .wrap(process_wrap::tokio::JobObject);
         let mut tree = command.spawn().map(Tree).map_err(|cause| {
-            let what = match cause.kind() {
-                io::ErrorKind::NotFound => "is not there".to_owned(),
-                _ => format!("cannot be started: {cause}"),
+            let what = if cause.kind() == io::ErrorKind::NotFound {
+                "is not there".to_owned()
+            } else {
+                format!("cannot be started: {cause}")
             };
             io::Error::new(cause.kind(), format!("`{}` {what}", self.program))
         })?;
@@ -241,7 +242,7 @@ impl Stream {
     fn begin_to_end(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Ended) {
             State::Running(running) => State::Ending(running.end().boxed()),
-            other => other,
+            other @ (State::Ending(_) | State::Ended) => other,
         };
     }
 

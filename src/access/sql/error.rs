@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::model::Instance;
+use crate::model::{Instance, IntoRemedies as _, Place, Problem, Remedy};
 
 /// What became of a statement that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +152,28 @@ impl SqlError {
     pub fn number(&self) -> Option<u32> {
         match self.failure {
             Failure::Server { number, .. } => Some(number),
-            _ => None,
+            Failure::NoInstance
+            | Failure::NameNotFound { .. }
+            | Failure::ConnectionRefused { .. }
+            | Failure::ConnectTimedOut { .. }
+            | Failure::BrowserSilent { .. }
+            | Failure::NotListed { .. }
+            | Failure::NoTcp { .. }
+            | Failure::Unreachable(_)
+            | Failure::NotSqlServer
+            | Failure::Certificate(_)
+            | Failure::EncryptionRefused
+            | Failure::EncryptionDemanded
+            | Failure::NoStrict
+            | Failure::TlsTooOld(_)
+            | Failure::Tls(_)
+            | Failure::SignInTimedOut(_)
+            | Failure::SignIn(_)
+            | Failure::NotAllowed(_)
+            | Failure::Routed { .. }
+            | Failure::Cut(_)
+            | Failure::TimedOut(_)
+            | Failure::Garbled(_) => None,
         }
     }
 
@@ -162,7 +183,12 @@ impl SqlError {
         matches!(self.failure, Failure::Server { class, .. } if class < 20)
     }
 
-    /// What to do, where the number or the kind tells.
+    /// What to do, as the number or the kind tells; empty where neither does.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        self.hint().into_remedies()
+    }
+
+    /// The same in words: an imperative clause without a full stop.
     pub fn hint(&self) -> &'static str {
         match &self.failure {
             Failure::NoInstance => "add the instance to `[sql]` of the site file",
@@ -207,12 +233,8 @@ impl SqlError {
             }
             Failure::NotAllowed(_) => "sign in as a member of sysadmin on that instance",
             Failure::Routed { .. } => "name the address in the message in `[sql]` of the site file",
-            Failure::Cut(_) => {
-                "see the SQL Server error log of that time, then go on with --resume"
-            }
-            Failure::TimedOut(_) => {
-                "see what the instance is waiting for (sys.dm_exec_requests), then go on with --resume"
-            }
+            Failure::Cut(_) => "see the SQL Server error log of that time",
+            Failure::TimedOut(_) => "see what the instance is waiting for (sys.dm_exec_requests)",
             Failure::Garbled(_) => {
                 "this is a defect of pchadr or of the driver; keep the run folder"
             }
@@ -249,8 +271,8 @@ fn hint_for(number: u32) -> &'static str {
     match number {
         229 | 297 | 300 | 3110 | 6102 | 15247 => "sign in as a member of sysadmin on that instance",
         911 | 4060 => "see that the database exists on that instance",
-        921 | 922 | 952 => "the database is still starting; wait, then go on with --resume",
-        3101 => "end the sessions that hold the database, then go on with --resume",
+        921 | 922 | 952 => "the database is still starting: wait",
+        3101 => "end the sessions that hold the database",
         3104 => "remove mirroring of that database first",
         3117 => "the database is already recovered; see `pchadr status`",
         3183 | 3189 | 3242 | 3243 | 3203 | 3241 => {
@@ -262,7 +284,7 @@ fn hint_for(number: u32) -> &'static str {
         4326 => "the set is already applied; nothing is lost",
         4330 => "the log comes from another recovery fork; it can never be applied here",
         15281 => "turn on the component that the message names (sp_configure)",
-        17142 | 18401 => "the instance is paused, starting or stopping; wait, then try again",
+        17142 | 18401 => "the instance is paused, starting or stopping: wait",
         18452 => {
             "the server does not trust this Windows account: sign in from its domain, or use a SQL login (`[sql.auth] mode = \"sql\"`)"
         }
@@ -277,7 +299,7 @@ fn hint_for(number: u32) -> &'static str {
         }
         32053 => "the instance has no name of its own (@@SERVERNAME); run sp_addserver there",
         32054 | 32055 => "the monitor server does not answer; see the reference for a dead monitor",
-        _ => "see the message and the SQL Server error log",
+        _ => "",
     }
 }
 
@@ -375,6 +397,26 @@ impl fmt::Display for SqlError {
 }
 
 impl std::error::Error for SqlError {}
+
+impl From<&SqlError> for Problem {
+    fn from(error: &SqlError) -> Self {
+        let problem = Self {
+            what: error.statement.clone(),
+            number: error.number(),
+            ..Self::new(error.failure.to_string(), error.remedies())
+        };
+        problem.at(Place::Instance {
+            instance: error.instance,
+            server: error.server.clone(),
+        })
+    }
+}
+
+impl From<SqlError> for Problem {
+    fn from(error: SqlError) -> Self {
+        Self::from(&error)
+    }
+}
 
 /// First line of a statement, at most 160 characters.
 pub(super) fn first_line(statement: &str) -> String {

@@ -9,7 +9,7 @@ use super::driver::Driver;
 use super::error::{Failure, Fate, SqlError};
 use super::table::Row;
 use super::{Place, Query, SqlDoor, limited};
-use crate::model::{Fqdn, Instance};
+use crate::model::{Fqdn, Instance, IntoRemedies as _, Problem, Remedy};
 
 /// As many characters of a resource does the server show (`sql-server.md` 8).
 const SHOWN: usize = 32;
@@ -68,14 +68,12 @@ pub enum LockError {
 
 impl LockError {
     /// What to do.
-    pub fn hint(&self) -> &'static str {
+    pub fn remedies(&self) -> Vec<Remedy> {
         match self {
-            Self::Held { .. } => "wait until that run has ended, or end it there, then try again",
-            Self::Lost(_) => {
-                "see that no other run has begun (`pchadr runs list`), then go on with --resume"
-            }
-            Self::Sql(error) => error.hint(),
-            Self::Code { .. } => "see the SQL Server error log, then try again",
+            Self::Held { .. } => "wait until that run has ended, or end it there".into_remedies(),
+            Self::Lost(_) => "see that nobody else has begun a run".into_remedies(),
+            Self::Sql(error) => error.remedies(),
+            Self::Code { .. } => "see the SQL Server error log".into_remedies(),
         }
     }
 }
@@ -103,6 +101,15 @@ impl fmt::Display for LockError {
 }
 
 impl std::error::Error for LockError {}
+
+impl From<&LockError> for Problem {
+    fn from(error: &LockError) -> Self {
+        Self {
+            what: "the lock of the site".to_owned(),
+            ..Self::new(error.to_string(), error.remedies())
+        }
+    }
+}
 
 impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

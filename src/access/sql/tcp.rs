@@ -168,6 +168,10 @@ async fn connect(
     Err(told)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of another library, which grow"
+)]
 fn of_connect(cause: &io::Error, address: SocketAddr) -> Failure {
     match cause.kind() {
         io::ErrorKind::ConnectionRefused => Failure::ConnectionRefused {

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::Output;
 use crate::model::{Instance, Role};
-use crate::rehearsal::lab::{Lab, Options, State, USER};
+use crate::rehearsal::lab::{Lab, Options, USER};
 use crate::rehearsal::tds::Encryption;
+use crate::rehearsal::world::Start;
 
 /// Writes how to reach a lab that has been opened.
 pub(super) fn opened(
@@ -62,8 +63,8 @@ fn human(lab: &Lab, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     }
     let site = lab.site_file();
     let runbook = match options.state {
-        State::Normal | State::Disaster => "failover",
-        State::FailedOver => "failback",
+        Start::Normal | Start::Disaster => "failover",
+        Start::FailedOver => "failback",
     };
     writeln!(out, "Act:   pchadr {runbook} --config {}", site.display())?;
     writeln!(
@@ -103,9 +104,9 @@ fn json(lab: &Lab, options: &Options, out: &mut dyn Write) -> io::Result<()> {
 
 fn state(options: &Options) -> &'static str {
     match options.state {
-        State::Normal => "normal",
-        State::Disaster => "disaster",
-        State::FailedOver => "failed-over",
+        Start::Normal => "normal",
+        Start::Disaster => "disaster",
+        Start::FailedOver => "failed-over",
     }
 }
 

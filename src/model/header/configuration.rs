@@ -59,8 +59,6 @@ impl Configuration {
             started: date("start date", 0x4D)?,
             finished: scin.date(0x52),
             kind,
-            // One byte behind where `reference/backup-files.md` has these two: 100 and 661, 852 stand
-            // here in the real files.
             compatibility_level: byte("compatibility level", 0x5B)?,
             database_version: word("database version", 0x5E)?,
             database: name("database name", 0x68)?,

@@ -1,10 +1,9 @@
 //! Functions and variables that ask the server.
 
+use super::View;
 use super::server::DROP_SECONDARY;
-use super::{NAME, View, maybe, number, text};
 use crate::model::states::DatabaseState;
-use crate::rehearsal::value::{Datum, SqlType};
-use crate::rehearsal::world::database::UserAccess;
+use crate::rehearsal::value::{Datum, NAME, SqlType};
 use crate::rehearsal::world::instance::SqlInstance;
 use crate::rehearsal::world::utc;
 
@@ -37,7 +36,7 @@ impl View<'_> {
                     _ => argument(arguments, 0),
                 };
                 let found = name.and_then(|n| self.instance.database(n));
-                (SqlType::SmallInt, maybe(found, |d| number(d.id)))
+                (SqlType::SmallInt, Datum::from(found.map(|d| d.id)))
             }
             "DB_NAME" => {
                 let found = match arguments {
@@ -45,7 +44,7 @@ impl View<'_> {
                     [Datum::Int(id), ..] => self.instance.databases.iter().find(|d| d.id == *id),
                     _ => None,
                 };
-                (NAME, maybe(found, |d| text(&d.name)))
+                (NAME, Datum::from(found.map(|d| &d.name)))
             }
             "OBJECT_ID" => (
                 SqlType::Int,
@@ -62,33 +61,33 @@ impl View<'_> {
                         .cloned(),
                     _ => None,
                 };
-                (NAME, maybe(found, text))
+                (NAME, Datum::from(found))
             }
             "SUSER_SID" => {
                 let login = argument(arguments, 0).unwrap_or(&me.login_name);
                 (super::SID, Datum::Bytes(SqlInstance::sid(login)))
             }
-            "ORIGINAL_LOGIN" => (NAME, text(&me.login_name)),
-            "USER_NAME" | "SCHEMA_NAME" => (NAME, text("dbo")),
-            "HOST_NAME" => (NAME, text(&me.host_name)),
-            "APP_NAME" => (NAME, text(&me.program_name)),
+            "ORIGINAL_LOGIN" => (NAME, Datum::from(&me.login_name)),
+            "USER_NAME" | "SCHEMA_NAME" => (NAME, Datum::from("dbo")),
+            "HOST_NAME" => (NAME, Datum::from(&me.host_name)),
+            "APP_NAME" => (NAME, Datum::from(&me.program_name)),
             "IS_SRVROLEMEMBER" => {
                 let role = argument(arguments, 0).map(str::to_lowercase);
                 let value = match role.as_deref() {
-                    Some("public") => number(1),
+                    Some("public") => Datum::from(1),
                     Some(
                         "sysadmin" | "serveradmin" | "securityadmin" | "processadmin"
                         | "setupadmin" | "bulkadmin" | "diskadmin" | "dbcreator",
-                    ) => number(i64::from(self.instance.sysadmin)),
+                    ) => Datum::from(self.instance.sysadmin),
                     _ => Datum::Null,
                 };
                 (SqlType::Int, value)
             }
-            "HAS_PERMS_BY_NAME" => (SqlType::Int, number(i64::from(self.instance.sysadmin))),
+            "HAS_PERMS_BY_NAME" => (SqlType::Int, Datum::from(self.instance.sysadmin)),
             "HAS_DBACCESS" => {
                 let name = argument(arguments, 0)?;
                 let open = super::open(self.instance, name, me.spid).is_ok();
-                (SqlType::Int, number(i64::from(open)))
+                (SqlType::Int, Datum::from(open))
             }
             "GETDATE" | "GETUTCDATE" => (SqlType::DateTime, Datum::DateTime(utc(self.now))),
             "SYSUTCDATETIME" | "SYSDATETIME" => {
@@ -103,7 +102,7 @@ impl View<'_> {
                 });
                 (
                     SqlType::NVarChar(Some(32)),
-                    text(if held { "Exclusive" } else { "NoLock" }),
+                    Datum::from(if held { "Exclusive" } else { "NoLock" }),
                 )
             }
             "APPLOCK_TEST" => {
@@ -113,7 +112,7 @@ impl View<'_> {
                         .get(&(me.database.to_lowercase(), resource.to_owned()))
                         .is_none_or(|(spid, _)| *spid == me.spid)
                 });
-                (SqlType::SmallInt, number(i64::from(free)))
+                (SqlType::SmallInt, Datum::from(free))
             }
             _ => return None,
         })
@@ -122,7 +121,7 @@ impl View<'_> {
     fn object_id(&self, name: &str) -> Datum {
         let lower = name.to_lowercase().replace(['[', ']'], "");
         if lower.ends_with("sp_delete_log_shipping_secondary_database") {
-            return number(DROP_SECONDARY);
+            return Datum::from(DROP_SECONDARY);
         }
         let parts: Vec<&str> = lower.split('.').collect();
         let (database, object) = match parts.as_slice() {
@@ -142,7 +141,7 @@ impl View<'_> {
             let hash = object
                 .bytes()
                 .fold(17_i64, |h, b| (h * 31 + i64::from(b)) % 2_000_000_000);
-            number(hash)
+            Datum::from(hash)
         } else {
             Datum::Null
         }
@@ -153,23 +152,23 @@ impl View<'_> {
         let (major, minor, build) = server.version;
         let machine = server.server_name.split('\\').next().unwrap_or_default();
         match property.to_lowercase().as_str() {
-            "servername" => text(&server.server_name),
-            "machinename" | "computernamephysicalnetbios" => text(machine),
-            "instancename" => maybe(server.instance_name.as_ref(), text),
-            "edition" => text("Standard Edition (64-bit)"),
-            "editionid" => number(-1_534_726_760),
-            "engineedition" => number(2),
-            "productversion" => text(format!("{major}.{minor}.{build}.0")),
-            "productmajorversion" => text(major.to_string()),
-            "productlevel" => text("SP2"),
-            "collation" => text(&server.collation),
+            "servername" => Datum::from(&server.server_name),
+            "machinename" | "computernamephysicalnetbios" => Datum::from(machine),
+            "instancename" => Datum::from(server.instance_name.as_ref()),
+            "edition" => Datum::from("Standard Edition (64-bit)"),
+            "editionid" => Datum::from(-1_534_726_760),
+            "engineedition" => Datum::from(2),
+            "productversion" => Datum::from(format!("{major}.{minor}.{build}.0")),
+            "productmajorversion" => Datum::from(major.to_string()),
+            "productlevel" => Datum::from("SP2"),
+            "collation" => Datum::from(&server.collation),
             "isclustered" | "ishadrenabled" | "issingleuser" | "isintegratedsecurityonly" => {
-                number(0)
+                Datum::from(0)
             }
-            "isfulltextinstalled" => number(0),
-            "instancedefaultdatapath" => text("E:\\SQLData\\"),
-            "instancedefaultlogpath" => text("E:\\SQLLog\\"),
-            "processid" => number(4711),
+            "isfulltextinstalled" => Datum::from(0),
+            "instancedefaultdatapath" => Datum::from("E:\\SQLData\\"),
+            "instancedefaultlogpath" => Datum::from("E:\\SQLLog\\"),
+            "processid" => Datum::from(4711),
             _ => Datum::Null,
         }
     }
@@ -181,26 +180,18 @@ impl View<'_> {
         let online = database.state == DatabaseState::Online;
         match property.to_lowercase().as_str() {
             // May already say ONLINE before recovery is over (`sql-server.md` 4).
-            "status" if database.state == DatabaseState::Recovering => text("ONLINE"),
-            "status" => text(database.state.to_string()),
-            "collation" if online => text(&self.instance.collation),
-            "updateability" => text(if database.standby || !online {
+            "status" if database.state == DatabaseState::Recovering => Datum::from("ONLINE"),
+            "status" => Datum::from(database.state.to_string()),
+            "collation" if online => Datum::from(&self.instance.collation),
+            "updateability" => Datum::from(if database.standby || !online {
                 "READ_ONLY"
             } else {
                 "READ_WRITE"
             }),
-            "useraccess" => text(match database.access {
-                UserAccess::Multi => "MULTI_USER",
-                UserAccess::Single => "SINGLE_USER",
-                UserAccess::Restricted => "RESTRICTED_USER",
-            }),
-            "recovery" => text(match database.model {
-                1 => "FULL",
-                2 => "BULK_LOGGED",
-                _ => "SIMPLE",
-            }),
-            "isinstandby" => number(i64::from(database.standby)),
-            "version" if online => number(i64::from(database.version)),
+            "useraccess" => database.access.word().into(),
+            "recovery" => database.model_word().into(),
+            "isinstandby" => Datum::from(database.standby),
+            "version" if online => Datum::from(database.version),
             _ => Datum::Null,
         }
     }
@@ -209,36 +200,36 @@ impl View<'_> {
     pub(super) fn global(&self, name: &str) -> Option<(SqlType, Datum)> {
         let (major, minor, build) = self.instance.version;
         Some(match name {
-            "@@SERVERNAME" => (NAME, maybe(self.instance.at_servername(), text)),
+            "@@SERVERNAME" => (NAME, Datum::from(self.instance.at_servername())),
             "@@SERVICENAME" => (
                 NAME,
-                text(
+                Datum::from(
                     self.instance
                         .instance_name
                         .as_deref()
                         .unwrap_or("MSSQLSERVER"),
                 ),
             ),
-            "@@SPID" => (SqlType::SmallInt, number(self.me.spid)),
+            "@@SPID" => (SqlType::SmallInt, Datum::from(self.me.spid)),
             "@@VERSION" => (
                 SqlType::NVarChar(Some(300)),
-                text(format!(
+                Datum::from(format!(
                     "Microsoft SQL Server 2016 (simulated) - {major}.{minor}.{build}.0 (X64)"
                 )),
             ),
             "@@MICROSOFTVERSION" => (
                 SqlType::Int,
-                number((i64::from(major) << 24) + (i64::from(minor) << 16) + i64::from(build)),
+                Datum::from((i64::from(major) << 24) + (i64::from(minor) << 16) + i64::from(build)),
             ),
-            "@@TRANCOUNT" => (SqlType::Int, number(self.me.transactions)),
-            "@@ROWCOUNT" => (SqlType::Int, number(self.rows)),
-            "@@ERROR" => (SqlType::Int, number(self.error)),
-            "@@MAX_PRECISION" => (SqlType::TinyInt, number(38)),
-            "@@LOCK_TIMEOUT" | "@@TEXTSIZE" => (SqlType::Int, number(-1)),
-            "@@LANGUAGE" => (NAME, text("us_english")),
-            "@@LANGID" => (SqlType::SmallInt, number(0)),
-            "@@DATEFIRST" => (SqlType::TinyInt, number(7)),
-            "@@OPTIONS" => (SqlType::Int, number(5432)),
+            "@@TRANCOUNT" => (SqlType::Int, Datum::from(self.me.transactions)),
+            "@@ROWCOUNT" => (SqlType::Int, Datum::from(self.rows)),
+            "@@ERROR" => (SqlType::Int, Datum::from(self.error)),
+            "@@MAX_PRECISION" => (SqlType::TinyInt, Datum::from(38)),
+            "@@LOCK_TIMEOUT" | "@@TEXTSIZE" => (SqlType::Int, Datum::from(-1)),
+            "@@LANGUAGE" => (NAME, Datum::from("us_english")),
+            "@@LANGID" => (SqlType::SmallInt, Datum::from(0)),
+            "@@DATEFIRST" => (SqlType::TinyInt, Datum::from(7)),
+            "@@OPTIONS" => (SqlType::Int, Datum::from(5432)),
             _ => return None,
         })
     }

@@ -1,199 +1,113 @@
 //! Tables of `msdb` about Agent jobs.
 
-use super::{NAME, SID, View, maybe, number, relation, text};
-use crate::rehearsal::value::{Datum, Relation, SqlType};
+use super::{SID, View};
+use crate::rehearsal::value::SqlType::{DateTime, Int, NVarChar, TinyInt};
+use crate::rehearsal::value::{Datum, GUID, NAME, Relation, relation};
 use crate::rehearsal::world::instance::SqlInstance;
 use crate::rehearsal::world::msdb::JobKind;
 
 /// The Agent session that runs; the one before it has the number below.
 const AGENT_SESSION: i64 = 12;
 
-const GUID: SqlType = SqlType::UniqueIdentifier;
-
 impl View<'_> {
     pub(super) fn jobs(&self) -> Relation {
-        let rows = self.instance.msdb.jobs.iter().map(|j| {
-            vec![
-                Datum::Guid(j.id),
-                text(&j.name),
-                number(i64::from(j.enabled)),
-                text("Log shipping"),
-                number(j.kind.category_id()),
-                Datum::Bytes(SqlInstance::sid(&j.owner)),
-            ]
-        });
-        relation(
-            &[
-                ("job_id", GUID),
-                ("name", NAME),
-                ("enabled", SqlType::TinyInt),
-                ("description", SqlType::NVarChar(Some(512))),
-                ("category_id", SqlType::Int),
-                ("owner_sid", SID),
-            ],
-            rows.collect(),
-        )
+        relation! {
+            for j in &self.instance.msdb.jobs;
+            "job_id": GUID => j.id,
+            "name": NAME => &j.name,
+            "enabled": TinyInt => j.enabled,
+            "description": NVarChar(Some(512)) => "Log shipping",
+            "category_id": Int => j.kind.category_id(),
+            "owner_sid": SID => SqlInstance::sid(&j.owner),
+        }
     }
 
     pub(super) fn job_steps(&self) -> Relation {
-        let rows = self.instance.msdb.jobs.iter().map(|j| {
-            vec![
-                Datum::Guid(j.id),
-                number(1),
-                text("Log shipping job step."),
-                text("CmdExec"),
-                text(&j.command),
-                Datum::Null,
-                Datum::Null,
-            ]
-        });
-        relation(
-            &[
-                ("job_id", GUID),
-                ("step_id", SqlType::Int),
-                ("step_name", NAME),
-                ("subsystem", SqlType::NVarChar(Some(40))),
-                ("command", SqlType::NVarChar(None)),
-                ("proxy_id", SqlType::Int),
-                ("database_name", NAME),
-            ],
-            rows.collect(),
-        )
+        relation! {
+            for j in &self.instance.msdb.jobs;
+            "job_id": GUID => j.id,
+            "step_id": Int => 1,
+            "step_name": NAME => "Log shipping job step.",
+            "subsystem": NVarChar(Some(40)) => "CmdExec",
+            "command": NVarChar(None) => &j.command,
+            "proxy_id": Int => Datum::Null,
+            "database_name": NAME => Datum::Null,
+        }
     }
 
     pub(super) fn job_schedules(&self) -> Relation {
-        let rows = self
-            .instance
-            .msdb
-            .jobs
-            .iter()
-            .filter(|j| j.schedule.id > 0)
-            .map(|j| {
-                vec![
-                    number(j.schedule.id),
-                    Datum::Guid(j.id),
-                    number(j.schedule.start_date),
-                    number(0),
-                ]
-            });
-        relation(
-            &[
-                ("schedule_id", SqlType::Int),
-                ("job_id", GUID),
-                ("next_run_date", SqlType::Int),
-                ("next_run_time", SqlType::Int),
-            ],
-            rows.collect(),
-        )
+        let jobs = self.instance.msdb.jobs.iter();
+        let rows = jobs.filter(|j| j.schedule.id > 0);
+        relation! {
+            for j in rows;
+            "schedule_id": Int => j.schedule.id,
+            "job_id": GUID => j.id,
+            "next_run_date": Int => j.schedule.start_date,
+            "next_run_time": Int => 0,
+        }
     }
 
     pub(super) fn schedules(&self) -> Relation {
         let msdb = &self.instance.msdb;
         let attached = msdb.jobs.iter().map(|j| (&j.schedule, j.owner.as_str()));
         let loose = msdb.loose_schedules.iter().map(|s| (s, "sa"));
-        let rows = attached
-            .chain(loose)
-            .filter(|(s, _)| s.id > 0)
-            .map(|(s, owner)| {
-                vec![
-                    number(s.id),
-                    text(&s.name),
-                    Datum::Bytes(SqlInstance::sid(owner)),
-                    number(i64::from(s.enabled)),
-                    number(s.freq_type),
-                    number(s.freq_interval),
-                    number(s.freq_subday_type),
-                    number(s.freq_subday_interval),
-                    number(0),
-                    number(s.freq_recurrence_factor),
-                    number(s.start_date),
-                    number(s.end_date),
-                    number(s.start_time),
-                    number(s.end_time),
-                ]
-            });
-        relation(
-            &[
-                ("schedule_id", SqlType::Int),
-                ("name", NAME),
-                ("owner_sid", SID),
-                ("enabled", SqlType::Int),
-                ("freq_type", SqlType::Int),
-                ("freq_interval", SqlType::Int),
-                ("freq_subday_type", SqlType::Int),
-                ("freq_subday_interval", SqlType::Int),
-                ("freq_relative_interval", SqlType::Int),
-                ("freq_recurrence_factor", SqlType::Int),
-                ("active_start_date", SqlType::Int),
-                ("active_end_date", SqlType::Int),
-                ("active_start_time", SqlType::Int),
-                ("active_end_time", SqlType::Int),
-            ],
-            rows.collect(),
-        )
+        let rows = attached.chain(loose).filter(|(s, _)| s.id > 0);
+        relation! {
+            for (s, owner) in rows;
+            "schedule_id": Int => s.id,
+            "name": NAME => &s.name,
+            "owner_sid": SID => SqlInstance::sid(owner),
+            "enabled": Int => s.enabled,
+            "freq_type": Int => s.freq_type,
+            "freq_interval": Int => s.freq_interval,
+            "freq_subday_type": Int => s.freq_subday_type,
+            "freq_subday_interval": Int => s.freq_subday_interval,
+            "freq_relative_interval": Int => 0,
+            "freq_recurrence_factor": Int => s.freq_recurrence_factor,
+            "active_start_date": Int => s.start_date,
+            "active_end_date": Int => s.end_date,
+            "active_start_time": Int => s.start_time,
+            "active_end_time": Int => s.end_time,
+        }
     }
 
     pub(super) fn job_activity(&self) -> Relation {
-        let mut rows = Vec::new();
-        for j in &self.instance.msdb.jobs {
-            // Rows of earlier Agent sessions stay "running" for ever (`sql-server.md` 1.4).
-            rows.push(vec![
-                number(AGENT_SESSION - 1),
-                Datum::Guid(j.id),
-                Datum::DateTime(self.instance.agent_started),
-                Datum::Null,
-            ]);
-            rows.push(vec![
-                number(AGENT_SESSION),
-                Datum::Guid(j.id),
-                maybe(j.started, Datum::DateTime),
-                maybe(j.stopped, Datum::DateTime),
-            ]);
+        // Rows of earlier Agent sessions stay "running" for ever (`sql-server.md` 1.4).
+        let rows = self.instance.msdb.jobs.iter().flat_map(|j| {
+            [
+                (
+                    AGENT_SESSION - 1,
+                    j.id,
+                    Some(self.instance.agent_started),
+                    None,
+                ),
+                (AGENT_SESSION, j.id, j.started, j.stopped),
+            ]
+        });
+        relation! {
+            for (session, job, started, stopped) in rows;
+            "session_id": Int => session,
+            "job_id": GUID => job,
+            "start_execution_date": DateTime => started,
+            "stop_execution_date": DateTime => stopped,
         }
-        relation(
-            &[
-                ("session_id", SqlType::Int),
-                ("job_id", GUID),
-                ("start_execution_date", SqlType::DateTime),
-                ("stop_execution_date", SqlType::DateTime),
-            ],
-            rows,
-        )
     }
 
     pub(super) fn agent_sessions(&self) -> Relation {
-        let at = Datum::DateTime(self.instance.agent_started);
-        relation(
-            &[
-                ("session_id", SqlType::Int),
-                ("agent_start_date", SqlType::DateTime),
-            ],
-            vec![
-                vec![number(AGENT_SESSION - 1), at.clone()],
-                vec![number(AGENT_SESSION), at],
-            ],
-        )
+        relation! {
+            for session in [AGENT_SESSION - 1, AGENT_SESSION];
+            "session_id": Int => session,
+            "agent_start_date": DateTime => self.instance.agent_started,
+        }
     }
 }
 
 pub(super) fn categories() -> Relation {
-    let rows = [JobKind::Backup, JobKind::Copy, JobKind::Restore]
-        .into_iter()
-        .map(|kind| {
-            vec![
-                number(kind.category_id()),
-                number(1),
-                number(1),
-                text(kind.category()),
-            ]
-        });
-    relation(
-        &[
-            ("category_id", SqlType::Int),
-            ("category_class", SqlType::Int),
-            ("category_type", SqlType::TinyInt),
-            ("name", NAME),
-        ],
-        rows.collect(),
-    )
+    relation! {
+        for kind in [JobKind::Backup, JobKind::Copy, JobKind::Restore];
+        "category_id": Int => kind.category_id(),
+        "category_class": Int => 1,
+        "category_type": TinyInt => 1,
+        "name": NAME => kind.category(),
+    }
 }

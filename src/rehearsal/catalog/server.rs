@@ -1,7 +1,10 @@
 //! Sessions, requests, locks, services, logins, endpoints.
 
-use super::{CHAR, NAME, SHORT, SID, View, maybe, number, relation, text};
-use crate::rehearsal::value::{Datum, Relation, SqlType};
+use super::{CHAR, SHORT, SID, View};
+use crate::rehearsal::value::SqlType::{
+    BigInt, Bit, DateTime, Float, Int, NVarChar, SmallInt, TinyInt, VarBinary, VarChar,
+};
+use crate::rehearsal::value::{Datum, NAME, Relation, relation};
 use crate::rehearsal::world::instance::{Process, Running, SqlInstance};
 use crate::rehearsal::world::utc;
 
@@ -25,8 +28,8 @@ impl View<'_> {
         })
     }
 
-    fn database_id(&self, name: &str) -> Datum {
-        maybe(self.instance.database(name), |d| number(d.id))
+    fn database_id(&self, name: &str) -> Option<i64> {
+        self.instance.database(name).map(|d| d.id)
     }
 
     fn status(&self, process: &Process) -> &'static str {
@@ -37,54 +40,27 @@ impl View<'_> {
         }
     }
 
+    /// A session of the server's own stands before those of its users.
     fn sessions(&self) -> Relation {
-        let mut rows = vec![vec![
-            number(9),
-            Datum::DateTime(self.instance.agent_started),
-            Datum::Null,
-            Datum::Null,
-            text("sa"),
-            text("sa"),
-            text("background"),
-            Datum::Null,
-            number(0),
-            number(1),
-            number(0),
-            Datum::DateTime(self.instance.agent_started),
-        ]];
-        for p in self.instance.processes.values() {
-            rows.push(vec![
-                number(p.spid),
-                Datum::DateTime(utc(p.login_time)),
-                text(&p.host_name),
-                text(&p.program_name),
-                text(&p.login_name),
-                text(&p.login_name),
-                text(self.status(p)),
-                maybe(p.context.clone(), Datum::Bytes),
-                number(1),
-                self.database_id(&p.database),
-                number(p.transactions),
-                Datum::DateTime(utc(p.running.as_ref().map_or(p.login_time, |r| r.started))),
-            ]);
+        let users = self.instance.processes.values().map(Some);
+        relation! {
+            for p in [None].into_iter().chain(users);
+            let began = p.map_or(self.instance.agent_started, |p| utc(p.login_time));
+            let login = p.map_or("sa", |p| p.login_name.as_str());
+            let request = p.and_then(|p| p.running.as_ref());
+            "session_id": SmallInt => p.map_or(9, |p| p.spid),
+            "login_time": DateTime => began,
+            "host_name": NAME => p.map(|p| &p.host_name),
+            "program_name": NAME => p.map(|p| &p.program_name),
+            "login_name": NAME => login,
+            "original_login_name": NAME => login,
+            "status": NVarChar(Some(30)) => p.map_or("background", |p| self.status(p)),
+            "context_info": VarBinary(Some(128)) => p.and_then(|p| p.context.clone()),
+            "is_user_process": Bit => p.is_some(),
+            "database_id": SmallInt => p.map_or(Some(1), |p| self.database_id(&p.database)),
+            "open_transaction_count": Int => p.map_or(0, |p| p.transactions),
+            "last_request_start_time": DateTime => request.map_or(began, |r| utc(r.started)),
         }
-        relation(
-            &[
-                ("session_id", SqlType::SmallInt),
-                ("login_time", SqlType::DateTime),
-                ("host_name", NAME),
-                ("program_name", NAME),
-                ("login_name", NAME),
-                ("original_login_name", NAME),
-                ("status", SqlType::NVarChar(Some(30))),
-                ("context_info", SqlType::VarBinary(Some(128))),
-                ("is_user_process", SqlType::Bit),
-                ("database_id", SqlType::SmallInt),
-                ("open_transaction_count", SqlType::Int),
-                ("last_request_start_time", SqlType::DateTime),
-            ],
-            rows,
-        )
     }
 
     /// Percent done of a request, and milliseconds to go and gone.
@@ -106,316 +82,168 @@ impl View<'_> {
     }
 
     fn requests(&self) -> Relation {
-        let mut rows = Vec::new();
-        for p in self.instance.processes.values() {
-            let (command, percent, left, gone, started) = match &p.running {
+        let rows = self.instance.processes.values().filter_map(|p| {
+            let mine = p.spid == self.me.spid;
+            match &p.running {
                 Some(running) => {
-                    let (percent, left, gone) = self.progress(running);
-                    (running.command, percent, left, gone, running.started)
+                    Some((p, running.command, running.started, self.progress(running)))
                 }
-                None if p.spid == self.me.spid => ("SELECT", 0.0, 0, 0, self.now),
-                None => continue,
-            };
-            rows.push(vec![
-                number(p.spid),
-                number(0),
-                Datum::DateTime(utc(started)),
-                text("running"),
-                text(command),
-                self.database_id(&p.database),
-                number(0),
-                Datum::Null,
-                number(0),
-                Datum::Float(percent),
-                number(left),
-                number(gone),
-                number(p.transactions),
-            ]);
+                None => mine.then_some((p, "SELECT", self.now, (0.0, 0, 0))),
+            }
+        });
+        relation! {
+            for (p, command, started, (percent, left, gone)) in rows;
+            "session_id": SmallInt => p.spid,
+            "request_id": Int => 0,
+            "start_time": DateTime => utc(started),
+            "status": NVarChar(Some(30)) => "running",
+            "command": NVarChar(Some(32)) => command,
+            "database_id": SmallInt => self.database_id(&p.database),
+            "blocking_session_id": SmallInt => 0,
+            "wait_type": SHORT => Datum::Null,
+            "wait_time": Int => 0,
+            "percent_complete": Float => percent,
+            "estimated_completion_time": BigInt => left,
+            "total_elapsed_time": Int => gone,
+            "open_transaction_count": Int => p.transactions,
         }
-        relation(
-            &[
-                ("session_id", SqlType::SmallInt),
-                ("request_id", SqlType::Int),
-                ("start_time", SqlType::DateTime),
-                ("status", SqlType::NVarChar(Some(30))),
-                ("command", SqlType::NVarChar(Some(32))),
-                ("database_id", SqlType::SmallInt),
-                ("blocking_session_id", SqlType::SmallInt),
-                ("wait_type", SHORT),
-                ("wait_time", SqlType::Int),
-                ("percent_complete", SqlType::Float),
-                ("estimated_completion_time", SqlType::BigInt),
-                ("total_elapsed_time", SqlType::Int),
-                ("open_transaction_count", SqlType::Int),
-            ],
-            rows,
-        )
     }
 
     fn connections(&self) -> Relation {
-        let rows = self.instance.processes.values().map(|p| {
-            vec![
-                number(p.spid),
-                Datum::DateTime(utc(p.login_time)),
-                text("TCP"),
-                text("TRUE"),
-                text("SQL"),
-                number(4096),
-                text("127.0.0.1"),
-                number(49_152 + p.spid),
-            ]
-        });
-        relation(
-            &[
-                ("session_id", SqlType::Int),
-                ("connect_time", SqlType::DateTime),
-                ("net_transport", SqlType::NVarChar(Some(40))),
-                ("encrypt_option", SqlType::NVarChar(Some(40))),
-                ("auth_scheme", SqlType::NVarChar(Some(40))),
-                ("net_packet_size", SqlType::Int),
-                ("client_net_address", SqlType::VarChar(Some(48))),
-                ("client_tcp_port", SqlType::Int),
-            ],
-            rows.collect(),
-        )
+        relation! {
+            for p in self.instance.processes.values();
+            "session_id": Int => p.spid,
+            "connect_time": DateTime => utc(p.login_time),
+            "net_transport": NVarChar(Some(40)) => "TCP",
+            "encrypt_option": NVarChar(Some(40)) => "TRUE",
+            "auth_scheme": NVarChar(Some(40)) => "SQL",
+            "net_packet_size": Int => 4096,
+            "client_net_address": VarChar(Some(48)) => "127.0.0.1",
+            "client_tcp_port": Int => 49_152 + p.spid,
+        }
     }
 
     /// Every user of a database holds a shared lock on it, a RESTORE an exclusive one
     /// (`sql-server.md` 3.1, 3.2).
     fn locks(&self) -> Relation {
-        let lock =
-            |kind: &str, database: Datum, description: String, mode: &str, spid, owner: &str| {
-                vec![
-                    text(kind),
-                    text(""),
-                    database,
-                    text(description),
-                    text(mode),
-                    text("LOCK"),
-                    text("GRANT"),
-                    number(spid),
-                    text(owner),
-                ]
-            };
         let shared = "SHARED_TRANSACTION_WORKSPACE";
         let mut rows = Vec::new();
         for p in self.instance.processes.values() {
-            if self
-                .instance
-                .database(&p.database)
-                .is_some_and(|d| d.id > 2)
-            {
-                let id = self.database_id(&p.database);
-                rows.push(lock("DATABASE", id, String::new(), "S", p.spid, shared));
-            }
+            let used = self.database_id(&p.database).filter(|id| *id > 2);
+            rows.extend(used.map(|id| ("DATABASE", Some(id), String::new(), "S", p.spid, shared)));
             if let Some(target) = p.running.as_ref().and_then(|r| r.target.as_ref()) {
                 let id = self.database_id(target);
-                rows.push(lock("DATABASE", id, String::new(), "X", p.spid, shared));
+                rows.push(("DATABASE", id, String::new(), "X", p.spid, shared));
             }
         }
         for ((database, resource), (spid, _)) in &self.instance.locks {
             let shown: String = resource.chars().take(32).collect();
-            rows.push(lock(
-                "APPLICATION",
-                self.database_id(database),
-                format!("0:[{shown}]:(a1b2c3d4)"),
-                "X",
-                *spid,
-                "SESSION",
-            ));
+            let shown = format!("0:[{shown}]:(a1b2c3d4)");
+            let id = self.database_id(database);
+            rows.push(("APPLICATION", id, shown, "X", *spid, "SESSION"));
         }
-        relation(
-            &[
-                ("resource_type", SHORT),
-                ("resource_subtype", SHORT),
-                ("resource_database_id", SqlType::Int),
-                ("resource_description", SqlType::NVarChar(Some(256))),
-                ("request_mode", SHORT),
-                ("request_type", SHORT),
-                ("request_status", SHORT),
-                ("request_session_id", SqlType::Int),
-                ("request_owner_type", SHORT),
-            ],
-            rows,
-        )
+        relation! {
+            for (kind, database, description, mode, spid, owner) in rows;
+            "resource_type": SHORT => kind,
+            "resource_subtype": SHORT => "",
+            "resource_database_id": Int => database,
+            "resource_description": NVarChar(Some(256)) => description,
+            "request_mode": SHORT => mode,
+            "request_type": SHORT => "LOCK",
+            "request_status": SHORT => "GRANT",
+            "request_session_id": Int => spid,
+            "request_owner_type": SHORT => owner,
+        }
     }
 
     fn services(&self) -> Relation {
-        let instance = self
-            .instance
-            .instance_name
-            .as_deref()
-            .unwrap_or("MSSQLSERVER")
-            .to_uppercase();
-        let row = |name: String, up: bool, account: String| {
-            vec![
-                text(name),
-                number(2),
-                text("Automatic"),
-                number(if up { 4 } else { 1 }),
-                text(if up { "Running" } else { "Stopped" }),
-                maybe(up.then_some(4711), number),
-                text(account),
-                text("N"),
-            ]
-        };
-        relation(
-            &[
-                ("servicename", SqlType::NVarChar(Some(256))),
-                ("startup_type", SqlType::Int),
-                ("startup_type_desc", SqlType::NVarChar(Some(256))),
-                ("status", SqlType::Int),
-                ("status_desc", SqlType::NVarChar(Some(256))),
-                ("process_id", SqlType::Int),
-                ("service_account", SqlType::NVarChar(Some(256))),
-                ("is_clustered", SqlType::NVarChar(Some(1))),
-            ],
-            vec![
-                row(
-                    format!("SQL Server ({instance})"),
-                    true,
-                    r"LITWAREINC\sqlengine".to_owned(),
-                ),
-                row(
-                    format!("SQL Server Agent ({instance})"),
-                    self.instance.agent,
-                    r"LITWAREINC\sqlagent".to_owned(),
-                ),
-            ],
-        )
+        let instance = self.instance.instance_name.as_deref();
+        let instance = instance.unwrap_or("MSSQLSERVER").to_uppercase();
+        let agent = self.instance.agent;
+        let rows = [
+            ("SQL Server", true, r"LITWAREINC\sqlengine"),
+            ("SQL Server Agent", agent, r"LITWAREINC\sqlagent"),
+        ];
+        relation! {
+            for (name, up, account) in rows;
+            "servicename": NVarChar(Some(256)) => format!("{name} ({instance})"),
+            "startup_type": Int => 2,
+            "startup_type_desc": NVarChar(Some(256)) => "Automatic",
+            "status": Int => if up { 4 } else { 1 },
+            "status_desc": NVarChar(Some(256)) => if up { "Running" } else { "Stopped" },
+            "process_id": Int => up.then_some(4711),
+            "service_account": NVarChar(Some(256)) => account,
+            "is_clustered": NVarChar(Some(1)) => "N",
+        }
     }
 
     fn certificates(&self) -> Relation {
-        let rows = self.instance.certificates.iter().zip(256_i64..);
-        let rows = rows.map(|(thumbprint, id)| {
-            vec![
-                text(format!("certificate {id}")),
-                number(id),
-                text("MK"),
-                Datum::Bytes(thumbprint.clone()),
-            ]
-        });
-        relation(
-            &[
-                ("name", NAME),
-                ("certificate_id", SqlType::Int),
-                ("pvt_key_encryption_type", SqlType::NVarChar(Some(2))),
-                ("thumbprint", SqlType::VarBinary(Some(32))),
-            ],
-            rows.collect(),
-        )
+        relation! {
+            for (thumbprint, id) in self.instance.certificates.iter().zip(256_i64..);
+            "name": NAME => format!("certificate {id}"),
+            "certificate_id": Int => id,
+            "pvt_key_encryption_type": NVarChar(Some(2)) => "MK",
+            "thumbprint": VarBinary(Some(32)) => thumbprint.clone(),
+        }
     }
 
     fn logins(&self) -> Relation {
-        let rows = self.instance.logins.iter().zip(1_i64..).map(|(name, n)| {
+        relation! {
+            for (name, n) in self.instance.logins.iter().zip(1_i64..);
             let windows = name.contains('\\');
-            vec![
-                text(name),
-                number(if n == 1 { 1 } else { 255 + n }),
-                Datum::Bytes(SqlInstance::sid(name)),
-                text(if windows { "U" } else { "S" }),
-                text(if windows {
-                    "WINDOWS_LOGIN"
-                } else {
-                    "SQL_LOGIN"
-                }),
-                number(0),
-                text("master"),
-            ]
-        });
-        relation(
-            &[
-                ("name", NAME),
-                ("principal_id", SqlType::Int),
-                ("sid", SID),
-                ("type", CHAR),
-                ("type_desc", SHORT),
-                ("is_disabled", SqlType::Bit),
-                ("default_database_name", NAME),
-            ],
-            rows.collect(),
-        )
+            "name": NAME => name,
+            "principal_id": Int => if n == 1 { 1 } else { 255 + n },
+            "sid": SID => SqlInstance::sid(name),
+            "type": CHAR => if windows { "U" } else { "S" },
+            "type_desc": SHORT => if windows { "WINDOWS_LOGIN" } else { "SQL_LOGIN" },
+            "is_disabled": Bit => 0,
+            "default_database_name": NAME => "master",
+        }
     }
 
     fn parameters(&self) -> Relation {
-        let mut rows = vec![vec![
-            number(DROP_SECONDARY),
-            text("@secondary_database"),
-            number(1),
-        ]];
-        if self.instance.knows_ignore_monitor {
-            rows.push(vec![
-                number(DROP_SECONDARY),
-                text("@ignoreremotemonitor"),
-                number(2),
-            ]);
+        let known = if self.instance.knows_ignore_monitor {
+            2
+        } else {
+            1
+        };
+        let names = ["@secondary_database", "@ignoreremotemonitor"];
+        relation! {
+            for (id, name) in (1..=known).zip(names);
+            "object_id": Int => DROP_SECONDARY,
+            "name": NAME => name,
+            "parameter_id": Int => id,
         }
-        relation(
-            &[
-                ("object_id", SqlType::Int),
-                ("name", NAME),
-                ("parameter_id", SqlType::Int),
-            ],
-            rows,
-        )
     }
 }
 
+/// Name, `endpoint_id` and port of the endpoint that serves mirroring.
+const MIRRORING: (&str, i64, i64) = ("mirroring_endpoint", 65_536, 5022);
+
 fn mirroring_endpoints(started: bool) -> Relation {
-    relation(
-        &[
-            ("name", NAME),
-            ("endpoint_id", SqlType::Int),
-            ("principal_id", SqlType::Int),
-            ("protocol", SqlType::TinyInt),
-            ("type", SqlType::TinyInt),
-            ("state", SqlType::TinyInt),
-            ("state_desc", SHORT),
-            ("role", SqlType::TinyInt),
-            ("role_desc", SHORT),
-            ("is_encryption_enabled", SqlType::Bit),
-            ("connection_auth", SqlType::TinyInt),
-        ],
-        vec![vec![
-            text("mirroring_endpoint"),
-            number(65_536),
-            number(1),
-            number(2),
-            number(4),
-            number(i64::from(!started)),
-            text(if started { "STARTED" } else { "STOPPED" }),
-            number(1),
-            text("PARTNER"),
-            number(1),
-            number(3),
-        ]],
-    )
+    relation! {
+        for (name, id, _) in [MIRRORING];
+        "name": NAME => name,
+        "endpoint_id": Int => id,
+        "principal_id": Int => 1,
+        "protocol": TinyInt => 2,
+        "type": TinyInt => 4,
+        "state": TinyInt => !started,
+        "state_desc": SHORT => if started { "STARTED" } else { "STOPPED" },
+        "role": TinyInt => 1,
+        "role_desc": SHORT => "PARTNER",
+        "is_encryption_enabled": Bit => 1,
+        "connection_auth": TinyInt => 3,
+    }
 }
 
 fn tcp_endpoints() -> Relation {
-    relation(
-        &[
-            ("name", NAME),
-            ("endpoint_id", SqlType::Int),
-            ("principal_id", SqlType::Int),
-            ("port", SqlType::Int),
-            ("is_dynamic_port", SqlType::Bit),
-        ],
-        vec![
-            vec![
-                text("TSQL Default TCP"),
-                number(4),
-                number(1),
-                number(0),
-                number(1),
-            ],
-            vec![
-                text("mirroring_endpoint"),
-                number(65_536),
-                number(1),
-                number(5022),
-                number(0),
-            ],
-        ],
-    )
+    relation! {
+        for (name, id, port) in [("TSQL Default TCP", 4, 0), MIRRORING];
+        "name": NAME => name,
+        "endpoint_id": Int => id,
+        "principal_id": Int => 1,
+        "port": Int => port,
+        "is_dynamic_port": Bit => port == 0,
+    }
 }

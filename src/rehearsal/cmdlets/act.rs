@@ -1,5 +1,7 @@
 //! What each cmdlet does; those that only look are in [`look`].
 
+use std::sync::MutexGuard;
+
 use serde_json::Value;
 
 use super::binding::{self, Bound, Cmdlet, Refusal, Spec};
@@ -48,6 +50,13 @@ impl Cmdlets {
         }
     }
 
+    /// The pool has changed: it is unlocked before anybody hears of it.
+    fn pool_changed(&self, pool: MutexGuard<'_, Pool>, spec: &Spec, sent: &Value) {
+        let after = pool.clone();
+        drop(pool);
+        self.happened(spec, sent, Some(&after));
+    }
+
     fn set_state(&self, spec: &Spec, bound: &Bound, sent: &Value) -> Outcome {
         let mut pool = self.pool();
         let identity = bound.text("Identity");
@@ -59,9 +68,7 @@ impl Cmdlets {
         let state = PoolState::from_word(word).unwrap_or(PoolState::Normal);
         if !bound.what_if {
             pool.set_state(state);
-            let after = pool.clone();
-            drop(pool);
-            self.happened(spec, sent, Some(&after));
+            self.pool_changed(pool, spec, sent);
         }
         Ok(Vec::new())
     }
@@ -82,9 +89,7 @@ impl Cmdlets {
                     }
                 }
             }
-            let after = pool.clone();
-            drop(pool);
-            self.happened(spec, sent, Some(&after));
+            self.pool_changed(pool, spec, sent);
         }
         Ok(Vec::new())
     }
@@ -116,9 +121,7 @@ impl Cmdlets {
         }
         if !bound.what_if {
             pool.set_active(wanted);
-            let after = pool.clone();
-            drop(pool);
-            self.happened(spec, sent, Some(&after));
+            self.pool_changed(pool, spec, sent);
         }
         Ok(Vec::new())
     }

@@ -11,13 +11,18 @@ use super::ServiceTimes;
 pub(super) struct Spec {
     pub(super) name: &'static str,
     pub(super) which: Cmdlet,
-    /// It changes the pool or a database.
-    pub(super) changes: bool,
     parameters: &'static [Parameter],
     /// Names of which at most one may be given: parameter sets.
     apart: &'static [&'static str],
-    /// Asks Yes or No for each database (`skype-powershell.md` 1.10).
-    asks: bool,
+}
+
+const fn spec(name: &'static str, which: Cmdlet, parameters: &'static [Parameter]) -> Spec {
+    Spec {
+        name,
+        which,
+        parameters,
+        apart: &[],
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +92,10 @@ const DATABASE_TYPES: Kind = Kind::Word(&[
 ]);
 
 const SPECS: &[Spec] = &[
-    Spec {
-        name: "Get-CsService",
-        which: Cmdlet::Service,
-        changes: false,
-        parameters: &[
+    spec(
+        "Get-CsService",
+        Cmdlet::Service,
+        &[
             given("Identity", Kind::Text),
             given("PoolFqdn", Kind::Text),
             given("PersistentChatServer", Kind::Switch),
@@ -99,124 +103,94 @@ const SPECS: &[Spec] = &[
             given("PersistentChatComplianceDatabase", Kind::Switch),
             given("FileStore", Kind::Switch),
         ],
-        apart: &[
-            "Identity",
-            "PersistentChatServer",
-            "PersistentChatDatabase",
-            "PersistentChatComplianceDatabase",
-            "FileStore",
-        ],
-        asks: false,
-    },
-    Spec {
-        name: "Get-CsPersistentChatState",
-        which: Cmdlet::State,
-        changes: false,
-        parameters: &[
+    )
+    .apart(&[
+        "Identity",
+        "PersistentChatServer",
+        "PersistentChatDatabase",
+        "PersistentChatComplianceDatabase",
+        "FileStore",
+    ]),
+    spec(
+        "Get-CsPersistentChatState",
+        Cmdlet::State,
+        &[
             given("Identity", Kind::Text),
             given("Filter", Kind::Text),
             given("LocalStore", Kind::Switch),
         ],
-        apart: &["Identity", "Filter"],
-        asks: false,
-    },
-    Spec {
-        name: "Set-CsPersistentChatState",
-        which: Cmdlet::SetState,
-        changes: true,
-        parameters: &[
+    )
+    .apart(&["Identity", "Filter"]),
+    spec(
+        "Set-CsPersistentChatState",
+        Cmdlet::SetState,
+        &[
             given("Identity", Kind::Text),
             given("PoolState", Kind::Word(&["Normal", "FailedOver"])),
             given("Force", Kind::Switch),
         ],
-        apart: &[],
-        asks: false,
-    },
-    Spec {
-        name: "Set-CsPersistentChatActiveServer",
-        which: Cmdlet::SetActiveServers,
-        changes: true,
-        parameters: &[
+    ),
+    spec(
+        "Set-CsPersistentChatActiveServer",
+        Cmdlet::SetActiveServers,
+        &[
             given("Identity", Kind::Text),
             given("ActiveServers", Kind::Modifier),
             given("Swap", Kind::Switch),
             given("Force", Kind::Switch),
         ],
-        apart: &["ActiveServers", "Swap"],
-        asks: false,
-    },
-    Spec {
-        name: "Get-CsManagementConnection",
-        which: Cmdlet::ManagementConnection,
-        changes: false,
-        parameters: &[],
-        apart: &[],
-        asks: false,
-    },
-    Spec {
-        name: "Get-CsManagementStoreReplicationStatus",
-        which: Cmdlet::ReplicationStatus,
-        changes: false,
-        parameters: &[
+    )
+    .apart(&["ActiveServers", "Swap"]),
+    spec(
+        "Get-CsManagementConnection",
+        Cmdlet::ManagementConnection,
+        &[],
+    ),
+    spec(
+        "Get-CsManagementStoreReplicationStatus",
+        Cmdlet::ReplicationStatus,
+        &[
             given("ReplicaFqdn", Kind::Text),
             given("CentralManagementStoreStatus", Kind::Switch),
         ],
-        apart: &["ReplicaFqdn", "CentralManagementStoreStatus"],
-        asks: false,
-    },
-    Spec {
-        name: "Get-CsWindowsService",
-        which: Cmdlet::WindowsService,
-        changes: false,
-        parameters: &[
+    )
+    .apart(&["ReplicaFqdn", "CentralManagementStoreStatus"]),
+    spec(
+        "Get-CsWindowsService",
+        Cmdlet::WindowsService,
+        &[
             given("Name", Kind::Text),
             given("ComputerName", Kind::Text),
             given("ExcludeActivityLevel", Kind::Switch),
             given("Report", Kind::Text),
         ],
-        apart: &[],
-        asks: false,
-    },
-    Spec {
-        name: "Start-CsWindowsService",
-        which: Cmdlet::StartService,
-        changes: true,
-        parameters: &[
+    ),
+    spec(
+        "Start-CsWindowsService",
+        Cmdlet::StartService,
+        &[
             given("Name", Kind::Text),
             given("ComputerName", Kind::Text),
             given("NoWait", Kind::Switch),
             given("Force", Kind::Switch),
         ],
-        apart: &[],
-        asks: false,
-    },
-    Spec {
-        name: "Stop-CsWindowsService",
-        which: Cmdlet::StopService,
-        changes: true,
-        parameters: &[
+    ),
+    spec(
+        "Stop-CsWindowsService",
+        Cmdlet::StopService,
+        &[
             given("Name", Kind::Text),
             given("ComputerName", Kind::Text),
             given("NoWait", Kind::Switch),
             given("Force", Kind::Switch),
             given("Graceful", Kind::Switch),
         ],
-        apart: &[],
-        asks: false,
-    },
-    Spec {
-        name: "Get-CsPool",
-        which: Cmdlet::Pool,
-        changes: false,
-        parameters: &[given("Identity", Kind::Text)],
-        apart: &[],
-        asks: false,
-    },
-    Spec {
-        name: "Install-CsMirrorDatabase",
-        which: Cmdlet::InstallMirror,
-        changes: true,
-        parameters: &[
+    ),
+    spec("Get-CsPool", Cmdlet::Pool, &[given("Identity", Kind::Text)]),
+    spec(
+        "Install-CsMirrorDatabase",
+        Cmdlet::InstallMirror,
+        &[
             needed("DatabaseType", DATABASE_TYPES),
             needed("FileShare", Kind::Text),
             needed("SqlServerFqdn", Kind::Text),
@@ -226,14 +200,11 @@ const SPECS: &[Spec] = &[
             given("ExcludeDatabaseList", Kind::Texts),
             given("Report", Kind::Text),
         ],
-        apart: &[],
-        asks: true,
-    },
-    Spec {
-        name: "Invoke-CsDatabaseFailover",
-        which: Cmdlet::FailOverDatabase,
-        changes: true,
-        parameters: &[
+    ),
+    spec(
+        "Invoke-CsDatabaseFailover",
+        Cmdlet::FailOverDatabase,
+        &[
             needed("PoolFqdn", Kind::Text),
             needed("DatabaseType", DATABASE_TYPES),
             needed("NewPrincipal", Kind::Word(&["Mirror", "Primary"])),
@@ -242,9 +213,7 @@ const SPECS: &[Spec] = &[
             given("LocalStore", Kind::Switch),
             given("Report", Kind::Text),
         ],
-        apart: &[],
-        asks: true,
-    },
+    ),
 ];
 
 /// Parameters that every cmdlet has and that change nothing here.
@@ -260,6 +229,20 @@ const COMMON: [&str; 8] = [
 ];
 
 impl Spec {
+    const fn apart(self, apart: &'static [&'static str]) -> Self {
+        Self { apart, ..self }
+    }
+
+    /// It changes the pool or a database.
+    pub(super) fn changes(&self) -> bool {
+        !self.name.starts_with("Get-")
+    }
+
+    /// Asks Yes or No for each database (`skype-powershell.md` 1.10).
+    fn asks(&self) -> bool {
+        matches!(self.which, Cmdlet::InstallMirror | Cmdlet::FailOverDatabase)
+    }
+
     pub(super) fn find(name: &str) -> Option<&'static Spec> {
         SPECS
             .iter()
@@ -330,9 +313,9 @@ pub(super) fn bind(spec: &Spec, sent: &Map<String, Value>) -> Result<Bound, Refu
             if value != Value::Bool(false) {
                 bound.values.insert(parameter.name, value);
             }
-        } else if spec.changes && (is("Confirm") || is("cf")) {
+        } else if spec.changes() && (is("Confirm") || is("cf")) {
             confirm = Some(switch(spec, "Confirm", value)?);
-        } else if spec.changes && (is("WhatIf") || is("wi")) {
+        } else if spec.changes() && (is("WhatIf") || is("wi")) {
             bound.what_if = switch(spec, "WhatIf", value)?;
         } else if !COMMON.iter().any(|common| is(common)) {
             let message =
@@ -355,7 +338,7 @@ pub(super) fn bind(spec: &Spec, sent: &Map<String, Value>) -> Result<Bound, Refu
         return Err(missing_mandatory(spec, &missing));
     }
     // `-WhatIf` answers before anybody is asked.
-    if !bound.what_if && confirm.unwrap_or(spec.asks) {
+    if !bound.what_if && confirm.unwrap_or(spec.asks()) {
         return Err(spec.refuse(
             "InvalidOperation",
             "InvalidOperation",

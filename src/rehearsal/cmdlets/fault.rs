@@ -62,7 +62,7 @@ impl Faults {
     pub(super) fn strike(&mut self, spec: &Spec) -> Option<FaultKind> {
         let mut struck = None;
         self.0.retain_mut(|fault| {
-            let any = fault.cmdlet == "*" && spec.changes;
+            let any = fault.cmdlet == "*" && spec.changes();
             if struck.is_some() || !(any || fault.cmdlet.eq_ignore_ascii_case(spec.name)) {
                 return true;
             }

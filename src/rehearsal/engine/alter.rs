@@ -1,8 +1,8 @@
 //! ALTER DATABASE, ALTER AUTHORIZATION, ALTER USER, DROP DATABASE, KILL (`sql-server.md` 3, 5).
 
 use super::batch::{Batch, Failure};
-use super::messages::message;
 use crate::model::states::DatabaseState;
+use crate::rehearsal::message::message;
 use crate::rehearsal::tsql::{Setting, Statement};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::database::UserAccess;
@@ -72,10 +72,7 @@ impl Batch<'_> {
     fn set(&mut self, name: &str, setting: Setting, rollback: bool) -> Result<(), ServerError> {
         let (instance, spid) = (self.instance, self.spid);
         self.world.with(|state| {
-            let server = state
-                .instances
-                .get_mut(&instance)
-                .ok_or_else(|| message(596, &[]))?;
+            let server = state.instance(instance)?;
             if server
                 .processes
                 .get(&spid)

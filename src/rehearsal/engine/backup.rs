@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::batch::{Batch, Failure, wait};
 use super::media::{Device, Ongoing, abnormal, begin};
-use super::messages::{message, system_error};
 use super::restore::login;
 use crate::model::Lsn;
 use crate::model::states::{DatabaseState, MirroringRole};
 use crate::rehearsal::backup_set::{BackupSet, SetKind};
 use crate::rehearsal::catalog::open;
+use crate::rehearsal::message::{message, system_error};
 use crate::rehearsal::tsql::{Media, Subject};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::{State, utc};
@@ -22,11 +22,7 @@ impl Batch<'_> {
         let takes = self
             .begin_backup(media, &device, what)
             .map_err(abnormal(what))?;
-        let ongoing = Ongoing {
-            world: self.world,
-            instance: self.instance,
-            spid: self.spid,
-        };
+        let ongoing = self.ongoing();
         wait(takes).await;
         let ended = self
             .world
@@ -50,10 +46,7 @@ impl Batch<'_> {
         let log = media.subject == Subject::Log;
         self.world.with(|state| {
             let service = state.service;
-            let server = state
-                .instances
-                .get_mut(&instance)
-                .ok_or_else(|| message(596, &[]))?;
+            let server = state.instance(instance)?;
             let Some(database) = server.database(name) else {
                 return Err(message(911, &[name]));
             };
@@ -116,10 +109,7 @@ impl Batch<'_> {
         let now = self.world.now();
         let guid = state.guids.next();
         let files = state.files.clone();
-        let server = state
-            .instances
-            .get_mut(&self.instance)
-            .ok_or_else(|| message(596, &[]))?;
+        let server = state.instance(self.instance)?;
         Ongoing::end(server, self.spid);
         let (viewer, server_name, version) = (
             server.key.clone(),

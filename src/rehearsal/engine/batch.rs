@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::messages::message;
 use crate::model::Instance;
-use crate::rehearsal::catalog::{Variables, View, guid_text, open, parse_guid};
-use crate::rehearsal::select::{Catalog, select};
+use crate::rehearsal::catalog::{Variables, View, open};
+use crate::rehearsal::hex::parse_hex;
+use crate::rehearsal::message::message;
+use crate::rehearsal::select::{Catalog, implicit, select, show};
 use crate::rehearsal::tds::Reply;
 use crate::rehearsal::tsql::{Expr, Statement, delay};
 use crate::rehearsal::value::{Datum, Relation, ServerError, SqlType};
@@ -105,25 +106,26 @@ impl<'a> Batch<'a> {
                 let relation = self.select(sql)?;
                 self.rows = i64::try_from(relation.rows.len()).unwrap_or(0);
                 if let Some(row) = relation.rows.last() {
-                    for (name, value) in variables.iter().zip(row) {
-                        self.assign(name, value.clone())?;
+                    for ((name, value), column) in variables.iter().zip(row).zip(&relation.columns)
+                    {
+                        self.assign(name, column.sql_type, value)?;
                     }
                 }
                 self.done(None);
             }
             Statement::Declare(variables) => {
                 for (name, sql_type, value) in variables {
-                    let value = match value {
-                        Some(expression) => self.value(expression)?.1,
-                        None => Datum::Null,
-                    };
-                    let value = coerce(*sql_type, value);
-                    self.variables.insert(name.clone(), (*sql_type, value));
+                    let to = (*sql_type, Datum::Null);
+                    self.variables.insert(name.clone(), to);
+                    if let Some(expression) = value {
+                        let (from, value) = self.value(expression)?;
+                        self.assign(name, from, &value)?;
+                    }
                 }
             }
             Statement::SetVariable(name, expression) => {
-                let (_, value) = self.value(expression)?;
-                self.assign(name, value)?;
+                let (from, value) = self.value(expression)?;
+                self.assign(name, from, &value)?;
                 self.done(None);
             }
             Statement::SetOption(option, words) => {
@@ -298,11 +300,16 @@ impl<'a> Batch<'a> {
         Ok(show(&self.value(expression)?.1))
     }
 
-    pub(super) fn assign(&mut self, name: &str, value: Datum) -> Result<(), Failure> {
+    pub(super) fn assign(
+        &mut self,
+        name: &str,
+        from: SqlType,
+        value: &Datum,
+    ) -> Result<(), Failure> {
         let Some((sql_type, held)) = self.variables.get_mut(name) else {
             return Err(vec![message(137, &[name])]);
         };
-        *held = coerce(*sql_type, value);
+        *held = implicit(value, from, *sql_type).map_err(|error| vec![error])?;
         Ok(())
     }
 }
@@ -316,60 +323,11 @@ pub(super) async fn wait(time: Duration) {
 
 /// The constant of `SET CONTEXT_INFO`, up to 128 bytes (`sql-server.md` 8).
 fn context_bytes(words: &str) -> Option<Vec<u8>> {
-    let digits = words.trim().strip_prefix("0x")?.as_bytes();
-    let nibble = |c: u8| {
-        char::from(c)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
-    digits
-        .chunks(2)
-        .take(128)
-        .map(|pair| match pair {
-            [high, low] => Some(nibble(*high)? << 4 | nibble(*low)?),
-            _ => None,
-        })
-        .collect()
+    let mut bytes = parse_hex(words.trim().strip_prefix("0x")?)?;
+    bytes.truncate(128);
+    Some(bytes)
 }
 
 fn is_exec(statement: &Statement) -> bool {
     matches!(statement, Statement::Exec { .. })
-}
-
-/// A value as text.
-pub(super) fn show(value: &Datum) -> String {
-    match value {
-        Datum::Null => String::new(),
-        Datum::Int(n) => n.to_string(),
-        Datum::Float(f) => f.to_string(),
-        Datum::Numeric(n) => n.to_string(),
-        Datum::Text(text) => text.clone(),
-        Datum::DateTime(at) => at.to_string(),
-        Datum::Guid(guid) => guid_text(guid),
-        Datum::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-    }
-}
-
-/// Fits a value into a variable, as an implicit conversion does; what does not fit stays as it is.
-fn coerce(sql_type: SqlType, value: Datum) -> Datum {
-    match (sql_type, value) {
-        (
-            SqlType::Bit | SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt,
-            Datum::Text(text),
-        ) => text.trim().parse().map_or(Datum::Text(text), Datum::Int),
-        (SqlType::NVarChar(size) | SqlType::VarChar(size), value) => match value {
-            Datum::Null => Datum::Null,
-            value => {
-                let text = show(&value);
-                Datum::Text(match size {
-                    Some(n) => text.chars().take(usize::from(n)).collect(),
-                    None => text,
-                })
-            }
-        },
-        (SqlType::UniqueIdentifier, Datum::Text(text)) => {
-            parse_guid(&text).map_or(Datum::Text(text), Datum::Guid)
-        }
-        (_, value) => value,
-    }
 }

@@ -3,15 +3,14 @@
 
 use super::batch::{Batch, Failure, wait};
 use super::media::abnormal;
-use super::messages::message;
 use crate::model::Lsn;
 use crate::rehearsal::backup_set::{BackupSet, SetKind};
+use crate::rehearsal::message::message;
 use crate::rehearsal::tsql::{Media, Subject};
-use crate::rehearsal::value::{Column, Datum, Relation, SqlType};
-
-const NAME: SqlType = SqlType::NVarChar(Some(128));
-const LSN: SqlType = SqlType::Numeric(25, 0);
-const GUID: SqlType = SqlType::UniqueIdentifier;
+use crate::rehearsal::value::SqlType::{
+    BigInt, Bit, DateTime, Int, NVarChar, Numeric, SmallInt, TinyInt, VarBinary, VarChar,
+};
+use crate::rehearsal::value::{Datum, GUID, LSN, NAME, Relation, relation};
 
 impl Batch<'_> {
     pub(super) async fn media_info(&mut self, media: &Media) -> Result<(), Failure> {
@@ -33,11 +32,10 @@ impl Batch<'_> {
         match media.subject {
             Subject::HeaderOnly => {
                 let size = view.size / view.sets.len().max(1) as u64;
-                let rows = chosen.iter().map(|s| header_row(s, size)).collect();
-                self.send(&table(HEADER, rows));
+                self.send(&headers(&chosen, size));
             }
-            Subject::FileListOnly => self.send(&table(FILES, file_rows(set))),
-            Subject::LabelOnly => self.send(&table(LABEL, vec![label_row(set)])),
+            Subject::FileListOnly => self.send(&files(set)),
+            Subject::LabelOnly => self.send(&label(set)),
             _ => {
                 if media.has("CHECKSUM") && !set.checksums {
                     return Err(abnormal(&what)(message(3187, &[])));
@@ -57,248 +55,120 @@ impl Batch<'_> {
     }
 }
 
-fn table(columns: &[(&str, SqlType)], rows: Vec<Vec<Datum>>) -> Relation {
-    Relation {
-        columns: columns
-            .iter()
-            .map(|(name, sql_type)| Column::new(name, *sql_type))
-            .collect(),
-        rows,
+/// In the documented order.
+fn headers(sets: &[&BackupSet], size: u64) -> Relation {
+    relation! {
+        for set in sets;
+        let (kind, words) = match set.kind {
+            SetKind::Full => (1, "Database"),
+            SetKind::Log => (2, "Transaction Log"),
+            SetKind::Differential => (5, "Database Differential"),
+        };
+        let flags = if set.checksums { 16 } else { 0 } + if set.force_offline { 256 } else { 0 };
+        "BackupName": NAME => Datum::Null,
+        "BackupDescription": NVarChar(Some(255)) => Datum::Null,
+        "BackupType": SmallInt => kind,
+        "ExpirationDate": DateTime => Datum::Null,
+        "Compressed": Bit => false,
+        "Position": SmallInt => set.position,
+        "DeviceType": TinyInt => 2,
+        "UserName": NAME => "sa",
+        "ServerName": NAME => &set.server,
+        "DatabaseName": NAME => &set.database,
+        "DatabaseVersion": Int => set.database_version,
+        "DatabaseCreationDate": DateTime => set.database_created,
+        "BackupSize": Numeric(20, 0) => Datum::Numeric(i128::from(size)),
+        "FirstLSN": LSN => set.first_lsn,
+        "LastLSN": LSN => set.last_lsn,
+        "CheckpointLSN": LSN => set.checkpoint_lsn,
+        "DatabaseBackupLSN": LSN => set.database_backup_lsn,
+        "BackupStartDate": DateTime => set.started,
+        "BackupFinishDate": DateTime => set.finished,
+        "SortOrder": SmallInt => 52,
+        "CodePage": SmallInt => 0,
+        "UnicodeLocaleId": Int => 1033,
+        "UnicodeComparisonStyle": Int => 196_609,
+        "CompatibilityLevel": TinyInt => set.compatibility_level,
+        "SoftwareVendorId": Int => 4608,
+        "SoftwareVersionMajor": Int => set.software.0,
+        "SoftwareVersionMinor": Int => set.software.1,
+        "SoftwareVersionBuild": Int => set.software.2,
+        "MachineName": NAME => set.server.split('\\').next().unwrap_or_default(),
+        "Flags": Int => flags,
+        "BindingID": GUID => set.family,
+        "RecoveryForkID": GUID => set.fork,
+        "Collation": NAME => "Latin1_General_CI_AS",
+        "FamilyGUID": GUID => set.family,
+        "HasBulkLoggedData": Bit => false,
+        "IsSnapshot": Bit => false,
+        "IsReadOnly": Bit => false,
+        "IsSingleUser": Bit => false,
+        "HasBackupChecksums": Bit => set.checksums,
+        // Only backups taken of a damaged database WITH CONTINUE_AFTER_ERROR say so.
+        "IsDamaged": Bit => false,
+        "BeginsLogChain": Bit => false,
+        "HasIncompleteMetaData": Bit => false,
+        "IsForceOffline": Bit => set.force_offline,
+        "IsCopyOnly": Bit => set.copy_only,
+        "FirstRecoveryForkID": GUID => set.first_fork,
+        "ForkPointLSN": LSN => set.fork_point,
+        "RecoveryModel": NVarChar(Some(60)) => "FULL",
+        "DifferentialBaseLSN": LSN => Datum::Null,
+        "DifferentialBaseGUID": GUID => Datum::Null,
+        "BackupTypeDescription": NVarChar(Some(60)) => words,
+        "BackupSetGUID": GUID => set.set_guid,
+        "CompressedBackupSize": BigInt => size,
+        "Containment": TinyInt => 0,
+        "KeyAlgorithm": NVarChar(Some(32)) => Datum::Null,
+        "EncryptorThumbprint": VarBinary(Some(20)) => Datum::Null,
+        "EncryptorType": NVarChar(Some(32)) => Datum::Null,
     }
 }
 
-/// In the documented order.
-const HEADER: &[(&str, SqlType)] = &[
-    ("BackupName", NAME),
-    ("BackupDescription", SqlType::NVarChar(Some(255))),
-    ("BackupType", SqlType::SmallInt),
-    ("ExpirationDate", SqlType::DateTime),
-    ("Compressed", SqlType::Bit),
-    ("Position", SqlType::SmallInt),
-    ("DeviceType", SqlType::TinyInt),
-    ("UserName", NAME),
-    ("ServerName", NAME),
-    ("DatabaseName", NAME),
-    ("DatabaseVersion", SqlType::Int),
-    ("DatabaseCreationDate", SqlType::DateTime),
-    ("BackupSize", SqlType::Numeric(20, 0)),
-    ("FirstLSN", LSN),
-    ("LastLSN", LSN),
-    ("CheckpointLSN", LSN),
-    ("DatabaseBackupLSN", LSN),
-    ("BackupStartDate", SqlType::DateTime),
-    ("BackupFinishDate", SqlType::DateTime),
-    ("SortOrder", SqlType::SmallInt),
-    ("CodePage", SqlType::SmallInt),
-    ("UnicodeLocaleId", SqlType::Int),
-    ("UnicodeComparisonStyle", SqlType::Int),
-    ("CompatibilityLevel", SqlType::TinyInt),
-    ("SoftwareVendorId", SqlType::Int),
-    ("SoftwareVersionMajor", SqlType::Int),
-    ("SoftwareVersionMinor", SqlType::Int),
-    ("SoftwareVersionBuild", SqlType::Int),
-    ("MachineName", NAME),
-    ("Flags", SqlType::Int),
-    ("BindingID", GUID),
-    ("RecoveryForkID", GUID),
-    ("Collation", NAME),
-    ("FamilyGUID", GUID),
-    ("HasBulkLoggedData", SqlType::Bit),
-    ("IsSnapshot", SqlType::Bit),
-    ("IsReadOnly", SqlType::Bit),
-    ("IsSingleUser", SqlType::Bit),
-    ("HasBackupChecksums", SqlType::Bit),
-    ("IsDamaged", SqlType::Bit),
-    ("BeginsLogChain", SqlType::Bit),
-    ("HasIncompleteMetaData", SqlType::Bit),
-    ("IsForceOffline", SqlType::Bit),
-    ("IsCopyOnly", SqlType::Bit),
-    ("FirstRecoveryForkID", GUID),
-    ("ForkPointLSN", LSN),
-    ("RecoveryModel", SqlType::NVarChar(Some(60))),
-    ("DifferentialBaseLSN", LSN),
-    ("DifferentialBaseGUID", GUID),
-    ("BackupTypeDescription", SqlType::NVarChar(Some(60))),
-    ("BackupSetGUID", GUID),
-    ("CompressedBackupSize", SqlType::BigInt),
-    ("Containment", SqlType::TinyInt),
-    ("KeyAlgorithm", SqlType::NVarChar(Some(32))),
-    ("EncryptorThumbprint", SqlType::VarBinary(Some(20))),
-    ("EncryptorType", SqlType::NVarChar(Some(32))),
-];
-
-fn lsn(value: Lsn) -> Datum {
-    Datum::Numeric(i128::try_from(value.to_u128()).unwrap_or(i128::MAX))
+fn files(set: &BackupSet) -> Relation {
+    relation! {
+        for (id, (name, path, bytes)) in (1_i64..).zip(&set.files);
+        let log = path.to_lowercase().ends_with(".ldf");
+        "LogicalName": NAME => name,
+        "PhysicalName": NVarChar(Some(260)) => path,
+        "Type": VarChar(Some(1)) => if log { "L" } else { "D" },
+        "FileGroupName": NAME => (!log).then_some("PRIMARY"),
+        "Size": Numeric(20, 0) => Datum::Numeric(i128::from(*bytes)),
+        "MaxSize": Numeric(20, 0) => Datum::Numeric(35_184_372_080_640),
+        "FileId": BigInt => id,
+        "CreateLSN": LSN => Lsn::ZERO,
+        "DropLSN": LSN => Lsn::ZERO,
+        "UniqueId": GUID => set.family,
+        "ReadOnlyLSN": LSN => Lsn::ZERO,
+        "ReadWriteLSN": LSN => Lsn::ZERO,
+        "BackupSizeInBytes": BigInt => *bytes,
+        "SourceBlockSize": Int => 512,
+        "FileGroupId": Int => !log,
+        "LogGroupGUID": GUID => Datum::Null,
+        "DifferentialBaseLSN": LSN => Lsn::ZERO,
+        "DifferentialBaseGUID": GUID => Datum::Null,
+        "IsReadOnly": Bit => false,
+        "IsPresent": Bit => true,
+        "TDEThumbprint": VarBinary(Some(32)) => Datum::Null,
+        "SnapshotUrl": NVarChar(Some(360)) => Datum::Null,
+    }
 }
 
-fn bit(value: bool) -> Datum {
-    Datum::Int(i64::from(value))
-}
-
-fn int(value: impl Into<i64>) -> Datum {
-    Datum::Int(value.into())
-}
-
-fn text(value: &str) -> Datum {
-    Datum::Text(value.to_owned())
-}
-
-fn header_row(set: &BackupSet, size: u64) -> Vec<Datum> {
-    let (kind, words) = match set.kind {
-        SetKind::Full => (1, "Database"),
-        SetKind::Log => (2, "Transaction Log"),
-        SetKind::Differential => (5, "Database Differential"),
-    };
-    let flags = if set.checksums { 16 } else { 0 } + if set.force_offline { 256 } else { 0 };
-    vec![
-        Datum::Null,
-        Datum::Null,
-        int(kind),
-        Datum::Null,
-        bit(false),
-        int(set.position),
-        int(2),
-        text("sa"),
-        text(&set.server),
-        text(&set.database),
-        int(set.database_version),
-        Datum::DateTime(set.database_created),
-        Datum::Numeric(i128::from(size)),
-        lsn(set.first_lsn),
-        lsn(set.last_lsn),
-        lsn(set.checkpoint_lsn),
-        lsn(set.database_backup_lsn),
-        Datum::DateTime(set.started),
-        Datum::DateTime(set.finished),
-        int(52),
-        int(0),
-        int(1033),
-        int(196_609),
-        int(set.compatibility_level),
-        int(4608),
-        int(set.software.0),
-        int(set.software.1),
-        int(set.software.2),
-        text(set.server.split('\\').next().unwrap_or_default()),
-        int(flags),
-        Datum::Guid(set.family),
-        Datum::Guid(set.fork),
-        text("Latin1_General_CI_AS"),
-        Datum::Guid(set.family),
-        bit(false),
-        bit(false),
-        bit(false),
-        bit(false),
-        bit(set.checksums),
-        // Only backups taken of a damaged database WITH CONTINUE_AFTER_ERROR say so.
-        bit(false),
-        bit(false),
-        bit(false),
-        bit(set.force_offline),
-        bit(set.copy_only),
-        Datum::Guid(set.first_fork),
-        set.fork_point.map_or(Datum::Null, lsn),
-        text("FULL"),
-        Datum::Null,
-        Datum::Null,
-        text(words),
-        Datum::Guid(set.set_guid),
-        int(i64::try_from(size).unwrap_or(i64::MAX)),
-        int(0),
-        Datum::Null,
-        Datum::Null,
-        Datum::Null,
-    ]
-}
-
-const FILES: &[(&str, SqlType)] = &[
-    ("LogicalName", NAME),
-    ("PhysicalName", SqlType::NVarChar(Some(260))),
-    ("Type", SqlType::VarChar(Some(1))),
-    ("FileGroupName", NAME),
-    ("Size", SqlType::Numeric(20, 0)),
-    ("MaxSize", SqlType::Numeric(20, 0)),
-    ("FileId", SqlType::BigInt),
-    ("CreateLSN", LSN),
-    ("DropLSN", LSN),
-    ("UniqueId", GUID),
-    ("ReadOnlyLSN", LSN),
-    ("ReadWriteLSN", LSN),
-    ("BackupSizeInBytes", SqlType::BigInt),
-    ("SourceBlockSize", SqlType::Int),
-    ("FileGroupId", SqlType::Int),
-    ("LogGroupGUID", GUID),
-    ("DifferentialBaseLSN", LSN),
-    ("DifferentialBaseGUID", GUID),
-    ("IsReadOnly", SqlType::Bit),
-    ("IsPresent", SqlType::Bit),
-    ("TDEThumbprint", SqlType::VarBinary(Some(32))),
-    ("SnapshotUrl", SqlType::NVarChar(Some(360))),
-];
-
-fn file_rows(set: &BackupSet) -> Vec<Vec<Datum>> {
-    (1_i64..)
-        .zip(&set.files)
-        .map(|(id, (name, path, bytes))| {
-            let log = path.to_lowercase().ends_with(".ldf");
-            vec![
-                text(name),
-                text(path),
-                text(if log { "L" } else { "D" }),
-                if log { Datum::Null } else { text("PRIMARY") },
-                Datum::Numeric(i128::from(*bytes)),
-                Datum::Numeric(35_184_372_080_640),
-                int(id),
-                lsn(Lsn::ZERO),
-                lsn(Lsn::ZERO),
-                Datum::Guid(set.family),
-                lsn(Lsn::ZERO),
-                lsn(Lsn::ZERO),
-                int(i64::try_from(*bytes).unwrap_or(i64::MAX)),
-                int(512),
-                int(i64::from(!log)),
-                Datum::Null,
-                lsn(Lsn::ZERO),
-                Datum::Null,
-                bit(false),
-                bit(true),
-                Datum::Null,
-                Datum::Null,
-            ]
-        })
-        .collect()
-}
-
-const LABEL: &[(&str, SqlType)] = &[
-    ("MediaName", NAME),
-    ("MediaSetId", GUID),
-    ("FamilyCount", SqlType::Int),
-    ("FamilySequenceNumber", SqlType::Int),
-    ("MediaFamilyId", GUID),
-    ("MediaSequenceNumber", SqlType::Int),
-    ("MediaLabelPresent", SqlType::TinyInt),
-    ("MediaDescription", SqlType::NVarChar(Some(255))),
-    ("SoftwareName", NAME),
-    ("SoftwareVendorId", SqlType::Int),
-    ("MediaDate", SqlType::DateTime),
-    ("MirrorCount", SqlType::Int),
-    ("IsCompressed", SqlType::Bit),
-];
-
-fn label_row(set: &BackupSet) -> Vec<Datum> {
-    vec![
-        Datum::Null,
-        Datum::Guid(set.set_guid),
-        int(1),
-        int(1),
-        Datum::Guid(set.set_guid),
-        int(1),
-        int(0),
-        Datum::Null,
-        text("Microsoft SQL Server"),
-        int(4608),
-        Datum::DateTime(set.started),
-        int(1),
-        bit(false),
-    ]
+fn label(set: &BackupSet) -> Relation {
+    relation! {
+        for set in [set];
+        "MediaName": NAME => Datum::Null,
+        "MediaSetId": GUID => set.set_guid,
+        "FamilyCount": Int => 1,
+        "FamilySequenceNumber": Int => 1,
+        "MediaFamilyId": GUID => set.set_guid,
+        "MediaSequenceNumber": Int => 1,
+        "MediaLabelPresent": TinyInt => 0,
+        "MediaDescription": NVarChar(Some(255)) => Datum::Null,
+        "SoftwareName": NAME => "Microsoft SQL Server",
+        "SoftwareVendorId": Int => 4608,
+        "MediaDate": DateTime => set.started,
+        "MirrorCount": Int => 1,
+        "IsCompressed": Bit => false,
+    }
 }

@@ -2,17 +2,16 @@
 //! in [`super::shipping`].
 
 use super::batch::{Batch, Failure};
-use super::messages::message;
-use super::procedures::{Answer, Bound, Output, argument, needed, number, same};
+use super::procedures::{Answer, Bound, Output, same};
 use super::restore::login;
 use super::shipping::{
     add_primary, add_primary_secondary, add_secondary_database, add_secondary_primary,
     drop_primary, drop_primary_secondary, drop_secondary, drop_secondary_primary,
 };
 use crate::rehearsal::backup_set::Guid;
-use crate::rehearsal::catalog::parse_guid;
+use crate::rehearsal::hex::parse_guid;
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError};
-use crate::rehearsal::world::State;
 use crate::rehearsal::world::instance::SqlInstance;
 use crate::rehearsal::world::msdb::Schedule;
 
@@ -24,16 +23,22 @@ impl Batch<'_> {
         self.world.with(|state| {
             if !matches!(procedure, "sp_start_job" | "sp_stop_job") {
                 let made = [state.guids.next(), state.guids.next(), state.guids.next()];
-                let answer = run(server(state, instance)?, procedure, bound, made, spid);
+                let answer = run(
+                    state.instance(instance).map_err(|e| vec![e])?,
+                    procedure,
+                    bound,
+                    made,
+                    spid,
+                );
                 if procedure == "sp_attach_schedule"
-                    && let Ok(job) = find_job(server(state, instance)?, bound)
+                    && let Ok(job) = find_job(state.instance(instance).map_err(|e| vec![e])?, bound)
                 {
                     state.arm(instance, &job, now);
                 }
                 return Ok(answer);
             }
             let start = procedure == "sp_start_job";
-            let server = server(state, instance)?;
+            let server = state.instance(instance).map_err(|e| vec![e])?;
             let id = find_job(server, bound)
                 .and_then(|id| signal(server, &id, start, spid).map(|()| id));
             Ok(match id {
@@ -49,16 +54,6 @@ impl Batch<'_> {
             })
         })
     }
-}
-
-fn server(
-    state: &mut State,
-    instance: crate::model::Instance,
-) -> Result<&mut SqlInstance, Failure> {
-    state
-        .instances
-        .get_mut(&instance)
-        .ok_or_else(|| vec![message(596, &[])])
 }
 
 fn run(
@@ -77,24 +72,16 @@ fn run(
         "sp_delete_log_shipping_secondary_primary" => drop_secondary_primary(server, bound),
         "sp_delete_log_shipping_primary_secondary" => drop_primary_secondary(server, bound),
         "sp_delete_log_shipping_primary_database" => drop_primary(server, bound),
-        "sp_add_log_shipping_primary_database" => {
-            return done(add_primary(server, bound, made, spid));
-        }
+        "sp_add_log_shipping_primary_database" => add_primary(server, bound, made, spid),
         "sp_add_log_shipping_primary_secondary" => add_primary_secondary(server, bound),
-        "sp_add_log_shipping_secondary_primary" => {
-            return done(add_secondary_primary(server, bound, made, spid));
-        }
+        "sp_add_log_shipping_secondary_primary" => add_secondary_primary(server, bound, made, spid),
         "sp_add_log_shipping_secondary_database" => add_secondary_database(server, bound),
-        "sp_add_schedule" => return done(add_schedule(server, bound, made[0])),
+        "sp_add_schedule" => add_schedule(server, bound, made[0]),
         "sp_attach_schedule" => attach_schedule(server, bound),
         "sp_update_job" => update_job(server, bound),
         // The alert job watches thresholds; nothing here looks at it.
-        _ => Ok(()),
+        _ => Ok(Vec::new()),
     };
-    done(outcome.map(|()| Vec::new()))
-}
-
-fn done(outcome: Result<Vec<(&'static str, Datum)>, ServerError>) -> Answer {
     match outcome {
         Ok(output) => Answer {
             output,
@@ -105,7 +92,7 @@ fn done(outcome: Result<Vec<(&'static str, Datum)>, ServerError>) -> Answer {
 }
 
 fn add_schedule(server: &mut SqlInstance, bound: &Bound, uid: Guid) -> Output {
-    let name = needed(bound, "sp_add_schedule", "schedule_name")?;
+    let name = bound.needed("schedule_name")?;
     let id = server
         .msdb
         .loose_schedules
@@ -115,20 +102,19 @@ fn add_schedule(server: &mut SqlInstance, bound: &Bound, uid: Guid) -> Output {
         .max()
         .unwrap_or(0)
         + 1;
-    let value = |name, default| number(bound, name).unwrap_or(default);
     server.msdb.loose_schedules.push(Schedule {
         id,
         name,
-        enabled: value("enabled", 1) == 1,
-        freq_type: value("freq_type", 0),
-        freq_interval: value("freq_interval", 0),
-        freq_subday_type: value("freq_subday_type", 0),
-        freq_subday_interval: value("freq_subday_interval", 0),
-        freq_recurrence_factor: value("freq_recurrence_factor", 0),
-        start_date: value("active_start_date", 20_000_101),
-        end_date: value("active_end_date", 99_991_231),
-        start_time: value("active_start_time", 0),
-        end_time: value("active_end_time", 235_959),
+        enabled: bound.flag("enabled", true),
+        freq_type: bound.number_or("freq_type", 0),
+        freq_interval: bound.number_or("freq_interval", 0),
+        freq_subday_type: bound.number_or("freq_subday_type", 0),
+        freq_subday_interval: bound.number_or("freq_subday_interval", 0),
+        freq_recurrence_factor: bound.number_or("freq_recurrence_factor", 0),
+        start_date: bound.number_or("active_start_date", 20_000_101),
+        end_date: bound.number_or("active_end_date", 99_991_231),
+        start_time: bound.number_or("active_start_time", 0),
+        end_time: bound.number_or("active_end_time", 235_959),
     });
     Ok(vec![
         ("schedule_id", Datum::Int(id)),
@@ -136,10 +122,10 @@ fn add_schedule(server: &mut SqlInstance, bound: &Bound, uid: Guid) -> Output {
     ])
 }
 
-fn attach_schedule(server: &mut SqlInstance, bound: &Bound) -> Result<(), ServerError> {
+fn attach_schedule(server: &mut SqlInstance, bound: &Bound) -> Output {
     let job = find_job(server, bound)?;
-    let id = number(bound, "schedule_id");
-    let name = argument(bound, "schedule_name");
+    let id = bound.number("schedule_id");
+    let name = bound.text("schedule_name");
     let at = server.msdb.loose_schedules.iter().position(|s| {
         id == Some(s.id)
             || name
@@ -154,7 +140,7 @@ fn attach_schedule(server: &mut SqlInstance, bound: &Bound) -> Result<(), Server
     if let Some(job) = server.msdb.job_mut(&job) {
         job.schedule = schedule;
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 /// Errors: 14262.
@@ -164,7 +150,7 @@ fn find_job(server: &SqlInstance, bound: &Bound) -> Result<Guid, ServerError> {
         Some(Datum::Text(text)) => parse_guid(text),
         _ => None,
     };
-    let name = argument(bound, "job_name");
+    let name = bound.text("job_name");
     server
         .msdb
         .jobs
@@ -174,16 +160,16 @@ fn find_job(server: &SqlInstance, bound: &Bound) -> Result<Guid, ServerError> {
         .ok_or_else(|| {
             let (what, shown) = match name {
                 Some(name) => ("@job_name", name),
-                None => ("@job_id", argument(bound, "job_id").unwrap_or_default()),
+                None => ("@job_id", bound.text("job_id").unwrap_or_default()),
             };
             message(14262, &[what, &shown])
         })
 }
 
-fn update_job(server: &mut SqlInstance, bound: &Bound) -> Result<(), ServerError> {
+fn update_job(server: &mut SqlInstance, bound: &Bound) -> Output {
     let id = find_job(server, bound)?;
-    let enabled = number(bound, "enabled");
-    let owner = argument(bound, "owner_login_name");
+    let enabled = bound.number("enabled");
+    let owner = bound.text("owner_login_name");
     if let Some(job) = server.msdb.job_mut(&id) {
         if let Some(enabled) = enabled {
             job.enabled = enabled == 1;
@@ -192,7 +178,7 @@ fn update_job(server: &mut SqlInstance, bound: &Bound) -> Result<(), ServerError
             job.owner = owner;
         }
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 /// Every refusal by the Agent is 22022 (`sql-server.md` 1.2).

@@ -1,13 +1,13 @@
 //! What BACKUP and RESTORE statements have in common: names, devices, sets, the time they take.
 
 use super::batch::{Batch, Failure};
-use super::messages::{message, system_error};
 use crate::model::Instance;
 use crate::rehearsal::backup_set::{BackupSet, Guid};
+use crate::rehearsal::message::{message, system_error};
 use crate::rehearsal::tsql::Media;
 use crate::rehearsal::value::{Datum, ServerError};
 use crate::rehearsal::world::instance::{Running, SqlInstance};
-use crate::rehearsal::world::{FileView, World};
+use crate::rehearsal::world::{FileView, State, World};
 
 /// A statement with its variables filled in.
 pub(super) struct Device {
@@ -75,6 +75,15 @@ impl Batch<'_> {
         Ok((view, set))
     }
 
+    /// Watches over what this session now runs.
+    pub(super) fn ongoing(&self) -> Ongoing<'_> {
+        Ongoing {
+            world: self.world,
+            instance: self.instance,
+            spid: self.spid,
+        }
+    }
+
     /// Error 3021 inside a transaction.
     pub(super) fn no_transaction(&self) -> Result<(), ServerError> {
         let open = self.world.with(|state| {
@@ -98,6 +107,14 @@ impl Batch<'_> {
         let pages = (size / 8192).to_string();
         self.reply.info(&message(3014, &[what, &pages, "0.100"]));
         self.done(None);
+    }
+}
+
+impl State {
+    /// An instance. Errors: 596.
+    pub(super) fn instance(&mut self, key: Instance) -> Result<&mut SqlInstance, ServerError> {
+        let found = self.instances.get_mut(&key);
+        found.ok_or_else(|| message(596, &[]))
     }
 }
 

@@ -3,13 +3,55 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::batch::{Batch, Failure, show, wait};
-use super::messages::message;
+use super::batch::{Batch, Failure, wait};
+use crate::rehearsal::message::message;
+use crate::rehearsal::select::{inner_type, show};
 use crate::rehearsal::tsql::{Argument, Expr};
-use crate::rehearsal::value::{Column, Datum, Relation, ServerError, SqlType};
+use crate::rehearsal::value::{Datum, NAME, Relation, ServerError, SqlType, relation};
 
-/// A procedure's arguments by parameter name, lower case without `@`.
-pub(super) type Bound = BTreeMap<&'static str, Datum>;
+/// A procedure's arguments.
+pub(super) struct Bound {
+    procedure: &'static str,
+    /// By parameter name, lower case without `@`.
+    values: BTreeMap<&'static str, Datum>,
+}
+
+impl Bound {
+    /// An argument as it was given.
+    pub(super) fn get(&self, name: &str) -> Option<&Datum> {
+        self.values.get(name)
+    }
+
+    /// An argument as a text; `None` where it is NULL or not given.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.get(name).filter(|v| **v != Datum::Null).map(show)
+    }
+
+    /// An argument as a number.
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        match self.get(name) {
+            Some(Datum::Int(n)) => Some(*n),
+            Some(Datum::Text(text)) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The same with its default.
+    pub(super) fn number_or(&self, name: &str, default: i64) -> i64 {
+        self.number(name).unwrap_or(default)
+    }
+
+    /// An argument of 0 or 1 with its default.
+    pub(super) fn flag(&self, name: &str, default: bool) -> bool {
+        self.number_or(name, i64::from(default)) == 1
+    }
+
+    /// An argument that must be given. Errors: 201.
+    pub(super) fn needed(&self, name: &str) -> Result<String, ServerError> {
+        let missing = || message(201, &[self.procedure, &format!("@{name}")]);
+        self.text(name).ok_or_else(missing)
+    }
+}
 
 /// What a procedure answers: its return code, errors that it raised, values of OUTPUT parameters.
 #[derive(Default)]
@@ -23,9 +65,16 @@ impl Answer {
     /// An error raised, with return code 1.
     pub(super) fn refused(error: ServerError) -> Self {
         Self {
-            code: 1,
             errors: vec![error],
-            output: Vec::new(),
+            ..Self::code(1)
+        }
+    }
+
+    /// A return code.
+    fn code(code: i64) -> Self {
+        Self {
+            code,
+            ..Self::default()
         }
     }
 }
@@ -240,11 +289,11 @@ impl Batch<'_> {
                 .iter()
                 .find(|(name, _)| argument.output && Some(*name) == parameter)
             {
-                self.assign(variable, value.clone())?;
+                self.assign(variable, inner_type(value), value)?;
             }
         }
         if let Some(result) = result {
-            self.assign(result, Datum::Int(answer.code))?;
+            self.assign(result, SqlType::Int, &Datum::Int(answer.code))?;
         }
         self.done(None);
         Ok(())
@@ -253,12 +302,12 @@ impl Batch<'_> {
     /// Errors: 8144, 8145.
     fn bind(
         &mut self,
-        procedure: &str,
+        procedure: &'static str,
         parameters: &[&'static str],
         arguments: &[Argument],
     ) -> Result<Bound, Failure> {
         let ignores = self.with_server(|server| Ok(server.knows_ignore_monitor))?;
-        let mut bound = Bound::new();
+        let mut values = BTreeMap::new();
         for (position, argument) in arguments.iter().enumerate() {
             if argument.name.is_empty() && position >= parameters.len() {
                 return Err(vec![message(8144, &[procedure])]);
@@ -269,39 +318,31 @@ impl Batch<'_> {
                 let name = argument.name.to_lowercase();
                 // A probe for the parameter is legitimate: it is no gap of the world.
                 if name == "@ignoreremotemonitor" {
-                    let error = ServerError {
-                        number: 8145,
-                        ..message(8145, &[&name, procedure])
-                    };
-                    self.reply.error(&error);
+                    self.reply.error(&message(8145, &[&name, procedure]));
                     self.failed.get_or_insert(8145);
                     return Err(Vec::new());
                 }
                 return Err(vec![message(8145, &[&name, procedure])]);
             };
             let value = self.value(&argument.value)?.1;
-            bound.insert(parameter, value);
+            values.insert(parameter, value);
         }
-        Ok(bound)
+        Ok(Bound { procedure, values })
     }
 
     async fn get_lock(&mut self, bound: &Bound) -> Answer {
-        let bad = Answer {
-            code: -999,
-            ..Answer::default()
-        };
-        let resource = argument(bound, "resource");
-        let mode = argument(bound, "lockmode").unwrap_or_default();
-        let owner = argument(bound, "lockowner").unwrap_or_default();
+        let resource = bound.text("resource");
+        let mode = bound.text("lockmode").unwrap_or_default();
+        let owner = bound.text("lockowner").unwrap_or_default();
         // The world's locks are exclusive and belong to sessions; all else is refused as a bad
         // parameter would be (`sql-server.md` 8).
         let Some(resource) = resource else {
-            return bad;
+            return Answer::code(-999);
         };
         if !mode.eq_ignore_ascii_case("Exclusive") || !owner.eq_ignore_ascii_case("Session") {
             self.world
                 .with(|state| state.not_known(format!("sp_getapplock {mode} {owner}")));
-            return bad;
+            return Answer::code(-999);
         }
         let limit = match bound.get("locktimeout") {
             Some(Datum::Int(n)) if *n >= 0 => u64::try_from(*n).ok().map(Duration::from_millis),
@@ -311,16 +352,10 @@ impl Batch<'_> {
         let mut waited = Duration::ZERO;
         loop {
             if self.try_lock(&resource) {
-                return Answer {
-                    code: i64::from(!waited.is_zero()),
-                    ..Answer::default()
-                };
+                return Answer::code(i64::from(!waited.is_zero()));
             }
             if limit.is_some_and(|limit| waited >= limit) {
-                return Answer {
-                    code: -1,
-                    ..Answer::default()
-                };
+                return Answer::code(-1);
             }
             wait(step).await;
             waited += step;
@@ -343,7 +378,7 @@ impl Batch<'_> {
     }
 
     fn release_lock(&mut self, bound: &Bound) -> Result<Answer, Failure> {
-        let resource = argument(bound, "resource").unwrap_or_default();
+        let resource = bound.text("resource").unwrap_or_default();
         let spid = self.spid;
         self.with_server(|server| {
             let Some(process) = server.processes.get(&spid) else {
@@ -367,74 +402,40 @@ impl Batch<'_> {
     }
 
     fn who(&mut self, two: bool) -> Result<Relation, Failure> {
-        let wide = SqlType::NVarChar(Some(128));
         self.with_server(|server| {
             let rows = server.processes.values().map(|p| {
-                let text = |s: &str| Datum::Text(s.to_owned());
-                let command = p.running.as_ref().map_or("AWAITING COMMAND", |r| r.command);
-                let status = if p.running.is_some() {
+                let running = p.running.as_ref();
+                let status = if running.is_some() {
                     "RUNNABLE"
                 } else {
                     "sleeping"
                 };
-                if two {
-                    vec![
-                        text(&format!("{:<5}", p.spid)),
-                        text(status),
-                        text(&p.login_name),
-                        text(&p.host_name),
-                        text("  ."),
-                        text(&p.database),
-                        text(command),
-                        text(&p.program_name),
-                    ]
-                } else {
-                    vec![
-                        Datum::Int(p.spid),
-                        Datum::Int(0),
-                        text(status),
-                        text(&p.login_name),
-                        text(&p.host_name),
-                        text("0"),
-                        text(&p.database),
-                        text(command),
-                        Datum::Int(0),
-                    ]
-                }
+                (p, status, running.map_or("AWAITING COMMAND", |r| r.command))
             });
-            let rows = rows.collect();
-            let columns: Vec<(&str, SqlType)> = if two {
-                [
-                    "SPID",
-                    "Status",
-                    "Login",
-                    "HostName",
-                    "BlkBy",
-                    "DBName",
-                    "Command",
-                    "ProgramName",
-                ]
-                .map(|name| (name, wide))
-                .to_vec()
-            } else {
-                vec![
-                    ("spid", SqlType::SmallInt),
-                    ("ecid", SqlType::SmallInt),
-                    ("status", wide),
-                    ("loginame", wide),
-                    ("hostname", wide),
-                    ("blk", wide),
-                    ("dbname", wide),
-                    ("cmd", wide),
-                    ("request_id", SqlType::Int),
-                ]
-            };
-            Ok(Relation {
-                columns: columns
-                    .into_iter()
-                    .map(|(name, sql_type)| Column::new(name, sql_type))
-                    .collect(),
-                rows,
+            if two {
+                return Ok(relation! {
+                    for (p, status, command) in rows;
+                    "SPID": NAME => format!("{:<5}", p.spid),
+                    "Status": NAME => status,
+                    "Login": NAME => &p.login_name,
+                    "HostName": NAME => &p.host_name,
+                    "BlkBy": NAME => "  .",
+                    "DBName": NAME => &p.database,
+                    "Command": NAME => command,
+                    "ProgramName": NAME => &p.program_name,
+                });
+            }
+            Ok(relation! {
+                for (p, status, command) in rows;
+                "spid": SqlType::SmallInt => p.spid,
+                "ecid": SqlType::SmallInt => 0,
+                "status": NAME => status,
+                "loginame": NAME => &p.login_name,
+                "hostname": NAME => &p.host_name,
+                "blk": NAME => "0",
+                "dbname": NAME => &p.database,
+                "cmd": NAME => command,
+                "request_id": SqlType::Int => 0,
             })
         })
     }
@@ -456,30 +457,8 @@ fn parameter_name(
     }
 }
 
-/// An argument as a text; `None` where it is NULL or not given.
-pub(super) fn argument(bound: &Bound, name: &str) -> Option<String> {
-    bound
-        .get(name)
-        .filter(|value| **value != Datum::Null)
-        .map(show)
-}
-
-/// An argument as a number.
-pub(super) fn number(bound: &Bound, name: &str) -> Option<i64> {
-    match bound.get(name) {
-        Some(Datum::Int(n)) => Some(*n),
-        Some(Datum::Text(text)) => text.trim().parse().ok(),
-        _ => None,
-    }
-}
-
 /// What a procedure gives back through OUTPUT parameters.
 pub(super) type Output = Result<Vec<(&'static str, Datum)>, ServerError>;
-
-/// An argument that must be given. Errors: 201.
-pub(super) fn needed(bound: &Bound, procedure: &str, name: &str) -> Result<String, ServerError> {
-    argument(bound, name).ok_or_else(|| message(201, &[procedure, &format!("@{name}")]))
-}
 
 /// Compares names as the instance collation does.
 pub(super) fn same(a: &str, b: &str) -> bool {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::batch::{Batch, Failure, wait};
 use super::media::{Device, Ongoing, abnormal, abnormal_all, begin, demand_alone};
-use super::messages::message;
 use crate::model::states::DatabaseState;
 use crate::rehearsal::backup_set::{BackupSet, SetKind};
+use crate::rehearsal::message::message;
 use crate::rehearsal::tsql::{Media, Subject};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::database::{DataFile, Database, fork_fits};
@@ -31,20 +31,73 @@ impl Batch<'_> {
         let device = self.device(media)?;
         let ready = self.begin_log(&device);
         let (set, size, takes) = ready.map_err(abnormal(WHAT))?;
-        let ongoing = Ongoing {
-            world: self.world,
-            instance: self.instance,
-            spid: self.spid,
-        };
+        self.through(media, WHAT, size, takes, |batch, state| {
+            if set.damaged {
+                return Err(message(3183, &["1127", &device.database]));
+            }
+            let database = restoring(state.instance(batch.instance)?, &device)?;
+            // Restoring the last set again is harmless and moves nothing (`sql-server.md` 2.3).
+            if set.last_lsn > database.redo_start {
+                database.roll_to(&set);
+            } else {
+                database.interrupted = None;
+                database.state = DatabaseState::Restoring;
+                database.standby = false;
+            }
+            batch.restored(state, media, &device, &set, size)
+        })
+        .await
+    }
+
+    /// Waits until a statement that was begun is through, ends it, and answers.
+    async fn through(
+        &mut self,
+        media: &Media,
+        what: &str,
+        size: u64,
+        takes: Duration,
+        end: impl FnOnce(&Self, &mut State) -> Result<(), ServerError> + Send,
+    ) -> Result<(), Failure> {
+        let ongoing = self.ongoing();
         wait(takes).await;
-        let now = self.world.now();
         let ended = self.world.with(|state| {
-            let recovery = !media.has("NORECOVERY");
-            self.end_log(state, &device, &set, size, recovery, now)
+            Ongoing::end(running(state, self)?, self.spid);
+            end(self, state)
         });
         drop(ongoing);
-        ended.map_err(abnormal(WHAT))?;
-        self.finished(media, WHAT, size);
+        ended.map_err(abnormal(what))?;
+        self.finished(media, what, size);
+        Ok(())
+    }
+
+    /// Writes a restore into the history, and recovers its database where that is asked for.
+    fn restored(
+        &self,
+        state: &mut State,
+        media: &Media,
+        device: &Device,
+        set: &BackupSet,
+        size: u64,
+    ) -> Result<(), ServerError> {
+        let now = self.world.now();
+        let recovery = !media.has("NORECOVERY");
+        let server = state.instance(self.instance)?;
+        let login = login(server, self.spid);
+        let name = restoring(server, device)?.name.clone();
+        let id = server.msdb.record_set(set, &device.path, &login, size);
+        server.msdb.record_restore(RestoreRow {
+            id: 0,
+            date: utc(now),
+            database: name.clone(),
+            user: login.clone(),
+            backup_set_id: id,
+            kind: set.kind.letter(),
+            replace: media.subject == Subject::Database && media.has("REPLACE"),
+            recovery,
+        });
+        if recovery {
+            state.recover(self.instance, &name, &login, now);
+        }
         Ok(())
     }
 
@@ -57,10 +110,7 @@ impl Batch<'_> {
         let (instance, spid) = (self.instance, self.spid);
         self.world.with(|state| {
             let takes = state.service.for_bytes(view.size);
-            let server = state
-                .instances
-                .get_mut(&instance)
-                .ok_or_else(|| message(596, &[]))?;
+            let server = state.instance(instance)?;
             let Some(database) = server.database(name) else {
                 return Err(message(3118, &[name]));
             };
@@ -90,83 +140,26 @@ impl Batch<'_> {
         })
     }
 
-    fn end_log(
-        &self,
-        state: &mut State,
-        device: &Device,
-        set: &BackupSet,
-        size: u64,
-        recovery: bool,
-        now: Timestamp,
-    ) -> Result<(), ServerError> {
-        let server = running(state, self)?;
-        Ongoing::end(server, self.spid);
-        if set.damaged {
-            return Err(message(3183, &["1127", &device.database]));
-        }
-        let login = login(server, self.spid);
-        let Some(database) = server.database_mut(&device.database) else {
-            return Err(message(3118, &[&device.database]));
-        };
-        // Restoring the last set again is harmless and moves nothing (`sql-server.md` 2.3).
-        if set.last_lsn > database.redo_start {
-            database.roll_to(set);
-        } else {
-            database.interrupted = None;
-            database.state = DatabaseState::Restoring;
-            database.standby = false;
-        }
-        let name = database.name.clone();
-        let id = server.msdb.record_set(set, &device.path, &login, size);
-        server.msdb.record_restore(RestoreRow {
-            id: 0,
-            date: utc(now),
-            database: name.clone(),
-            user: login.clone(),
-            backup_set_id: id,
-            kind: "L",
-            replace: false,
-            recovery,
-        });
-        if recovery {
-            state.recover(self.instance, &name, &login, now);
-        }
-        Ok(())
-    }
-
     /// `RESTORE DATABASE x WITH RECOVERY | NORECOVERY`, without FROM.
     async fn recover(&mut self, media: &Media) -> Result<(), Failure> {
         const WHAT: &str = "RESTORE DATABASE";
         let device = self.device(media)?;
         let keep = media.has("NORECOVERY");
         let takes = self.begin_recovery(&device, keep).map_err(abnormal(WHAT))?;
-        let ongoing = Ongoing {
-            world: self.world,
-            instance: self.instance,
-            spid: self.spid,
-        };
-        wait(takes).await;
-        let now = self.world.now();
-        let ended = self.world.with(|state| {
-            let server = running(state, self)?;
-            Ongoing::end(server, self.spid);
-            let login = login(server, self.spid);
-            let Some(database) = server.database_mut(&device.database) else {
-                return Err(message(3118, &[&device.database]));
-            };
+        self.through(media, WHAT, 0, takes, |batch, state| {
+            let server = state.instance(batch.instance)?;
+            let login = login(server, batch.spid);
+            let database = restoring(server, &device)?;
             if keep {
                 database.state = DatabaseState::Restoring;
                 database.standby = false;
             } else {
                 let name = database.name.clone();
-                state.recover(self.instance, &name, &login, now);
+                state.recover(batch.instance, &name, &login, batch.world.now());
             }
             Ok(())
-        });
-        drop(ongoing);
-        ended.map_err(abnormal(WHAT))?;
-        self.finished(media, WHAT, 0);
-        Ok(())
+        })
+        .await
     }
 
     fn begin_recovery(&mut self, device: &Device, keep: bool) -> Result<Duration, ServerError> {
@@ -180,19 +173,12 @@ impl Batch<'_> {
             } else {
                 state.service.recovery
             };
-            let server = state
-                .instances
-                .get_mut(&instance)
-                .ok_or_else(|| message(596, &[]))?;
+            let server = state.instance(instance)?;
             let Some(database) = server.database(name) else {
                 return Err(message(3118, &[name]));
             };
             if database.serves() {
-                // Msg 3153, level 16, state 2 (`sql-server.md` 4).
-                return Err(ServerError {
-                    state: 2,
-                    ..message(3153, &[])
-                });
+                return Err(message(3153, &[]));
             }
             demand_alone(server, name, spid)?;
             if database.state != DatabaseState::Restoring && !database.standby {
@@ -221,48 +207,17 @@ impl Batch<'_> {
         }
         let begun = self.begin_database(media, &device, &moves);
         let (set, size, takes) = begun.map_err(|failure| abnormal_all(WHAT, failure))?;
-        let ongoing = Ongoing {
-            world: self.world,
-            instance: self.instance,
-            spid: self.spid,
-        };
-        wait(takes).await;
-        let now = self.world.now();
-        let ended = self.world.with(|state| {
-            let server = running(state, self)?;
-            Ongoing::end(server, self.spid);
-            let login = login(server, self.spid);
-            let Some(database) = server.database_mut(&device.database) else {
-                return Err(message(3118, &[&device.database]));
-            };
+        self.through(media, WHAT, size, takes, |batch, state| {
+            let database = restoring(state.instance(batch.instance)?, &device)?;
             if set.damaged {
                 database.interrupted = Some((set.set_guid, device.path.clone()));
                 return Err(message(3183, &["1127", &device.database]));
             }
             database.roll_to(&set);
             database.base = set.checkpoint_lsn;
-            let name = database.name.clone();
-            let id = server.msdb.record_set(&set, &device.path, &login, size);
-            let recovery = !media.has("NORECOVERY");
-            server.msdb.record_restore(RestoreRow {
-                id: 0,
-                date: utc(now),
-                database: name.clone(),
-                user: login.clone(),
-                backup_set_id: id,
-                kind: "D",
-                replace: media.has("REPLACE"),
-                recovery,
-            });
-            if recovery {
-                state.recover(self.instance, &name, &login, now);
-            }
-            Ok(())
-        });
-        drop(ongoing);
-        ended.map_err(abnormal(WHAT))?;
-        self.finished(media, WHAT, size);
-        Ok(())
+            batch.restored(state, media, &device, &set, size)
+        })
+        .await
     }
 
     /// Checks, and from here on what was there is lost (`sql-server.md` 6.3).
@@ -281,10 +236,7 @@ impl Batch<'_> {
             let takes = state.service.for_bytes(view.size);
             let guid = state.guids.next();
             let kin = kin(state, &set);
-            let server = state
-                .instances
-                .get_mut(&instance)
-                .ok_or_else(|| vec![message(596, &[])])?;
+            let server = state.instance(instance).map_err(|e| vec![e])?;
             demand_alone(server, name, spid).map_err(|e| vec![e])?;
             if set.kind != SetKind::Full {
                 return Err(vec![message(3135, &[&device.path, "BACKUP LOG"])]);
@@ -379,6 +331,15 @@ fn running<'s>(
                 .is_some_and(|p| p.running.is_some())
         })
         .ok_or_else(|| message(596, &[]))
+}
+
+/// The database that a statement restores. Errors: 3118.
+fn restoring<'s>(
+    server: &'s mut SqlInstance,
+    device: &Device,
+) -> Result<&'s mut Database, ServerError> {
+    let found = server.database_mut(&device.database);
+    found.ok_or_else(|| message(3118, &[&device.database]))
 }
 
 pub(super) fn login(server: &SqlInstance, spid: i64) -> String {

@@ -1,125 +1,98 @@
 //! Procedures that set up log shipping and take it down (`sql-server.md` 1.1, 1.8).
 
-use super::messages::message;
-use super::procedures::{Bound, Output, argument, needed, number, same};
+use super::procedures::{Bound, Output, same};
 use super::restore::login;
 use crate::rehearsal::backup_set::Guid;
-use crate::rehearsal::catalog::guid_text;
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError};
 use crate::rehearsal::world::instance::SqlInstance;
 use crate::rehearsal::world::msdb::{
     Job, JobKind, Primary, Schedule, Secondary, SecondaryDatabase,
 };
 
-pub(super) fn drop_secondary(server: &mut SqlInstance, bound: &Bound) -> Result<(), ServerError> {
-    let database = needed(
-        bound,
-        "sp_delete_log_shipping_secondary_database",
-        "secondary_database",
-    )?;
-    let there = server
-        .msdb
-        .secondaries
-        .iter()
-        .any(|s| s.databases.iter().any(|d| same(&d.database, &database)));
-    if !there {
+pub(super) fn drop_secondary(server: &mut SqlInstance, bound: &Bound) -> Output {
+    let database = bound.needed("secondary_database")?;
+    let mut databases = server.msdb.secondaries.iter().flat_map(|s| &s.databases);
+    if !databases.any(|d| same(&d.database, &database)) {
         return Err(message(32014, &[&database]));
     }
-    if server.monitor_dead && number(bound, "ignoreremotemonitor") != Some(1) {
+    if server.monitor_dead && bound.number("ignoreremotemonitor") != Some(1) {
         return Err(message(32054, &[]));
     }
     server.msdb.drop_secondary(&database);
-    Ok(())
+    Ok(Vec::new())
 }
 
-pub(super) fn drop_secondary_primary(
-    server: &mut SqlInstance,
-    bound: &Bound,
-) -> Result<(), ServerError> {
-    let procedure = "sp_delete_log_shipping_secondary_primary";
-    let from = needed(bound, procedure, "primary_server")?;
-    let database = needed(bound, procedure, "primary_database")?;
-    let Some(at) = server
-        .msdb
-        .secondaries
-        .iter()
-        .position(|s| same(&s.primary_server, &from) && same(&s.primary_database, &database))
-    else {
-        return Err(message(32023, &[&from, &database]));
-    };
+/// Where the secondary of a primary database is. Errors: 32023.
+fn secondary(server: &SqlInstance, from: &str, database: &str) -> Result<usize, ServerError> {
+    let is = |s: &Secondary| same(&s.primary_server, from) && same(&s.primary_database, database);
+    let at = server.msdb.secondaries.iter().position(is);
+    at.ok_or_else(|| message(32023, &[from, database]))
+}
+
+pub(super) fn drop_secondary_primary(server: &mut SqlInstance, bound: &Bound) -> Output {
+    let from = bound.needed("primary_server")?;
+    let at = secondary(server, &from, &bound.needed("primary_database")?)?;
     let gone = server.msdb.secondaries.remove(at);
-    server
-        .msdb
-        .jobs
-        .retain(|j| j.id != gone.copy_job && j.id != gone.restore_job);
-    Ok(())
+    let jobs = &mut server.msdb.jobs;
+    jobs.retain(|j| j.id != gone.copy_job && j.id != gone.restore_job);
+    Ok(Vec::new())
 }
 
-fn primary<'s>(
-    server: &'s mut SqlInstance,
-    database: &str,
-) -> Result<&'s mut Primary, ServerError> {
-    server
-        .msdb
-        .primaries
-        .iter_mut()
-        .find(|p| same(&p.database, database))
-        .ok_or_else(|| message(32010, &[database]))
+/// Where a primary database is. Errors: 32010.
+fn primary(server: &SqlInstance, database: &str) -> Result<usize, ServerError> {
+    let mut primaries = server.msdb.primaries.iter();
+    let at = primaries.position(|p| same(&p.database, database));
+    at.ok_or_else(|| message(32010, &[database]))
 }
 
-pub(super) fn drop_primary_secondary(
-    server: &mut SqlInstance,
-    bound: &Bound,
-) -> Result<(), ServerError> {
-    let procedure = "sp_delete_log_shipping_primary_secondary";
-    let database = needed(bound, procedure, "primary_database")?;
-    let to = needed(bound, procedure, "secondary_server")?;
-    let copy = needed(bound, procedure, "secondary_database")?;
-    primary(server, &database)?
-        .secondaries
-        .retain(|(s, d)| !(same(s, &to) && same(d, &copy)));
-    Ok(())
+pub(super) fn drop_primary_secondary(server: &mut SqlInstance, bound: &Bound) -> Output {
+    let database = bound.needed("primary_database")?;
+    let to = bound.needed("secondary_server")?;
+    let copy = bound.needed("secondary_database")?;
+    let at = primary(server, &database)?;
+    let secondaries = &mut server.msdb.primaries[at].secondaries;
+    secondaries.retain(|(s, d)| !(same(s, &to) && same(d, &copy)));
+    Ok(Vec::new())
 }
 
-pub(super) fn drop_primary(server: &mut SqlInstance, bound: &Bound) -> Result<(), ServerError> {
-    let database = needed(bound, "sp_delete_log_shipping_primary_database", "database")?;
-    let found = primary(server, &database)?;
-    if !found.secondaries.is_empty() {
+/// Takes a primary and its job away.
+fn remove_primary(server: &mut SqlInstance, at: usize) {
+    let gone = server.msdb.primaries.remove(at);
+    server.msdb.jobs.retain(|j| j.id != gone.job);
+}
+
+pub(super) fn drop_primary(server: &mut SqlInstance, bound: &Bound) -> Output {
+    let database = bound.needed("database")?;
+    let at = primary(server, &database)?;
+    if !server.msdb.primaries[at].secondaries.is_empty() {
         return Err(message(32011, &[&database]));
     }
-    let job = found.job;
-    server
-        .msdb
-        .primaries
-        .retain(|p| !same(&p.database, &database));
-    server.msdb.jobs.retain(|j| j.id != job);
-    Ok(())
+    remove_primary(server, at);
+    Ok(Vec::new())
 }
 
-/// A job as the log-shipping procedures create it: disabled, without a schedule of its own.
-fn new_job(
+/// Adds a job as the log-shipping procedures create it: disabled, without a schedule of its own.
+fn add_job(
+    server: &mut SqlInstance,
     kind: JobKind,
     id: Guid,
     owner_id: &Guid,
     name: String,
-    server: &str,
-    owner: String,
-) -> Job {
-    Job {
+    spid: i64,
+) {
+    let job = Job {
         id,
         name,
         kind,
         enabled: false,
-        owner,
-        command: format!(
-            "\"C:\\Program Files\\Microsoft SQL Server\\130\\Tools\\Binn\\sqllogship.exe\" {} {} -server {server}",
-            kind.flag(),
-            guid_text(owner_id),
-        ),
+        owner: login(server, spid),
+        command: kind.command(owner_id, &server.server_name),
         schedule: Schedule::default(),
         started: None,
         stopped: None,
-    }
+    };
+    server.msdb.jobs.push(job);
 }
 
 pub(super) fn add_primary(
@@ -128,50 +101,39 @@ pub(super) fn add_primary(
     made: [Guid; 3],
     spid: i64,
 ) -> Output {
-    let procedure = "sp_add_log_shipping_primary_database";
-    let database = needed(bound, procedure, "database")?;
-    let directory = needed(bound, procedure, "backup_directory")?;
-    let share = needed(bound, procedure, "backup_share")?;
-    let title = needed(bound, procedure, "backup_job_name")?;
+    let database = bound.needed("database")?;
+    let directory = bound.needed("backup_directory")?;
+    let share = bound.needed("backup_share")?;
+    let title = bound.needed("backup_job_name")?;
     match server.database(&database) {
         None => return Err(message(911, &[&database])),
         Some(d) if d.model == 3 => return Err(message(32015, &[&database])),
         Some(_) => {}
     }
-    let overwrite = number(bound, "overwrite") == Some(1);
-    if let Ok(found) = primary(server, &database) {
-        if !overwrite {
+    if let Ok(at) = primary(server, &database) {
+        if !bound.flag("overwrite", false) {
             return Err(message(32009, &[&database]));
         }
-        let job = found.job;
-        server
-            .msdb
-            .primaries
-            .retain(|p| !same(&p.database, &database));
-        server.msdb.jobs.retain(|j| j.id != job);
+        remove_primary(server, at);
     }
     let [id, job, _] = made;
-    let owner = login(server, spid);
-    let name = server.server_name.clone();
-    server
-        .msdb
-        .jobs
-        .push(new_job(JobKind::Backup, job, &id, title, &name, owner));
+    add_job(server, JobKind::Backup, job, &id, title, spid);
+    let monitor = bound.text("monitor_server");
     server.msdb.primaries.push(Primary {
         id,
         database,
         directory,
         share,
-        retention: number(bound, "backup_retention_period").unwrap_or(1440),
+        retention: bound.number_or("backup_retention_period", 1440),
         job,
-        monitor_server: argument(bound, "monitor_server").unwrap_or(name),
-        monitor_security: number(bound, "monitor_server_security_mode").unwrap_or(1) == 1,
+        monitor_server: monitor.unwrap_or_else(|| server.server_name.clone()),
+        monitor_security: bound.flag("monitor_server_security_mode", true),
         last_backup_file: None,
         last_backup: None,
-        compression: number(bound, "backup_compression").unwrap_or(2),
-        backup_threshold: number(bound, "backup_threshold").unwrap_or(60),
-        threshold_alert_enabled: number(bound, "threshold_alert_enabled").unwrap_or(0) == 1,
-        history_retention: number(bound, "history_retention_period").unwrap_or(1440),
+        compression: bound.number_or("backup_compression", 2),
+        backup_threshold: bound.number_or("backup_threshold", 60),
+        threshold_alert_enabled: bound.flag("threshold_alert_enabled", false),
+        history_retention: bound.number_or("history_retention_period", 1440),
         secondaries: Vec::new(),
     });
     Ok(vec![
@@ -180,29 +142,21 @@ pub(super) fn add_primary(
     ])
 }
 
-pub(super) fn add_primary_secondary(
-    server: &mut SqlInstance,
-    bound: &Bound,
-) -> Result<(), ServerError> {
-    let procedure = "sp_add_log_shipping_primary_secondary";
-    let database = needed(bound, procedure, "primary_database")?;
-    let to = needed(bound, procedure, "secondary_server")?;
-    let copy = needed(bound, procedure, "secondary_database")?;
-    let overwrite = number(bound, "overwrite") == Some(1);
-    let found = primary(server, &database)?;
-    let there = found
-        .secondaries
+pub(super) fn add_primary_secondary(server: &mut SqlInstance, bound: &Bound) -> Output {
+    let database = bound.needed("primary_database")?;
+    let to = bound.needed("secondary_server")?;
+    let copy = bound.needed("secondary_database")?;
+    let at = primary(server, &database)?;
+    let secondaries = &mut server.msdb.primaries[at].secondaries;
+    if !secondaries
         .iter()
-        .any(|(s, d)| same(s, &to) && same(d, &copy));
-    if there {
-        return if overwrite {
-            Ok(())
-        } else {
-            Err(message(32012, &[&to, &copy, &database]))
-        };
+        .any(|(s, d)| same(s, &to) && same(d, &copy))
+    {
+        secondaries.push((to, copy));
+    } else if !bound.flag("overwrite", false) {
+        return Err(message(32012, &[&to, &copy, &database]));
     }
-    found.secondaries.push((to, copy));
-    Ok(())
+    Ok(Vec::new())
 }
 
 pub(super) fn add_secondary_primary(
@@ -211,48 +165,36 @@ pub(super) fn add_secondary_primary(
     made: [Guid; 3],
     spid: i64,
 ) -> Output {
-    let procedure = "sp_add_log_shipping_secondary_primary";
-    let from = needed(bound, procedure, "primary_server")?;
-    let database = needed(bound, procedure, "primary_database")?;
+    let from = bound.needed("primary_server")?;
+    let database = bound.needed("primary_database")?;
     let [id, copy, restore] = made;
+    let monitor = bound.text("monitor_server");
     let row = Secondary {
         id,
-        source: needed(bound, procedure, "backup_source_directory")?,
-        destination: needed(bound, procedure, "backup_destination_directory")?,
-        file_retention: number(bound, "file_retention_period").unwrap_or(14_420),
+        source: bound.needed("backup_source_directory")?,
+        destination: bound.needed("backup_destination_directory")?,
+        file_retention: bound.number_or("file_retention_period", 14_420),
         copy_job: copy,
         restore_job: restore,
-        monitor_server: argument(bound, "monitor_server")
-            .unwrap_or_else(|| server.server_name.clone()),
-        monitor_security: number(bound, "monitor_server_security_mode").unwrap_or(1) == 1,
+        monitor_server: monitor.unwrap_or_else(|| server.server_name.clone()),
+        monitor_security: bound.flag("monitor_server_security_mode", true),
         last_copied_file: None,
         last_copied: None,
         databases: Vec::new(),
         primary_server: from.clone(),
         primary_database: database.clone(),
     };
-    let there = server
-        .msdb
-        .secondaries
-        .iter()
-        .any(|s| same(&s.primary_server, &from) && same(&s.primary_database, &database));
-    if there {
-        if number(bound, "overwrite") != Some(1) {
+    if secondary(server, &from, &database).is_ok() {
+        if !bound.flag("overwrite", false) {
             return Err(message(32024, &[&from, &database]));
         }
         drop_secondary_primary(server, bound)?;
     }
-    let owner = login(server, spid);
-    let name = server.server_name.clone();
-    for (kind, job, parameter) in [
+    for (kind, job, title) in [
         (JobKind::Copy, copy, "copy_job_name"),
         (JobKind::Restore, restore, "restore_job_name"),
     ] {
-        let title = needed(bound, procedure, parameter)?;
-        server
-            .msdb
-            .jobs
-            .push(new_job(kind, job, &id, title, &name, owner.clone()));
+        add_job(server, kind, job, &id, bound.needed(title)?, spid);
     }
     server.msdb.secondaries.push(row);
     Ok(vec![
@@ -262,47 +204,27 @@ pub(super) fn add_secondary_primary(
     ])
 }
 
-pub(super) fn add_secondary_database(
-    server: &mut SqlInstance,
-    bound: &Bound,
-) -> Result<(), ServerError> {
-    let procedure = "sp_add_log_shipping_secondary_database";
-    let database = needed(bound, procedure, "secondary_database")?;
-    let from = needed(bound, procedure, "primary_server")?;
-    let source = needed(bound, procedure, "primary_database")?;
-    let overwrite = number(bound, "overwrite") == Some(1);
-    let Some(secondary) = server
-        .msdb
-        .secondaries
-        .iter_mut()
-        .find(|s| same(&s.primary_server, &from) && same(&s.primary_database, &source))
-    else {
-        return Err(message(32023, &[&from, &source]));
-    };
-    if secondary
-        .databases
-        .iter()
-        .any(|d| same(&d.database, &database))
-    {
-        if !overwrite {
-            return Err(message(32013, &[&database]));
-        }
-        secondary
-            .databases
-            .retain(|d| !same(&d.database, &database));
+pub(super) fn add_secondary_database(server: &mut SqlInstance, bound: &Bound) -> Output {
+    let database = bound.needed("secondary_database")?;
+    let from = bound.needed("primary_server")?;
+    let at = secondary(server, &from, &bound.needed("primary_database")?)?;
+    let databases = &mut server.msdb.secondaries[at].databases;
+    let is = |d: &SecondaryDatabase| same(&d.database, &database);
+    if databases.iter().any(is) && !bound.flag("overwrite", false) {
+        return Err(message(32013, &[&database]));
     }
-    let flag = |name, default| number(bound, name).unwrap_or(default) == 1;
-    secondary.databases.push(SecondaryDatabase {
+    databases.retain(|d| !is(d));
+    databases.push(SecondaryDatabase {
         database,
         last_restored_file: None,
         last_restored: None,
-        restore_delay: number(bound, "restore_delay").unwrap_or(0),
-        restore_all: flag("restore_all", 1),
-        standby: flag("restore_mode", 0),
-        disconnect_users: flag("disconnect_users", 0),
-        restore_threshold: number(bound, "restore_threshold").unwrap_or(45),
-        threshold_alert_enabled: flag("threshold_alert_enabled", 0),
-        history_retention: number(bound, "history_retention_period").unwrap_or(1440),
+        restore_delay: bound.number_or("restore_delay", 0),
+        restore_all: bound.flag("restore_all", true),
+        standby: bound.flag("restore_mode", false),
+        disconnect_users: bound.flag("disconnect_users", false),
+        restore_threshold: bound.number_or("restore_threshold", 45),
+        threshold_alert_enabled: bound.flag("threshold_alert_enabled", false),
+        history_retention: bound.number_or("history_retention_period", 1440),
     });
-    Ok(())
+    Ok(Vec::new())
 }

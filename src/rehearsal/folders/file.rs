@@ -75,15 +75,12 @@ impl Stored {
         })
     }
 
-    pub(super) fn is_whole(&self) -> bool {
-        self.length == self.body.size
-    }
-
-    pub(super) fn sets(&self) -> Arc<Vec<BackupSet>> {
-        if self.is_whole() {
-            Arc::clone(&self.body.sets)
+    /// None where it is not whole: that is no backup to an engine.
+    pub(super) fn sets(&self) -> &[BackupSet] {
+        if self.length == self.body.size {
+            &self.body.sets
         } else {
-            Arc::default()
+            &[]
         }
     }
 

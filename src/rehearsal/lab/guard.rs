@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::rehearsal::message::message;
 use crate::rehearsal::tds::{Login, Server, Session};
 use crate::rehearsal::value::ServerError;
 
@@ -32,10 +33,7 @@ impl Server for Guarded {
         if login.user.eq_ignore_ascii_case(&self.user) && login.password == self.password {
             self.server.login(login)
         } else {
-            Err(ServerError {
-                class: 14,
-                ..ServerError::new(18456, format!("Login failed for user '{}'.", login.user))
-            })
+            Err(message(18456, &[&login.user]))
         }
     }
 }

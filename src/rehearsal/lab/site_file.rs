@@ -7,10 +7,11 @@ use std::path::Path;
 
 use super::folder::{self, Folder, MARK};
 use super::port::Port;
-use super::{Options, State, USER};
+use super::{Options, USER};
 use crate::model::{Fqdn, Instance};
 use crate::rehearsal::simulated::Times;
 use crate::rehearsal::tds::Encryption;
+use crate::rehearsal::world::Start;
 use crate::site::{Site, Verify};
 
 /// Limits that fit a machine which answers at once.
@@ -105,7 +106,7 @@ pub(super) fn text(
         key(out, name, &shown(&folder.share(name)));
     }
 
-    if options.state == State::FailedOver {
+    if options.state == Start::FailedOver {
         line(out, "\n[log_shipping]");
         key(out, "saved", folder::SAVED);
     }

@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use super::event::{Event, Target, UnknownEvent};
 use super::shares::Shares;
 use super::*;
+use crate::model::Role;
 use crate::rehearsal::tds::{Login, Server, Session};
 use crate::rehearsal::value::ServerError;
+use crate::rehearsal::world::{LogRecipe, MadeLog, World};
 
 #[test]
 fn an_event_is_a_verb_and_what_it_happens_to() {

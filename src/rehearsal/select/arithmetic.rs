@@ -1,11 +1,13 @@
 //! `+ - * / % & | ^` over numbers: types of the results, and the results.
 
+use crate::rehearsal::message::{message, syntax};
+use crate::rehearsal::type_name::MAX_PRECISION;
 use crate::rehearsal::value::{Datum, SqlType};
 
 use super::convert::{fits, integer, power, rescale, scale_of};
-use super::error::{Outcome, fixed, invalid_operand, overflow, syntax};
+use super::error::{Outcome, overflow};
 use super::plan::Operator;
-use super::types::{self, MAX_PRECISION};
+use super::types;
 
 /// Name of an operator in messages.
 fn name(operator: Operator) -> &'static str {
@@ -48,7 +50,7 @@ pub(super) fn result_type(
         }
         // Days may be added to a datetime; nothing here needs it.
         SqlType::DateTime | SqlType::DateTime2 if left != right => Err(syntax(name(operator))),
-        other => Err(invalid_operand(other, name(operator))),
+        other => Err(message(8117, &[other.name(), name(operator)])),
     }
 }
 
@@ -109,7 +111,7 @@ fn whole(operator: Operator, a: i128, b: i128) -> Outcome<i128> {
         Operator::Subtract => a - b,
         // Both come from 64 bits: the product fits.
         Operator::Multiply => a * b,
-        Operator::Divide | Operator::Modulo if b == 0 => return Err(fixed(8134)),
+        Operator::Divide | Operator::Modulo if b == 0 => return Err(message(8134, &[])),
         Operator::Divide => a / b,
         Operator::Modulo => a % b,
         Operator::And => a & b,
@@ -123,9 +125,9 @@ fn float(operator: Operator, a: f64, b: f64, to: SqlType) -> Outcome<Datum> {
         Operator::Add => a + b,
         Operator::Subtract => a - b,
         Operator::Multiply => a * b,
-        Operator::Divide if b == 0.0 => return Err(fixed(8134)),
+        Operator::Divide if b == 0.0 => return Err(message(8134, &[])),
         Operator::Divide => a / b,
-        _ => return Err(invalid_operand(to, name(operator))),
+        _ => return Err(message(8117, &[to.name(), name(operator)])),
     };
     if number.is_finite() {
         Ok(Datum::Float(number))
@@ -149,7 +151,7 @@ fn numeric(
         Operator::Multiply => a
             .checked_mul(b)
             .and_then(|product| rescale(product, s1.saturating_add(s2), scale)),
-        Operator::Divide | Operator::Modulo if b == 0 => return Err(fixed(8134)),
+        Operator::Divide | Operator::Modulo if b == 0 => return Err(message(8134, &[])),
         Operator::Divide => {
             // a / 10^s1 / (b / 10^s2) * 10^scale; digits beyond the scale are cut off.
             let up = i16::from(scale) + i16::from(s2) - i16::from(s1);

@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use sqlparser::ast;
 
-use super::error::{Outcome, ambiguous_column, fixed, syntax, too_deep, unbound, unknown_column};
+use crate::rehearsal::message::{message, syntax};
+
+use super::error::{Outcome, too_deep};
 use super::plan::{Aggregate, Kind, Node, Place, Source, Subquery};
 use super::{Catalog, text};
 
@@ -98,7 +100,7 @@ impl<'c> Binder<'c> {
         let level = self.scopes.len();
         let (query, free) = self.deeper(|binder| binder.query(query, role))?;
         if role != Role::Exists && query.columns.len() != 1 {
-            return Err(fixed(116));
+            return Err(message(116, &[]));
         }
         let free = free.iter().map(|(at, source, column)| Place {
             // Level 0 seen from the innermost of `level` scopes is `level - 1` further out.
@@ -135,12 +137,12 @@ impl<'c> Binder<'c> {
                     continue;
                 }
                 named = true;
-                let columns = scope.sources[source].table.columns.iter().enumerate();
+                let columns = scope.sources[source].columns.iter().enumerate();
                 let same = columns.filter(|(_, column)| text::equal(&column.name, name));
                 hits.extend(same.map(|(column, definition)| (source, column, definition.sql_type)));
             }
             match hits[..] {
-                [] if named && !qualifier.is_empty() => return Err(unknown_column(name)),
+                [] if named && !qualifier.is_empty() => return Err(message(207, &[name])),
                 [] => {}
                 [(source, column, sql_type)] => {
                     for inner in &mut self.scopes[level + 1..] {
@@ -153,13 +155,13 @@ impl<'c> Binder<'c> {
                     };
                     return Ok(Node::new(Kind::Column(place), sql_type));
                 }
-                _ => return Err(ambiguous_column(name)),
+                _ => return Err(message(209, &[name])),
             }
         }
         if qualifier.is_empty() {
-            Err(unknown_column(name))
+            Err(message(207, &[name]))
         } else {
-            Err(unbound(&parts.join(".")))
+            Err(message(4104, &[&parts.join(".")]))
         }
     }
 }

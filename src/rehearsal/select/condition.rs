@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use sqlparser::ast::{self, BinaryOperator, Expr};
 
+use crate::rehearsal::message::syntax;
 use crate::rehearsal::value::SqlType;
 
 use super::bind::{Binder, Role};
-use super::error::{Outcome, not_a_condition, syntax, too_deep};
+use super::error::{Outcome, not_a_condition, too_deep};
 use super::expression::comparable;
 use super::plan::{Comparison, Condition, Node};
 use super::types;

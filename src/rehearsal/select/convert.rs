@@ -1,10 +1,10 @@
 //! CAST and CONVERT, asked for or implied.
 
+use crate::rehearsal::hex::{guid_text, hex, parse_guid, reordered};
+use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Datum, SqlType};
 
-use super::error::{
-    Outcome, bad_text, fixed, not_convertible, overflow, small_overflow, syntax, text_overflow,
-};
+use super::error::{Outcome, bad_text, not_convertible, overflow};
 use super::{dates, text, types, value};
 
 /// Converts a value from one type to another.
@@ -46,14 +46,16 @@ pub(super) fn convert(
         SqlType::DateTime | SqlType::DateTime2 => match datum {
             Datum::DateTime(moment) => dates::fit(*moment, from, to).map(Datum::DateTime),
             Datum::Text(text) => dates::parse(text, to).map(Datum::DateTime),
-            _ => Err(syntax(types::name(to))),
+            _ => Err(syntax(to.name())),
         },
         SqlType::UniqueIdentifier => match datum {
             Datum::Guid(_) => Ok(datum.clone()),
-            Datum::Text(text) => parse_guid(text).map(Datum::Guid).ok_or_else(|| fixed(8169)),
+            Datum::Text(text) => parse_guid(text)
+                .map(Datum::Guid)
+                .ok_or_else(|| message(8169, &[])),
             Datum::Bytes(bytes) => match bytes.first_chunk::<16>() {
-                Some(bytes) => Ok(Datum::Guid(swapped(*bytes))),
-                None => Err(fixed(8169)),
+                Some(bytes) => Ok(Datum::Guid(reordered(*bytes))),
+                None => Err(message(8169, &[])),
             },
             _ => Err(not_convertible(from, to, explicit)),
         },
@@ -89,7 +91,7 @@ pub(super) fn check(from: SqlType, to: SqlType, explicit: bool) -> Outcome<()> {
     ) || (types::is_number(from) && to == SqlType::DateTime);
     if ours || from == SqlType::Variant {
         return Err(if ours {
-            syntax(types::name(to))
+            syntax(to.name())
         } else {
             not_convertible(from, to, explicit)
         });
@@ -97,7 +99,7 @@ pub(super) fn check(from: SqlType, to: SqlType, explicit: bool) -> Outcome<()> {
     Err(if explicit {
         not_convertible(from, to, true)
     } else {
-        super::error::clash(from, to)
+        message(206, &[from.name(), to.name()])
     })
 }
 
@@ -141,7 +143,9 @@ pub(super) fn integer(number: i128, to: SqlType) -> Outcome<Datum> {
     let (low, high) = types::range(to).unwrap_or((i64::MIN, i64::MAX));
     match i64::try_from(number) {
         Ok(number) if (low..=high).contains(&number) => Ok(Datum::Int(number)),
-        _ if matches!(to, SqlType::TinyInt | SqlType::SmallInt) => Err(small_overflow(number, to)),
+        _ if matches!(to, SqlType::TinyInt | SqlType::SmallInt) => {
+            Err(message(220, &[to.name(), &number.to_string()]))
+        }
         _ => Err(overflow(to)),
     }
 }
@@ -164,10 +168,10 @@ fn text_to_integer(text: &str, from: SqlType, to: SqlType) -> Outcome<Datum> {
     }
     match trimmed.parse::<i128>() {
         Ok(number) => integer(number, to).map_err(|error| match to {
-            SqlType::Int => text_overflow(text, from, to),
+            SqlType::Int => message(248, &[from.name(), text, to.name()]),
             _ => error,
         }),
-        Err(_) if to == SqlType::Int => Err(text_overflow(text, from, to)),
+        Err(_) if to == SqlType::Int => Err(message(248, &[from.name(), text, to.name()])),
         Err(_) => Err(overflow(to)),
     }
 }
@@ -294,7 +298,7 @@ fn to_text(
             Some(other) => return Err(syntax(other)),
         },
         Datum::DateTime(moment) => dates::show(*moment, from, style)?,
-        Datum::Guid(guid) => show_guid(guid),
+        Datum::Guid(guid) => guid_text(guid),
         Datum::Bytes(bytes) => match style {
             Some(1) => format!("0x{}", hex(bytes)),
             Some(2) => hex(bytes),
@@ -314,7 +318,7 @@ fn to_text(
             Ok(Datum::Text("*".to_owned()))
         }
         Datum::Int(_) | Datum::Numeric(_) | Datum::Float(_) => Err(overflow(to)),
-        Datum::Guid(_) => Err(fixed(8170)),
+        Datum::Guid(_) => Err(message(8170, &[])),
         _ => Ok(Datum::Text(text::slice(&text, 0, length))),
     }
 }
@@ -350,7 +354,7 @@ fn to_bytes(
 ) -> Outcome<Datum> {
     let mut bytes = match datum {
         Datum::Bytes(bytes) => bytes.clone(),
-        Datum::Guid(guid) => swapped(*guid).to_vec(),
+        Datum::Guid(guid) => reordered(*guid).to_vec(),
         Datum::Text(text) => match (style, from) {
             (None | Some(0), SqlType::NVarChar(_)) => {
                 text.encode_utf16().flat_map(u16::to_le_bytes).collect()
@@ -376,48 +380,4 @@ fn to_bytes(
         bytes.truncate(usize::from(length));
     }
     Ok(Datum::Bytes(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-    let pairs = bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-    pairs.map(|digit| digit.to_ascii_uppercase()).collect()
-}
-
-fn show_guid(guid: &[u8; 16]) -> String {
-    let all = hex(guid);
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &all[part]);
-    parts.join("-")
-}
-
-/// A uniqueidentifier in its one form, perhaps in braces; what follows it is ignored.
-fn parse_guid(text: &str) -> Option<[u8; 16]> {
-    let text = text.trim_start_matches(' ').as_bytes();
-    let body = match text.first()? {
-        b'{' if text.get(37) == Some(&b'}') => text.get(1..37)?,
-        _ => text.get(..36)?,
-    };
-    let mut digits = Vec::with_capacity(32);
-    for (at, byte) in body.iter().enumerate() {
-        match (at, byte) {
-            (8 | 13 | 18 | 23, b'-') => {}
-            (8 | 13 | 18 | 23, _) => return None,
-            _ => digits.push(u8::try_from(char::from(*byte).to_digit(16)?).ok()?),
-        }
-    }
-    let mut guid = [0; 16];
-    for (byte, pair) in guid.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair[0] << 4 | pair[1];
-    }
-    Some(guid)
-}
-
-/// Between the order in which a uniqueidentifier is shown and the one in which it is stored.
-fn swapped(mut guid: [u8; 16]) -> [u8; 16] {
-    guid[0..4].reverse();
-    guid[4..6].reverse();
-    guid[6..8].reverse();
-    guid
 }

@@ -2,9 +2,10 @@
 
 use jiff::civil::{Date, DateTime, Time};
 
+use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::SqlType;
 
-use super::error::{Outcome, fixed, syntax};
+use super::error::Outcome;
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -80,7 +81,7 @@ pub(super) fn parse(text: &str, to: SqlType) -> Outcome<DateTime> {
         };
         Some((parse_date(date)?, parse_time(time)?))
     };
-    let (date, time) = read().ok_or_else(|| fixed(241))?;
+    let (date, time) = read().ok_or_else(|| message(241, &[]))?;
     fit(date.to_datetime(time), SqlType::DateTime2, to)
 }
 
@@ -137,14 +138,14 @@ pub(super) fn fit(moment: DateTime, from: SqlType, to: SqlType) -> Outcome<DateT
     let nanos = i64::from(moment.subsec_nanosecond());
     let rounded = if to == SqlType::DateTime {
         if moment.year() < 1753 {
-            return Err(fixed(242));
+            return Err(message(242, &[]));
         }
         let ticks = (nanos * 3 + 5_000_000) / 10_000_000;
         // A tick is shown as .000, .003 or .007.
         (ticks * 10 + 1) / 3 * 1_000_000
     } else {
         if moment.year() < 1 {
-            return Err(fixed(241));
+            return Err(message(241, &[]));
         }
         nanos / 100 * 100
     };
@@ -152,7 +153,7 @@ pub(super) fn fit(moment: DateTime, from: SqlType, to: SqlType) -> Outcome<DateT
         .with()
         .subsec_nanosecond(0)
         .build()
-        .map_err(|_| fixed(242))?;
+        .map_err(|_| message(242, &[]))?;
     base.checked_add(jiff::SignedDuration::from_nanos(rounded))
-        .map_err(|_| fixed(242))
+        .map_err(|_| message(242, &[]))
 }

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, Relation, SqlType};
 
-use super::error::{Outcome, fixed, unknown_function};
+use super::error::{Outcome, unknown_function};
 use super::plan::{Comparison, Condition, Kind, Node, Place, Source, Subquery};
 use super::value::Key;
 use super::{Catalog, arithmetic, convert, function, run, text, value};
@@ -169,7 +170,7 @@ pub(super) fn evaluate<'e>(
             match rows.rows.as_slice() {
                 [] => Datum::Null,
                 [row] => row.first().cloned().unwrap_or(Datum::Null),
-                _ => return Err(fixed(512)),
+                _ => return Err(message(512, &[])),
             }
         }
     };
@@ -189,7 +190,7 @@ fn borrow<'e>(frame: &Frame<'e>, place: Place) -> Cow<'e, Datum> {
     }
     let found = row.get(place.source).and_then(|row| {
         let source = sources.get(place.source)?;
-        source.table.rows.get(*row)?.get(place.column)
+        source.rows().get(*row)?.get(place.column)
     });
     found.map_or(Cow::Owned(Datum::Null), Cow::Borrowed)
 }

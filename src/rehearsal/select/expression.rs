@@ -1,13 +1,14 @@
 //! Binding of expressions that give a value.
 
-use std::borrow::Cow;
-
 use sqlparser::ast::{self, BinaryOperator, Expr, Value};
 
+use crate::rehearsal::hex::parse_hex;
+use crate::rehearsal::message::{message, syntax};
+use crate::rehearsal::type_name::MAX_PRECISION;
 use crate::rehearsal::value::{Datum, SqlType};
 
 use super::bind::{Binder, Role};
-use super::error::{Outcome, clash, fixed, syntax, too_deep, undeclared};
+use super::error::{Outcome, too_deep};
 use super::plan::{Comparison, Condition, Kind, Node, Operator};
 use super::{arithmetic, convert, from, text, types};
 
@@ -110,7 +111,7 @@ pub(super) fn comparable(left: Node, right: Node) -> Outcome<(Node, Node)> {
     }
     // Text takes the type of a number but not its length or precision.
     let to = match to {
-        SqlType::Numeric(_, scale) => SqlType::Numeric(types::MAX_PRECISION, scale),
+        SqlType::Numeric(_, scale) => SqlType::Numeric(MAX_PRECISION, scale),
         other => other,
     };
     Ok((left.implicit(to)?, right.implicit(to)?))
@@ -220,7 +221,7 @@ impl Binder<'_> {
             let upper = name.value.to_uppercase();
             if upper.starts_with('@') {
                 let found = self.catalog.variable(&upper);
-                let (sql_type, value) = found.ok_or_else(|| undeclared(&name.value))?;
+                let (sql_type, value) = found.ok_or_else(|| message(137, &[&name.value]))?;
                 return Ok(Node::new(Kind::Value(value), sql_type));
             }
             if NILADIC.contains(&upper.as_str()) {
@@ -310,7 +311,7 @@ impl Binder<'_> {
 
 /// A CASE over bound parts; one result more than tests is the ELSE.
 pub(super) fn case_of(tests: Vec<Condition>, results: Vec<Node>) -> Outcome<Node> {
-    let to = common_type(&results).ok_or_else(|| fixed(8133))?;
+    let to = common_type(&results).ok_or_else(|| message(8133, &[]))?;
     let results = results.into_iter().map(|node| node.implicit(to));
     let mut results = results.collect::<Outcome<Vec<_>>>()?;
     let otherwise = if results.len() > tests.len() {
@@ -366,7 +367,7 @@ fn operate(operator: Operator, left: (Node, bool), right: (Node, bool)) -> Outco
     }
     for (one, other) in [(left_type, right_type), (right_type, left_type)] {
         if one == SqlType::Variant {
-            return Err(clash(one, other));
+            return Err(message(206, &[one.name(), other.name()]));
         }
     }
     let numeric =
@@ -408,7 +409,7 @@ fn literal(value: &Value) -> Outcome<Node> {
             (Datum::Text(value.clone()), sql_type)
         }
         Value::HexStringLiteral(digits) => {
-            let bytes = bytes(digits).ok_or_else(|| syntax(digits))?;
+            let bytes = parse_hex(digits).ok_or_else(|| syntax(digits))?;
             let length = u16::try_from(bytes.len().max(1)).ok();
             let length = length.filter(|length| *length <= 8000);
             (Datum::Bytes(bytes), SqlType::VarBinary(length))
@@ -434,19 +435,6 @@ fn number(digits: &str) -> Option<(Datum, SqlType)> {
     let (number, scale) = convert::parse_decimal(digits)?;
     let significant = u8::try_from(number.unsigned_abs().to_string().len()).ok()?;
     let precision = significant.max(scale).max(1);
-    (precision <= types::MAX_PRECISION)
+    (precision <= MAX_PRECISION)
         .then_some((Datum::Numeric(number), SqlType::Numeric(precision, scale)))
-}
-
-/// `0x…`: an odd digit stands alone in front.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let padded = if digits.len().is_multiple_of(2) {
-        Cow::Borrowed(digits)
-    } else {
-        Cow::Owned(format!("0{digits}"))
-    };
-    let pairs = padded.as_bytes().chunks(2);
-    pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }

@@ -4,15 +4,14 @@ use std::cell::OnceCell;
 
 use sqlparser::ast;
 
-use crate::rehearsal::value::{Relation, SqlType};
+use crate::rehearsal::message::{message, syntax};
+use crate::rehearsal::value::SqlType;
 
 use super::bind::{Binder, Role, refuse};
-use super::error::{Outcome, same_names, syntax, too_deep, unknown_table};
-use super::plan::{Comparison, Condition, Kind, Node, Select, Source};
-use super::{run, text};
+use super::error::Outcome;
+use super::plan::{Comparison, Condition, Kind, Node, Query, Select, Source};
+use super::text;
 
-/// How many SELECTs a UNION may have.
-const UNIONS: usize = 100;
 /// Functions in FROM, with the columns that their arguments choose by: a call finds the rows of the
 /// whole table that equal them.
 const TABLE_FUNCTIONS: [(&str, &[&str]); 1] = [("dm_os_volume_stats", &["database_id", "file_id"])];
@@ -36,45 +35,6 @@ pub(super) fn conjuncts(condition: Condition) -> Vec<Condition> {
     }
 }
 
-/// The SELECTs of a UNION, and whether equal rows count once.
-pub(super) fn union_parts(union: &ast::SetExpr) -> Outcome<(Vec<&ast::Select>, bool)> {
-    let mut parts = Vec::new();
-    let mut quantifiers = Vec::new();
-    let mut rest = union;
-    // A chain of UNIONs leans to the left.
-    while let ast::SetExpr::SetOperation {
-        left,
-        op: ast::SetOperator::Union,
-        set_quantifier,
-        right,
-    } = rest
-    {
-        let ast::SetExpr::Select(select) = right.as_ref() else {
-            return Err(syntax(right));
-        };
-        quantifiers.push(match set_quantifier {
-            ast::SetQuantifier::All => false,
-            ast::SetQuantifier::None => true,
-            other => return Err(syntax(other)),
-        });
-        parts.push(select.as_ref());
-        rest = left;
-        if parts.len() > UNIONS {
-            return Err(too_deep());
-        }
-    }
-    match rest {
-        ast::SetExpr::Select(select) => parts.push(select),
-        other => return Err(syntax(other)),
-    }
-    parts.reverse();
-    let distinct = quantifiers.first().copied().unwrap_or(false);
-    if quantifiers.iter().any(|other| *other != distinct) {
-        return Err(syntax("UNION"));
-    }
-    Ok((parts, distinct))
-}
-
 /// The parts of a name as written, without brackets; empty where two dots follow each other.
 pub(super) fn name_parts(name: &ast::ObjectName) -> Outcome<Vec<String>> {
     let parts = name.0.iter().map(|part| match part {
@@ -82,25 +42,6 @@ pub(super) fn name_parts(name: &ast::ObjectName) -> Outcome<Vec<String>> {
         ast::ObjectNamePart::Function(_) => Err(syntax(name)),
     });
     parts.collect()
-}
-
-/// Refuses what other dialects put behind a `*`.
-pub(super) fn plain_wildcard(options: &ast::WildcardAdditionalOptions) -> Outcome<()> {
-    let ast::WildcardAdditionalOptions {
-        wildcard_token: _,
-        opt_ilike,
-        opt_exclude,
-        opt_except,
-        opt_replace,
-        opt_rename,
-        opt_alias,
-    } = options;
-    refuse(opt_ilike.as_ref(), "ILIKE")?;
-    refuse(opt_exclude.as_ref(), "EXCLUDE")?;
-    refuse(opt_except.as_ref(), "EXCEPT")?;
-    refuse(opt_replace.as_ref(), "REPLACE")?;
-    refuse(opt_rename.as_ref(), "RENAME")?;
-    refuse(opt_alias.as_ref(), "AS")
 }
 
 impl Binder<'_> {
@@ -160,7 +101,7 @@ impl Binder<'_> {
     }
 
     fn source(&mut self, factor: &ast::TableFactor, outer: bool, applied: bool) -> Outcome<()> {
-        let (names, table) = match factor {
+        let (names, columns, derived, rows) = match factor {
             ast::TableFactor::Table {
                 name,
                 alias,
@@ -193,12 +134,12 @@ impl Binder<'_> {
                 let table = self
                     .catalog
                     .table(&parts)
-                    .ok_or_else(|| unknown_table(&parts.join(".")))??;
+                    .ok_or_else(|| message(208, &[&parts.join(".")]))??;
                 let names = match alias {
                     Some(alias) => vec![plain_alias(alias)?],
                     None => parts,
                 };
-                (names, table)
+                (names, table.columns, None, OnceCell::from(table.rows))
             }
             ast::TableFactor::Derived {
                 lateral: false,
@@ -207,7 +148,9 @@ impl Binder<'_> {
                 sample: None,
             } => {
                 let name = plain_alias(alias)?;
-                (vec![name], self.derived(subquery)?)
+                let derived = self.derived(subquery)?;
+                let columns = derived.columns.clone();
+                (vec![name], columns, Some(derived), OnceCell::new())
             }
             other => return Err(syntax(other)),
         };
@@ -224,11 +167,14 @@ impl Binder<'_> {
                     .all(|(a, b)| text::equal(a, b))
         };
         if scope.sources.iter().any(same) {
-            return Err(same_names(&names.join(".")));
+            let name = names.join(".");
+            return Err(message(1013, &[&name, &name]));
         }
         scope.sources.push(Source {
             names,
-            table,
+            columns,
+            derived,
+            rows,
             outer,
             keys: Vec::new(),
             on: Vec::new(),
@@ -238,12 +184,9 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// A query in FROM sees nothing of the query around it, so its rows are read at once.
-    fn derived(&mut self, query: &ast::Query) -> Outcome<Relation> {
-        self.deeper(|binder| {
-            let (query, _) = binder.apart().query(query, Role::Inner)?;
-            run::query(&query, None, binder.catalog)
-        })
+    /// A query in FROM sees nothing of the query around it.
+    fn derived(&mut self, query: &ast::Query) -> Outcome<Query> {
+        self.deeper(|binder| Ok(binder.apart().query(query, Role::Inner)?.0))
     }
 }
 

@@ -2,14 +2,12 @@
 
 use sqlparser::ast::{self, Expr};
 
+use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Datum, SqlType};
 
 use super::aggregate;
 use super::bind::{Binder, Stage, refuse};
-use super::error::{
-    Outcome, argument_count, fixed, invalid_length, invalid_operand, overflow, syntax,
-    unknown_function,
-};
+use super::error::{Outcome, argument_count, overflow, unknown_function};
 use super::expression::{case_of, common_type, comparable};
 use super::from::name_parts;
 use super::plan::{Aggregate, AggregateFunction, Comparison, Condition, Item, Kind, Node};
@@ -190,8 +188,8 @@ impl Binder<'_> {
     ) -> Outcome<Node> {
         match self.scope().map(|scope| scope.stage) {
             Some(Stage::Groups) => {}
-            Some(Stage::Argument) => return Err(fixed(130)),
-            Some(Stage::Rows) => return Err(fixed(147)),
+            Some(Stage::Argument) => return Err(message(130, &[])),
+            Some(Stage::Rows) => return Err(message(147, &[])),
             None => return Err(syntax(name)),
         }
         let [ast::FunctionArg::Unnamed(arg)] = args else {
@@ -211,7 +209,7 @@ impl Binder<'_> {
         let sql_type = match &argument {
             _ if count => count_type,
             Some(node) => aggregate::result_type(function, node.sql_type)
-                .ok_or_else(|| invalid_operand(node.sql_type, &name.to_lowercase()))?,
+                .ok_or_else(|| message(8117, &[node.sql_type.name(), &name.to_lowercase()]))?,
             None => return Err(syntax("*")),
         };
         let wanted = Aggregate {
@@ -240,7 +238,7 @@ fn aggregated(node: Node, name: &str) -> Outcome<Node> {
         true
     });
     if subquery {
-        return Err(fixed(130));
+        return Err(message(130, &[]));
     }
     // An aggregate over outer columns would belong to the outer query.
     if node.columns().iter().any(|place| place.depth > 0) {
@@ -257,7 +255,7 @@ fn coalesce(nodes: Vec<Node>) -> Outcome<Node> {
     if nodes.len() < 2 {
         return Err(argument_count("COALESCE", 2));
     }
-    let to = common_type(&nodes).ok_or_else(|| fixed(4127))?;
+    let to = common_type(&nodes).ok_or_else(|| message(4127, &[]))?;
     let nodes = nodes.into_iter().map(|node| node.implicit(to));
     Ok(Node::new(
         Kind::Coalesce(nodes.collect::<Outcome<_>>()?),
@@ -283,7 +281,7 @@ fn builtin_call(builtin: Builtin, nodes: Vec<Node>) -> Outcome<Node> {
     let first = args.first().map_or(SqlType::Int, |node| node.sql_type);
     let sql_type = match builtin {
         Builtin::Abs if types::is_number(first) && first != SqlType::Bit => first,
-        Builtin::Abs => return Err(invalid_operand(first, "abs")),
+        Builtin::Abs => return Err(message(8117, &[first.name(), "abs"])),
         Builtin::DataLength if first == SqlType::Variant => return Err(syntax("DATALENGTH")),
         Builtin::CharIndex | Builtin::DataLength | Builtin::Len => match first {
             SqlType::NVarChar(None) | SqlType::VarChar(None) | SqlType::VarBinary(None) => {
@@ -324,17 +322,17 @@ pub(super) fn apply(builtin: Builtin, values: &[Datum], nodes: &[Node]) -> Outco
         }
         (Builtin::Trim, [Datum::Text(value)]) => Datum::Text(value.trim_matches(' ').to_owned()),
         (Builtin::Left, [Datum::Text(value), Datum::Int(length)]) => {
-            let length = usize::try_from(*length).map_err(|_| invalid_length("left"))?;
+            let length = usize::try_from(*length).map_err(|_| message(536, &["left"]))?;
             Datum::Text(text::slice(value, 0, length))
         }
         (Builtin::Right, [Datum::Text(value), Datum::Int(length)]) => {
-            let length = usize::try_from(*length).map_err(|_| invalid_length("right"))?;
+            let length = usize::try_from(*length).map_err(|_| message(536, &["right"]))?;
             let start = text::units(value).saturating_sub(length);
             Datum::Text(text::slice(value, start, length))
         }
         (Builtin::Substring, [Datum::Text(value), Datum::Int(start), Datum::Int(length)]) => {
             if *length < 0 {
-                return Err(invalid_length("substring"));
+                return Err(message(537, &[]));
             }
             // What lies before the first character counts, but is not there.
             let end = start.saturating_add(*length).saturating_sub(1).max(0);
@@ -370,7 +368,7 @@ fn absolute(value: &Datum, nodes: &[Node]) -> Outcome<Datum> {
             .checked_abs()
             .map(Datum::Numeric)
             .ok_or_else(|| overflow(to)),
-        _ => Err(invalid_operand(to, "abs")),
+        _ => Err(message(8117, &[to.name(), "abs"])),
     }
 }
 

@@ -204,12 +204,16 @@ pub(super) enum AggregateFunction {
     Average,
 }
 
-/// One table of FROM, with its rows, and how it joins those before it.
+/// One table of FROM, and how it joins those before it.
 #[derive(Debug)]
 pub(super) struct Source {
     /// Its alias, else the parts of its name.
     pub(super) names: Vec<String>,
-    pub(super) table: Relation,
+    pub(super) columns: Vec<Column>,
+    /// A derived table's query; `None` for a table of the catalog.
+    pub(super) derived: Option<Query>,
+    /// Those of a derived table are there when the query around it runs.
+    pub(super) rows: OnceCell<Vec<Vec<Datum>>>,
     /// Rows before it stay without a match.
     pub(super) outer: bool,
     /// Equalities: a value of what stands before it, and one of this table.
@@ -220,6 +224,13 @@ pub(super) struct Source {
     pub(super) after: Vec<Condition>,
     /// Rows by the right-hand side of `keys`, made when first needed.
     pub(super) index: OnceCell<HashMap<Vec<Key>, Vec<usize>>>,
+}
+
+impl Source {
+    /// Its rows, as far as they are read.
+    pub(super) fn rows(&self) -> &[Vec<Datum>] {
+        self.rows.get().map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What a visit meets.

@@ -2,34 +2,13 @@
 
 use sqlparser::ast;
 
+use crate::rehearsal::message::{message, syntax};
 use crate::rehearsal::value::{Column, Datum, SqlType};
 
-use super::bind::{Binder, Free, Role, Scope, Stage, is_named, refuse};
-use super::error::{
-    Clause, Outcome, ambiguous_column, fixed, not_grouped, order_position, syntax, too_deep,
-    unknown_prefix,
-};
-use super::plan::{Group, Item, Kind, Node, Place, Query, Select, Sort, SortKey};
-use super::{from, text, types};
-
-impl Query {
-    /// Gives its only column another type, for the comparison with what stands before IN.
-    pub(super) fn retype(&mut self, to: SqlType) -> Outcome<()> {
-        for select in &mut self.selects {
-            if !select.order.is_empty() {
-                // It would be sorted as what it was, not as what it becomes.
-                return Err(syntax("ORDER"));
-            }
-            let output = std::mem::take(&mut select.output).into_iter();
-            let output = output.map(|node| node.implicit(to));
-            select.output = output.collect::<Outcome<_>>()?;
-        }
-        for column in &mut self.columns {
-            column.sql_type = to;
-        }
-        Ok(())
-    }
-}
+use super::bind::{Binder, Free, Role, Scope, Stage, refuse};
+use super::error::{Outcome, too_deep};
+use super::plan::{Group, Item, Kind, Node, Place, Query, Select, SortKey};
+use super::{from, types};
 
 impl Binder<'_> {
     /// Binds a query, and says which columns of the scopes around it it reads.
@@ -65,7 +44,7 @@ impl Binder<'_> {
         match body.as_ref() {
             ast::SetExpr::Select(select) => {
                 if role != Role::Statement && !order.is_empty() && select.top.is_none() {
-                    return Err(fixed(1033));
+                    return Err(message(1033, &[]));
                 }
                 let (select, columns, free) = self.select(select, order, role)?;
                 let query = Query {
@@ -78,7 +57,7 @@ impl Binder<'_> {
             }
             union @ ast::SetExpr::SetOperation { .. } => {
                 if role != Role::Statement && !order.is_empty() {
-                    return Err(fixed(1033));
+                    return Err(message(1033, &[]));
                 }
                 self.union(union, order)
             }
@@ -86,66 +65,8 @@ impl Binder<'_> {
         }
     }
 
-    fn union(
-        &mut self,
-        union: &ast::SetExpr,
-        order: &[ast::OrderByExpr],
-    ) -> Outcome<(Query, Vec<Free>)> {
-        let (parts, distinct) = from::union_parts(union)?;
-        let mut selects = Vec::new();
-        let mut columns: Vec<Column> = Vec::new();
-        let mut nulls: Vec<bool> = Vec::new();
-        let mut free = Vec::new();
-        for part in parts {
-            let (select, own, mut reads) = self.select(part, &[], Role::Inner)?;
-            free.append(&mut reads);
-            let own_nulls = select.output.iter().map(Node::is_null);
-            if selects.is_empty() {
-                nulls = own_nulls.collect();
-                columns = own;
-            } else {
-                if own.len() != columns.len() {
-                    return Err(fixed(205));
-                }
-                for ((column, null), (other, other_null)) in columns
-                    .iter_mut()
-                    .zip(&mut nulls)
-                    .zip(own.iter().zip(own_nulls))
-                {
-                    if *null {
-                        column.sql_type = other.sql_type;
-                    } else if !other_null {
-                        column.sql_type = types::common(column.sql_type, other.sql_type);
-                    }
-                    *null &= other_null;
-                }
-            }
-            selects.push(select);
-        }
-        for select in &mut selects {
-            let output = std::mem::take(&mut select.output);
-            for (node, column) in output.into_iter().zip(&columns) {
-                select.output.push(node.implicit(column.sql_type)?);
-            }
-        }
-        let mut keys = Vec::new();
-        for key in order {
-            let (expr, descending) = sort_direction(key)?;
-            match output_column(expr, &columns)? {
-                Some(at) => keys.push((at, descending)),
-                None => return Err(syntax(expr)),
-            }
-        }
-        let query = Query {
-            selects,
-            distinct,
-            columns,
-            order: keys,
-        };
-        Ok((query, free))
-    }
-
-    fn select(
+    /// Binds one SELECT in a scope of its own.
+    pub(super) fn select(
         &mut self,
         select: &ast::Select,
         order: &[ast::OrderByExpr],
@@ -240,14 +161,14 @@ impl Binder<'_> {
             None
         } else {
             for node in &output {
-                self.check_grouped(&keys, Clause::Output, |see| node.visit(see))?;
+                self.check_grouped(&keys, 8120, |see| node.visit(see))?;
             }
             if let Some(condition) = &having {
-                self.check_grouped(&keys, Clause::Having, |see| condition.visit(see))?;
+                self.check_grouped(&keys, 8121, |see| condition.visit(see))?;
             }
             for sort in &sorts {
                 if let SortKey::Node(node) = &sort.key {
-                    self.check_grouped(&keys, Clause::Order, |see| node.visit(see))?;
+                    self.check_grouped(&keys, 8127, |see| node.visit(see))?;
                 }
             }
             Some(Group {
@@ -286,7 +207,7 @@ impl Binder<'_> {
             ast::TopQuantity::Expr(expr) => self.value(expr)?,
         };
         if !types::is_integer(node.sql_type) {
-            return Err(fixed(1060));
+            return Err(message(1060, &[]));
         }
         node.implicit(SqlType::BigInt)
     }
@@ -300,130 +221,18 @@ impl Binder<'_> {
         for expr in exprs {
             let node = self.value(expr)?;
             if !node.columns().iter().any(|place| place.depth == 0) {
-                return Err(fixed(164));
+                return Err(message(164, &[]));
             }
             keys.push(node);
         }
         Ok(keys)
     }
 
-    fn projection(
-        &mut self,
-        items: &[ast::SelectItem],
-        role: Role,
-    ) -> Outcome<(Vec<Node>, Vec<Column>)> {
-        let mut nodes = Vec::new();
-        let mut columns = Vec::new();
-        for item in items {
-            match item {
-                ast::SelectItem::UnnamedExpr(expr) => {
-                    let node = self.value(expr)?;
-                    columns.push(Column::new(&own_name(expr), node.sql_type));
-                    nodes.push(node);
-                }
-                ast::SelectItem::ExprWithAlias { expr, alias } => {
-                    // `SELECT @x = …` assigns; that is no query.
-                    if alias.quote_style.is_none() && alias.value.starts_with('@') {
-                        return Err(syntax("="));
-                    }
-                    let node = self.value(expr)?;
-                    columns.push(Column::new(&alias.value, node.sql_type));
-                    nodes.push(node);
-                }
-                ast::SelectItem::Wildcard(options) => {
-                    from::plain_wildcard(options)?;
-                    self.wildcard(None, role, &mut nodes, &mut columns)?;
-                }
-                ast::SelectItem::QualifiedWildcard(
-                    ast::SelectItemQualifiedWildcardKind::ObjectName(name),
-                    options,
-                ) => {
-                    from::plain_wildcard(options)?;
-                    let parts = from::name_parts(name)?;
-                    self.wildcard(Some(&parts), role, &mut nodes, &mut columns)?;
-                }
-                other => return Err(syntax(other)),
-            }
-        }
-        if nodes.is_empty() {
-            return Err(syntax("SELECT"));
-        }
-        Ok((nodes, columns))
-    }
-
-    fn wildcard(
-        &mut self,
-        qualifier: Option<&[String]>,
-        role: Role,
-        nodes: &mut Vec<Node>,
-        columns: &mut Vec<Column>,
-    ) -> Outcome<()> {
-        let sources = self.scopes.last().map_or(&[][..], |scope| &scope.sources);
-        let mut found = false;
-        for (at, source) in sources.iter().enumerate() {
-            if qualifier.is_some_and(|parts| !is_named(source, parts)) {
-                continue;
-            }
-            found = true;
-            if role == Role::Exists {
-                // Its columns are never looked at, and need not be grouped.
-                continue;
-            }
-            for (column, definition) in source.table.columns.iter().enumerate() {
-                let place = Place {
-                    depth: 0,
-                    source: at,
-                    column,
-                };
-                nodes.push(Node::new(Kind::Column(place), definition.sql_type));
-                columns.push(definition.clone());
-            }
-        }
-        match qualifier {
-            _ if found && role == Role::Exists => {
-                nodes.push(Node::new(Kind::Value(Datum::Int(1)), SqlType::Int));
-                columns.push(Column::new("", SqlType::Int));
-                Ok(())
-            }
-            _ if found => Ok(()),
-            Some(parts) => Err(unknown_prefix(&parts.join("."))),
-            None => Err(fixed(263)),
-        }
-    }
-
-    fn order(
-        &mut self,
-        order: &[ast::OrderByExpr],
-        output: &[Node],
-        columns: &[Column],
-        distinct: bool,
-    ) -> Outcome<Vec<Sort>> {
-        let mut sorts = Vec::new();
-        for key in order {
-            let (expr, descending) = sort_direction(key)?;
-            let key = if let Some(at) = output_column(expr, columns)? {
-                SortKey::Output(at)
-            } else {
-                let node = self.value(expr)?;
-                if matches!(node.kind, Kind::Null | Kind::Value(_)) {
-                    return Err(fixed(408));
-                }
-                match output.iter().position(|other| *other == node) {
-                    Some(at) => SortKey::Output(at),
-                    None if distinct => return Err(fixed(145)),
-                    None => SortKey::Node(node),
-                }
-            };
-            sorts.push(Sort { key, descending });
-        }
-        Ok(sorts)
-    }
-
-    /// Refuses columns that have no single value in a group.
+    /// Refuses columns that have no single value in a group, with the error of the clause.
     fn check_grouped(
         &self,
         keys: &[Node],
-        clause: Clause,
+        number: u32,
         visit: impl FnOnce(&mut dyn FnMut(Item<'_>) -> bool),
     ) -> Outcome<()> {
         let mut wrong: Option<Place> = None;
@@ -451,68 +260,10 @@ impl Binder<'_> {
             .last()
             .and_then(|scope| scope.sources.get(place.source));
         let name = source.map_or_else(String::new, |source| {
-            let column = source.table.columns.get(place.column);
+            let column = source.columns.get(place.column);
             let column = column.map_or("", |column| column.name.as_str());
             format!("{}.{column}", source.names.join("."))
         });
-        Err(not_grouped(&name, clause))
-    }
-}
-
-/// Name that a column of the result takes from its expression.
-fn own_name(expr: &ast::Expr) -> String {
-    match expr {
-        ast::Expr::Identifier(name)
-            if name.quote_style.is_some() || !name.value.starts_with('@') =>
-        {
-            name.value.clone()
-        }
-        ast::Expr::CompoundIdentifier(parts) => parts
-            .last()
-            .map(|name| name.value.clone())
-            .unwrap_or_default(),
-        ast::Expr::Nested(inner) => own_name(inner),
-        _ => String::new(),
-    }
-}
-
-fn sort_direction(key: &ast::OrderByExpr) -> Outcome<(&ast::Expr, bool)> {
-    let ast::OrderByExpr {
-        expr,
-        options: ast::OrderByOptions {
-            sort,
-            nulls_first: None,
-        },
-        with_fill: None,
-    } = key
-    else {
-        return Err(syntax(key));
-    };
-    match sort {
-        None | Some(ast::OrderBySort::Asc) => Ok((expr, false)),
-        Some(ast::OrderBySort::Desc) => Ok((expr, true)),
-        Some(_) => Err(syntax(key)),
-    }
-}
-
-/// The column of the result that a key of ORDER BY names, by name or by position.
-fn output_column(expr: &ast::Expr, columns: &[Column]) -> Outcome<Option<usize>> {
-    match expr {
-        ast::Expr::Value(ast::ValueWithSpan {
-            value: ast::Value::Number(digits, _),
-            ..
-        }) => match digits.parse::<usize>() {
-            Ok(position) if (1..=columns.len()).contains(&position) => Ok(Some(position - 1)),
-            _ => Err(order_position(digits)),
-        },
-        ast::Expr::Identifier(name) => {
-            let mut same =
-                (0..columns.len()).filter(|at| text::equal(&columns[*at].name, &name.value));
-            match (same.next(), same.next()) {
-                (first, None) => Ok(first),
-                _ => Err(ambiguous_column(&name.value)),
-            }
-        }
-        _ => Ok(None),
+        Err(message(number, &[&name]))
     }
 }

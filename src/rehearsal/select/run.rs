@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, Relation};
 
 use super::Catalog;
 use super::aggregate::{self, Grouped};
-use super::error::{Outcome, fixed};
+use super::error::Outcome;
 use super::evaluate::{Frame, Ground};
 use super::plan::{NO_ROW, Node, Query, Select, SortKey};
 use super::value::{Key, compare};
@@ -57,6 +58,13 @@ fn unique(rows: &mut Vec<Row>) {
 }
 
 fn select(part: &Select, outer: Option<&Frame<'_>>, catalog: &dyn Catalog) -> Outcome<Vec<Row>> {
+    for source in &part.sources {
+        if let (Some(derived), None) = (&source.derived, source.rows.get()) {
+            // It sees nothing of the query around it: its rows are the same for every row there.
+            let rows = query(derived, None, catalog)?.rows;
+            source.rows.get_or_init(|| rows);
+        }
+    }
     let ground = Ground {
         sources: &part.sources,
         outer,
@@ -137,8 +145,8 @@ fn sorted(
 /// Number of rows of TOP.
 fn top(node: &Node, ground: Ground<'_>) -> Outcome<usize> {
     match ground.value(node, &[], &[])? {
-        Datum::Int(number) => usize::try_from(number).map_err(|_| fixed(127)),
-        _ => Err(fixed(1060)),
+        Datum::Int(number) => usize::try_from(number).map_err(|_| message(127, &[])),
+        _ => Err(message(1060, &[])),
     }
 }
 
@@ -197,7 +205,7 @@ fn expand(
             } else {
                 Some(matching(part, at, &row, ground)?)
             };
-            let count = matches.map_or(source.table.rows.len(), <[usize]>::len);
+            let count = matches.map_or(source.rows().len(), <[usize]>::len);
             let mut found = false;
             for number in 0..count {
                 row[at] = matches.map_or(number, |matches| matches[number]);
@@ -231,10 +239,9 @@ fn matching<'s>(
     let index = if let Some(index) = source.index.get() {
         index
     } else {
-        let mut index: HashMap<Vec<Key>, Vec<usize>> =
-            HashMap::with_capacity(source.table.rows.len());
+        let mut index: HashMap<Vec<Key>, Vec<usize>> = HashMap::with_capacity(source.rows().len());
         let mut row = vec![NO_ROW; part.sources.len()];
-        for number in 0..source.table.rows.len() {
+        for number in 0..source.rows().len() {
             row[at] = number;
             let keys = ground.keys(source.keys.iter().map(|(_, own)| own), &row)?;
             // NULL equals nothing.

@@ -1,39 +1,15 @@
 //! Types: their names, their precedence, and what two of them become together.
 
-use sqlparser::ast::{BinaryLength, CharacterLength, DataType, ExactNumberInfo};
+use sqlparser::ast::DataType;
 
+use crate::rehearsal::message::syntax;
+use crate::rehearsal::type_name::{MAX_NVARCHAR, MAX_PRECISION, MAX_VARCHAR, read_type};
 use crate::rehearsal::value::SqlType;
 
-use super::error::{Outcome, syntax};
+use super::error::Outcome;
 
-/// Most digits of a numeric.
-pub(super) const MAX_PRECISION: u8 = 38;
-/// Longest nvarchar(n), in characters.
-const MAX_NVARCHAR: u16 = 4000;
-/// Longest varchar(n).
-const MAX_VARCHAR: u16 = 8000;
 /// Length of varchar, nvarchar and varbinary in CAST and CONVERT when none is given.
 const CAST_LENGTH: u16 = 30;
-
-/// Name of a type in messages.
-pub(super) fn name(sql_type: SqlType) -> &'static str {
-    match sql_type {
-        SqlType::Bit => "bit",
-        SqlType::TinyInt => "tinyint",
-        SqlType::SmallInt => "smallint",
-        SqlType::Int => "int",
-        SqlType::BigInt => "bigint",
-        SqlType::Float => "float",
-        SqlType::Numeric(..) => "numeric",
-        SqlType::NVarChar(_) => "nvarchar",
-        SqlType::VarChar(_) => "varchar",
-        SqlType::DateTime => "datetime",
-        SqlType::DateTime2 => "datetime2",
-        SqlType::UniqueIdentifier => "uniqueidentifier",
-        SqlType::VarBinary(_) => "varbinary",
-        SqlType::Variant => "sql_variant",
-    }
-}
 
 /// Rank in the documented precedence; the lower operand is converted to the higher one's type.
 fn rank(sql_type: SqlType) -> u8 {
@@ -167,80 +143,5 @@ pub(super) fn widest(sql_type: SqlType) -> SqlType {
 
 /// Type that a CAST or CONVERT names; 102 for one that is not known here.
 pub(super) fn from_syntax(data_type: &DataType) -> Outcome<SqlType> {
-    let unknown = || syntax(data_type);
-    Ok(match data_type {
-        DataType::Bit(None) => SqlType::Bit,
-        DataType::TinyInt(None) => SqlType::TinyInt,
-        DataType::SmallInt(None) => SqlType::SmallInt,
-        DataType::Int(None) | DataType::Integer(None) => SqlType::Int,
-        DataType::BigInt(None) => SqlType::BigInt,
-        DataType::Float(info) => match info {
-            ExactNumberInfo::None => SqlType::Float,
-            // float(1) to float(24) is a real, which is no type of the world.
-            ExactNumberInfo::Precision(bits) if (25..=53).contains(bits) => SqlType::Float,
-            _ => return Err(unknown()),
-        },
-        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => {
-            let (digits, scale) = match info {
-                ExactNumberInfo::None => (18, 0),
-                ExactNumberInfo::Precision(digits) => (*digits, 0),
-                ExactNumberInfo::PrecisionAndScale(digits, scale) => (*digits, *scale),
-            };
-            let digits = u8::try_from(digits).map_err(|_| unknown())?;
-            let scale = u8::try_from(scale).map_err(|_| unknown())?;
-            if digits == 0 || digits > MAX_PRECISION || scale > digits {
-                return Err(unknown());
-            }
-            SqlType::Numeric(digits, scale)
-        }
-        DataType::Nvarchar(length) => {
-            SqlType::NVarChar(text_length(length.as_ref(), MAX_NVARCHAR, data_type)?)
-        }
-        DataType::Varchar(length) => {
-            SqlType::VarChar(text_length(length.as_ref(), MAX_VARCHAR, data_type)?)
-        }
-        DataType::Varbinary(length) => SqlType::VarBinary(match length {
-            None => Some(CAST_LENGTH),
-            Some(BinaryLength::Max) => None,
-            Some(BinaryLength::IntegerLength { length }) => {
-                Some(checked_length(*length, MAX_VARCHAR).ok_or_else(unknown)?)
-            }
-        }),
-        DataType::Datetime(None) => SqlType::DateTime,
-        DataType::Custom(name, modifiers) => {
-            let name = name.to_string().to_lowercase();
-            match (name.as_str(), modifiers.as_slice()) {
-                ("datetime2", []) => SqlType::DateTime2,
-                ("datetime2", [digits]) if digits.to_string() == "7" => SqlType::DateTime2,
-                ("uniqueidentifier", []) => SqlType::UniqueIdentifier,
-                ("sysname", []) => SqlType::NVarChar(Some(128)),
-                ("sql_variant", []) => SqlType::Variant,
-                _ => return Err(unknown()),
-            }
-        }
-        _ => return Err(unknown()),
-    })
-}
-
-/// Length of a text type; the error where it is out of range.
-fn text_length(
-    length: Option<&CharacterLength>,
-    limit: u16,
-    data_type: &DataType,
-) -> Outcome<Option<u16>> {
-    match length {
-        None => Ok(Some(CAST_LENGTH)),
-        Some(CharacterLength::Max) => Ok(None),
-        Some(CharacterLength::IntegerLength { length, unit: None }) => {
-            let length = checked_length(*length, limit);
-            length.map(Some).ok_or_else(|| syntax(data_type))
-        }
-        Some(CharacterLength::IntegerLength { unit: Some(_), .. }) => Err(syntax(data_type)),
-    }
-}
-
-fn checked_length(length: u64, limit: u16) -> Option<u16> {
-    u16::try_from(length)
-        .ok()
-        .filter(|length| (1..=limit).contains(length))
+    read_type(&data_type.to_string(), CAST_LENGTH).ok_or_else(|| syntax(data_type))
 }

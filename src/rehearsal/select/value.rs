@@ -84,7 +84,7 @@ fn family(value: &Datum) -> u8 {
 }
 
 /// Type of a value inside a `sql_variant`.
-pub(super) fn inner_type(value: &Datum) -> SqlType {
+pub fn inner_type(value: &Datum) -> SqlType {
     match value {
         Datum::Null | Datum::Int(_) => SqlType::BigInt,
         Datum::Float(_) => SqlType::Float,

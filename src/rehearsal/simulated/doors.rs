@@ -8,47 +8,12 @@ use crate::access::ByteStream;
 use crate::access::sql::Dial;
 use crate::model::states::PoolState;
 use crate::model::{Instance, SqlServer};
-use crate::rehearsal::backup_set::BackupSet;
 use crate::rehearsal::cmdlets::{Databases, FailOverDatabase, InstallMirror, Pool};
-use crate::rehearsal::folders::{Folders, OsError};
 use crate::rehearsal::tds;
-use crate::rehearsal::world::{FileView, Files, Idle, Shared};
+use crate::rehearsal::world::{Idle, Shared};
 
 /// Bytes that a connection in memory holds.
 const PIPE: usize = 64 * 1024;
-
-/// The folders as the engines see them.
-pub(super) struct Engines(pub(super) Folders);
-
-impl Files for Engines {
-    fn open(&self, viewer: &str, path: &str) -> Result<FileView, u32> {
-        let view = self.0.open(viewer, path).map_err(|OsError(n)| n)?;
-        // A file that is not whole is no backup to an engine: 3241.
-        let sets: Vec<BackupSet> = if view.whole {
-            view.sets.to_vec()
-        } else {
-            Vec::new()
-        };
-        Ok(FileView {
-            size: view.size,
-            sets,
-            damaged: view.damaged,
-        })
-    }
-
-    fn write_backup(
-        &self,
-        viewer: &str,
-        path: &str,
-        sets: Vec<BackupSet>,
-        size: u64,
-        overwrite: bool,
-    ) -> Result<(), u32> {
-        self.0
-            .write_backup(viewer, path, sets, size, overwrite)
-            .map_err(|OsError(n)| n)
-    }
-}
 
 /// The databases as the cmdlets change them.
 pub(in crate::rehearsal) struct WorldDatabases(pub(in crate::rehearsal) Shared);

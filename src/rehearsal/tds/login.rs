@@ -5,6 +5,7 @@ use super::packet::DEFAULT_PACKET_SIZE;
 use super::prelogin;
 use super::reader::{Malformed, Reader, utf16};
 use super::token::{self, COLLATION, done};
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::ServerError;
 
 /// Oldest version of the protocol that the server speaks (7.3): older clients know neither
@@ -85,34 +86,12 @@ impl Login7 {
             named => named,
         };
         let size = self.packet_size.to_string();
-        let notice = |number, state, message: String| ServerError {
-            number,
-            class: 0,
-            state,
-            message,
-        };
         let mut out = Vec::new();
         token::change_text(&mut out, token::DATABASE, database, "master");
-        token::message(
-            &mut out,
-            &notice(
-                5701,
-                2,
-                format!("Changed database context to '{database}'."),
-            ),
-            server,
-        );
+        token::put_message(&mut out, &message(5701, &[database]), server);
         token::change_bytes(&mut out, token::SQL_COLLATION, &COLLATION, &[]);
         token::change_text(&mut out, token::LANGUAGE, "us_english", "");
-        token::message(
-            &mut out,
-            &notice(
-                5703,
-                1,
-                "Changed language setting to us_english.".to_owned(),
-            ),
-            server,
-        );
+        token::put_message(&mut out, &message(5703, &["us_english"]), server);
         token::login_ack(&mut out, self.version.min(NEWEST), prelogin::VERSION);
         token::change_text(&mut out, token::PACKET_SIZE, &size, &size);
         if let Some(features) = &self.features {
@@ -130,7 +109,7 @@ impl Login7 {
 /// The answer that keeps a client out.
 pub(super) fn refuse(error: &ServerError, server: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    token::message(&mut out, error, server);
+    token::put_message(&mut out, error, server);
     done(&mut out, token::DONE, token::FAILED);
     out
 }

@@ -3,7 +3,9 @@
 use super::codepage;
 use super::date::{from_datetime, from_datetime2};
 use super::reader::{Malformed, Reader, utf16};
-use super::types::{MAX, reorder, tds};
+use super::types::{MAX, tds};
+use crate::rehearsal::hex::reordered;
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
 const BAD_LENGTH: Malformed = Malformed("a value has a length that its type has not");
@@ -111,12 +113,9 @@ pub(super) fn typed_value(
             (SqlType::VarBinary(length), or_null(bytes, Datum::Bytes))
         }
         unknown => {
-            return Err(ServerError::new(
+            return Err(message(
                 8009,
-                format!(
-                    "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol \
-                     stream is incorrect. Parameter {ordinal}: Data type 0x{unknown:02X} is unknown."
-                ),
+                &[&ordinal.to_string(), &format!("0x{unknown:02X}")],
             ));
         }
     };
@@ -233,7 +232,7 @@ fn guid(bytes: &[u8]) -> Result<Datum, Malformed> {
         return Ok(Datum::Null);
     }
     let guid = bytes.try_into().map_err(|_| BAD_LENGTH)?;
-    Ok(Datum::Guid(reorder(guid)))
+    Ok(Datum::Guid(reordered(guid)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::Request;
 use super::rpc::{Argument, Call, bind};
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError};
 
 /// The statements that a session has prepared.
@@ -113,17 +114,11 @@ fn last_part(name: &str) -> &str {
 }
 
 fn expected(parameter: &str, sql_type: &str) -> ServerError {
-    ServerError::new(
-        214,
-        format!("Procedure expects parameter '{parameter}' of type '{sql_type}'."),
-    )
+    message(214, &[parameter, sql_type])
 }
 
 fn unknown(handle: i64) -> ServerError {
-    ServerError::new(
-        8179,
-        format!("Could not find prepared statement with handle {handle}."),
-    )
+    message(8179, &[&handle.to_string()])
 }
 
 fn text(argument: Option<Argument>, parameter: &str) -> Result<String, ServerError> {

@@ -1,5 +1,6 @@
 //! Reads what a client sent: every read is checked against the bounds, nothing panics.
 
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::ServerError;
 
 /// Bytes that break the protocol: what was expected.
@@ -15,13 +16,7 @@ impl From<Malformed> for std::io::Error {
 
 impl From<Malformed> for ServerError {
     fn from(malformed: Malformed) -> Self {
-        Self::new(
-            4002,
-            format!(
-                "The incoming tabular data stream (TDS) protocol stream is incorrect: {}.",
-                malformed.0
-            ),
-        )
+        message(4002, &[malformed.0])
     }
 }
 

@@ -3,6 +3,8 @@
 use super::parameter::typed_value;
 use super::reader::{Malformed, Reader, utf16};
 use super::{Parameter, Request};
+use crate::rehearsal::message::message;
+use crate::rehearsal::type_name::declared_type;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
 /// Most parameters of a call.
@@ -56,7 +58,7 @@ pub(super) fn call(body: &[u8]) -> Result<Call, ServerError> {
         0xFFFF => {
             let number = usize::from(reader.u16()?);
             let name = number.checked_sub(1).and_then(|at| BY_NUMBER.get(at));
-            (*name.ok_or_else(|| refused(8004, "The RPC name is invalid."))?).to_owned()
+            (*name.ok_or_else(|| message(8004, &[]))?).to_owned()
         }
         units => reader.text(units.into())?,
     };
@@ -69,7 +71,7 @@ pub(super) fn call(body: &[u8]) -> Result<Call, ServerError> {
             return Err(Malformed("several calls in one message are not simulated").into());
         }
         if arguments.len() == MOST_PARAMETERS {
-            return Err(refused(8003, "Too many parameters were provided."));
+            return Err(message(8003, &[]));
         }
         let name = reader.b_varchar()?;
         reader.u8()?; // by reference, or default
@@ -109,16 +111,6 @@ impl Argument {
     }
 }
 
-fn refused(number: u32, why: &str) -> ServerError {
-    ServerError::new(
-        number,
-        format!(
-            "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream \
-             is incorrect. {why}"
-        ),
-    )
-}
-
 /// The batch that a statement comes to with its declarations and values.
 pub(super) fn bind(sql: String, declared: &str, values: impl Iterator<Item = Argument>) -> Request {
     let declarations = declarations(declared);
@@ -156,50 +148,13 @@ fn declarations(text: &str) -> Vec<Declaration<'_>> {
         let (name, sql_type) = declaration.trim().split_once(char::is_whitespace)?;
         Some(Declaration {
             name,
-            sql_type: declared_type(sql_type),
+            sql_type: declared_type(match sql_type.find(')') {
+                Some(end) => &sql_type[..=end],
+                None => sql_type.split_whitespace().next()?,
+            }),
         })
     })
     .collect()
-}
-
-fn declared_type(text: &str) -> Option<SqlType> {
-    let text = text.trim().to_ascii_lowercase();
-    let (name, arguments) = match text.split_once('(') {
-        Some((name, rest)) => (name, rest.split_once(')')?.0),
-        None => (text.split_whitespace().next()?, ""),
-    };
-    let mut numbers = arguments.split(',').map(str::trim);
-    let first = numbers.next().unwrap_or_default();
-    let length = match first {
-        "" => Some(1),
-        "max" => None,
-        number => Some(number.parse().ok()?),
-    };
-    Some(match name.trim() {
-        "bit" => SqlType::Bit,
-        "tinyint" => SqlType::TinyInt,
-        "smallint" => SqlType::SmallInt,
-        "int" | "integer" => SqlType::Int,
-        "bigint" => SqlType::BigInt,
-        "float" | "real" => SqlType::Float,
-        "numeric" | "decimal" => {
-            let precision = if first.is_empty() {
-                18
-            } else {
-                first.parse().ok()?
-            };
-            let scale = numbers.next().map_or(Some(0), |scale| scale.parse().ok())?;
-            SqlType::Numeric(precision, scale)
-        }
-        "nvarchar" | "nchar" => SqlType::NVarChar(length),
-        "varchar" | "char" => SqlType::VarChar(length),
-        "varbinary" | "binary" => SqlType::VarBinary(length),
-        "datetime" | "smalldatetime" => SqlType::DateTime,
-        "datetime2" => SqlType::DateTime2,
-        "uniqueidentifier" => SqlType::UniqueIdentifier,
-        "sql_variant" => SqlType::Variant,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

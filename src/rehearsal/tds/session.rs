@@ -16,6 +16,7 @@ use super::rpc::{self, Call};
 use super::tls::Channel;
 use super::token::{self, Answer};
 use super::{Encryption, Flow, Login, Reply, Request, Server, Session};
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::ServerError;
 
 /// Serves one connection over `stream`, without TLS: see [`serve_with`].
@@ -271,16 +272,10 @@ impl Transactions {
                 }
             }
             COMMIT => {
-                return Err(ServerError::new(
-                    3902,
-                    "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.",
-                ));
+                return Err(message(3902, &[]));
             }
             ROLLBACK => {
-                return Err(ServerError::new(
-                    3903,
-                    "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.",
-                ));
+                return Err(message(3903, &[]));
             }
             other => {
                 return Err(ServerError::new(

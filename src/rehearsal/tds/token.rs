@@ -3,6 +3,7 @@
 use super::Reply;
 use super::prepared::Handle;
 use super::types::{put_type, put_value};
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Column, Datum, ServerError, SqlType};
 
 /// `SQL_Latin1_General_CP1_CI_AS`.
@@ -144,13 +145,7 @@ impl Answer {
 
     /// What the session's client reads when another session killed it.
     pub(super) fn kill(mut self) -> Vec<u8> {
-        self.error(&ServerError {
-            number: 596,
-            class: 21,
-            state: 1,
-            message: "Cannot continue the execution because the session is in the kill state."
-                .to_owned(),
-        });
+        self.error(&message(596, &[]));
         done(&mut self.bytes, DONE, FAILED | SERVER_ERROR);
         self.bytes
     }
@@ -176,10 +171,7 @@ impl Answer {
 
     fn put_row(&mut self, columns: &[SqlType], row: &[Datum]) -> Result<(), ServerError> {
         if columns.is_empty() || columns.len() != row.len() {
-            return Err(ServerError::new(
-                213,
-                "Column name or number of supplied values does not match table definition.",
-            ));
+            return Err(message(213, &[]));
         }
         self.begin_token();
         let begin = self.bytes.len();
@@ -226,7 +218,7 @@ impl Reply for Answer {
             self.failed = true;
             self.error = error.number;
         }
-        message(&mut self.bytes, error, &self.server);
+        put_message(&mut self.bytes, error, &self.server);
     }
 
     fn done(&mut self, rows: Option<u64>) {
@@ -273,7 +265,7 @@ fn put_done(out: &mut Vec<u8>, kind: u8, status: u16, command: u16, rows: Option
 
 /// ERROR, or INFO where the class is at most 10: those go over the wire as class 0, since clients
 /// take any other class for an error.
-pub(super) fn message(out: &mut Vec<u8>, error: &ServerError, server: &str) {
+pub(super) fn put_message(out: &mut Vec<u8>, error: &ServerError, server: &str) {
     let (token, class) = match error.class {
         0..=10 => (INFO, 0),
         class => (ERROR, class),

@@ -3,6 +3,8 @@
 use super::codepage;
 use super::date::{to_datetime, to_datetime2};
 use super::token::COLLATION;
+use crate::rehearsal::hex::reordered;
+use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
 /// Type bytes of `TYPE_INFO`.
@@ -112,14 +114,14 @@ pub(super) fn put_value(
                         out.extend_from_slice(&length.to_le_bytes());
                         out.extend_from_slice(&bytes);
                     }
-                    _ => return Err(truncated()),
+                    _ => return Err(message(8152, &[])),
                 },
             }
             Ok(())
         }
         _ => {
             let bytes = fixed(sql_type, datum)?;
-            out.push(u8::try_from(bytes.len()).map_err(|_| overflow(sql_type))?);
+            out.push(u8::try_from(bytes.len()).map_err(|_| message(8115, &[sql_type.name()]))?);
             out.extend_from_slice(&bytes);
             Ok(())
         }
@@ -162,7 +164,7 @@ fn string(sql_type: SqlType, datum: &Datum) -> Result<Vec<u8>, ServerError> {
 
 /// The bytes of a value whose length its type says.
 fn fixed(sql_type: SqlType, datum: &Datum) -> Result<Vec<u8>, ServerError> {
-    let overflow = || overflow(sql_type);
+    let overflow = || message(8115, &[sql_type.name()]);
     Ok(match (sql_type, datum) {
         (SqlType::Bit, Datum::Int(number)) => vec![u8::from(*number != 0)],
         (SqlType::TinyInt, Datum::Int(number)) => {
@@ -189,7 +191,7 @@ fn fixed(sql_type: SqlType, datum: &Datum) -> Result<Vec<u8>, ServerError> {
             let (days, units) = to_datetime2(*value).ok_or_else(overflow)?;
             [&units.to_le_bytes()[..5], &days.to_le_bytes()[..3]].concat()
         }
-        (SqlType::UniqueIdentifier, Datum::Guid(guid)) => reorder(*guid).to_vec(),
+        (SqlType::UniqueIdentifier, Datum::Guid(guid)) => reordered(*guid).to_vec(),
         _ => return Err(no_conversion(sql_type, datum)),
     })
 }
@@ -210,15 +212,6 @@ fn numeric(precision: u8, number: i128) -> Option<Vec<u8>> {
     let mut bytes = vec![u8::from(number >= 0)];
     bytes.extend_from_slice(&magnitude.to_le_bytes()[..length]);
     Some(bytes)
-}
-
-/// Between the order in which a GUID is shown and that of the wire: its first three groups are
-/// numbers, lowest byte first. Its own reverse.
-pub(super) fn reorder(mut guid: [u8; 16]) -> [u8; 16] {
-    guid[..4].reverse();
-    guid[4..6].reverse();
-    guid[6..8].reverse();
-    guid
 }
 
 /// A `sql_variant`: length of all, base type, length of what describes it, that, the value.
@@ -255,7 +248,7 @@ fn put_variant(out: &mut Vec<u8>, datum: &Datum) -> Result<(), ServerError> {
         ),
     };
     if value.len() > usize::from(LONGEST) {
-        return Err(truncated());
+        return Err(message(8152, &[]));
     }
     let length = u32::try_from(2 + description.len() + value.len()).unwrap_or(VARIANT_LENGTH);
     out.extend_from_slice(&length.to_le_bytes());
@@ -264,18 +257,6 @@ fn put_variant(out: &mut Vec<u8>, datum: &Datum) -> Result<(), ServerError> {
     out.extend_from_slice(&description);
     out.extend_from_slice(&value);
     Ok(())
-}
-
-fn truncated() -> ServerError {
-    ServerError::new(8152, "String or binary data would be truncated.")
-}
-
-fn overflow(sql_type: SqlType) -> ServerError {
-    let name = name(sql_type);
-    ServerError::new(
-        8115,
-        format!("Arithmetic overflow error converting expression to data type {name}."),
-    )
 }
 
 fn no_conversion(sql_type: SqlType, datum: &Datum) -> ServerError {
@@ -289,25 +270,5 @@ fn no_conversion(sql_type: SqlType, datum: &Datum) -> ServerError {
         Datum::Guid(_) => "uniqueidentifier",
         Datum::Bytes(_) => "varbinary",
     };
-    let to = name(sql_type);
-    ServerError::new(8114, format!("Error converting data type {from} to {to}."))
-}
-
-fn name(sql_type: SqlType) -> &'static str {
-    match sql_type {
-        SqlType::Bit => "bit",
-        SqlType::TinyInt => "tinyint",
-        SqlType::SmallInt => "smallint",
-        SqlType::Int => "int",
-        SqlType::BigInt => "bigint",
-        SqlType::Float => "float",
-        SqlType::Numeric(..) => "numeric",
-        SqlType::NVarChar(_) => "nvarchar",
-        SqlType::VarChar(_) => "varchar",
-        SqlType::DateTime => "datetime",
-        SqlType::DateTime2 => "datetime2",
-        SqlType::UniqueIdentifier => "uniqueidentifier",
-        SqlType::VarBinary(_) => "varbinary",
-        SqlType::Variant => "sql_variant",
-    }
+    message(8114, &[from, sql_type.name()])
 }

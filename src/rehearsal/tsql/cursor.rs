@@ -1,7 +1,9 @@
 //! A place among the tokens of a batch.
 
+use super::Expr;
 use super::token::{Kind, Token, tokenize};
-use super::{Expr, incorrect_syntax};
+use crate::rehearsal::hex::parse_hex;
+use crate::rehearsal::message::syntax;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
 /// Words with which a statement begins (or a block ends).
@@ -46,7 +48,7 @@ impl<'a> Cursor<'a> {
     /// Error 102 at the current token.
     pub(super) fn wrong(&self) -> ServerError {
         let token = self.tokens.get(self.at).or(self.tokens.last());
-        incorrect_syntax(token.map_or("", |t| &self.sql[t.start..t.end]))
+        syntax(token.map_or("", |t| &self.sql[t.start..t.end]))
     }
 
     pub(super) fn is_word(&self, word: &str) -> bool {
@@ -280,16 +282,8 @@ fn literal_number(text: &str, negative: bool) -> Option<Expr> {
 }
 
 fn literal_bytes(digits: &str) -> Option<Expr> {
-    let padded = if digits.len() % 2 == 1 {
-        format!("0{digits}")
-    } else {
-        digits.to_owned()
-    };
-    let bytes: Option<Vec<u8>> = (0..padded.len() / 2)
-        .map(|i| u8::from_str_radix(padded.get(2 * i..2 * i + 2)?, 16).ok())
-        .collect();
     Some(Expr::Literal(
         SqlType::VarBinary(None),
-        Datum::Bytes(bytes?),
+        Datum::Bytes(parse_hex(digits)?),
     ))
 }

@@ -3,6 +3,8 @@
 use super::cursor::Cursor;
 use super::token::Kind;
 use super::{Argument, Expr, Statement, command};
+use crate::rehearsal::message::message;
+use crate::rehearsal::type_name::declared_type;
 use crate::rehearsal::value::{ServerError, SqlType};
 
 /// Words that begin a statement which the simulated instances do not know: error 102, where any
@@ -71,62 +73,43 @@ fn statement(
         into.push(select(cursor)?);
         return Ok(());
     }
-    let word = match cursor.peek() {
-        Some(Kind::Word(word)) => word.to_uppercase(),
-        _ => return Err(cursor.wrong()),
-    };
+    let start = cursor.position();
+    let word = cursor.any_word()?;
     let made = match word.as_str() {
-        "DECLARE" => {
-            cursor.advance();
-            declare(cursor)?
-        }
-        "SET" => {
-            cursor.advance();
-            set(cursor)?
-        }
-        "USE" => {
-            cursor.advance();
-            Statement::Use(cursor.identifier()?)
-        }
-        "PRINT" => {
-            cursor.advance();
-            Statement::Print(cursor.expression(false, &[])?)
-        }
+        "DECLARE" => declare(cursor)?,
+        "SET" => set(cursor)?,
+        "USE" => Statement::Use(cursor.identifier()?),
+        "PRINT" => Statement::Print(cursor.expression(false, &[])?),
         "WAITFOR" => {
-            cursor.advance();
             cursor.expect_word("DELAY")?;
             Statement::WaitFor(cursor.simple_value()?)
         }
-        "EXEC" | "EXECUTE" => {
-            cursor.advance();
-            execute(cursor)?
-        }
-        "BEGIN" => {
-            cursor.advance();
-            if cursor.take_word("TRAN") || cursor.take_word("TRANSACTION") {
-                Statement::Begin
-            } else {
-                return block(cursor, depth, into);
-            }
-        }
+        "EXEC" | "EXECUTE" => execute(cursor)?,
+        "BEGIN" if !takes_transaction(cursor) => return block(cursor, depth, into),
+        "BEGIN" => Statement::Begin,
         "COMMIT" | "ROLLBACK" => {
-            cursor.advance();
-            let _ = cursor.take_word("TRAN") || cursor.take_word("TRANSACTION");
+            takes_transaction(cursor);
             if word == "COMMIT" {
                 Statement::Commit
             } else {
                 Statement::Rollback
             }
         }
-        "IF" => {
-            cursor.advance();
-            conditional(cursor, depth)?
+        "IF" => conditional(cursor, depth)?,
+        other => {
+            cursor.go_to(start);
+            match other {
+                "ALTER" | "BACKUP" | "RESTORE" | "KILL" | "DROP" => command::parse(cursor)?,
+                _ => return Err(cursor.wrong()),
+            }
         }
-        "ALTER" | "BACKUP" | "RESTORE" | "KILL" | "DROP" => command::parse(cursor)?,
-        _ => return Err(cursor.wrong()),
     };
     into.push(made);
     Ok(())
+}
+
+fn takes_transaction(cursor: &mut Cursor<'_>) -> bool {
+    cursor.take_word("TRAN") || cursor.take_word("TRANSACTION")
 }
 
 fn block(
@@ -232,58 +215,15 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
 }
 
 fn type_name(cursor: &mut Cursor<'_>) -> Result<SqlType, ServerError> {
-    let word = cursor.identifier()?.to_uppercase();
-    let mut sizes = Vec::new();
+    let mut text = cursor.identifier()?;
+    let from = cursor.position();
     if cursor.take_mark('(') {
-        loop {
-            match cursor.advance() {
-                Some(Kind::Number(n)) => {
-                    sizes.push(n.parse::<u16>().map_err(|_| cursor.wrong())?);
-                }
-                Some(Kind::Word(w)) if w.eq_ignore_ascii_case("MAX") => {}
-                _ => return Err(cursor.wrong()),
-            }
-            if !cursor.take_mark(',') {
-                break;
-            }
-        }
+        let end = cursor.scan(|_, _| false);
+        cursor.go_to(end);
         cursor.expect_mark(')')?;
-        if sizes.is_empty() {
-            return match word.as_str() {
-                "NVARCHAR" => Ok(SqlType::NVarChar(None)),
-                "VARCHAR" => Ok(SqlType::VarChar(None)),
-                "VARBINARY" => Ok(SqlType::VarBinary(None)),
-                _ => Err(cursor.wrong()),
-            };
-        }
+        text.push_str(&cursor.text(from, end + 1));
     }
-    let size = sizes.first().copied();
-    let small = |n: Option<&u16>, default| {
-        n.map_or(Some(default), |n| {
-            u8::try_from(*n).ok().filter(|n| *n <= 38)
-        })
-    };
-    Ok(match word.as_str() {
-        "BIT" => SqlType::Bit,
-        "TINYINT" => SqlType::TinyInt,
-        "SMALLINT" => SqlType::SmallInt,
-        "INT" | "INTEGER" => SqlType::Int,
-        "BIGINT" => SqlType::BigInt,
-        "FLOAT" | "REAL" => SqlType::Float,
-        "NUMERIC" | "DECIMAL" => SqlType::Numeric(
-            small(sizes.first(), 18).ok_or_else(|| cursor.wrong())?,
-            small(sizes.get(1), 0).ok_or_else(|| cursor.wrong())?,
-        ),
-        "SYSNAME" => SqlType::NVarChar(Some(128)),
-        "NVARCHAR" | "NCHAR" => SqlType::NVarChar(Some(size.unwrap_or(1))),
-        "VARCHAR" | "CHAR" => SqlType::VarChar(Some(size.unwrap_or(1))),
-        "DATETIME" => SqlType::DateTime,
-        "DATETIME2" => SqlType::DateTime2,
-        "UNIQUEIDENTIFIER" => SqlType::UniqueIdentifier,
-        "VARBINARY" | "BINARY" => SqlType::VarBinary(Some(size.unwrap_or(1))),
-        "SQL_VARIANT" => SqlType::Variant,
-        _ => return Err(cursor.wrong()),
-    })
+    declared_type(&text).ok_or_else(|| cursor.wrong())
 }
 
 /// Session options that clients set; what they change is of no account here.
@@ -328,8 +268,8 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
     let option = cursor.any_word()?;
     if !OPTIONS.contains(&option.as_str()) {
         return Err(ServerError {
-            class: 15,
-            ..ServerError::new(195, format!("'{option}' is not a recognized SET option."))
+            state: 1,
+            ..message(195, &[&option, "SET option"])
         });
     }
     let end = cursor.scan(Cursor::begins_at);
@@ -339,15 +279,7 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
 }
 
 fn execute(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
-    let result = match cursor.peek() {
-        Some(Kind::Variable(name)) if cursor.peek_at(1) == Some(&Kind::Mark('=')) => {
-            let name = name.clone();
-            cursor.advance();
-            cursor.advance();
-            Some(name)
-        }
-        _ => None,
-    };
+    let result = receiver(cursor);
     let name = cursor.dotted_name()?;
     let mut arguments = Vec::new();
     while !cursor.at_end()
@@ -369,16 +301,21 @@ fn execute(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
     })
 }
 
-fn argument(cursor: &mut Cursor<'_>) -> Result<Argument, ServerError> {
-    let name = match cursor.peek() {
+/// `@x =`, where it stands next.
+fn receiver(cursor: &mut Cursor<'_>) -> Option<String> {
+    match cursor.peek() {
         Some(Kind::Variable(name)) if cursor.peek_at(1) == Some(&Kind::Mark('=')) => {
             let name = name.clone();
             cursor.advance();
             cursor.advance();
-            name
+            Some(name)
         }
-        _ => String::new(),
-    };
+        _ => None,
+    }
+}
+
+fn argument(cursor: &mut Cursor<'_>) -> Result<Argument, ServerError> {
+    let name = receiver(cursor).unwrap_or_default();
     let value = match cursor.peek() {
         Some(Kind::Variable(v)) if v.starts_with("@@") => {
             let v = v.clone();

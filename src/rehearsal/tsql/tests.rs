@@ -36,7 +36,7 @@ fn one(sql: &str) -> Statement {
 
 #[test]
 fn tokens_cover_the_text_that_is_no_comment_or_space() {
-    let sql = "a/* x /* y */ 'z' */N'it''s' -- end\n[b]]c].@v";
+    let sql = "\u{feff}a/* x /* y */ 'z' */N'it''s' -- end\n[b]]c].@v";
     let shown: Vec<&str> = tokenize(sql)
         .unwrap()
         .iter()

@@ -1,5 +1,12 @@
-//! Words, literals, variables and marks of a T-SQL text.
+//! Words, literals, variables and marks of a T-SQL text, as sqlparser's tokenizer cuts it: the one
+//! that [`select`](crate::rehearsal::select) reads with.
 
+use std::str::CharIndices;
+
+use sqlparser::dialect::MsSqlDialect;
+use sqlparser::tokenizer::{self, Location, TokenWithSpan, Tokenizer, TokenizerError};
+
+use crate::rehearsal::message::{message, shortened, syntax};
 use crate::rehearsal::value::ServerError;
 
 /// What a token is.
@@ -32,125 +39,87 @@ pub struct Token {
     pub end: usize,
 }
 
-/// Cuts a text into tokens; comments and white space are left out.
+/// The tokens of a SELECT, for the parser.
 ///
 /// Errors: 105 for a literal or an identifier without its end, 113 for such a comment.
+pub fn parser_tokens(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
+    Tokenizer::new(&MsSqlDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| not_cut(sql, &error))
+}
+
+/// Cuts a text into tokens; comments and white space are left out. Errors as [`parser_tokens`].
 pub fn tokenize(sql: &str) -> Result<Vec<Token>, ServerError> {
+    let mut places = Places::new(sql);
     let mut tokens = Vec::new();
-    let mut at = 0;
-    while let Some(c) = sql[at..].chars().next() {
-        let rest = &sql[at..];
-        if c.is_whitespace() || c == '\u{feff}' {
-            at += c.len_utf8();
-        } else if rest.starts_with("--") {
-            at += rest.find('\n').unwrap_or(rest.len());
-        } else if rest.starts_with("/*") {
-            at += comment(rest)?;
-        } else {
-            let (kind, length) = token(c, rest)?;
-            tokens.push(Token {
-                kind,
-                start: at,
-                end: at + length,
-            });
-            at += length;
-        }
+    for TokenWithSpan { token, span } in parser_tokens(sql)? {
+        let start = places.byte(span.start);
+        let end = places.byte(span.end);
+        let kind = match token {
+            // The character is a byte order mark, as editors leave it.
+            tokenizer::Token::Whitespace(_)
+            | tokenizer::Token::Char('\u{feff}')
+            | tokenizer::Token::EOF => continue,
+            tokenizer::Token::Word(word) if word.quote_style.is_some() => Kind::Quoted(word.value),
+            tokenizer::Token::Word(word) if word.value.starts_with('@') => {
+                Kind::Variable(word.value.to_uppercase())
+            }
+            tokenizer::Token::Word(word) => Kind::Word(word.value),
+            tokenizer::Token::SingleQuotedString(text)
+            | tokenizer::Token::NationalStringLiteral(text) => Kind::Text(text),
+            tokenizer::Token::Number(digits, _) => Kind::Number(digits),
+            tokenizer::Token::HexStringLiteral(digits) => Kind::Hex(digits),
+            // An operator of several characters is as many marks.
+            _ => {
+                for (at, c) in sql[start..end].char_indices() {
+                    tokens.push(Token {
+                        kind: Kind::Mark(c),
+                        start: start + at,
+                        end: start + at + c.len_utf8(),
+                    });
+                }
+                continue;
+            }
+        };
+        tokens.push(Token { kind, start, end });
     }
     Ok(tokens)
 }
 
-fn token(c: char, rest: &str) -> Result<(Kind, usize), ServerError> {
-    if c == '\'' {
-        return quoted(rest, 1, '\'').map(|(text, n)| (Kind::Text(text), n));
-    }
-    if (c == 'N' || c == 'n') && rest[1..].starts_with('\'') {
-        return quoted(rest, 2, '\'').map(|(text, n)| (Kind::Text(text), n));
-    }
-    if c == '[' {
-        return quoted(rest, 1, ']').map(|(text, n)| (Kind::Quoted(text), n));
-    }
-    if c == '"' {
-        return quoted(rest, 1, '"').map(|(text, n)| (Kind::Quoted(text), n));
-    }
-    let run = |test: fn(char) -> bool| {
-        rest.char_indices()
-            .find(|(_, c)| !test(*c))
-            .map_or(rest.len(), |(i, _)| i)
-    };
-    if rest.starts_with("0x") || rest.starts_with("0X") {
-        let digits: String = rest[2..]
-            .chars()
-            .take_while(char::is_ascii_hexdigit)
-            .collect();
-        let length = 2 + digits.len();
-        return Ok((Kind::Hex(digits), length));
-    }
-    if c.is_ascii_digit() {
-        let length = run(|c| c.is_ascii_digit() || c == '.');
-        return Ok((Kind::Number(rest[..length].to_owned()), length));
-    }
-    if is_word(c) {
-        let length = run(is_word);
-        let word = &rest[..length];
-        return Ok(if c == '@' {
-            (Kind::Variable(word.to_uppercase()), length)
-        } else {
-            (Kind::Word(word.to_owned()), length)
-        });
-    }
-    Ok((Kind::Mark(c), c.len_utf8()))
+/// Finds the bytes of lines and columns that only go forward.
+struct Places<'a> {
+    rest: CharIndices<'a>,
+    next: Location,
 }
 
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '@' | '#' | '$')
-}
-
-/// Comments nest.
-fn comment(rest: &str) -> Result<usize, ServerError> {
-    let bytes = rest.as_bytes();
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while at + 1 < bytes.len() {
-        match &bytes[at..at + 2] {
-            b"/*" => {
-                depth += 1;
-                at += 2;
-            }
-            b"*/" => {
-                depth -= 1;
-                at += 2;
-                if depth == 0 {
-                    return Ok(at);
-                }
-            }
-            _ => at += 1,
+impl<'a> Places<'a> {
+    fn new(sql: &'a str) -> Self {
+        Self {
+            rest: sql.char_indices(),
+            next: Location::new(1, 1),
         }
     }
-    Err(ServerError {
-        class: 15,
-        ..ServerError::new(113, "Missing end comment mark '*/'.")
-    })
+
+    fn byte(&mut self, wanted: Location) -> usize {
+        while self.next < wanted {
+            match self.rest.next() {
+                Some((_, '\n')) => self.next = Location::new(self.next.line + 1, 1),
+                Some(_) => self.next.column += 1,
+                None => break,
+            }
+        }
+        self.rest.offset()
+    }
 }
 
-fn quoted(rest: &str, open: usize, close: char) -> Result<(String, usize), ServerError> {
-    let mut text = String::new();
-    let mut chars = rest[open..].char_indices().peekable();
-    while let Some((i, c)) = chars.next() {
-        if c != close {
-            text.push(c);
-        } else if chars.peek().is_some_and(|(_, next)| *next == close) {
-            chars.next();
-            text.push(c);
-        } else {
-            return Ok((text, open + i + close.len_utf8()));
-        }
+fn not_cut(sql: &str, error: &TokenizerError) -> ServerError {
+    if error.message.contains("comment") {
+        return message(113, &[]);
     }
-    let shown: String = text.chars().take(60).collect();
-    Err(ServerError {
-        class: 15,
-        ..ServerError::new(
-            105,
-            format!("Unclosed quotation mark after the character string '{shown}'."),
-        )
-    })
+    if error.message.contains("Unterminated") || error.message.contains("close delimiter") {
+        let start = Places::new(sql).byte(error.location);
+        let text = sql[start..].trim_start_matches(['N', 'n', '\'', '"', '[']);
+        return message(105, &[&shortened(text)]);
+    }
+    syntax(&error.message)
 }

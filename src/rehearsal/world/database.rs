@@ -26,6 +26,15 @@ impl UserAccess {
             Self::Restricted => 2,
         }
     }
+
+    /// The word of the catalog.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Multi => "MULTI_USER",
+            Self::Single => "SINGLE_USER",
+            Self::Restricted => "RESTRICTED_USER",
+        }
+    }
 }
 
 /// A file of a database.
@@ -145,6 +154,15 @@ impl Database {
     /// Says whether it bears this name, as a case-insensitive collation compares.
     pub fn is(&self, name: &str) -> bool {
         self.name.to_lowercase() == name.to_lowercase()
+    }
+
+    /// `recovery_model_desc`
+    pub fn model_word(&self) -> &'static str {
+        match self.model {
+            1 => "FULL",
+            2 => "BULK_LOGGED",
+            _ => "SIMPLE",
+        }
     }
 
     /// Can be read and written.

@@ -3,6 +3,7 @@
 use jiff::civil::DateTime;
 
 use crate::rehearsal::backup_set::{BackupSet, Guid};
+use crate::rehearsal::hex::guid_text;
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +35,17 @@ impl JobKind {
         }
     }
 
-    /// Argument of `sqllogship.exe`.
-    pub fn flag(self) -> &'static str {
-        match self {
+    /// Command of a job's one step.
+    pub fn command(self, owner_id: &Guid, server: &str) -> String {
+        let flag = match self {
             Self::Backup => "-backup",
             Self::Copy => "-copy",
             Self::Restore => "-restore",
-        }
+        };
+        let id = guid_text(owner_id);
+        format!(
+            "\"C:\\Program Files\\Microsoft SQL Server\\130\\Tools\\Binn\\sqllogship.exe\" {flag} {id} -server {server}"
+        )
     }
 }
 

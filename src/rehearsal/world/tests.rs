@@ -1,6 +1,10 @@
-use super::testing::*;
+pub(in crate::rehearsal) mod memory;
+pub(in crate::rehearsal) mod testing;
+
 use super::*;
 use crate::model::states::{DatabaseState, MirroringState};
+use memory::MemoryFiles;
+use testing::*;
 
 #[tokio::test(start_paused = true)]
 async fn made_logs_join_by_lsn_and_are_named_by_time() {

@@ -142,9 +142,7 @@ fn what_cannot_be_seen_is_told_once_and_not_while_a_step_settles() {
     let unknown = || {
         then(Event::StepChecked {
             id: "copy-backups".to_owned(),
-            standing: Standing::Unknown {
-                what: "the share".to_owned(),
-            },
+            standing: crate::step::Standing::Unknown("the share".into()).into(),
             facts: serde_json::Value::Null,
         })
     };

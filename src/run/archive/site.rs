@@ -6,6 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Archive;
+use super::kept::{Kept, copies};
+use crate::model::Document;
+use crate::model::document::Unread;
 use crate::run::store::keep_in;
 
 /// Folder of such documents, beside the runs.
@@ -16,18 +19,20 @@ impl Archive {
     ///
     /// # Errors
     /// When one of the two copies cannot be written; the other one is written all the same.
-    pub fn keep_of_site(&self, site: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    pub fn keep_of_site(&self, site: &str, document: Document, bytes: &[u8]) -> io::Result<()> {
         let [here, there] = self.folders_of(site);
-        let kept = fs::create_dir_all(&here).and_then(|()| keep_in(&here, name, bytes));
-        self.keep_second(&there, name, bytes).and(kept)
+        let kept = fs::create_dir_all(&here).and_then(|()| keep_in(&here, document, bytes));
+        self.keep_second(&there, document, bytes).and(kept)
     }
 
-    /// The readable copies of a site's document: none, one or two.
-    pub fn kept_of_site(&self, site: &str, name: &str) -> Vec<Vec<u8>> {
-        let folders = self.folders_of(site).into_iter();
-        folders
-            .filter_map(|folder| fs::read(folder.join(name)).ok())
-            .collect()
+    /// The copies of a site's document: none, one or two.
+    pub fn kept_of_site<T>(
+        &self,
+        site: &str,
+        document: Document,
+        read: impl Fn(&[u8]) -> Result<T, Unread>,
+    ) -> Kept<T> {
+        copies(&self.folders_of(site), document, read)
     }
 
     fn folders_of(&self, site: &str) -> [PathBuf; 2] {
@@ -35,10 +40,10 @@ impl Archive {
         [here, self.mirror.join(SITES).join(site)]
     }
 
-    fn keep_second(&self, folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn keep_second(&self, folder: &Path, document: Document, bytes: &[u8]) -> io::Result<()> {
         self.above_the_mirror()?;
         fs::create_dir_all(folder)?;
-        keep_in(folder, name, bytes)
+        keep_in(folder, document, bytes)
     }
 }
 
@@ -47,19 +52,27 @@ impl Archive {
 mod tests {
     use super::*;
 
+    const DOCUMENT: Document = Document::LogShipping;
+
+    fn text(bytes: &[u8]) -> Result<String, Unread> {
+        String::from_utf8(bytes.to_vec()).map_err(|error| Unread::Damaged(error.to_string()))
+    }
+
+    fn kept(archive: &Archive, site: &str) -> Vec<String> {
+        archive.kept_of_site(site, DOCUMENT, text).read
+    }
+
     #[test]
     fn a_document_of_a_site_has_two_copies_and_is_no_run() {
         let folder = tempfile::tempdir().unwrap();
         let mirror = folder.path().join("mirror");
         let archive = Archive::new(&folder.path().join("state"), mirror.to_str().unwrap());
-        archive.keep_of_site("pool-1", "a.json", b"old").unwrap();
-        archive.keep_of_site("pool-1", "a.json", b"new").unwrap();
-        let both = vec![b"new".to_vec(), b"new".to_vec()];
-        assert_eq!(archive.kept_of_site("pool-1", "a.json"), both);
-        assert!(archive.kept_of_site("pool-2", "a.json").is_empty());
+        archive.keep_of_site("pool-1", DOCUMENT, b"old").unwrap();
+        archive.keep_of_site("pool-1", DOCUMENT, b"new").unwrap();
+        assert_eq!(kept(&archive, "pool-1"), ["new", "new"]);
+        assert!(archive.kept_of_site("pool-2", DOCUMENT, text).is_empty());
         assert!(archive.runs().is_empty());
-        let any = |bytes: &[u8]| String::from_utf8(bytes.to_vec());
-        assert_eq!(archive.newest("a.json", |_| true, any), None);
+        assert!(archive.newest(DOCUMENT, |_| true, text).is_empty());
     }
 
     #[test]
@@ -67,15 +80,40 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mirror = folder.path().join("no-share/mirror");
         let archive = Archive::new(&folder.path().join("state"), mirror.to_str().unwrap());
-        assert!(archive.keep_of_site("pool-1", "a.json", b"1").is_err());
-        assert_eq!(archive.kept_of_site("pool-1", "a.json"), [b"1"]);
+        assert!(archive.keep_of_site("pool-1", DOCUMENT, b"1").is_err());
+        assert_eq!(kept(&archive, "pool-1"), ["1"]);
         assert!(!folder.path().join("no-share").exists());
 
         let mirror = folder.path().join("mirror");
         let state = folder.path().join("file");
         fs::write(&state, b"a file, no folder").unwrap();
         let archive = Archive::new(&state, mirror.to_str().unwrap());
-        assert!(archive.keep_of_site("pool-1", "a.json", b"2").is_err());
-        assert_eq!(archive.kept_of_site("pool-1", "a.json"), [b"2"]);
+        assert!(archive.keep_of_site("pool-1", DOCUMENT, b"2").is_err());
+        assert_eq!(kept(&archive, "pool-1"), ["2"]);
+    }
+
+    #[test]
+    fn of_two_copies_the_one_that_cannot_be_read_is_named_and_the_other_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = folder.path().join("mirror");
+        let archive = Archive::new(&folder.path().join("state"), mirror.to_str().unwrap());
+        archive.keep_of_site("pool-1", DOCUMENT, b"1").unwrap();
+        let path = folder.path().join("state/sites/pool-1/log-shipping.json");
+        fs::write(&path, b"\xff").unwrap();
+        let kept = archive.kept_of_site("pool-1", DOCUMENT, text);
+        assert_eq!(kept.read, ["1"]);
+        let [unreadable] = kept.unreadable.as_slice() else {
+            panic!("{kept:?}")
+        };
+        assert_eq!((&unreadable.path, unreadable.is_there), (&path, true));
+        // It can be there, and out of reach.
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let kept = archive.kept_of_site("pool-1", DOCUMENT, text);
+        assert_eq!(kept.read, ["1"]);
+        assert_eq!(
+            (&kept.unreadable[0].path, kept.unreadable[0].is_there),
+            (&path, false)
+        );
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Execution, Halt, Turn};
+use super::halt::{Halt, blocked, not_met};
+use super::{Execution, Turn};
 use crate::access::sql::Fate;
-use crate::run::event::{ErrorRecord, Event, StepOutcome};
+use crate::model::Problem;
+use crate::run::event::{Event, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
@@ -34,7 +36,7 @@ impl Execution<'_> {
         let acted = self.act(step, &facts, &standing, None).await;
         match self.settle(step, acted, StepOutcome::Done).await? {
             Turn::HeldUp(facts, what) => self.go_on_with_consent(step, &facts, what).await,
-            turn => Ok(turn),
+            turn @ (Turn::Done | Turn::Halted(_)) => Ok(turn),
         }
     }
 
@@ -49,15 +51,12 @@ impl Execution<'_> {
             what: what.clone(),
             underway: false,
         };
-        let halted = |exit, why: String| Halt {
-            at: step,
-            exit,
-            error: ErrorRecord {
-                what: format!("step `{}`", step.id()),
-                why,
-                hint: "see to it by hand, or go on with --resume and consent".to_owned(),
-                ..ErrorRecord::default()
-            },
+        let halted = |exit, why: String| {
+            Halt::new(
+                step,
+                exit,
+                Problem::new(why, "see to it by hand, or consent"),
+            )
         };
         let halt = if self.ask(step, &pending).await?.is_some() {
             halted(
@@ -71,10 +70,10 @@ impl Execution<'_> {
                     Exit::Stopped,
                     format!("it is held up, though this was sent: {what}"),
                 ),
-                turn => return Ok(turn),
+                turn @ (Turn::Done | Turn::Halted(_)) => return Ok(turn),
             }
         };
-        self.end(step, StepOutcome::Stopped, &halt.error.why)?;
+        self.end(step, StepOutcome::Stopped, &halt.problem.to_string())?;
         Ok(Turn::Halted(Box::new(halt)))
     }
 
@@ -118,7 +117,7 @@ impl Execution<'_> {
             // What stopped the copies is the cause of what stopped behind them.
             (Turn::Halted(halt), _) | (_, Turn::Halted(halt)) => Turn::Halted(halt),
             // Nothing holds up a step of a pair.
-            _ => Turn::Done,
+            (Turn::Done | Turn::HeldUp(..), Turn::Done | Turn::HeldUp(..)) => Turn::Done,
         })
     }
 
@@ -139,12 +138,8 @@ impl Execution<'_> {
         standing: &Standing,
     ) -> Result<Option<Halt>, JournalError> {
         if step.info().effect == Effect::Irreversible {
-            if let Err(error) = self.guard.check().await {
-                return Ok(Some(Halt {
-                    at: step,
-                    exit: Exit::Held,
-                    error,
-                }));
+            if let Err(problem) = self.guard.check().await {
+                return Ok(Some(Halt::new(step, Exit::Held, problem)));
             }
             return self.ask(step, standing).await;
         }
@@ -165,7 +160,9 @@ impl Execution<'_> {
     async fn ask(&self, step: Step, standing: &Standing) -> Result<Option<Halt>, JournalError> {
         let what = match standing {
             Standing::Pending { what, .. } => format!("{}: {what}", step.info().title),
-            _ => step.info().title.to_owned(),
+            Standing::Satisfied { .. } | Standing::Blocked { .. } | Standing::Unknown(_) => {
+                step.info().title.to_owned()
+            }
         };
         let by = if self.terms.rehearsal {
             "rehearsal"
@@ -175,17 +172,14 @@ impl Execution<'_> {
             match self.operator.ask(&what, self.site.pool.fqdn.as_str()).await {
                 Answer::Yes => "typed",
                 Answer::No => {
-                    return Ok(Some(Halt {
-                        at: step,
-                        exit: Exit::NoConsent,
-                        error: ErrorRecord {
-                            what: format!("step `{}`", step.id()),
-                            why: "the operator did not consent".to_owned(),
-                            hint: "nothing of this step was sent; go on when you are ready"
-                                .to_owned(),
-                            ..ErrorRecord::default()
-                        },
-                    }));
+                    return Ok(Some(Halt::new(
+                        step,
+                        Exit::NoConsent,
+                        Problem::new(
+                            "the operator did not consent: nothing of this step was sent",
+                            "",
+                        ),
+                    )));
                 }
             }
         };
@@ -272,46 +266,21 @@ impl Execution<'_> {
         if let (Some((facts, by)), Ok(()), false) = (held_up, &acted, self.stop.is_cancelled()) {
             return Ok(Turn::HeldUp(Box::new(facts), by));
         }
-        let outcome = match standing {
-            Standing::Unknown { .. } => StepOutcome::Unknown,
-            _ => StepOutcome::Stopped,
-        };
-        let seen = match &standing {
-            Standing::Satisfied { why } => why.clone(),
-            Standing::Pending { what, .. } => format!("still to do: {what}"),
-            Standing::Blocked { blocks } => blocks
-                .iter()
-                .map(|block| block.why.as_str())
-                .collect::<Vec<_>>()
-                .join("; "),
-            Standing::Unknown { what } => format!("whether it took effect is not known: {what}"),
-        };
-        let error = match &acted {
-            Err(error) => {
-                let mut record = error.record(step.id());
-                record.why = format!("{}; {seen}", record.why);
-                record
+        let outcome = stopped(&standing);
+        let said = match &acted {
+            Err(error) => Some(error.problem()),
+            Ok(()) if self.stop.is_cancelled() => {
+                Some("stopped by the operator before its effect showed".into())
             }
-            Ok(()) => ErrorRecord {
-                what: format!("step `{}`", step.id()),
-                why: if self.stop.is_cancelled() {
-                    format!("stopped by the operator before its effect showed; {seen}")
-                } else {
-                    format!(
-                        "its effect did not show within {} s; {seen}",
-                        limit.as_secs()
-                    )
-                },
-                hint: "see the site with `pchadr status`, then go on with --resume".to_owned(),
-                ..ErrorRecord::default()
-            },
+            Ok(()) => None,
         };
-        self.end(step, outcome, &error.why)?;
-        Ok(Turn::Halted(Box::new(Halt {
-            at: step,
-            exit: Exit::Stopped,
-            error,
-        })))
+        let problem = not_met(said, limit, &standing);
+        self.end(step, outcome, &problem.reason())?;
+        Ok(Turn::Halted(Box::new(Halt::new(
+            step,
+            Exit::Stopped,
+            problem,
+        ))))
     }
 }
 
@@ -320,53 +289,44 @@ fn may_have_happened(error: &StepError) -> bool {
     match error {
         StepError::Sql(error) => error.fate == Fate::Unknown,
         StepError::Cmdlet(error) => error.fate == Fate::Unknown,
-        StepError::Other { .. } => true,
-        _ => false,
+        StepError::Other(_) => true,
+        StepError::Copy(_)
+        | StepError::Share(_)
+        | StepError::Unbound(_)
+        | StepError::Ledger(_)
+        | StepError::Stopped => false,
     }
 }
 
 /// What keeps a step, or its undoing, from acting.
 pub(super) fn held_up(step: Step, standing: &Standing) -> Option<Halt> {
-    let (exit, why, hint) = match standing {
-        Standing::Pending { .. } | Standing::Satisfied { .. } => return None,
-        Standing::Blocked { blocks } => {
-            let join = |texts: Vec<&str>| texts.join("; ");
-            (
-                Exit::Blocked,
-                join(blocks.iter().map(|block| block.why.as_str()).collect()),
-                join(blocks.iter().map(|block| block.hint.as_str()).collect()),
-            )
+    match standing {
+        Standing::Pending { .. } | Standing::Satisfied { .. } => None,
+        Standing::Blocked { blocks } => Some(Halt::of_look(step, Exit::Blocked, blocked(blocks))),
+        Standing::Unknown(problem) => {
+            let problem = problem.about("its state could not be determined");
+            Some(Halt::of_look(step, Exit::Refused, problem.with_remedy()))
         }
-        Standing::Unknown { what } => (
-            Exit::Refused,
-            format!("it cannot be told where it stands: {what}"),
-            "see that what does not answer is up and reachable from here, then go on with --resume"
-                .to_owned(),
-        ),
-    };
-    Some(Halt {
-        at: step,
-        exit,
-        error: ErrorRecord {
-            what: format!("step `{}`", step.id()),
-            why,
-            hint,
-            ..ErrorRecord::default()
-        },
-    })
+    }
+}
+
+/// How a step ended that is not met.
+pub(super) fn stopped(standing: &Standing) -> StepOutcome {
+    match standing {
+        Standing::Unknown(_) => StepOutcome::Unknown,
+        Standing::Satisfied { .. } | Standing::Pending { .. } | Standing::Blocked { .. } => {
+            StepOutcome::Stopped
+        }
+    }
 }
 
 fn past(limit: Duration) -> StepError {
-    StepError::Other {
-        why: format!("it did not end within its limit of {} s", limit.as_secs()),
-        hint: "see what the site is waiting for, then go on with --resume".to_owned(),
-    }
+    StepError::Other(Problem::new(
+        format!("it did not end within its limit of {} s", limit.as_secs()),
+        "see what the site is waiting for",
+    ))
 }
 
 pub(super) fn stopped_by_operator(step: Step) -> Halt {
-    Halt {
-        at: step,
-        exit: Exit::Stopped,
-        error: StepError::Stopped.record(step.id()),
-    }
+    Halt::new(step, Exit::Stopped, StepError::Stopped.problem())
 }

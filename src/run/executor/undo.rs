@@ -3,9 +3,10 @@
 
 use serde_json::json;
 
-use super::turn::{held_up, stopped_by_operator};
+use super::turn::{held_up, stopped, stopped_by_operator};
 use super::{Execution, Halt, Turn};
-use crate::run::event::{ErrorRecord, Event, Outcome, RunFinished, StepOutcome};
+use crate::model::{Document, Problem, Remedy};
+use crate::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::fold::RunState;
 use crate::run::journal::JournalError;
@@ -14,14 +15,14 @@ use crate::run::resume::{PlanChange, known};
 use crate::step::hands::{Means, StepError};
 use crate::step::ledger::Ledger as _;
 use crate::step::undo::backwards;
-use crate::step::{Standing, Step, before, before::Before};
+use crate::step::{Standing, Step, before::Before};
 
 /// Why a run was not undone.
 #[derive(Debug, thiserror::Error)]
 pub enum NotUndone {
     /// It must not be: nothing was sent, and nothing recorded.
     #[error("{}: {}", .0.what, .0.why)]
-    Refused(ErrorRecord),
+    Refused(Problem),
     /// The operator did not consent: likewise.
     #[error("the operator did not consent to undo run {0}")]
     NoConsent(String),
@@ -31,24 +32,18 @@ pub enum NotUndone {
 }
 
 /// Why a run cannot be undone; `None` = it can.
-pub fn refusal(state: &RunState) -> Option<ErrorRecord> {
-    let refuse = |why: String, hint: String| {
-        Some(ErrorRecord {
+pub fn refusal(state: &RunState) -> Option<Problem> {
+    let refuse = |problem: Problem| {
+        Some(Problem {
             what: format!("run {} cannot be undone", state.run),
-            why,
-            hint,
-            ..ErrorRecord::default()
+            ..problem
         })
     };
-    let go_on = format!(
-        "go on with it: pchadr {} --resume={}",
-        state.runbook, state.run
-    );
     if state.is_finished() {
-        return refuse(
-            "it is finished".to_owned(),
-            "there is nothing left of it to undo".to_owned(),
-        );
+        return refuse(Problem::new(
+            "it is finished",
+            "there is nothing left of it to undo",
+        ));
     }
     let direction = match known(state) {
         Ok((direction, _)) => direction,
@@ -61,7 +56,14 @@ pub fn refusal(state: &RunState) -> Option<ErrorRecord> {
         .find(|entry| entry.started || entry.is_done());
     beyond.and_then(|entry| {
         let why = format!("step `{}` has begun: there is no way back", entry.id);
-        refuse(why, go_on)
+        let go_on = format!("pchadr {} --resume={}", state.runbook, state.run);
+        refuse(Problem::new(
+            why,
+            vec![
+                Remedy::to_do("go on with it"),
+                Remedy::Command(go_on.into()),
+            ],
+        ))
     })
 }
 
@@ -69,7 +71,7 @@ pub fn refusal(state: &RunState) -> Option<ErrorRecord> {
 ///
 /// # Errors
 /// Those of [`known`].
-pub fn to_undo(state: &RunState) -> Result<Vec<Step>, ErrorRecord> {
+pub fn to_undo(state: &RunState) -> Result<Vec<Step>, Problem> {
     let (_, mut steps) = known(state)?;
     let changed: Vec<&str> = state.changes().map(|entry| entry.id.as_str()).collect();
     steps.retain(|step| changed.contains(&step.id()));
@@ -83,11 +85,9 @@ impl Execution<'_> {
     /// When there is no way back, or the record cannot be written.
     pub async fn abort(&self, change: Option<PlanChange>) -> Result<RunFinished, NotUndone> {
         let Some(state) = self.ledger.state() else {
-            return Err(NotUndone::Refused(ErrorRecord {
+            return Err(NotUndone::Refused(Problem {
                 what: "abort".to_owned(),
-                why: "no run has begun".to_owned(),
-                hint: "there is nothing to undo".to_owned(),
-                ..ErrorRecord::default()
+                ..Problem::new("no run has begun", "there is nothing to undo")
             }));
         };
         if let Some(refused) = refusal(&state) {
@@ -111,10 +111,7 @@ impl Execution<'_> {
             } else {
                 Box::pin(self.take_back(step)).await?
             };
-            if let Turn::Halted(mut halt) = turn {
-                // The same words as of a run, but here the way on is another.
-                let hint = &mut halt.error.hint;
-                *hint = hint.replace("go on with --resume", "abort again");
+            if let Turn::Halted(halt) = turn {
                 return Ok(self.finish(Some(*halt), None, Outcome::Undone)?);
             }
         }
@@ -150,39 +147,30 @@ impl Execution<'_> {
                 return Ok(Turn::Done);
             }
             Standing::Pending { .. } => {}
-            standing => {
-                if let Some(halt) = held_up(step, standing) {
-                    let outcome = match standing {
-                        Standing::Unknown { .. } => StepOutcome::Unknown,
-                        _ => StepOutcome::Stopped,
-                    };
-                    self.end(step, outcome, &halt.error.why)?;
+            Standing::Blocked { .. } | Standing::Unknown(_) => {
+                if let Some(halt) = held_up(step, &standing) {
+                    self.end(step, stopped(&standing), &halt.problem.reason())?;
                     return Ok(Turn::Halted(Box::new(halt)));
                 }
             }
         }
-        if let Err(error) = self.guard.check().await {
-            self.end(step, StepOutcome::Stopped, &error.why)?;
-            return Ok(Turn::Halted(Box::new(Halt {
-                at: step,
-                exit: Exit::Held,
-                error,
-            })));
+        if let Err(problem) = self.guard.check().await {
+            self.end(step, StepOutcome::Stopped, &problem.why)?;
+            let halt = Halt::new(step, Exit::Held, problem);
+            return Ok(Turn::Halted(Box::new(halt)));
         }
         let acted = self.act_undo(step).await;
         self.settle(step, acted, StepOutcome::Undone).await
     }
 
     pub(super) async fn check_undo(&self, step: Step) -> Result<Standing, JournalError> {
-        let saved = self.saved().unwrap_or(None);
-        let before = match self.before() {
-            Ok(before) => before,
+        let (saved, before) = match self.saved().and_then(|saved| Ok((saved, self.before()?))) {
+            Ok(known) => known,
             // What cannot be read is not "nothing was so".
             Err(error) => {
-                let record = error.record(step.id());
-                let what = format!("{}: {}", record.why, record.hint);
-                let facts = json!({ "because": what });
-                let standing = Standing::Unknown { what };
+                let problem = error.problem();
+                let facts = json!({ "because": problem.to_string() });
+                let standing = Standing::Unknown(problem);
                 self.record_checked(step, &standing, &facts)?;
                 return Ok(standing);
             }
@@ -211,15 +199,17 @@ impl Execution<'_> {
 
     /// How the site was before this run changed it, as far as it was written down.
     fn before(&self) -> Result<Option<Before>, StepError> {
-        let document = before::DOCUMENT;
+        let document = Document::BeforeFailback;
         let Some(bytes) = self.ledger.kept(document)? else {
             return Ok(None);
         };
         Before::read(&bytes)
             .map(Some)
-            .map_err(|why| StepError::Other {
-                why: format!("`{document}` of this run cannot be read: {why}"),
-                hint: "put back its second copy, or move it out of the run folder: then the site file's list counts, and what was mirrored is yours to set up; then abort again".to_owned(),
+            .map_err(|unread| {
+                StepError::other(
+                    format!("`{}` of this run cannot be read: {unread}", document.name()),
+                    format!("{}, or move it out of the run folder: then the site file's list counts, and what was mirrored is yours to set up", unread.remedy()),
+                )
             })
     }
 }

@@ -7,12 +7,12 @@ use crate::run::event::{ClockKind, ErrorRecord, FORMAT, StepLine};
 use serde_json::json;
 
 fn started() -> Event {
-    let line = |id: &str, effect| StepLine {
+    let line = |id: &str, effect: Effect| StepLine {
         id: id.to_owned(),
         vendor: None,
         title: String::new(),
         stage: 1,
-        effect,
+        effect: effect.into(),
     };
     Event::RunStarted(RunStarted {
         format: FORMAT,
@@ -65,6 +65,7 @@ fn resumed(digest: &str) -> Event {
         plan_digest: digest.to_owned(),
         host: "adm2".to_owned(),
         user: "bob".to_owned(),
+        tool: None,
     }
 }
 

@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Store;
+use crate::model::Document;
 
 /// File name of the journal in a run folder.
-pub(crate) const JOURNAL: &str = "journal.jsonl";
+pub(in crate::run) const JOURNAL: &str = "journal.jsonl";
 
 /// A run folder: `journal.jsonl` and the documents beside it.
 pub struct FolderStore {
@@ -84,14 +85,12 @@ impl Store for FolderStore {
         journal.sync_all()
     }
 
-    fn keep(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        check_name(name)?;
-        keep_in(&self.folder, name, bytes)
+    fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        keep_in(&self.folder, document, bytes)
     }
 
-    fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        check_name(name)?;
-        match fs::read(self.folder.join(name)) {
+    fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.folder.join(document.name())) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -100,7 +99,8 @@ impl Store for FolderStore {
 }
 
 /// Writes a document to a folder that is there, durably, over one of that name.
-pub(in crate::run) fn keep_in(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(in crate::run) fn keep_in(folder: &Path, document: Document, bytes: &[u8]) -> io::Result<()> {
+    let name = document.name();
     // Written aside and synced before it gets its name: the name never stands for half of it.
     let aside = folder.join(format!(".{name}.new"));
     let mut file = File::create(&aside)?;
@@ -109,18 +109,6 @@ pub(in crate::run) fn keep_in(folder: &Path, name: &str, bytes: &[u8]) -> io::Re
     drop(file);
     fs::rename(&aside, folder.join(name))?;
     sync_folder(folder)
-}
-
-/// Refuses a name that would leave the folder, or be the journal's.
-pub(super) fn check_name(name: &str) -> io::Result<()> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) || name == JOURNAL {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("`{name}` is no name of a document"),
-        ));
-    }
-    Ok(())
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

@@ -1,11 +1,10 @@
 //! A store in memory: the rehearsal's, and the one that tests look into.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Store;
-use super::folder::check_name;
+use crate::model::Document;
 
 /// Keeps a run's record in memory. A clone is the same store: it can be looked at while a run
 /// writes.
@@ -16,7 +15,7 @@ pub struct MemoryStore(Arc<Mutex<Inner>>);
 struct Inner {
     bytes: Vec<u8>,
     synced: usize,
-    documents: BTreeMap<String, Vec<u8>>,
+    documents: Vec<(Document, Vec<u8>)>,
     operations: Vec<Operation>,
     fail_append: Option<usize>,
     fail_sync: Option<usize>,
@@ -31,8 +30,8 @@ pub enum Operation {
     Sync,
     /// The journal was cut to this length.
     Truncate(u64),
-    /// The document of this name was kept.
-    Keep(String),
+    /// The document was kept.
+    Keep(Document),
 }
 
 impl MemoryStore {
@@ -135,16 +134,19 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn keep(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        check_name(name)?;
+    fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.documents.insert(name.to_owned(), bytes.to_vec());
-        inner.operations.push(Operation::Keep(name.to_owned()));
+        inner.documents.retain(|(kept, _)| *kept != document);
+        inner.documents.push((document, bytes.to_vec()));
+        inner.operations.push(Operation::Keep(document));
         Ok(())
     }
 
-    fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        check_name(name)?;
-        Ok(self.inner().documents.get(name).cloned())
+    fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>> {
+        let inner = self.inner();
+        let mut kept = inner.documents.iter();
+        Ok(kept
+            .find(|(kept, _)| *kept == document)
+            .map(|(_, bytes)| bytes.clone()))
     }
 }

@@ -181,7 +181,7 @@ impl Kind for ClearActiveServers {
                 if holding::has_compliance(&facts.holding)
                     && let Some(block) = waiting_block(facts)
                 {
-                    what = format!("{what}; {}: {}", block.why, block.hint);
+                    what = format!("{what}; {}: {}", block.why(), block.hint());
                 }
                 Standing::underway(what)
             } else if facts.looks < 2 {
@@ -291,7 +291,7 @@ async fn look(cx: Context<'_>) -> Facts {
         Observed::Seen(all) if active.is_some_and(Vec::is_empty) => {
             holding::look(access, &servers, all).await
         }
-        _ => Vec::new(),
+        Observed::Seen(_) | Observed::Absent | Observed::Unknown(_) => Vec::new(),
     };
     Facts {
         state,

@@ -52,6 +52,8 @@ pub struct Facts {
     /// Folders whose files the jobs themselves take.
     shipped: Vec<String>,
     wanted: Option<Wanted>,
+    /// What was kept and cannot be read.
+    unreadable: Vec<String>,
     /// True once this run has begun to set it up.
     started: bool,
 }
@@ -122,7 +124,7 @@ impl Kind for ConfigureLogShipping {
             if last.as_ref() == Some(&action) {
                 return Err(StepError::other(
                     format!("it was sent and did not show: {}", action.describe(&facts)),
-                    "see the history of the log-shipping jobs and the error logs (a copy job needs read on the share and write on the copy folder), then go on with --resume",
+                    "see the history of the log-shipping jobs and the error logs (a copy job needs read on the share and write on the copy folder)",
                 ));
             }
             Box::pin(perform(cx, &facts, &action, hands)).await?;

@@ -195,7 +195,7 @@ impl Kind for FenceBackup {
 
 /// It is RESTORING: by this run's tail, or by something else.
 fn judge_closed(facts: &Facts) -> Standing {
-    let blocked = |id, why: String, hint: &str| Standing::Blocked {
+    let blocked = |id, why: String, hint: &'static str| Standing::Blocked {
         blocks: vec![Block::site(id, why, hint)],
     };
     let Some(tail) = facts.whole() else {

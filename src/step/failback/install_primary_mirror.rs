@@ -99,7 +99,7 @@ impl Kind for InstallPrimaryMirror {
                 let rows = primary(access, instance, &cx.site.database.chat).await;
                 let ids = JobIds::of(rows.seen().into_iter().flatten());
                 let seen = match rows.unknown() {
-                    Some(why) => Observed::Unknown(why.to_owned()),
+                    Some(why) => Observed::unseen(why),
                     None => all_jobs(access, instance, &ids).await,
                 };
                 jobs.push((role, seen));

@@ -137,7 +137,7 @@ impl Kind for ProveShare {
             .map(|(role, why)| {
                 Block::site(
                     "share-not-reached",
-                    format!("the {role} cannot look at `{}`: {why}", facts.path),
+                    why.about(format!("the {role} cannot look at `{}`", facts.path)),
                     format!(
                         "give {} its rights on the share; see `[shares] backup`",
                         facts.account(*role).map_or_else(

@@ -114,7 +114,12 @@ impl Facts {
             match row.state {
                 DatabaseState::Restoring if row.mirroring.is_none() => Stage::Tail,
                 DatabaseState::Recovering => Stage::Starting,
-                _ => Stage::Serves,
+                DatabaseState::Online
+                | DatabaseState::Restoring
+                | DatabaseState::RecoveryPending
+                | DatabaseState::Suspect
+                | DatabaseState::Emergency
+                | DatabaseState::Offline => Stage::Serves,
             }
         } else if is_newest(self.full_set())
             && row.state == DatabaseState::Restoring
@@ -199,12 +204,9 @@ impl Kind for RestoreDatabase {
                 blocks.extend(target_blocks(facts));
                 blocks.extend(source_blocks(facts));
                 Standing::unless(blocks, || match facts.moves() {
-                    None => Standing::unknown(
-                        facts
-                            .listed
-                            .unknown()
-                            .or(facts.files.unknown())
-                            .unwrap_or("where the files of the database go"),
+                    None => Standing::not_seen(
+                        facts.listed.unknown().or(facts.files.unknown()),
+                        "where the files of the database go",
                     ),
                     Some(_) => pending(facts),
                 })
@@ -240,7 +242,7 @@ impl Kind for RestoreDatabase {
             if last.as_ref() == Some(&(stage, mend.clone())) {
                 return Err(StepError::other(
                     "the last command did not take effect",
-                    "see the SQL Server error log of the primary, then go on with --resume",
+                    "see the SQL Server error log of the primary",
                 ));
             }
             let text = |name: &str, value: String| (name.to_owned(), json!(value));
@@ -358,7 +360,7 @@ fn pending(facts: &Facts) -> Standing {
     let what = match facts.stage() {
         Stage::Before => "restore the full backup and the end of the log, recover",
         Stage::Full => "restore the end of the log, recover",
-        _ => "recover",
+        Stage::Tail | Stage::Starting | Stage::Serves => "recover",
     };
     Standing::pending(format!("{what}; {}", facts.wanted.describe()))
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::MirroringState;
-use crate::model::{Instance, Role};
+use crate::model::{Document, Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::failover::save_log_shipping::one_instance;
@@ -20,7 +20,7 @@ use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Content, Database, content, database, lineage};
 use crate::step::observe::instance::Presence;
-use crate::step::saved::{DOCUMENT, Saved, SavedPrimary};
+use crate::step::saved::{Saved, SavedPrimary};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use commands::{Key, table};
@@ -129,10 +129,7 @@ impl Kind for RetireOldPrimary {
             };
             if let Action::Wait(what) = action {
                 if tokio::time::Instant::now() >= deadline {
-                    return Err(StepError::other(
-                        what,
-                        "see what it waits for, then go on with --resume",
-                    ));
+                    return Err(StepError::other(what, "see what it waits for"));
                 }
                 hands.progress(0, 0, Unit::Waiting, what);
                 tokio::time::sleep(cx.site.limits.poll).await;
@@ -141,7 +138,7 @@ impl Kind for RetireOldPrimary {
             if last.as_ref() == Some(&action) {
                 return Err(StepError::other(
                     format!("{action:?} did not take effect"),
-                    "see the site with `pchadr status`, then go on with --resume",
+                    "see the site with `pchadr status`",
                 ));
             }
             Box::pin(perform(cx, &facts, &action, hands)).await?;
@@ -162,7 +159,7 @@ async fn observe(cx: Context<'_>) -> Facts {
             .seen()
             .map(|it| it.server_name.clone()),
         family: None,
-        content: Observed::Unknown("the chat database of the second data center".to_owned()),
+        content: Observed::unseen("the chat database of the second data center"),
         sides: Vec::new(),
         archive: cx.site.shares.archive.as_ref().map(ToString::to_string),
         started: cx.started,
@@ -292,7 +289,7 @@ fn blocks(facts: &Facts) -> Vec<Block> {
     let mut blocks = Vec::new();
     let names = facts.sides.iter().filter_map(|side| match &side.presence {
         Presence::Answers(identity) => Some((side.role, identity.server_name.as_str())),
-        _ => None,
+        Presence::Refuses(_) | Presence::Silent(_) => None,
     });
     let ours = facts
         .backup_name
@@ -311,7 +308,12 @@ fn blocks(facts: &Facts) -> Vec<Block> {
                 Holds::Mirror if side.role == Role::PrimaryMirror => {
                     !principal.is_some_and(Side::is_mirrored)
                 }
-                _ => false,
+                Holds::Nothing
+                | Holds::Fresh
+                | Holds::Old { .. }
+                | Holds::Mirror
+                | Holds::Returned
+                | Holds::Unknown(_) => false,
             };
             if alone {
                 blocks.extend(side.unreadable("a copy in RESTORING without its other half"));
@@ -375,7 +377,6 @@ fn keep(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), St
         })
     };
     let saved = Saved {
-        version: 1,
         run: cx.run.to_owned(),
         taken_at: cx
             .saved
@@ -396,7 +397,7 @@ fn keep(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), St
     let json = saved
         .to_json()
         .map_err(|cause| StepError::other(cause.to_string(), ""))?;
-    Ok(hands.ledger.keep(DOCUMENT, &json)?)
+    Ok(hands.ledger.keep(Document::LogShipping, &json)?)
 }
 
 /// What the first data center holds, and what the backup does.

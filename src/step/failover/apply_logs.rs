@@ -194,7 +194,7 @@ impl Kind for ApplyLogs {
         }
         let (Some(chain), Some(restores)) = (facts.files.chain.as_ref(), facts.restores.seen())
         else {
-            return Standing::unknown(facts.restores.unknown().unwrap_or("the chain"));
+            return Standing::not_seen(facts.restores.unknown(), "the chain");
         };
         let mut blocks: Vec<Block> = facts.files.share_block().into_iter().collect();
         blocks.extend(chain_blocks(facts, chain));
@@ -213,7 +213,7 @@ impl Kind for ApplyLogs {
         let standby = facts.is_standby();
         if standby && !facts.consents {
             let Some(sessions) = facts.sessions.seen() else {
-                return Standing::unknown(facts.sessions.unknown().unwrap_or("its sessions"));
+                return Standing::not_seen(facts.sessions.unknown(), "its sessions");
             };
             if !sessions.is_empty() {
                 blocks.push(
@@ -330,12 +330,11 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
             .lifted_by(Lift::Loss),
         );
     }
-    let block = |id, why: String, hint: &str| Block::site(id, why, hint);
     for End { path, copied, set } in &facts.ends {
         let set = match set {
             Observed::Seen(set) => set,
             Observed::Absent if *copied => {
-                blocks.push(block(
+                blocks.push(Block::site(
                     "unread-by-instance",
                     format!("the backup instance finds no such set in `{path}`"),
                     "see who changed that file; copy it again from the share",
@@ -343,18 +342,18 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
                 continue;
             }
             Observed::Unknown(why) if *copied => {
-                blocks.push(block(
+                blocks.push(Block::site(
                     "unread-by-instance",
-                    format!("the backup instance cannot read `{path}`: {why}"),
+                    why.about(format!("the backup instance cannot read `{path}`")),
                     "give its service account the right to read the copy folder; see `[shares] copy_local`",
                 ));
                 continue;
             }
             // Not copied yet: the instance need not reach the share.
-            _ => continue,
+            Observed::Absent | Observed::Unknown(_) => continue,
         };
         if set.damaged {
-            blocks.push(block(
+            blocks.push(Block::site(
                 "damaged",
                 format!("`{path}` is damaged: the instance says so of its header"),
                 "find another copy of that log backup",
@@ -366,7 +365,7 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
                 .is_some_and(|(a, b)| !a.eq_ignore_ascii_case(b))
         };
         if differs(&set.family, &facts.family) {
-            blocks.push(block(
+            blocks.push(Block::site(
                 "other-family",
                 format!("`{path}` is of another database of the same name: its family differs"),
                 "see who writes to the share; the old primary may have been rebuilt",
@@ -405,11 +404,11 @@ async fn leave_standby(
         match database(cx.access, backup, &cx.site.database.chat).await {
             Observed::Seen(row) if row.standby => {}
             Observed::Seen(row) if row.state == DatabaseState::Restoring => return Ok(()),
-            Observed::Unknown(why) => return Err(StepError::other(why, "go on with --resume")),
-            _ => {
+            Observed::Unknown(why) => return Err(StepError::other(why, "")),
+            Observed::Seen(_) | Observed::Absent => {
                 return Err(StepError::other(
                     "the database is no longer in STANDBY",
-                    "see who changed it, then go on with --resume",
+                    "see who changed it",
                 ));
             }
         }
@@ -434,7 +433,7 @@ async fn wait_for_file(
     let Some(handoff) = hands.handoff else {
         return Err(StepError::other(
             format!("`{source}` is not in the copy folder, and this run has done its copying"),
-            "copy it there from the share by hand, then go on with --resume",
+            "copy it there from the share by hand",
         ));
     };
     let expected = values["file"].as_str().unwrap_or_default();
@@ -442,7 +441,7 @@ async fn wait_for_file(
         Some(name) if expected.ends_with(&name) => Ok(()),
         Some(name) => Err(StepError::other(
             format!("`{source}` landed as `{name}`, not as `{expected}`"),
-            "go on with --resume",
+            "",
         )),
         None => Err(StepError::other(
             format!("`{source}` was not copied"),
@@ -478,12 +477,12 @@ async fn confirm(cx: Context<'_>, reached: Lsn) -> Result<(), StepError> {
                 "the restores said done, but redo start is {} and not {reached}",
                 redo.lsn
             ),
-            "see the SQL Server error log, then go on with --resume",
+            "see the SQL Server error log",
         )),
         Observed::Absent => Err(StepError::other(
             "the database is no longer RESTORING",
             "see who recovered it",
         )),
-        Observed::Unknown(why) => Err(StepError::other(why, "go on with --resume")),
+        Observed::Unknown(why) => Err(StepError::other(why, "")),
     }
 }

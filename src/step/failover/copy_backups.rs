@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::copy::copy;
-use crate::model::{Instance, Lsn, Role};
+use crate::model::{Instance, Lsn, Problem, Role};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, Look, classify, look};
 use crate::step::command::{Command, Hole, HoleType, Values};
@@ -55,12 +55,12 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
     let copies = match copies(access, cx.site).await {
         // With the share lost it is all there is, and a folder that may not be read looks like this.
         Observed::Seen(folder) if folder.names.is_empty() && share.seen().is_none() => {
-            Observed::Unknown(format!(
+            Observed::unseen(format!(
                 "`{}` looks empty; a folder that may not be read looks the same",
                 cx.site.shares.copy
             ))
         }
-        other => other,
+        other @ (Observed::Seen(_) | Observed::Absent | Observed::Unknown(_)) => other,
     };
     let look = look(cx, Some(&share)).await;
     let redo = redo_start(access, Instance::chat(Role::Backup), &cx.site.database.chat).await;
@@ -73,7 +73,7 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
             .map_or(Observed::Absent, |lsn| {
                 Observed::Seen(RedoStart { lsn, fork: None })
             }),
-        other => other,
+        other @ (Observed::Seen(_) | Observed::Unknown(_)) => other,
     };
     let start = redo.seen().map_or(Lsn::ZERO, |redo| redo.lsn);
     let chain = redo.seen().map(|_| chain(cx.site, &share, &copies, start));
@@ -90,7 +90,7 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
 
 impl Facts {
     /// Why the copy folder is unknown: it may hold what the share has no more.
-    pub(in crate::step) fn copies_unknown(&self) -> Option<&str> {
+    pub(in crate::step) fn copies_unknown(&self) -> Option<&Problem> {
         self.copies.unknown()
     }
 
@@ -100,10 +100,10 @@ impl Facts {
         (!self.share_called_lost).then(|| {
             Block::site(
                 SHARE_LOST,
-                format!("the share of the log backups cannot be read: {why}"),
-                format!(
+                why.about("the share of the log backups cannot be read").or(format!(
                     "bring it back; if it is lost for good, say so with --override {SHARE_LOST}=REASON, and accept the loss with --accept-loss-after"
-                ),
+                )),
+                "",
             )
             .lifted_by(Lift::Override)
         })
@@ -117,17 +117,21 @@ impl Facts {
                 blocks: vec![block],
             });
         }
-        match class {
-            BackupDatabase::Unknown(why) => Err(Standing::unknown(why)),
-            BackupDatabase::Starting => Err(Standing::unknown("the database is still starting")),
-            class if class.is_recovered() => Err(Standing::satisfied("the database is recovered")),
-            _ => match &self.redo {
-                Observed::Seen(_) => Ok(()),
-                Observed::Unknown(why) => Err(Standing::unknown(why)),
-                Observed::Absent => Err(Standing::unknown(
-                    "where the next log must begin: neither sys.master_files nor the restore history says it",
-                )),
-            },
+        if class.is_recovered() {
+            return Err(Standing::satisfied("the database is recovered"));
+        }
+        if let BackupDatabase::Unknown(why) = class {
+            return Err(Standing::unknown(why));
+        }
+        if class == BackupDatabase::Starting {
+            return Err(Standing::unknown("the database is still starting"));
+        }
+        match &self.redo {
+            Observed::Seen(_) => Ok(()),
+            Observed::Unknown(why) => Err(Standing::unknown(why)),
+            Observed::Absent => Err(Standing::unknown(
+                "where the next log must begin: neither sys.master_files nor the restore history says it",
+            )),
         }
     }
 }

@@ -9,7 +9,7 @@ pub(in crate::step) mod undo;
 use serde::Serialize;
 
 use crate::access::sql::Table;
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Problem, Role, quote};
 use crate::site::Site;
 use crate::step::command::{Command, Values};
 use crate::step::failover::save_log_shipping::count;
@@ -111,7 +111,7 @@ impl Kind for DropLogShipping {
         let access = cx.access;
         let backup = Instance::chat(Role::Backup);
         let rows = secondary(access, backup, &cx.site.database.chat).await;
-        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
         Facts {
             database: cx.site.database.chat.to_string(),
             identity: identity(access, backup).await,
@@ -215,9 +215,7 @@ impl Kind for DropLogShipping {
         };
         Err(StepError::other(
             format!("the row cannot be removed, as when the monitor server does not answer: {why}"),
-            format!(
-                "the row may stay: go on with --resume --override {ROWS_STAY}=REASON, and remove it later"
-            ),
+            format!("let the row stay with --override {ROWS_STAY}=REASON, and remove it later"),
         ))
     }
 }
@@ -227,11 +225,11 @@ fn return_code(tables: &[Table]) -> Option<i64> {
 }
 
 /// Why the procedure must not be sent; an error says what is unknown.
-fn drop_blocks(facts: &Facts) -> Result<Vec<Block>, String> {
+fn drop_blocks(facts: &Facts) -> Result<Vec<Block>, Problem> {
     let mut blocks = Vec::new();
     match &facts.identity {
         Observed::Unknown(why) => return Err(why.clone()),
-        Observed::Absent => return Err("who the backup instance is".to_owned()),
+        Observed::Absent => return Err("who the backup instance is could not be seen".into()),
         Observed::Seen(identity) if !identity.name_is_sound() => blocks.push(Block::site(
             "server-name",
             format!(

@@ -143,7 +143,7 @@ impl Kind for EndConnections {
     fn judge(facts: &Facts) -> Standing {
         if facts.restores.seen().is_none() || facts.sessions.seen().is_none() {
             let why = facts.sessions.unknown().or(facts.restores.unknown());
-            return Standing::unknown(why.unwrap_or("the sessions on the backup"));
+            return Standing::not_seen(why, "the sessions on the backup");
         }
         let holders = holders(&facts.sessions, &facts.restores);
         let class = classify(&facts.look);
@@ -156,7 +156,15 @@ impl Kind for EndConnections {
                 );
             }
             _ if holders.is_empty() => {}
-            class => {
+            class @ (BackupDatabase::NeverSetUp
+            | BackupDatabase::Stray
+            | BackupDatabase::Mirror
+            | BackupDatabase::CreatedEmpty
+            | BackupDatabase::InService
+            | BackupDatabase::Recovered
+            | BackupDatabase::RecoveredTooEarly { .. }
+            | BackupDatabase::Unclear(_)
+            | BackupDatabase::Unusable(_)) => {
                 return Standing::Blocked {
                     blocks: class.block(&facts.database).into_iter().collect(),
                 };
@@ -165,7 +173,7 @@ impl Kind for EndConnections {
         // In a pool that is FailedOver they wait for this database, and come again.
         let chat = match facts.pool {
             Observed::Seen(PoolState::FailedOver) => Vec::new(),
-            _ => holders
+            Observed::Seen(_) | Observed::Absent | Observed::Unknown(_) => holders
                 .iter()
                 .filter(|holder| is_from(holder, &facts.chat_hosts))
                 .map(|holder| {
@@ -198,7 +206,7 @@ impl Kind for EndConnections {
         let sessions = sessions(cx.access, backup, name).await;
         let restores = restores(cx.access, backup, name).await;
         if let Some(why) = sessions.unknown().or(restores.unknown()) {
-            return Err(StepError::other(why, "go on with --resume"));
+            return Err(StepError::other(why, ""));
         }
         let now = holders(&sessions, &restores);
         let each: Vec<Values> = holders(&facts.sessions, &facts.restores)

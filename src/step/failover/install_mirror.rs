@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::failover::save_log_shipping::one_instance;
@@ -197,7 +197,7 @@ impl Facts {
     }
 
     /// Why the mirror's instance cannot be asked, where it cannot.
-    pub(in crate::step) fn mirror_is_silent(&self) -> Option<&str> {
+    pub(in crate::step) fn mirror_is_silent(&self) -> Option<&Problem> {
         self.mirror.as_ref()?.database.unknown()
     }
 
@@ -339,7 +339,7 @@ fn judge_mirrored(
     other: Option<&Database>,
     mirror: &Partner,
 ) -> Standing {
-    let blocked = |id, why: String, hint: &str| Standing::Blocked {
+    let blocked = |id, why: String, hint: &'static str| Standing::Blocked {
         blocks: vec![Block::site(id, why, hint)],
     };
     let ours = principal.mirroring.as_ref();
@@ -399,16 +399,17 @@ fn judge_mirrored(
 }
 
 /// What the two instances are; an error says what is unknown of them.
-fn instance_blocks(facts: &Facts, pair: &Pair, mirror: &Partner) -> Result<Vec<Block>, String> {
+fn instance_blocks(facts: &Facts, pair: &Pair, mirror: &Partner) -> Result<Vec<Block>, Problem> {
     let identities = [&facts.principal.identity, &mirror.identity];
     if let Some(why) = identities.iter().find_map(|identity| identity.unknown()) {
-        return Err(why.to_owned());
+        return Err(why.clone());
     }
     let [Some(principal), Some(other)] = identities.map(Observed::seen) else {
         return Err(format!(
-            "who the {} or the {} is",
+            "who the {} or the {} is could not be seen",
             pair.principal, pair.mirror
-        ));
+        )
+        .into());
     };
     let mut blocks = Vec::new();
     blocks.extend(one_instance([

@@ -67,11 +67,13 @@ pub struct Facts {
 
 impl Facts {
     fn class(&self) -> BackupDatabase {
-        match classify(&self.files.look) {
-            BackupDatabase::InService => BackupDatabase::InService,
-            // What this run recovered needs no history to tell it from a drill.
-            _ if self.ours && self.row().is_some_and(Database::serves) => BackupDatabase::Recovered,
-            other => other,
+        let class = classify(&self.files.look);
+        // What this run recovered needs no history to tell it from a drill.
+        let ours = self.ours && self.row().is_some_and(Database::serves);
+        if ours && class != BackupDatabase::InService {
+            BackupDatabase::Recovered
+        } else {
+            class
         }
     }
 
@@ -178,7 +180,7 @@ impl Kind for RecoverDatabase {
             None => Observed::Absent,
         };
         let rows = secondary(access, backup, name).await;
-        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
         let mut primary_side = Vec::new();
         for role in [Role::Primary, Role::PrimaryMirror] {
             if access.sql.has(Instance::chat(role)) {
@@ -232,11 +234,14 @@ impl Kind for RecoverDatabase {
                 blocks: vec![block],
             };
         }
-        match &class {
-            BackupDatabase::Unknown(why) => return Standing::unknown(why),
-            BackupDatabase::Starting => return Standing::underway("recovery runs"),
-            class if class.is_recovered() => return judge_recovered(facts),
-            _ => {}
+        if class.is_recovered() {
+            return judge_recovered(facts);
+        }
+        if let BackupDatabase::Unknown(why) = &class {
+            return Standing::unknown(why);
+        }
+        if class == BackupDatabase::Starting {
+            return Standing::underway("recovery runs");
         }
         if let Some(why) = facts.files.copies_unknown() {
             return Standing::unknown(why);
@@ -252,7 +257,7 @@ impl Kind for RecoverDatabase {
                 .unknown()
                 .or(facts.restores.unknown())
                 .or(facts.sessions.unknown());
-            return Standing::unknown(why.unwrap_or("where the chain begins"));
+            return Standing::not_seen(why, "where the chain begins");
         };
         if let Some(why) = facts.jobs.unknown() {
             return Standing::unknown(why);
@@ -277,7 +282,7 @@ impl Kind for RecoverDatabase {
                         count(chain.sets.len(), "log backup"),
                         chain.to
                     ),
-                    "run `apply-logs` first; where this run has done it, apply them by hand WITH NORECOVERY, then go on with --resume",
+                    "run `apply-logs` first; where this run has done it, apply them by hand WITH NORECOVERY",
                 )
                 .cleared_by(Step::ApplyLogs),
             );
@@ -351,14 +356,14 @@ impl Kind for RecoverDatabase {
             match Self::judge(&fresh) {
                 Standing::Pending { .. } => {}
                 Standing::Satisfied { .. } => return Ok(()),
-                Standing::Unknown { what } => {
-                    return Err(StepError::other(what, "go on with --resume"));
+                Standing::Unknown(problem) => {
+                    return Err(StepError::other(problem, ""));
                 }
                 Standing::Blocked { blocks } => {
-                    let why: Vec<String> = blocks.into_iter().map(|block| block.why).collect();
+                    let why: Vec<String> = blocks.iter().map(Block::why).collect();
                     return Err(StepError::other(
                         format!("the site changed meanwhile: {}", why.join("; ")),
-                        "look at it, then go on with --resume",
+                        "look at it",
                     ));
                 }
             }
@@ -379,7 +384,7 @@ impl Kind for RecoverDatabase {
                 // ONLINE without a collation takes no connections yet (`sql-server.md` 4).
                 Observed::Seen(row) if row.serves() || row.state == DatabaseState::Recovering => {}
                 // The next observation says what it is.
-                _ => return Ok(()),
+                Observed::Seen(_) | Observed::Absent | Observed::Unknown(_) => return Ok(()),
             }
             hands.progress(0, 0, Unit::Waiting, "recovery runs");
             tokio::time::sleep(cx.site.limits.poll).await;

@@ -8,8 +8,7 @@ use std::convert::Infallible;
 
 use serde::Serialize;
 
-use crate::access::Access;
-use crate::model::{DatabaseName, Instance, Role};
+use crate::model::{Document, Instance, Role};
 use crate::site::Site;
 use crate::step::command::Command;
 use crate::step::hands::{Hands, StepError};
@@ -17,10 +16,9 @@ use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::instance::{Identity, Presence, identity, presence};
 use crate::step::observe::log_shipping::{
-    Job, JobIds, Primary, Schedule, Secondary, all_jobs, all_schedules, ids_or_saved, jobs_of_rows,
-    primary, secondary,
+    Job, Schedule, Secondary, all_schedules, ids_or_saved, jobs_of_rows, secondary,
 };
-use crate::step::saved::{DOCUMENT, Saved, SavedPrimary, SavedSecondary};
+use crate::step::saved::{Saved, SavedPrimary, SavedSecondary, primary_half};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing};
 
@@ -39,6 +37,8 @@ pub struct Facts {
     /// The other instances, as far as they say who they are.
     others: Vec<(Role, String)>,
     kept: Option<Saved>,
+    /// What was kept and cannot be read.
+    unreadable: Vec<String>,
     run: String,
     /// Share and copy folder of the site file.
     share: String,
@@ -73,8 +73,8 @@ impl Kind for SaveLogShipping {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let rows = secondary(access, backup, name).await;
-        let ids = ids_or_saved(&rows, cx.saved);
-        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let ids = ids_or_saved(&rows, cx.saved_rows());
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
         let schedules = all_schedules(access, backup, &ids).await;
         let mut others = Vec::new();
         for role in [Role::Primary, Role::PrimaryMirror, Role::BackupMirror] {
@@ -102,6 +102,7 @@ impl Kind for SaveLogShipping {
             primary_mirror,
             others,
             kept: cx.saved.cloned(),
+            unreadable: cx.unreadable.to_vec(),
             run: cx.run.to_owned(),
             share: cx.site.shares.backup.to_string(),
             copy_local: cx.site.shares.copy_local.to_string(),
@@ -156,6 +157,10 @@ impl Kind for SaveLogShipping {
         if rows.is_empty() {
             return Standing::satisfied(match &facts.kept {
                 Some(kept) => format!("no log shipping on the backup; run {} kept it", kept.run),
+                None if !facts.unreadable.is_empty() => format!(
+                    "no log shipping on the backup: removed before; what was kept of it cannot be read: {}",
+                    facts.unreadable.join("; ")
+                ),
                 None => {
                     "no log shipping on the backup: removed before; folders as in the site file, \
                      its schedules and thresholds are not known any more"
@@ -165,7 +170,7 @@ impl Kind for SaveLogShipping {
         }
         let (Some(jobs), Some(schedules)) = (facts.jobs.seen(), facts.schedules.seen()) else {
             let why = facts.jobs.unknown().or(facts.schedules.unknown());
-            return Standing::unknown(why.unwrap_or("the jobs of log shipping"));
+            return Standing::not_seen(why, "the jobs of log shipping");
         };
         match &facts.kept {
             Some(kept) if kept.run == facts.run && same(kept, rows, jobs, schedules) => {
@@ -187,7 +192,6 @@ impl Kind for SaveLogShipping {
         hands: &Hands<'_, Infallible>,
     ) -> Result<(), StepError> {
         let saved = Saved {
-            version: 1,
             run: cx.run.to_owned(),
             taken_at: cx.access.clock.now(),
             backup: SavedSecondary {
@@ -207,7 +211,7 @@ impl Kind for SaveLogShipping {
         let json = saved
             .to_json()
             .map_err(|cause| StepError::other(cause.to_string(), ""))?;
-        hands.ledger.keep(DOCUMENT, &json)?;
+        hands.ledger.keep(Document::LogShipping, &json)?;
         Ok(())
     }
 }
@@ -271,39 +275,6 @@ fn same(kept: &Saved, rows: &[Secondary], jobs: &[Job], schedules: &[Schedule]) 
             .map(fixed)
             .eq(jobs.iter().map(fixed))
         && kept.backup.schedules == schedules
-}
-
-/// The primary half of an instance that answers.
-pub(in crate::step) async fn primary_half(
-    access: &Access,
-    instance: Instance,
-    name: &DatabaseName,
-) -> Option<SavedPrimary> {
-    let database = match database(access, instance, name).await {
-        Observed::Unknown(_) => return None,
-        Observed::Absent => None,
-        Observed::Seen(database) => Some(database),
-    };
-    let rows: Vec<Primary> = primary(access, instance, name).await.seen().cloned()?;
-    let ids = JobIds::of(&rows);
-    let (jobs, schedules) = if ids.is_empty() {
-        (Vec::new(), Vec::new())
-    } else {
-        (
-            all_jobs(access, instance, &ids).await.seen().cloned()?,
-            all_schedules(access, instance, &ids)
-                .await
-                .seen()
-                .cloned()?,
-        )
-    };
-    Some(SavedPrimary {
-        rows,
-        jobs,
-        schedules,
-        database,
-        taken_at: None,
-    })
 }
 
 /// `1 row`, `2 rows`.

@@ -250,7 +250,7 @@ impl Kind for SetActiveServers {
                     "compliance is on, but its database on the backup side is {}: the compliance service cannot start",
                     match compliance {
                         Observed::Seen(row) => row.state.to_string(),
-                        _ => "not there".to_owned(),
+                        Observed::Absent | Observed::Unknown(_) => "not there".to_owned(),
                     }
                 ),
                 "bring it online; see `[sql.compliance]` and `[database] compliance`",

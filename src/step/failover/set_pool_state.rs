@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::PoolState;
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::site::Site;
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::hands::{Hands, StepError};
@@ -57,7 +57,7 @@ pub(in crate::step) async fn identity_and_state(
             .chain([format!("service:{}", cx.site.pool.fqdn)])
             .collect(),
     };
-    let mut last = Observed::Unknown("the pool has no identity".to_owned());
+    let mut last = Observed::unseen("the pool has no identity");
     for identity in candidates {
         let state = pool::state(cx.access, &identity).await;
         if state.seen().is_some() {
@@ -170,10 +170,10 @@ impl Kind for SetPoolState {
     }
 }
 
-fn no_store(why: &str) -> Block {
+fn no_store(why: &Problem) -> Block {
     Block::site(
         "no-store",
-        format!("the Central Management Store does not answer: {why}"),
+        why.about("the Central Management Store does not answer"),
         "see Get-CsManagementConnection; if it died with the data center, fail it over first",
     )
 }
@@ -250,17 +250,16 @@ pub(in crate::step) fn topology_blocks(service: &Service, hosts: &[(Role, String
 
 /// The backup's database is not as `recover-database` leaves it.
 pub(in crate::step) fn not_serving(database: &Observed<Database>) -> Option<Block> {
-    let why = match database {
+    let why: Problem = match database {
         Observed::Seen(row) if row.is_sound() => return None,
-        Observed::Seen(row) if row.serves() => {
-            format!(
-                "the backup's chat database serves, but {}",
-                row.unsound().join(", ")
-            )
-        }
-        Observed::Seen(row) => format!("the backup's chat database is {}", row.state),
-        Observed::Absent => "the backup has no chat database".to_owned(),
-        Observed::Unknown(why) => format!("the backup's chat database cannot be seen: {why}"),
+        Observed::Seen(row) if row.serves() => format!(
+            "the backup's chat database serves, but {}",
+            row.unsound().join(", ")
+        )
+        .into(),
+        Observed::Seen(row) => format!("the backup's chat database is {}", row.state).into(),
+        Observed::Absent => "the backup has no chat database".into(),
+        Observed::Unknown(why) => why.about("the backup's chat database cannot be seen"),
     };
     Some(
         Block::site("backup-not-serving", why, "run `recover-database` first")

@@ -156,7 +156,7 @@ impl Kind for StopLogShippingJobs {
                 return judge_without_jobs(facts);
             }
             let why = facts.jobs.unknown().or(facts.restores.unknown());
-            return Standing::unknown(why.unwrap_or("the jobs of log shipping"));
+            return Standing::not_seen(why, "the jobs of log shipping");
         };
         let mut blocks = Vec::new();
         if !facts.restore_job_runs() {
@@ -254,8 +254,8 @@ async fn look(cx: Context<'_>, ids: Option<&[JobIds]>) -> Facts {
         (ids.to_vec(), all_jobs(access, backup, ids).await)
     } else {
         let rows = secondary(access, backup, name).await;
-        let ids = ids_or_saved(&rows, cx.saved);
-        let jobs = jobs_of_rows(access, backup, &rows, cx.saved).await;
+        let ids = ids_or_saved(&rows, cx.saved_rows());
+        let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
         (ids, jobs)
     };
     Facts {

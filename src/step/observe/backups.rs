@@ -84,7 +84,7 @@ fn refused<T: Default>(error: &SqlError) -> Observed<T> {
     match error.number() {
         Some(CANNOT_OPEN) if missing => Observed::Absent,
         Some(number) if NO_BACKUP.contains(&number) => Observed::Seen(T::default()),
-        _ => Observed::Unknown(text),
+        _ => Observed::unseen(error),
     }
 }
 
@@ -138,7 +138,7 @@ pub async fn verified(access: &Access, instance: Instance, path: &str) -> Observ
             Some(number) if NOT_SOUND.contains(&number) || NO_BACKUP.contains(&number) => {
                 Observed::Absent
             }
-            _ => Observed::Unknown(error.to_string()),
+            _ => Observed::unseen(&error),
         },
     }
 }

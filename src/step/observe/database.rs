@@ -12,7 +12,7 @@ use crate::model::{DatabaseName, Instance, Lsn, quote};
 
 /// O2: a row of `sys.databases` with its mirroring.
 #[expect(clippy::struct_excessive_bools, reason = "columns of the catalog")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Database {
     /// State.
     pub state: DatabaseState,
@@ -39,7 +39,7 @@ pub struct Database {
 }
 
 /// Mirroring of a database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mirroring {
     /// State; `None` for a number that the reference does not list.
     pub state: Option<MirroringState>,

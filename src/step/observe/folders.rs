@@ -13,7 +13,7 @@ use crate::access::headers::FolderFile;
 use crate::access::sql::{Query, Row};
 use crate::model::chain::LogFile;
 use crate::model::header::{BackupKind, Unreadable};
-use crate::model::{BackupHeader, Instance, Lsn, Role, SharePath};
+use crate::model::{BackupHeader, Instance, Lsn, Problem, Role, SharePath};
 use crate::site::Site;
 pub use chain::{Chain, Set, chain};
 
@@ -33,10 +33,10 @@ pub struct Folder {
 pub async fn share(access: &Access, site: &Site) -> Observed<Folder> {
     let folder = &site.shares.backup;
     match read(access, folder, folder).await {
-        Observed::Seen(seen) if seen.names.is_empty() => Observed::Unknown(format!(
+        Observed::Seen(seen) if seen.names.is_empty() => Observed::unseen(format!(
             "`{folder}` looks empty; a folder that may not be read looks the same"
         )),
-        other => other,
+        other @ (Observed::Seen(_) | Observed::Absent | Observed::Unknown(_)) => other,
     }
 }
 
@@ -52,7 +52,7 @@ async fn read(access: &Access, folder: &SharePath, engine: &SharePath) -> Observ
         .await;
     let listed = match listed {
         Ok(listed) => listed,
-        Err(error) => return Observed::Unknown(error.to_string()),
+        Err(error) => return Observed::unseen(&error),
     };
     let mut seen = Folder {
         files: Vec::new(),
@@ -80,7 +80,14 @@ fn is_no_log_backup(why: &Unreadable, name: &str) -> bool {
     match why {
         Unreadable::OtherKind { .. } => true,
         Unreadable::NotABackup { .. } | Unreadable::Empty => !name.to_lowercase().ends_with(".trn"),
-        _ => false,
+        Unreadable::TooShort { .. }
+        | Unreadable::Compressed
+        | Unreadable::Damaged { .. }
+        | Unreadable::Disagreement { .. }
+        | Unreadable::BlockSize { .. }
+        | Unreadable::NoBlocks
+        | Unreadable::NoClosingCopy
+        | Unreadable::SeveralSets { .. } => false,
     }
 }
 
@@ -102,7 +109,7 @@ async fn ask_instance(
     access: &Access,
     file: &FolderFile,
     engine_path: &str,
-) -> Result<Vec<Arc<LogFile>>, String> {
+) -> Result<Vec<Arc<LogFile>>, Problem> {
     let query = Query::of(HEADER_ONLY, engine_path);
     let answer = table(access, Instance::chat(Role::Backup), query).await?;
     answer

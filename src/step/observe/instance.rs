@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Observed, every, first, table};
 use crate::access::Access;
 use crate::access::sql::{Failure, Query, Table};
-use crate::model::Instance;
+use crate::model::{Instance, Problem};
 
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,9 +41,9 @@ pub enum Presence {
     /// It says who it is.
     Answers(Identity),
     /// It is alive, and says no: a refused sign-in, TLS, an answer that is none.
-    Refuses(String),
+    Refuses(Problem),
     /// Nothing comes from it.
-    Silent(String),
+    Silent(Problem),
 }
 
 /// O1, of an instance that may be lost.
@@ -52,17 +52,37 @@ pub async fn presence(access: &Access, instance: Instance) -> Presence {
     match Box::pin(access.sql.read(instance, query)).await {
         Ok(table) => match read(Ok(table)) {
             Observed::Seen(identity) => Presence::Answers(identity),
-            _ => Presence::Refuses("the answer lacks a column".to_owned()),
-        },
-        Err(error) => {
-            let text = error.to_string();
-            match error.failure {
-                Failure::Server { .. } | Failure::Garbled(_) => Presence::Refuses(text),
-                // The door tells TLS from a closed port by these words only.
-                Failure::Unreachable(why) if why.starts_with("TLS") => Presence::Refuses(text),
-                _ => Presence::Silent(text),
+            Observed::Absent | Observed::Unknown(_) => {
+                Presence::Refuses("the answer lacks a column".into())
             }
-        }
+        },
+        Err(error) => match error.failure {
+            // Nothing took the connection, or nobody knows where it would go.
+            Failure::NoInstance
+            | Failure::NameNotFound { .. }
+            | Failure::ConnectionRefused { .. }
+            | Failure::ConnectTimedOut { .. }
+            | Failure::BrowserSilent { .. }
+            | Failure::Unreachable(_) => Presence::Silent(error.into()),
+            // Something lives there: whatever it says, it may serve.
+            Failure::NotListed { .. }
+            | Failure::NoTcp { .. }
+            | Failure::NotSqlServer
+            | Failure::Certificate(_)
+            | Failure::EncryptionRefused
+            | Failure::EncryptionDemanded
+            | Failure::NoStrict
+            | Failure::TlsTooOld(_)
+            | Failure::Tls(_)
+            | Failure::SignInTimedOut(_)
+            | Failure::SignIn(_)
+            | Failure::NotAllowed(_)
+            | Failure::Routed { .. }
+            | Failure::Server { .. }
+            | Failure::Cut(_)
+            | Failure::TimedOut(_)
+            | Failure::Garbled(_) => Presence::Refuses(error.into()),
+        },
     }
 }
 
@@ -72,7 +92,7 @@ pub async fn identity(access: &Access, instance: Instance) -> Observed<Identity>
     read(table(access, instance, query).await)
 }
 
-fn read(answer: Result<Table, String>) -> Observed<Identity> {
+fn read(answer: Result<Table, Problem>) -> Observed<Identity> {
     first(answer, |row| {
         let version = row.text("product_version")?;
         Some(Identity {

@@ -1,6 +1,6 @@
 //! O6 to O9: the log-shipping configuration, its jobs and schedules.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Observed, every, table};
 use crate::access::Access;
@@ -8,7 +8,7 @@ use crate::access::sql::Query;
 use crate::model::{DatabaseName, Instance};
 
 /// O6: the secondary half for one secondary database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Secondary {
     /// Groups the databases of one copy and restore job.
     pub secondary_id: String,
@@ -33,25 +33,18 @@ pub struct Secondary {
     /// True = STANDBY.
     pub standby_mode: Option<bool>,
     /// True = all waiting files in one run of the job.
-    #[serde(default)]
     pub restore_all: Option<bool>,
     /// True = the job ends sessions of a STANDBY database.
-    #[serde(default)]
     pub disconnect_users: Option<bool>,
     /// Bytes; NULL = the instance chooses, as for the next two.
-    #[serde(default)]
     pub block_size: Option<i64>,
     /// Buffers.
-    #[serde(default)]
     pub buffer_count: Option<i64>,
     /// Bytes.
-    #[serde(default)]
     pub max_transfer_size: Option<i64>,
     /// 0 = the monitor wants a SQL login, whose password cannot be saved (`steps.md` 5.1).
-    #[serde(default)]
     pub monitor_security: Option<i64>,
     /// Number of the alert that is raised.
-    #[serde(default)]
     pub threshold_alert: Option<i64>,
     /// Retention of copied files, minutes.
     pub file_retention: Option<i64>,
@@ -108,7 +101,7 @@ pub async fn secondary(
 }
 
 /// O7: the primary half.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Primary {
     /// Id.
     pub primary_id: String,
@@ -129,15 +122,12 @@ pub struct Primary {
     /// Its database.
     pub secondary_database: Option<String>,
     /// 0 = the monitor wants a SQL login.
-    #[serde(default)]
     pub monitor_security: Option<i64>,
     /// Backup alert threshold, minutes.
     pub backup_threshold: Option<i64>,
     /// Number of the alert that is raised.
-    #[serde(default)]
     pub threshold_alert: Option<i64>,
     /// Alert enabled.
-    #[serde(default)]
     pub alert_enabled: Option<bool>,
     /// History retention, minutes.
     pub history_retention: Option<i64>,
@@ -174,7 +164,7 @@ pub async fn primary(
 }
 
 /// O8: a job with its (only) step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Job {
     /// Id.
     pub id: String,
@@ -189,7 +179,6 @@ pub struct Job {
     /// Command of its step.
     pub command: Option<String>,
     /// Proxy that runs it; NULL = the Agent's account.
-    #[serde(default)]
     pub proxy: Option<i64>,
     /// Started and not stopped, in the newest Agent session.
     pub started_and_not_stopped: bool,
@@ -207,7 +196,7 @@ pub async fn all_jobs(access: &Access, instance: Instance, ids: &[JobIds]) -> Ob
                     }
                 }
             }
-            other => return other,
+            other @ (Observed::Absent | Observed::Unknown(_)) => return other,
         }
     }
     if ids.is_empty() {
@@ -243,7 +232,7 @@ pub async fn jobs(access: &Access, instance: Instance, ids: &JobIds) -> Observed
 }
 
 /// The ids by which jobs are found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JobIds {
     /// Copy job, or backup job.
     pub first: String,
@@ -290,7 +279,7 @@ impl From<&Primary> for JobIds {
 }
 
 /// O9: a schedule, as `sp_add_schedule` takes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Schedule {
     /// Job.
     pub job: String,
@@ -336,7 +325,7 @@ pub async fn all_schedules(
                     }
                 }
             }
-            other => return other,
+            other @ (Observed::Absent | Observed::Unknown(_)) => return other,
         }
     }
     if ids.is_empty() {
@@ -376,14 +365,11 @@ pub async fn schedules(
 }
 
 /// The ids of the chat database's log shipping: those of its rows, else, where the rows are gone,
-/// those of the saved configuration.
-pub fn ids_or_saved(
-    rows: &Observed<Vec<Secondary>>,
-    saved: Option<&crate::step::saved::Saved>,
-) -> Vec<JobIds> {
+/// those of the rows that were `saved`.
+pub fn ids_or_saved(rows: &Observed<Vec<Secondary>>, saved: &[Secondary]) -> Vec<JobIds> {
     match rows.seen() {
         Some(rows) if !rows.is_empty() => JobIds::of(rows),
-        _ => saved.map_or_else(Vec::new, |saved| JobIds::of(&saved.backup.rows)),
+        _ => JobIds::of(saved),
     }
 }
 
@@ -392,10 +378,10 @@ pub async fn jobs_of_rows(
     access: &Access,
     instance: Instance,
     rows: &Observed<Vec<Secondary>>,
-    saved: Option<&crate::step::saved::Saved>,
+    saved: &[Secondary],
 ) -> Observed<Vec<Job>> {
     match rows.unknown() {
-        Some(why) => Observed::Unknown(why.to_owned()),
+        Some(why) => Observed::unseen(why),
         None => all_jobs(access, instance, &ids_or_saved(rows, saved)).await,
     }
 }

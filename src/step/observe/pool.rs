@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use super::Observed;
 use crate::access::Access;
 use crate::access::powershell::{Call, Object};
-use crate::model::Fqdn;
 use crate::model::states::PoolState;
+use crate::model::{Fqdn, Problem};
 
 async fn call(
     access: &Access,
     cmdlet: &str,
     parameters: &[(&str, Value)],
     properties: &[&str],
-) -> Result<Vec<Object>, String> {
+) -> Result<Vec<Object>, Problem> {
     let parameters: BTreeMap<&str, Value> = parameters.iter().cloned().collect();
     access
         .powershell
@@ -27,7 +27,7 @@ async fn call(
             limit: None,
         })
         .await
-        .map_err(|error| error.to_string())
+        .map_err(Problem::from)
 }
 
 /// K1: the pool's service. A property that the object lacks is `None`: unknown, not empty
@@ -55,7 +55,7 @@ pub struct Service {
 /// Host of a database reference `PersistentChatDatabase:<sql fqdn>`.
 fn referenced_host(object: &Object, property: &str) -> Observed<String> {
     let Some(references) = object.list(property) else {
-        return Observed::Unknown(format!("Get-CsService returned no {property}"));
+        return Observed::unseen(format!("Get-CsService returned no {property}"));
     };
     references
         .first()
@@ -107,13 +107,14 @@ pub async fn service(access: &Access, pool: &Fqdn) -> Observed<Service> {
         .iter()
         .filter(|object| object.text("PoolFqdn").is_some_and(|fqdn| pool.is(fqdn)));
     let (Some(object), None) = (found.next(), found.next()) else {
-        return Observed::Unknown(format!(
-            "Get-CsService names no pool `{pool}`, or several; see `[pool] fqdn`"
+        return Observed::unseen(Problem::new(
+            format!("Get-CsService names no pool `{pool}`, or several"),
+            "see `[pool] fqdn` of the site file",
         ));
     };
     let text = |name| object.text(name).map(str::to_owned);
     let Some(identity) = text("Identity") else {
-        return Observed::Unknown("Get-CsService returned no Identity".to_owned());
+        return Observed::unseen("Get-CsService returned no Identity");
     };
     Observed::Seen(Service {
         identity,
@@ -143,10 +144,10 @@ pub async fn state(access: &Access, identity: &str) -> Observed<PoolState> {
                 .text("PoolState")
                 .and_then(PoolState::from_word)
                 .map_or_else(
-                    || Observed::Unknown("the pool state is no known word".to_owned()),
+                    || Observed::unseen("the pool state is no known word"),
                     Observed::Seen,
                 ),
-            others => Observed::Unknown(format!(
+            others => Observed::unseen(format!(
                 "`{identity}` matches {} pools, expected one",
                 others.len()
             )),
@@ -241,7 +242,7 @@ pub async fn chat_service_runs(access: &Access, server: &str) -> Observed<bool> 
             .find(|service| !service.compliance)
             .and_then(|service| service.runs)
             .map_or(Observed::Absent, Observed::Seen),
-        other => other.map(|_| false),
+        other @ (Observed::Absent | Observed::Unknown(_)) => other.map(|_| false),
     }
 }
 
@@ -260,7 +261,7 @@ pub async fn computers(access: &Access, pool: &Fqdn) -> Observed<Vec<String>> {
             .first()
             .and_then(|object| object.list("Computers"))
             .map_or_else(
-                || Observed::Unknown("Get-CsPool returned no Computers".to_owned()),
+                || Observed::unseen("Get-CsPool returned no Computers"),
                 Observed::Seen,
             ),
     }

@@ -52,8 +52,8 @@ pub fn volume_of<'a>(volumes: &'a [Volume], path: &str) -> Option<&'a Volume> {
 pub async fn share_room(access: &Access, folder: &str, limit: Duration) -> Observed<u64> {
     match tokio::time::timeout(limit, access.shares.free(folder)).await {
         Ok(Ok(free)) => Observed::Seen(free),
-        Ok(Err(error)) => Observed::Unknown(error.to_string()),
-        Err(_) => Observed::Unknown(format!("no answer within {} s", limit.as_secs())),
+        Ok(Err(error)) => Observed::unseen(&error),
+        Err(_) => Observed::unseen(format!("no answer within {} s", limit.as_secs())),
     }
 }
 

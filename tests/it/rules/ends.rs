@@ -47,6 +47,7 @@ async fn execute(
         run: "r1",
         who: Who::default(),
         saved_elsewhere: None,
+        unreadable: &[],
         resume_command: Some(RESUME.to_owned()),
     };
     let finished = execution.start().await.expect("a record");

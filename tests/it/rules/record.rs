@@ -3,14 +3,15 @@
 use std::io;
 
 use pchadr::cli::rehearse::{Stage, execute};
+use pchadr::model::Document;
 use pchadr::model::states::DatabaseState;
 use pchadr::plan::{NoPlan, Plan};
 use pchadr::report;
-use pchadr::run::event::{Event, Outcome, StepOutcome};
+use pchadr::run::event::{Event, Outcome, StepOutcome, StoredStanding};
 use pchadr::run::store::{MemoryStore, Operation, Store};
 use pchadr::runbook::Runbook;
 use pchadr::site::Site;
-use pchadr::step::saved::{DOCUMENT, Saved};
+use pchadr::step::saved::Saved;
 
 use super::spy::{Left, Spy};
 use super::{Bound, When, announced, is_of, spied};
@@ -157,12 +158,15 @@ fn rule_4_the_log_shipping_configuration_is_kept_and_read_back_before_it_is_dest
         for operation in store.operations() {
             match operation {
                 Operation::Append(bytes) => length += bytes,
-                Operation::Keep(name) if name == DOCUMENT => kept = kept.or(Some(length)),
+                Operation::Keep(Document::LogShipping) => kept = kept.or(Some(length)),
                 _ => {}
             }
         }
         assert!(kept.expect("it was kept") < drop);
-        let document = store.kept(DOCUMENT).expect("readable").expect("kept");
+        let document = store
+            .kept(Document::LogShipping)
+            .expect("readable")
+            .expect("kept");
         let saved = Saved::read(&document).expect("a saved configuration");
         assert_eq!(saved.run, "rehearsal");
         assert_eq!(saved.backup.rows.len(), 1);
@@ -174,7 +178,7 @@ fn rule_4_the_log_shipping_configuration_is_kept_and_read_back_before_it_is_dest
             .iter()
             .filter_map(|event| match event {
                 Event::StepChecked { id, standing, .. } if id == "save-log-shipping" => {
-                    Some(standing.is_satisfied())
+                    Some(matches!(standing, StoredStanding::Satisfied { .. }))
                 }
                 _ => None,
             })
@@ -203,14 +207,14 @@ impl Store for Forgetful {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.store.truncate(length)
     }
-    fn keep(&mut self, _name: &str, _bytes: &[u8]) -> io::Result<()> {
+    fn keep(&mut self, _document: Document, _bytes: &[u8]) -> io::Result<()> {
         if self.says_so {
             return Err(io::Error::other("the disk is full"));
         }
         Ok(())
     }
-    fn kept(&mut self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        self.store.kept(name)
+    fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>> {
+        self.store.kept(document)
     }
 }
 

@@ -202,7 +202,7 @@ fn rule_7_what_cannot_be_seen_before_the_act_is_refused_as_unknown() {
         1,
         "save-log-shipping",
         &["no answer from the instance within"],
-        &["up and reachable"],
+        &["the SQL Server service runs"],
     );
     let state = held.chat().state;
     assert_eq!(state, DatabaseState::Restoring);

@@ -41,7 +41,7 @@ async fn end_within(
     let door = SqlDoor::new(Arc::new(dial), names, sign_in, limits);
     let error = door.read(BACKUP, Query::plain("READ")).await.unwrap_err();
     assert_eq!(error.fate, Fate::NotSent);
-    assert!(!error.hint().is_empty());
+    assert!(!error.remedies().is_empty());
     error
 }
 
@@ -59,10 +59,10 @@ async fn refusal(shown: Shown, ca: &str) -> Certificate {
         !text.contains("Config::") && !text.contains("tiberius"),
         "{text}"
     );
-    match failure {
-        Failure::Certificate(certificate) => certificate,
-        other => panic!("{other}"),
-    }
+    let Failure::Certificate(certificate) = failure else {
+        panic!("{failure}");
+    };
+    certificate
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::model::Role;
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::rehearsal::world::database::UserAccess;
-use crate::rehearsal::world::testing::*;
+use crate::rehearsal::world::tests::testing::*;
 use crate::rehearsal::world::{Backup, ServiceTimes, Start};
 
 const DROP: &str = "DECLARE @rc int; EXEC @rc = master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = N'mgc'; PRINT @rc";
@@ -54,7 +54,7 @@ async fn jobs_are_disabled_started_and_stopped_by_id() {
     let f = Fixture::new(|o| o.service = ServiceTimes::REAL);
     let mut c = f.client(BACKUP);
     let id = f.at(BACKUP, |s| {
-        crate::rehearsal::catalog::guid_text(&s.msdb.jobs[0].id)
+        crate::rehearsal::hex::guid_text(&s.msdb.jobs[0].id)
     });
     c.ok(&format!(
         "EXEC msdb.dbo.sp_update_job @job_id = '{id}', @enabled = 0"
@@ -104,7 +104,7 @@ async fn a_restore_job_that_is_killed_leaves_its_set_half_done() {
     });
     let mut c = f.client(BACKUP);
     let id = f.at(BACKUP, |s| {
-        crate::rehearsal::catalog::guid_text(&s.msdb.jobs[1].id)
+        crate::rehearsal::hex::guid_text(&s.msdb.jobs[1].id)
     });
     c.ok(&format!("EXEC msdb.dbo.sp_stop_job @job_id = '{id}'"))
         .await;

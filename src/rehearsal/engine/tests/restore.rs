@@ -6,7 +6,7 @@ use crate::model::states::DatabaseState;
 use crate::model::{Instance, Lsn};
 use crate::rehearsal::backup_set::SetKind;
 use crate::rehearsal::value::Datum;
-use crate::rehearsal::world::testing::*;
+use crate::rehearsal::world::tests::testing::*;
 use crate::rehearsal::world::{Backup, FileView, Files, Outcome, ServiceTimes};
 
 const RECOVER: &str = "RESTORE DATABASE [mgc] WITH RECOVERY";

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::model::Role;
 use crate::rehearsal::tds::{Login, Parameter, Request};
 use crate::rehearsal::value::{Datum, SqlType};
-use crate::rehearsal::world::testing::*;
+use crate::rehearsal::world::tests::testing::*;
 use crate::rehearsal::world::{Backup, FaultKind, Outcome, SqlFault, Start};
 
 const LOCK: &str = "DECLARE @rc int; EXEC @rc = master.dbo.sp_getapplock @Resource = N'pchadr', @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 0; PRINT @rc";

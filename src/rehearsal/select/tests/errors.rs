@@ -9,6 +9,9 @@ fn every_error_has_its_number() {
         ("SELECT nothing", 207),
         ("SELECT x FROM (SELECT 1 AS y) AS t", 207),
         ("SELECT * FROM nothing", 208),
+        // A derived table is not run before all is bound.
+        ("SELECT x FROM (SELECT 1 / 0 AS x) AS t, nothing", 208),
+        ("SELECT x FROM (SELECT 1 / 0 AS x) AS t", 8134),
         ("SELECT 1 WHERE EXISTS (SELECT 1 FROM sys.nothing)", 208),
         (
             "SELECT id FROM dbo.person p JOIN dbo.room r ON r.owner = p.id",

@@ -216,11 +216,7 @@ fn new_job(
         kind,
         enabled: true,
         owner: "sa".to_owned(),
-        command: format!(
-            "\"C:\\Program Files\\Microsoft SQL Server\\130\\Tools\\Binn\\sqllogship.exe\" {} {} -server {server}",
-            kind.flag(),
-            crate::rehearsal::catalog::guid_text(owner_id),
-        ),
+        command: kind.command(owner_id, server),
         schedule: Schedule {
             id: i64::from(id[0]) * 100 + kind.category_id(),
             name: match kind {

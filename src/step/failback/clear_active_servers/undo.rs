@@ -106,7 +106,7 @@ impl Back for Facts {
                         "the {}'s chat database is {state}: nobody is made active before it serves",
                         self.principal
                     ),
-                    "see `pchadr status`, then abort again",
+                    "see `pchadr status`",
                 )],
             });
         }
@@ -148,7 +148,10 @@ impl Back for Facts {
                 })),
                 None => Err(Standing::unknown("who is to be active")),
             },
-            other => Err(other),
+            other
+            @ (Standing::Pending { .. } | Standing::Blocked { .. } | Standing::Unknown(_)) => {
+                Err(other)
+            }
         }
     }
 }

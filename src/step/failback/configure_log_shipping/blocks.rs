@@ -17,11 +17,22 @@ pub(super) fn blocks(facts: &Facts) -> Vec<Block> {
                 .is_some_and(|it| it.at_servername.is_some())
         })
     {
-        blocks.push(Block::site(
+        blocks.push(if facts.unreadable.is_empty() {
+            Block::site(
             "nothing-saved",
             "the log-shipping configuration of the backup was not saved: its folders, jobs and schedules are not known",
             "name the log-shipping.json of the failover's run as `[log_shipping] saved`",
-        ));
+        )
+        } else {
+            Block::site(
+                "saved-unreadable",
+                format!(
+                    "the log-shipping configuration of the backup was saved, and cannot be read: {}",
+                    facts.unreadable.join("; ")
+                ),
+                "put back a copy that can be read, or name one as `[log_shipping] saved`",
+            )
+        });
     }
     for half in &facts.halves {
         let role = half.role;

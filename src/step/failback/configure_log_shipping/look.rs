@@ -104,6 +104,7 @@ pub(super) async fn observe(cx: Context<'_>) -> Facts {
         restored: is_restored(cx).await,
         shipped,
         wanted,
+        unreadable: cx.unreadable.to_vec(),
         started: cx.started,
     }
 }

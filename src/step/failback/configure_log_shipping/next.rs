@@ -6,7 +6,7 @@ use super::compare::path;
 use super::look::Half;
 use super::wanted::{Wanted, WantedJob, WantedPrimary};
 use crate::model::states::MirroringState;
-use crate::model::{Lsn, Role};
+use crate::model::{Lsn, Problem, Role};
 use crate::step::observe::backups::LogBackup;
 use crate::step::observe::log_shipping::{Job, Schedule};
 use crate::step::shared::{is_mirror, is_principal};
@@ -108,17 +108,16 @@ pub(super) fn next(facts: &Facts) -> Next {
     cycle(facts, wanted)
 }
 
-fn unknown(facts: &Facts) -> Option<String> {
+fn unknown(facts: &Facts) -> Option<&Problem> {
     for half in &facts.halves {
         let of = half.identity.unknown().or(half.database.unknown());
         let of = of.or(half.rows.unknown()).or(half.jobs.unknown());
         let of = of.or(half.schedules.unknown()).or(half.logins.unknown());
         if let Some(why) = of.or(half.logs.unknown()) {
-            return Some(why.to_owned());
+            return Some(why);
         }
     }
-    let of = facts.secondary.unknown().or(facts.redo.unknown());
-    of.map(str::to_owned)
+    facts.secondary.unknown().or(facts.redo.unknown())
 }
 
 fn in_share(facts: &Facts, log: &LogBackup) -> bool {

@@ -13,7 +13,7 @@ use super::next::{Action, secondary_half};
 use super::wanted::{Names, Wanted};
 use super::{Facts, Key, spell};
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::site::Site;
 use crate::step::command::Command;
 use crate::step::observe::Observed;
@@ -47,7 +47,12 @@ impl Part {
             Key::AddSecondary(_) | Key::AddSecondaryDatabase => self == Self::Rows,
             Key::AddSchedule(role) => self == Self::Rows && role == Role::Backup,
             Key::Enable(role) => self == Self::Jobs && role == Role::Backup,
-            _ => false,
+            Key::FollowLog
+            | Key::AddPrimary(..)
+            | Key::AddPointer(_)
+            | Key::ToMirror
+            | Key::ToPrimary
+            | Key::Start(_) => false,
         }
     }
 
@@ -111,6 +116,7 @@ impl Part {
                 restored: Observed::Absent,
                 shipped: Vec::new(),
                 wanted,
+                unreadable: cx.unreadable.to_vec(),
                 started: cx.started,
             },
         }
@@ -178,14 +184,14 @@ impl Half {
             (Part::Jobs, false) if action.is_some() => Err(blocked(
                 "rows-missing",
                 "log shipping does not stand on the backup as it was saved",
-                "see who removed it; set it up by hand, then abort again",
+                "see who removed it; set it up by hand",
             )),
             (Part::Rows, true) => Ok(None),
             _ => Ok(action),
         }
     }
 
-    fn unknown(&self) -> Option<&str> {
+    fn unknown(&self) -> Option<&Problem> {
         let half = self.facts.half(Role::Backup)?;
         let of = half.identity.unknown().or(half.database.unknown());
         let of = of.or(half.jobs.unknown()).or(half.schedules.unknown());
@@ -198,7 +204,7 @@ fn follows(row: &Database) -> bool {
     row.state == DatabaseState::Restoring || row.standby
 }
 
-fn blocked(id: &str, why: &str, hint: &str) -> Standing {
+fn blocked(id: &str, why: &str, hint: &'static str) -> Standing {
     Standing::Blocked {
         blocks: vec![Block::site(id, why, hint)],
     }

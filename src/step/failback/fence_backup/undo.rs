@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Problem, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Hole, HoleType, Values};
@@ -175,7 +175,11 @@ impl Back for Facts {
                 let what = "recover the backup's chat database: it serves again";
                 return Ok(Next::sql(Instance::chat(Role::Backup), Key::Recover, what));
             }
-            _ => {}
+            DatabaseState::Restoring
+            | DatabaseState::RecoveryPending
+            | DatabaseState::Suspect
+            | DatabaseState::Emergency
+            | DatabaseState::Offline => {}
         }
         Err(blocked(
             "not-closed-by-this-run",
@@ -188,7 +192,7 @@ impl Back for Facts {
                     ""
                 }
             ),
-            "see the SQL Server error log of that instance, and who changed it; then abort again",
+            "see the SQL Server error log of that instance, and who changed it",
         ))
     }
 }
@@ -216,7 +220,9 @@ impl Facts {
         if let Some(owner) = before.owner.as_ref().filter(differs) {
             let logins = match &self.logins {
                 Observed::Unknown(why) => return Err(Standing::unknown(why)),
-                logins => logins.seen().map_or(&[][..], Vec::as_slice),
+                logins @ (Observed::Seen(_) | Observed::Absent) => {
+                    logins.seen().map_or(&[][..], Vec::as_slice)
+                }
             };
             if logins.iter().any(|name| name.eq_ignore_ascii_case(owner)) {
                 return Ok(Next::Send(Sending {
@@ -242,7 +248,7 @@ impl Facts {
     fn each_is_itself(&self) -> Result<(), Standing> {
         for (role, identity) in &self.names {
             if let Some(why) = identity.unknown().filter(|_| *role != Role::BackupMirror) {
-                return Err(Standing::unknown(format!("who the {role} is: {why}")));
+                return Err(Standing::unknown(why.about(format!("who the {role} is"))));
             }
         }
         let names = self.names.iter();
@@ -266,10 +272,10 @@ impl Facts {
                 Err(_)
                     if other.role == Role::BackupMirror && other.database.unknown().is_some() => {}
                 Err(why) => {
-                    return Err(Standing::unknown(format!(
-                        "whether the chat database of the {} can be written to: {why}",
+                    return Err(Standing::unknown(why.about(format!(
+                        "whether the chat database of the {} can be written to",
                         other.role
-                    )));
+                    ))));
                 }
             }
         }
@@ -280,7 +286,7 @@ impl Facts {
         }
     }
 
-    fn could_be_written(&self, other: &Other) -> Result<Option<Block>, String> {
+    fn could_be_written(&self, other: &Other) -> Result<Option<Block>, Problem> {
         let role = other.role;
         let row = match &other.database {
             Observed::Unknown(why) => return Err(why.clone()),
@@ -298,7 +304,7 @@ impl Facts {
                             restore.command,
                             restore.by.describe()
                         ),
-                        "wait until it ends, or end it (KILL), then abort again",
+                        "wait until it ends, or end it (KILL)",
                     )));
                 }
             }
@@ -308,33 +314,49 @@ impl Facts {
             DatabaseState::Online if !row.standby => {
                 let theirs = match &other.lineage {
                     Observed::Unknown(why) => return Err(why.clone()),
-                    seen => seen.seen().and_then(|it| it.family.as_deref()),
+                    seen @ (Observed::Seen(_) | Observed::Absent) => {
+                        seen.seen().and_then(|it| it.family.as_deref())
+                    }
                 };
                 match (self.family.as_deref(), theirs) {
                     (Some(ours), Some(theirs)) if !ours.eq_ignore_ascii_case(theirs) => {
                         return Ok(None);
                     }
                     (Some(_), Some(_)) => "is ONLINE and of the backup's family".to_owned(),
-                    _ => return Err("its family, or the backup's, cannot be seen".to_owned()),
+                    _ => return Err("its family, or the backup's, cannot be seen".into()),
                 }
             }
             DatabaseState::Restoring | DatabaseState::Offline if row.mirroring.is_none() => {
                 return Ok(None);
             }
-            state if row.mirroring.is_some() => {
+            state @ (DatabaseState::Online
+            | DatabaseState::Restoring
+            | DatabaseState::Recovering
+            | DatabaseState::RecoveryPending
+            | DatabaseState::Suspect
+            | DatabaseState::Emergency
+            | DatabaseState::Offline)
+                if row.mirroring.is_some() =>
+            {
                 format!("is {state}, a mirror, and could become ONLINE")
             }
-            state => format!("is {state}, and could become ONLINE"),
+            state @ (DatabaseState::Online
+            | DatabaseState::Restoring
+            | DatabaseState::Recovering
+            | DatabaseState::RecoveryPending
+            | DatabaseState::Suspect
+            | DatabaseState::Emergency
+            | DatabaseState::Offline) => format!("is {state}, and could become ONLINE"),
         };
         Ok(Some(Block::site(
             "two-writable",
             format!("the {role}'s chat database {what}: there would be two writable ones"),
-            "keep what only it holds, take it OFFLINE there (ALTER DATABASE … SET PARTNER OFF, SET OFFLINE WITH ROLLBACK IMMEDIATE), then abort again; over an old database that is OFFLINE the next failback asks for --override old-database-unreadable=REASON",
+            "keep what only it holds, take it OFFLINE there (ALTER DATABASE … SET PARTNER OFF, SET OFFLINE WITH ROLLBACK IMMEDIATE); over an old database that is OFFLINE the next failback asks for --override old-database-unreadable=REASON",
         )))
     }
 }
 
-fn blocked(id: &str, why: String, hint: &str) -> Standing {
+fn blocked(id: &str, why: String, hint: &'static str) -> Standing {
     Standing::Blocked {
         blocks: vec![Block::site(id, why, hint)],
     }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Problem, Role, quote};
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::Command;
@@ -38,7 +38,7 @@ pub(in crate::step) fn serves_alone(backup: &Observed<Database>) -> bool {
 }
 
 /// What is said of an instance that is then left alone.
-pub(in crate::step) fn not_asked(role: Role, why: &str) -> String {
+pub(in crate::step) fn not_asked(role: Role, why: &Problem) -> String {
     format!(
         "the {role} cannot be asked ({why}): when it is back, see first that its chat database is not ONLINE, for the backup's serves"
     )
@@ -81,7 +81,7 @@ impl Back for Facts {
     fn next(&self) -> Result<Next<Role>, Standing> {
         for (role, seen) in &self.sides {
             if let Some(why) = seen.unknown().filter(|_| !self.backup_serves) {
-                return Err(Standing::unknown(format!("the {role}: {why}")));
+                return Err(Standing::unknown(why.about(format!("the {role}"))));
             }
         }
         let at = |is: &dyn Fn(&Database) -> bool| {

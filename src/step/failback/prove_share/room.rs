@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{PlacedFile, placed_files};
 use crate::step::observe::space::{Volume, share_room, volume_of, volumes};
@@ -191,14 +191,14 @@ impl Room {
 
     /// What each volume of an instance has to take. Files of the chat database that lie there now are
     /// written over: their bytes count as room.
-    fn needs(&self, side: &Side, files: &[PlacedFile]) -> Result<Vec<Need>, String> {
+    fn needs(&self, side: &Side, files: &[PlacedFile]) -> Result<Vec<Need>, Problem> {
         let volumes = match &side.volumes {
             Observed::Seen(volumes) => volumes,
             Observed::Unknown(why) => return Err(why.clone()),
-            Observed::Absent => return Err("no volume is told".to_owned()),
+            Observed::Absent => return Err("no volume is told".into()),
         };
         if let Some(why) = side.own.unknown() {
-            return Err(why.to_owned());
+            return Err(why.clone());
         }
         let incoming: Vec<Incoming<'_>> = files
             .iter()
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn own_files_that_cannot_be_seen_are_not_taken_for_none() {
         let mut room = room(1, r"e:\");
-        room.sides[0].own = Observed::Unknown("a reason".to_owned());
+        room.sides[0].own = Observed::unseen("a reason");
         assert!(room.blocks().is_empty());
         assert!(room.unseen()[0].contains("a reason"));
     }
@@ -328,7 +328,7 @@ mod tests {
     fn files_that_are_written_over_make_room_and_one_byte_less_is_too_little() {
         assert_eq!(room(58 << 30, r"e:\").blocks(), Vec::new());
         let blocks = room((58 << 30) - 1, r"e:\").blocks();
-        let why = &blocks.first().expect("a block").why;
+        let why = blocks.first().expect("a block").why();
         assert!(why.contains(r"`e:\` of the primary"), "{why}");
         assert!(why.contains("59.9 GB") && why.contains("60.0 GB"), "{why}");
     }

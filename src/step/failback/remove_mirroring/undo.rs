@@ -96,7 +96,9 @@ impl Back for Facts {
                 // It gets in step by itself.
                 Standing::Pending { .. } | Standing::Satisfied { .. } if chat_is => {}
                 Standing::Satisfied { why } => return Ok(Next::Nothing(why)),
-                other => return Err(other),
+                other @ (Standing::Pending { .. }
+                | Standing::Blocked { .. }
+                | Standing::Unknown(_)) => return Err(other),
             }
         }
         let compliance = self.compliance.as_ref().filter(|_| self.compliance_was);

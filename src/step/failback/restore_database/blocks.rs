@@ -31,7 +31,7 @@ pub(super) fn version_blocks(facts: &Facts) -> Vec<Block> {
                 "a backup never goes to an older version (3169), and log shipping must go both ways: bring all to one version",
             )),
             Observed::Seen(_) => {}
-            _ => blocks.push(Block::site(
+            Observed::Absent | Observed::Unknown(_) => blocks.push(Block::site(
                 "version-unknown",
                 format!("the version of the {role} cannot be seen"),
                 "see that it is up and reachable from here",
@@ -108,7 +108,7 @@ pub(super) fn source_blocks(facts: &Facts) -> Vec<Block> {
     }
     let closed = match &facts.backup {
         Observed::Seen(row) => row.state == DatabaseState::Restoring && row.mirroring.is_none(),
-        _ => false,
+        Observed::Absent | Observed::Unknown(_) => false,
     };
     if facts.tail_set().is_none() || !closed {
         blocks.push(

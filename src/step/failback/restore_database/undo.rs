@@ -88,14 +88,16 @@ impl Back for Facts {
                     continue;
                 }
                 Observed::Unknown(why) => {
-                    return Err(Standing::unknown(format!("the {role}: {why}")));
+                    return Err(Standing::unknown(why.about(format!("the {role}"))));
                 }
                 Observed::Absent => continue,
                 Observed::Seen(row) => row,
             };
             match &side.restores {
                 Observed::Unknown(why) => {
-                    return Err(Standing::unknown(format!("what runs on the {role}: {why}")));
+                    return Err(Standing::unknown(
+                        why.about(format!("what runs on the {role}")),
+                    ));
                 }
                 Observed::Seen(running) => {
                     if let Some(restore) = running.first() {
@@ -115,15 +117,13 @@ impl Back for Facts {
                         format!(
                             "the {role}'s chat database is mirrored: it cannot be taken OFFLINE (1468)"
                         ),
-                        "see who mirrored it; remove that mirroring (SET PARTNER OFF), then abort again",
+                        "see who mirrored it; remove that mirroring (SET PARTNER OFF)",
                     )],
                 });
             }
             match (row.state, &side.copy) {
                 (DatabaseState::Online, Observed::Unknown(why)) => {
-                    return Err(Standing::unknown(format!(
-                        "whether the {role} serves what this run restored: {why}"
-                    )));
+                    return Err(Standing::unknown(why.about(format!("whether the {role} serves what this run restored"))));
                 }
                 (DatabaseState::Online, Observed::Seen(true)) => {
                     let what = format!("take the {role}'s chat database OFFLINE");

@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_not_compared() {
-        let unknown = Observed::Unknown("a reason".to_owned());
+        let unknown = Observed::unseen("a reason");
         assert_eq!(OnlyHere::of(&unknown, &Observed::Absent), None);
         assert_eq!(OnlyHere::of(&Observed::Absent, &unknown), None);
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::only_here::OnlyHere;
 
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{SetHeader, is_copy_of, log_backups, sets, verified};
 use crate::step::observe::database::{Content, Database, content, database, lineage};
@@ -36,8 +36,8 @@ pub(super) enum Holds {
     /// What an earlier failback restored there, and was undone: the backup has had all of it ever
     /// since.
     Returned,
-    /// It cannot be told.
-    Unknown(String),
+    /// Its state could not be determined.
+    Unknown(Problem),
 }
 
 #[derive(Debug, Serialize)]
@@ -90,7 +90,13 @@ pub(super) async fn look(cx: Context<'_>, role: Role, family: Option<&str>) -> S
         Holds::Leftover | Holds::Unknown(_) if was_returned(cx, role, &database).await => {
             Holds::Returned
         }
-        holds => holds,
+        holds @ (Holds::Nothing
+        | Holds::Fresh
+        | Holds::Old { .. }
+        | Holds::Mirror
+        | Holds::Leftover
+        | Holds::Returned
+        | Holds::Unknown(_)) => holds,
     };
     let rows = primary(access, instance, name).await;
     let ids = JobIds::of(rows.seen().into_iter().flatten());
@@ -187,20 +193,20 @@ fn classify(
         return Holds::Leftover;
     }
     if !row.serves() {
-        return Holds::Unknown(format!("its chat database is {}", row.state));
+        return Holds::Unknown(format!("its chat database is {}", row.state).into());
     }
     let same = match (theirs, ours) {
         (Some(theirs), Some(ours)) => theirs.eq_ignore_ascii_case(ours),
         _ => {
             return Holds::Unknown(
-                "whether its chat database is of the backup's family cannot be seen".to_owned(),
+                "whether its chat database is of the backup's family cannot be seen".into(),
             );
         }
     };
     match content {
         Observed::Absent if !same => Holds::Fresh,
         Observed::Unknown(why) => Holds::Unknown(why.clone()),
-        _ => Holds::Old { same_family: same },
+        Observed::Seen(_) | Observed::Absent => Holds::Old { same_family: same },
     }
 }
 
@@ -224,8 +230,8 @@ impl Side {
     }
 
     /// What cannot be seen and has no block of its own.
-    pub(super) fn unknown(&self) -> Option<String> {
-        let of = |why: &str| Some(format!("{}: {why}", self.role));
+    pub(super) fn unknown(&self) -> Option<Problem> {
+        let of = |why: &Problem| Some(why.about(self.role.to_string()));
         let unseen = self.rows.unknown().or(self.jobs.unknown());
         let unseen = unseen.or(self.holders.all.unknown());
         if let Some(why) = unseen
@@ -236,7 +242,13 @@ impl Side {
         }
         match &self.holds {
             Holds::Unknown(why) if !self.unreadable_is_accepted => of(why),
-            _ => None,
+            Holds::Unknown(_)
+            | Holds::Nothing
+            | Holds::Fresh
+            | Holds::Old { .. }
+            | Holds::Mirror
+            | Holds::Leftover
+            | Holds::Returned => None,
         }
     }
 
@@ -247,20 +259,19 @@ impl Side {
             Presence::Refuses(why) | Presence::Silent(why) => {
                 return vec![Block::site(
                     "primary-not-there",
-                    format!("the {role} does not answer: {why}"),
+                    why.about(format!("the {role} does not answer")),
                     "failback needs the first data center back: its instances up, the chat database installed there",
                 )];
             }
         }
         let mut blocks = Vec::new();
         // These users write into a database that is about to be written over (`steps.md` 6.4).
-        blocks.extend(self.holders.blocks().into_iter().map(|block| Block {
-            id: "old-sessions".to_owned(),
-            why: format!("on the {role}, {}", block.why),
-            hint: "see that the change of the pool's state has reached that server (Get-CsManagementStoreReplicationStatus); stop its chat service"
-                .to_owned(),
-            cleared_by: None,
-            ..block
+        blocks.extend(self.holders.blocks().into_iter().map(|block| {
+            Block::site(
+                "old-sessions",
+                format!("on the {role}, {}", block.why()),
+                "see that the change of the pool's state has reached that server (Get-CsManagementStoreReplicationStatus); stop its chat service",
+            )
         }));
         if matches!(self.holds, Holds::Old { .. }) {
             if archive.is_none() {

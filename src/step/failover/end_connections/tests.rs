@@ -1,5 +1,6 @@
 use super::*;
 use crate::step::Lift;
+use crate::step::sample::only_block;
 use crate::step::sample::{
     holder, in_service, in_short, look, online, restore, restoring, standby, unknown, words,
 };
@@ -70,15 +71,11 @@ fn sessions_on_a_recovered_database_are_users_and_stay() {
 fn sessions_on_a_database_that_is_no_secondary_block_with_what_it_is() {
     let mut empty = look(online());
     empty.content = Observed::Absent;
-    match judge(&facts(empty, vec![holder(57, "desk1")])) {
-        Standing::Blocked { blocks } => {
-            assert_eq!(
-                (blocks[0].id.as_str(), blocks[0].lift),
-                ("created-empty", Lift::Site)
-            );
-        }
-        other => panic!("{other:?}"),
-    }
+    let block = only_block(judge(&facts(empty, vec![holder(57, "desk1")])));
+    assert_eq!(
+        (block.id.as_str(), block.lift),
+        ("created-empty", Lift::Site)
+    );
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Compliance {
 
     /// `None` where nothing is left to do.
     pub(in crate::step) fn judge(&self, pair: &Pair) -> Option<Standing> {
-        let blocked = |id, why: String, hint: &str| {
+        let blocked = |id, why: String, hint: &'static str| {
             Some(Standing::Blocked {
                 blocks: vec![Block::site(id, why, hint)],
             })

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Facts;
 use crate::model::states::{DatabaseState, MirroringRole};
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::step::failover::save_log_shipping::one_instance;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Content, Database, content, database, lineage};
@@ -61,7 +61,7 @@ pub(super) fn primary_blocks(facts: &Facts) -> Vec<Block> {
     let sides = facts.primary_side.iter();
     let named = sides.clone().filter_map(|side| match &side.presence {
         Presence::Answers(identity) => Some((side.role, identity.server_name.as_str())),
-        _ => None,
+        Presence::Refuses(_) | Presence::Silent(_) => None,
     });
     let ours = facts
         .identity
@@ -93,14 +93,15 @@ pub(super) fn damaged_but_up(facts: &Facts) -> impl Iterator<Item = Role> {
 
 /// Silence is what a disaster looks like; an instance that is alive and hides its database is not.
 fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
-    let unclear = |why: &str| {
+    let unclear = |why: &Problem| {
+        let about = format!(
+            "the {} is alive, but whether its database serves cannot be seen",
+            side.role
+        );
         Some(Block::site(
             "primary-unclear",
-            format!(
-                "the {} is alive, but whether its database serves cannot be seen: {why}",
-                side.role
-            ),
-            "sign in as a member of sysadmin there, or shut that instance down",
+            why.about(about).or("or shut that instance down"),
+            "",
         ))
     };
     match &side.presence {

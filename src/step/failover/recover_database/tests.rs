@@ -16,13 +16,7 @@ mod primary_side;
 
 /// Everything applied, the loss accepted, the primary side silent.
 fn facts() -> Facts {
-    let silent = |role| {
-        side(
-            role,
-            Presence::Silent("no answer".to_owned()),
-            Observed::Absent,
-        )
-    };
+    let silent = |role| side(role, Presence::Silent("no answer".into()), Observed::Absent);
     Facts {
         files: files(chain(Vec::new())),
         last_set: Observed::Seen(set_facts()),

@@ -30,6 +30,7 @@ fn facts(rows: Vec<Secondary>) -> Facts {
         primary_mirror: None,
         others: Vec::new(),
         kept: None,
+        unreadable: Vec::new(),
         run: "run-1".to_owned(),
         share: r"\\fs1\logs".to_owned(),
         copy_local: r"E:\copy".to_owned(),
@@ -38,7 +39,6 @@ fn facts(rows: Vec<Secondary>) -> Facts {
 
 fn kept(run: &str, facts: &Facts) -> Saved {
     Saved {
-        version: 1,
         run: run.to_owned(),
         taken_at: "2026-11-24T03:00:00Z".parse().unwrap(),
         backup: SavedSecondary {

@@ -8,7 +8,8 @@ use super::{
     POINT_OF_NO_RETURN, SILENCES, Strike, abort_through, assert_back, die_in_the_silence, drill,
     stands, undone,
 };
-use crate::site::{Drill, effects, paused, sweep};
+use crate::site::{Drill, effects, paused};
+use crate::sweep::sweep;
 
 /// Idle chat servers keep their sessions until their services stop.
 fn holding_on() -> Drill {

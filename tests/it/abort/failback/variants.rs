@@ -3,22 +3,20 @@
 use std::time::Duration;
 
 use pchadr::cli::rehearse::Stage;
-use pchadr::model::Role;
 use pchadr::model::states::{DatabaseState, MirroringRole};
+use pchadr::model::{Document, Role};
 use pchadr::rehearsal::world::{FaultKind, SqlFault};
 use pchadr::run::event::{Event, Outcome, RunFinished};
 use pchadr::run::store::MemoryStore;
 use pchadr::site::Site;
-use pchadr::step::before;
 
 use super::super::{assert_undone, killed, record_of, records, starts};
 use super::{
     BACKUP, POINT_OF_NO_RETURN, PRIMARY, PRIMARY_MIRROR, abort_through, assert_back,
     assert_new_failback, chat, drill, stands,
 };
-use crate::site::{
-    Drill, assert_one_writable, effects, paused, primary_mirror_is_principal, sweep,
-};
+use crate::site::{Drill, assert_one_writable, effects, paused, primary_mirror_is_principal};
+use crate::sweep::sweep;
 
 /// A failback that was killed when this step was about to begin.
 async fn killed_at(drill: &Drill, step: &str) -> (Stage, MemoryStore) {
@@ -83,7 +81,7 @@ fn the_backup_stays_closed_while_the_primary_or_its_mirror_does_not_answer() {
             stage.simulated.world.down(lost);
             let made = effects(&stage).len();
             let finished = drill.abort(&stage, &store).await.expect("a record");
-            assert_stopped(&finished, "cannot be told");
+            assert_stopped(&finished, "could not be determined");
             assert_eq!(state(&stage, BACKUP), DatabaseState::Restoring);
             assert_eq!(effects(&stage).len(), made, "nothing was sent");
             stage.simulated.world.up(lost);
@@ -236,10 +234,11 @@ fn what_was_written_down_and_cannot_be_read_stops_the_undoing_before_it_guesses(
     let drill = drill();
     paused(Box::pin(async {
         let (stage, store) = killed_at(&drill, "remove-mirroring").await;
-        pchadr::run::store::Store::keep(&mut store.clone(), before::DOCUMENT, b"{}").expect("kept");
+        pchadr::run::store::Store::keep(&mut store.clone(), Document::BeforeFailback, b"{}")
+            .expect("kept");
         let made = effects(&stage).len();
         let finished = drill.abort(&stage, &store).await.expect("a record");
-        assert_stopped(&finished, before::DOCUMENT);
+        assert_stopped(&finished, Document::BeforeFailback.name());
         assert_eq!(effects(&stage).len(), made);
     }));
 }

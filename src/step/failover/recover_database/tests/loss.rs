@@ -40,8 +40,8 @@ fn the_end_of_a_whole_chain_is_lost_only_by_acceptance() {
     facts.loss_is_accepted = false;
     let block = only_block(judge(&facts));
     assert_eq!((block.id.as_str(), block.lift), ("loss", Lift::Loss));
-    assert!(block.why.contains(&lsn(10).to_string()) && block.why.contains("03:15"));
-    assert!(block.hint.ends_with("end-of-chain"));
+    assert!(block.why().contains(&lsn(10).to_string()) && block.why().contains("03:15"));
+    assert!(block.hint().ends_with("end-of-chain"));
 }
 
 #[test]
@@ -95,7 +95,11 @@ fn the_hint_of_a_worse_loss_names_exactly_where_the_chain_ends() {
         facts.files = files(chain);
         facts.loss_is_accepted = false;
         let block = only_block(judge(&facts));
-        assert!(block.hint.ends_with(&lsn(10).to_string()), "{}", block.hint);
+        assert!(
+            block.hint().ends_with(&lsn(10).to_string()),
+            "{}",
+            block.hint()
+        );
     }
 }
 

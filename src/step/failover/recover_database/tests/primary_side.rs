@@ -69,7 +69,7 @@ fn a_primary_that_is_starting_blocks_for_it_will_serve() {
 fn a_primary_that_is_alive_and_hides_its_database_blocks_and_a_silent_one_does_not() {
     assert_eq!(in_short(&judge(&primary(unknown()))), "primary-unclear");
     let mut refuses = facts();
-    refuses.primary_side[0].presence = Presence::Refuses("error 18456".to_owned());
+    refuses.primary_side[0].presence = Presence::Refuses("error 18456".into());
     assert_eq!(in_short(&judge(&refuses)), "primary-unclear");
     assert_eq!(in_short(&judge(&facts())), "pending");
 }

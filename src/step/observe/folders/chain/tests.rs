@@ -97,7 +97,7 @@ fn a_gap_ends_the_chain_and_it_is_not_whole() {
 #[test]
 fn an_unknown_share_adds_nothing_and_is_told() {
     let copies = folder(vec![copied("a.trn", 10, 20)]);
-    let chain = of(&Unknown("down".to_owned()), &copies);
+    let chain = of(&Unknown("down".into()), &copies);
     assert_eq!(chain.to, lsn(20));
     assert!(!chain.share_is_known);
 }

@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::Pool;
+use super::Pool;
 
 const FIRST: &str = "pc1.dc1.litwareinc.com";
 const THIRD: &str = "pc5.dc2.litwareinc.com";

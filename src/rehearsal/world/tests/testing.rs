@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::instance::SqlInstance;
-use super::*;
+use super::memory::MemoryFiles;
 use crate::model::{DatabaseName, SharePath};
 use crate::rehearsal::tds::{Flow, Login, Reply, Request, Session};
 use crate::rehearsal::value::{Column, Datum, Relation, ServerError};
+use crate::rehearsal::world::instance::SqlInstance;
+use crate::rehearsal::world::*;
 use crate::site::{
     Auth, Copy, Databases, Encrypt, Limits, LogShipping, Pool, PowerShell, Run, Shares, Sql, Tls,
     Verify,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::{Pool, engine};
+use super::{Pool, engine};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -16,7 +16,7 @@ const SCRIPT: &str = "src/powershell/answer.ps1";
 #[test]
 fn script_and_test_module_keep_to_powershell_3() {
     let Some(engine) = engine() else { return };
-    let module = "tests/powershell/modules/SkypeForBusiness/SkypeForBusiness.psm1";
+    let module = "tests/lab/powershell/modules/SkypeForBusiness/SkypeForBusiness.psm1";
     let lint = Command::new(engine)
         .arg("--lint-3.0")
         .args([path(SCRIPT), path(module)])

@@ -10,7 +10,7 @@ use pchadr::step::Step;
 use pchadr::step::command::{Command as Planned, Kind};
 use serde_json::{Value, json};
 
-use crate::Pool;
+use super::Pool;
 
 fn typed(pool: &Pool, text: &str) {
     let output = Command::new("/usr/bin/env")
@@ -48,7 +48,7 @@ fn plan_of(text: &str) -> Plan {
 #[test]
 fn the_services_that_a_failback_stops_and_starts_are_those_that_it_names() {
     let Some(pool) = Pool::new() else { return };
-    let plan = plan_of(include_str!("../../runbooks/failback.toml"));
+    let plan = plan_of(include_str!("../../../runbooks/failback.toml"));
     let mut did = Vec::new();
     for command in plan.steps.iter().flat_map(|step| &step.commands) {
         if command.text.contains("CsWindowsService") {
@@ -77,7 +77,7 @@ fn the_services_that_a_failback_stops_and_starts_are_those_that_it_names() {
 #[test]
 fn every_printed_command_does_what_it_says() {
     let Some(pool) = Pool::new() else { return };
-    let plan = plan_of(include_str!("../../runbooks/failover.toml"));
+    let plan = plan_of(include_str!("../../../runbooks/failover.toml"));
     let mut did = Vec::new();
     for step in &plan.steps {
         for command in &step.commands {

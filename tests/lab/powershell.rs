@@ -1,9 +1,6 @@
 //! The PowerShell door, the script that answers it, and the commands that plans print, in a real
 //! PowerShell engine with a module of ours in the vendor's place (`modules/SkypeForBusiness`).
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::explicit_write)]
-
 mod door;
 mod plan;
 mod script;
@@ -87,7 +84,7 @@ impl Pool {
 
     /// Words that start the engine with this pool and the modules of the tests.
     fn arguments(&self) -> Vec<String> {
-        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/powershell/modules");
+        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/powershell/modules");
         vec![
             format!("PSModulePath={}", modules.display()),
             format!("PCHADR_TEST_POOL={}", self.file().display()),

@@ -6,7 +6,7 @@ use pchadr::access::powershell::{Call, CmdletError, Failure};
 use pchadr::access::sql::Fate;
 use serde_json::json;
 
-use crate::Pool;
+use super::Pool;
 
 /// Message and id of a refusal.
 fn refusal(error: CmdletError) -> (String, String) {
