@@ -1,5 +1,5 @@
 //! The doors outside. Live and rehearsal differ in one value, [`Access`], made in one place
-//! (DESIGN 9, 10); everything above is the same code.
+//! (`design.md` 9, 10); everything above is the same code.
 
 // A wildcard once took a primary that lives for a silent one.
 #![warn(clippy::wildcard_enum_match_arm)]

@@ -1,4 +1,4 @@
-//! The plan: a runbook bound to a site, every command spelled out (DESIGN 5, 8). Pure: same site,
+//! The plan: a runbook bound to a site, every command spelled out (`design.md` 5, 8). Pure: same site,
 //! same runbook, same bytes everywhere.
 
 use std::io::{BufWriter, Write as _};
@@ -226,7 +226,7 @@ impl Plan {
     }
 }
 
-/// One step a stage, or the pair that copies and applies at the same time (DESIGN 5).
+/// One step a stage, or the pair that copies and applies at the same time (`design.md` 5).
 fn stages(steps: &[Step], overlap: bool) -> Vec<Vec<String>> {
     let mut stages: Vec<Vec<String>> = Vec::new();
     let mut before = None;

@@ -1,4 +1,4 @@
-//! The simulated site (DESIGN 10): it obeys SQL Server's and Skype's rules as `reference/` states
+//! The simulated site (`design.md` 10): it obeys SQL Server's and Skype's rules as `reference/` states
 //! them, each rule with its source, and refuses loudly what it does not know.
 //!
 //! It knows the site and `model`, stands behind the doors of [`crate::access`], and shares no

@@ -1,4 +1,4 @@
-//! Runs: the executor, its journal and its resumption (DESIGN 5, 8).
+//! Runs: the executor, its journal and its resumption (`design.md` 5, 8).
 
 // A wildcard once took a primary that lives for a silent one.
 #![warn(clippy::wildcard_enum_match_arm)]

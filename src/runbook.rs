@@ -1,4 +1,4 @@
-//! Runbooks: which steps a failover or a failback takes, in which order (DESIGN 4).
+//! Runbooks: which steps a failover or a failback takes, in which order (`design.md` 4).
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The site file: `site.toml` -> [`Site`], every problem at once (DESIGN 7).
+//! The site file: `site.toml` -> [`Site`], every problem at once (`design.md` 7).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ mod tests;
 pub use find::NotFound;
 pub use load::LoadError;
 
-/// An example site file with every key explained: the site of DESIGN 7.
+/// An example site file with every key explained: the site of `design.md` 7.
 pub const EXAMPLE: &str = include_str!("../runbooks/litware.toml");
 
 /// A stretched Persistent Chat pool, as its site file describes it. Holds no secret: only where a

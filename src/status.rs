@@ -1,4 +1,4 @@
-//! Where the pool, the databases, the mirrors, log shipping and the active servers stand (DESIGN 8).
+//! Where the pool, the databases, the mirrors, log shipping and the active servers stand (`design.md` 8).
 //! Reads only; all instances at once.
 
 use std::collections::BTreeMap;

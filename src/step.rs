@@ -1,4 +1,4 @@
-//! Steps: each observes, judges, acts and observes again (DESIGN 5).
+//! Steps: each observes, judges, acts and observes again (`design.md` 5).
 //!
 //! One file a step. Check and verify are the same code: [`Step::observe`] and [`Step::judge`]. A
 //! step changes the site only through [`Hands`], which records a command before it is sent.
@@ -41,7 +41,7 @@ use crate::site::{Limits, Site};
 use before::Before;
 use command::Command;
 use downtime::Downtime;
-use hands::{Hands, StepError};
+use hands::{Hands, Means, StepError};
 use observe::log_shipping::Secondary;
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
@@ -132,6 +132,9 @@ trait Kind {
     /// What undoes it.
     type Undo: undo::Back;
 
+    /// What it calls its commands.
+    type Key: command::Key;
+
     const INFO: Info;
 
     /// Steps that must stand before it in a runbook. A step that says nothing rests on all of them.
@@ -171,7 +174,7 @@ trait Kind {
     }
 
     /// What it may send, in order.
-    fn commands(site: &Site) -> Vec<Command>;
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)>;
 
     /// Reads.
     fn observe(cx: Context<'_>) -> impl Future<Output = Self::Facts> + Send;
@@ -195,7 +198,7 @@ trait Kind {
     fn act(
         cx: Context<'_>,
         facts: &Self::Facts,
-        hands: &Hands<'_>,
+        hands: &Hands<'_, Self::Key>,
     ) -> impl Future<Output = Result<(), StepError>> + Send;
 }
 
@@ -226,7 +229,7 @@ impl Fixed {
             limit: K::limit,
             settle: K::settle,
             downtime: K::downtime,
-            commands: K::commands,
+            commands: |site| command::unkeyed(K::commands(site)),
             undo: undo::Fixed::of::<K::Undo>(),
         }
     }
@@ -287,8 +290,13 @@ macro_rules! steps {
             ///
             /// # Errors
             /// Whatever the site said first. It decides nothing: see [`Step::observe`].
-            pub async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-                match facts { $($(Facts::$variant(facts) => $folder::$module::$variant::act(cx, facts, hands).await,)+)+ }
+            pub async fn act(cx: Context<'_>, facts: &Facts, means: &Means<'_>) -> Result<(), StepError> {
+                match facts {
+                    $($(Facts::$variant(facts) => {
+                        let hands = means.hands($folder::$module::$variant::commands(cx.site));
+                        $folder::$module::$variant::act(cx, facts, &hands).await
+                    })+)+
+                }
             }
 
             /// Reads what is left to undo of it.
@@ -306,11 +314,11 @@ macro_rules! steps {
                 self,
                 cx: Context<'_>,
                 before: Option<&Before>,
-                hands: &Hands<'_>,
+                means: &Means<'_>,
             ) -> Result<(), StepError> {
                 match self {
                     $($(Step::$variant => {
-                        undo::act::<<$folder::$module::$variant as Kind>::Undo>(self, cx, before, hands).await
+                        undo::act::<<$folder::$module::$variant as Kind>::Undo>(cx, before, means).await
                     })+)+
                 }
             }

@@ -1,5 +1,5 @@
 //! Copying one log backup: in chunks, under a name of its own, checked, then renamed. Nothing has
-//! its name before it is whole (DESIGN 9; `reference/skype-powershell.md` 10).
+//! its name before it is whole (`design.md` 9; `reference/skype-powershell.md` 10).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Backup headers of folders, read once: kept by path, size and time (DESIGN 9).
+//! Backup headers of folders, read once: kept by path, size and time (`design.md` 9).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

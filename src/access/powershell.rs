@@ -1,4 +1,4 @@
-//! The Skype cmdlets, through one PowerShell process (DESIGN 9).
+//! The Skype cmdlets, through one PowerShell process (`design.md` 9).
 //!
 //! The line protocol, ASCII only both ways. One request a line:
 //!

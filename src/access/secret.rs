@@ -1,4 +1,4 @@
-//! Passwords: where they are found, and how they are kept from showing themselves (DESIGN 3, rule 11).
+//! Passwords: where they are found, and how they are kept from showing themselves (`design.md` 3, rule 11).
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! SQL Server (DESIGN 9, `tds.md` 7.2). The driver is named in one file below.
+//! SQL Server (`design.md` 9, `tds.md` 7.2). The driver is named in one file below.
 //!
 //! Reads are parameterized and go over one control connection an instance; an effect is a literal
 //! batch on a connection of its own. A connection is used again only after the server answered in

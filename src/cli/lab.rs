@@ -1,4 +1,4 @@
-//! `pchadr lab`: the simulated site on this machine, for any client (DESIGN 10).
+//! `pchadr lab`: the simulated site on this machine, for any client (`design.md` 10).
 
 mod told;
 

@@ -1,4 +1,4 @@
-//! The run on the real site: the same executor behind the live doors (DESIGN 5, 9).
+//! The run on the real site: the same executor behind the live doors (`design.md` 5, 9).
 
 use std::io::{self, Write};
 

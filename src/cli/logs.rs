@@ -107,7 +107,7 @@ struct Found {
 }
 
 /// Reads every file of the folders, whatever its name, and writes to `out` what they are and the
-/// log chains they make: tables, or the JSON of DESIGN 8. Work files of copies (`.wrk`) and undo
+/// log chains they make: tables, or the JSON of `design.md` 8. Work files of copies (`.wrk`) and undo
 /// files of a standby (`.tuf`) are noted, not read. Nothing is changed.
 ///
 /// Exit status of the command: 0 when all folders could be read, whatever was in them; 1 when

@@ -1,4 +1,4 @@
-//! `--rehearse`: the same executor and drivers over the simulated site (DESIGN 10).
+//! `--rehearse`: the same executor and drivers over the simulated site (`design.md` 10).
 
 use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write};
 use std::path::Path;

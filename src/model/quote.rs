@@ -1,4 +1,4 @@
-//! The one place where a value becomes part of a T-SQL text (DESIGN 3, rule 10), and where a
+//! The one place where a value becomes part of a T-SQL text (`design.md` 3, rule 10), and where a
 //! PowerShell command is spelled for people to read and paste.
 
 /// Quotes an identifier: brackets, `]` doubled (`reference/sql-server.md` 10.2).

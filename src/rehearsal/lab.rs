@@ -1,4 +1,4 @@
-//! The lab (DESIGN 10): the simulated site on real sockets, over real folders, on the wall clock.
+//! The lab (`design.md` 10): the simulated site on real sockets, over real folders, on the wall clock.
 //!
 //! One port of 127.0.0.1 for each instance, one more for the Skype cmdlets, and a folder that holds
 //! all that a client needs: `site.toml`, the authority, the password, the shares.

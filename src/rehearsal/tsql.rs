@@ -1,5 +1,5 @@
 //! Commands of T-SQL as the simulated instances read them: a parser of their own, for what is not a
-//! SELECT (DESIGN 10). A SELECT is only cut out, for [`super::select`].
+//! SELECT (`design.md` 10). A SELECT is only cut out, for [`super::select`].
 //!
 //! As on SQL Server the whole batch is parsed before anything of it runs.
 

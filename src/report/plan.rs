@@ -10,7 +10,7 @@ use crate::plan::{Plan, PlannedStep};
 use crate::step::Effect;
 use crate::step::command::{Command, HoleType, Kind};
 
-/// Writes a plan as compact JSON and a line end (DESIGN 8).
+/// Writes a plan as compact JSON and a line end (`design.md` 8).
 pub fn json(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     serde_json::to_writer(&mut *out, plan)?;
     writeln!(out)

@@ -1,4 +1,4 @@
-//! The runs of this machine, and their second copies: one folder a run (DESIGN 5, "The run folder").
+//! The runs of this machine, and their second copies: one folder a run (`design.md` 5, "The run folder").
 
 mod kept;
 mod site;

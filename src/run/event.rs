@@ -1,4 +1,4 @@
-//! The records of a run (DESIGN 8): what the journal keeps, what `--output json` prints, what every
+//! The records of a run (`design.md` 8): what the journal keeps, what `--output json` prints, what every
 //! report is folded from.
 
 mod stored;

@@ -1,4 +1,4 @@
-//! The executor (DESIGN 5): judges every step, then takes them one by one. The site is the truth:
+//! The executor (`design.md` 5): judges every step, then takes them one by one. The site is the truth:
 //! what an act returned decides nothing.
 
 mod halt;

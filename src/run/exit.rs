@@ -1,4 +1,4 @@
-//! Exit status (DESIGN 8).
+//! Exit status (`design.md` 8).
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

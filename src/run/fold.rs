@@ -1,5 +1,5 @@
 //! Folds a journal to where its run stands: what a resume goes on from. Kinds, ids, outcomes and
-//! digests are read, never facts (DESIGN 5).
+//! digests are read, never facts (`design.md` 5).
 //!
 //! One transition function, [`RunState::apply`], judges every record: of a journal that is read,
 //! and of a run that is under way ([`super::recorder`]).

@@ -1,4 +1,4 @@
-//! The journal of a run: one record a line, each chained to the line before (DESIGN 5, 8).
+//! The journal of a run: one record a line, each chained to the line before (`design.md` 5, 8).
 
 use std::io;
 

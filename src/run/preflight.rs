@@ -1,4 +1,4 @@
-//! Preflight: all checks before the first change, and what they add up to (DESIGN 5). Pure.
+//! Preflight: all checks before the first change, and what they add up to (`design.md` 5). Pure.
 
 use super::exit::Exit;
 use crate::model::{Problem, Remedy, WayOn};

@@ -1,4 +1,4 @@
-//! Going on with a run under the plan as it is now (DESIGN 5, "Resume"). Pure.
+//! Going on with a run under the plan as it is now (`design.md` 5, "Resume"). Pure.
 
 use super::archive::Found;
 use super::fold::RunState;

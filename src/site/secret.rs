@@ -1,4 +1,4 @@
-//! No password stands in a site file (DESIGN 3, rule 11), and none is repeated in a message.
+//! No password stands in a site file (`design.md` 3, rule 11), and none is repeated in a message.
 
 use std::path::{Path, PathBuf};
 

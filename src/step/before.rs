@@ -35,7 +35,10 @@ impl Before {
     }
 
     /// Writes down one thing more.
-    pub(super) fn note(hands: &Hands<'_>, change: impl FnOnce(&mut Self)) -> Result<(), StepError> {
+    pub(super) fn note<K>(
+        hands: &Hands<'_, K>,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<(), StepError> {
         let document = Document::BeforeFailback;
         let mut before = match hands.ledger.kept(document)? {
             Some(bytes) => Self::read(&bytes).map_err(|unread| {

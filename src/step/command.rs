@@ -1,13 +1,13 @@
 //! Commands: the only way in which a step changes the site. A plan shows them with their holes; a
-//! run binds the holes and sends the result, byte for byte (DESIGN 3, rule 9).
+//! run binds the holes and sends the result, byte for byte (`design.md` 3, rule 9).
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{Instance, Role, quote};
+use crate::model::{Role, quote};
 
 /// How the value of a hole is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -57,6 +57,11 @@ impl Hole {
     }
 }
 
+/// Commands without what their step calls them.
+pub(super) fn unkeyed<K>(commands: Vec<(K, Command)>) -> Vec<Command> {
+    commands.into_iter().map(|(_, command)| command).collect()
+}
+
 /// Where a command goes, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -96,6 +101,9 @@ pub struct Command {
     pub when: Option<String>,
     /// Sent once for each of these; `None` = once.
     pub each: Option<String>,
+    /// True for a batch that may take hours: a backup, a restore.
+    #[serde(skip)]
+    pub is_long: bool,
     /// Its holes.
     pub holes: Vec<Hole>,
     /// The text with `{name}` marks.
@@ -103,6 +111,11 @@ pub struct Command {
     /// The text with plausible values.
     pub sample: String,
 }
+
+/// What a step calls one of its commands.
+pub(super) trait Key: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {}
+
+impl<K: Copy + PartialEq + fmt::Debug + Send + Sync + 'static> Key for K {}
 
 /// A cmdlet and its parameters.
 pub type Cmdlet = (&'static str, BTreeMap<&'static str, Value>);
@@ -161,6 +174,7 @@ impl Command {
             kind,
             when: None,
             each: None,
+            is_long: false,
             holes,
             text,
             sample: String::new(),
@@ -189,6 +203,18 @@ impl Command {
     pub fn each(mut self, rule: impl Into<String>) -> Self {
         self.each = Some(rule.into());
         self
+    }
+
+    /// A backup or a restore, which may take hours; what else there is to send ends soon.
+    #[must_use]
+    pub fn long(mut self) -> Self {
+        self.is_long = true;
+        self
+    }
+
+    /// The command with what its step calls it.
+    pub(super) fn keyed<K: Key>(self, key: K) -> (K, Self) {
+        (key, self)
     }
 
     /// The text with its holes bound: for T-SQL, what is sent.
@@ -344,11 +370,6 @@ fn spell_parameter(name: &str, value: &Value) -> String {
         }
         Value::Number(_) | Value::Array(_) => format!(" -{name} {value}"),
     }
-}
-
-/// The instance that a role's T-SQL goes to.
-pub fn instance_of(role: Role) -> Instance {
-    Instance::chat(role)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Hands: what a step acts with. Every command is one of the plan, and is recorded, durably,
-//! before it is sent (DESIGN 3, rules 5 and 9).
+//! before it is sent (`design.md` 3, rules 5 and 9).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,14 +9,14 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Command, Unbound, Values};
+use super::command::{Command, Key, Unbound, Values};
 use super::ledger::{Ledger, Progress, Unit, Unwritable};
 use crate::access::Access;
 use crate::access::copy::CopyError;
 use crate::access::powershell::{Call, CmdletError};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
-use crate::model::{IntoRemedies, Place, Problem};
+use crate::model::{Instance, IntoRemedies, Place, Problem};
 use crate::site::Limits;
 
 /// Why an act ended early. It decides nothing: the next observation does.
@@ -133,11 +133,11 @@ impl Handoff {
     }
 }
 
-/// What a step acts with.
-pub struct Hands<'a> {
-    /// Its id.
+/// What the executor lends a step, or its undoing.
+pub struct Means<'a> {
+    /// Id of the step.
     pub step: &'static str,
-    /// Its commands, as the plan shows them.
+    /// What it may send, as the plan shows it.
     pub commands: &'a [Command],
     /// Where commands are recorded.
     pub ledger: &'a dyn Ledger,
@@ -149,16 +149,49 @@ pub struct Hands<'a> {
     pub handoff: Option<&'a Handoff>,
 }
 
-impl Hands<'_> {
-    fn command(&self, n: usize) -> Result<&Command, StepError> {
-        self.commands
-            .get(n.wrapping_sub(1))
-            .ok_or_else(|| StepError::other(format!("step `{}` has no command {n}", self.step), ""))
+impl<'a> Means<'a> {
+    /// Hands for the commands that a step has: each is the one of the plan that is the same.
+    pub(super) fn hands<K: Key>(&self, commands: Vec<(K, Command)>) -> Hands<'a, K> {
+        let both = commands.into_iter().zip(self.commands);
+        let same =
+            both.filter(|((_, own), planned)| own.kind == planned.kind && own.text == planned.text);
+        Hands {
+            step: self.step,
+            commands: same.map(|((key, _), planned)| (key, planned)).collect(),
+            ledger: self.ledger,
+            stop: self.stop,
+            limits: self.limits,
+            handoff: self.handoff,
+        }
+    }
+}
+
+/// What a step acts with.
+pub(super) struct Hands<'a, K> {
+    step: &'static str,
+    /// The plan's commands by what the step calls them.
+    commands: Vec<(K, &'a Command)>,
+    pub(super) ledger: &'a dyn Ledger,
+    pub(super) stop: &'a CancellationToken,
+    limits: &'a Limits,
+    pub(super) handoff: Option<&'a Handoff>,
+}
+
+impl<'a, K: Key> Hands<'a, K> {
+    fn command(&self, key: K) -> Result<&'a Command, StepError> {
+        let mut commands = self.commands.iter();
+        let found = commands.find(|(known, _)| *known == key);
+        found.map(|(_, command)| *command).ok_or_else(|| {
+            StepError::other(
+                format!("the plan has no command {key:?} of step `{}`", self.step),
+                "this is a defect of pchadr; keep the run folder",
+            )
+        })
     }
 
     /// Records that a command is about to be sent, for each of these values, as one record.
-    pub fn announce_each(&self, n: usize, each: &[Values]) -> Result<(), StepError> {
-        let command = self.command(n)?;
+    pub(super) fn announce_each(&self, key: K, each: &[Values]) -> Result<(), StepError> {
+        let command = self.command(key)?;
         // What cannot be bound is refused before anything of it is sent.
         for values in each {
             command.bind(values)?;
@@ -167,44 +200,43 @@ impl Hands<'_> {
             .iter()
             .map(|values| Value::Object(values.clone().into_iter().collect()))
             .collect();
-        self.ledger.command(self.step, n, Value::Array(values))?;
+        self.ledger
+            .command(self.step, command.n, Value::Array(values))?;
         Ok(())
     }
 
     /// Records that a command is about to be sent.
-    pub fn announce(&self, n: usize, values: &Values) -> Result<(), StepError> {
-        self.command(n)?.bind(values)?;
+    pub(super) fn announce(&self, key: K, values: &Values) -> Result<(), StepError> {
+        let command = self.command(key)?;
+        command.bind(values)?;
         let record = Value::Object(values.clone().into_iter().collect());
-        self.ledger.command(self.step, n, record)?;
+        self.ledger.command(self.step, command.n, record)?;
         Ok(())
     }
 
     /// Sends a batch that was announced, and shows how far the server is with it.
-    pub async fn send_announced(
+    pub(super) async fn send_announced(
         &self,
         session: &mut Session<'_>,
-        n: usize,
+        key: K,
         values: &Values,
     ) -> Result<Vec<Table>, StepError> {
         let show = |percent| self.progress(percent, 100, Unit::Percent, "");
-        self.send_shown(session, n, values, &show).await
+        self.send_shown(session, key, values, &show).await
     }
 
     /// Sends a batch that was announced. `show` hears the percent complete, from 0 to 100, where the
     /// server says it.
-    pub async fn send_shown(
+    pub(super) async fn send_shown(
         &self,
         session: &mut Session<'_>,
-        n: usize,
+        key: K,
         values: &Values,
         show: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Vec<Table>, StepError> {
-        let batch = self.command(n)?.bind(values)?;
-        // A restore or a backup may take hours; what else there is to send ends soon.
-        let is_long = ["RESTORE ", "BACKUP "]
-            .iter()
-            .any(|verb| batch.contains(verb));
-        let limit = if is_long {
+        let command = self.command(key)?;
+        let batch = command.bind(values)?;
+        let limit = if command.is_long {
             self.limits.restore
         } else {
             Some(self.limits.stall)
@@ -214,36 +246,48 @@ impl Hands<'_> {
     }
 
     /// Announces and sends a batch.
-    pub async fn send(
+    pub(super) async fn send(
         &self,
         session: &mut Session<'_>,
-        n: usize,
+        key: K,
         values: &Values,
     ) -> Result<Vec<Table>, StepError> {
-        self.announce(n, values)?;
-        self.send_announced(session, n, values).await
+        self.announce(key, values)?;
+        self.send_announced(session, key, values).await
+    }
+
+    /// Announces a batch and sends it to an instance, on a session of its own.
+    pub(super) async fn send_at(
+        &self,
+        access: &Access,
+        instance: Instance,
+        key: K,
+        values: &Values,
+    ) -> Result<(), StepError> {
+        let mut session = Box::pin(access.sql.open(instance)).await?;
+        self.send(&mut session, key, values).await.map(|_| ())
     }
 
     /// Calls a cmdlet that was announced.
-    pub async fn call_announced(
+    pub(super) async fn call_announced(
         &self,
         access: &Access,
-        n: usize,
+        key: K,
         values: &Values,
     ) -> Result<(), StepError> {
-        self.call_limited(access, n, values, None).await
+        self.call_limited(access, key, values, None).await
     }
 
     async fn call_limited(
         &self,
         access: &Access,
-        n: usize,
+        key: K,
         values: &Values,
         limit: Option<Duration>,
     ) -> Result<(), StepError> {
-        let Some((cmdlet, parameters)) = self.command(n)?.bind_parameters(values)? else {
+        let Some((cmdlet, parameters)) = self.command(key)?.bind_parameters(values)? else {
             return Err(StepError::other(
-                format!("command {n} of step `{}` is no cmdlet", self.step),
+                format!("command {key:?} of step `{}` is no cmdlet", self.step),
                 "",
             ));
         };
@@ -260,35 +304,44 @@ impl Hands<'_> {
     }
 
     /// Announces and calls a cmdlet.
-    pub async fn call(&self, access: &Access, n: usize, values: &Values) -> Result<(), StepError> {
-        self.announce(n, values)?;
-        self.call_announced(access, n, values).await
+    pub(super) async fn call(
+        &self,
+        access: &Access,
+        key: K,
+        values: &Values,
+    ) -> Result<(), StepError> {
+        self.announce(key, values)?;
+        self.call_announced(access, key, values).await
     }
 
     /// Announces and calls a cmdlet that takes longer than the others.
-    pub async fn call_within(
+    pub(super) async fn call_within(
         &self,
         access: &Access,
-        n: usize,
+        key: K,
         values: &Values,
         limit: Duration,
     ) -> Result<(), StepError> {
-        self.announce(n, values)?;
-        self.call_limited(access, n, values, Some(limit)).await
+        self.announce(key, values)?;
+        self.call_limited(access, key, values, Some(limit)).await
     }
 
     /// Source and target of a copy.
-    pub fn copy_paths(&self, n: usize, values: &Values) -> Result<(String, String), StepError> {
-        self.command(n)?.bind_copy(values)?.ok_or_else(|| {
+    pub(super) fn copy_paths(
+        &self,
+        key: K,
+        values: &Values,
+    ) -> Result<(String, String), StepError> {
+        self.command(key)?.bind_copy(values)?.ok_or_else(|| {
             StepError::other(
-                format!("command {n} of step `{}` is no copy", self.step),
+                format!("command {key:?} of step `{}` is no copy", self.step),
                 "",
             )
         })
     }
 
     /// The operator's stop, at a safe point.
-    pub fn check_stop(&self) -> Result<(), StepError> {
+    pub(super) fn check_stop(&self) -> Result<(), StepError> {
         if self.stop.is_cancelled() {
             Err(StepError::Stopped)
         } else {
@@ -297,7 +350,7 @@ impl Hands<'_> {
     }
 
     /// Shows how far the step is.
-    pub fn progress(&self, done: u64, total: u64, unit: Unit, detail: impl Into<String>) {
+    pub(super) fn progress(&self, done: u64, total: u64, unit: Unit, detail: impl Into<String>) {
         self.ledger.progress(Progress {
             step: self.step.to_owned(),
             done,
@@ -319,8 +372,82 @@ fn whole_percent(percent: f64) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::whole_percent;
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Document, Role};
+    use crate::step::ledger::Unwritable;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Key {
+        Disable,
+        Stop,
+        Start,
+    }
+
+    /// What was recorded: number and values.
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<(usize, Value)>>);
+
+    impl Ledger for Heard {
+        fn command(&self, _step: &str, n: usize, values: Value) -> Result<(), Unwritable> {
+            self.0.lock().unwrap().push((n, values));
+            Ok(())
+        }
+
+        fn progress(&self, _progress: Progress) {}
+
+        fn keep(&self, _document: Document, _bytes: &[u8]) -> Result<(), Unwritable> {
+            Ok(())
+        }
+
+        fn kept(&self, _document: Document) -> Result<Option<Vec<u8>>, Unwritable> {
+            Ok(None)
+        }
+    }
+
+    fn list() -> Vec<(Key, Command)> {
+        let send = |text: &str| Command::tsql(Role::Backup, "sql3", text, Vec::new());
+        vec![
+            send("EXEC disable;").keyed(Key::Disable),
+            send("EXEC stop;").keyed(Key::Stop),
+            send("EXEC start;").keyed(Key::Start),
+        ]
+    }
+
+    #[test]
+    fn a_command_is_recorded_by_its_number_in_the_plan_and_one_that_the_plan_lacks_is_refused() {
+        let mut planned = crate::step::command::unkeyed(list());
+        // Numbered behind the step's own, as what undoes a step is; the last one is another.
+        for (n, command) in (5..).zip(&mut planned) {
+            command.n = n;
+        }
+        planned[2].text = "EXEC something_else;".to_owned();
+        let (heard, stop) = (Heard::default(), CancellationToken::new());
+        let site = crate::step::sample::site();
+        let means = Means {
+            step: "stop-log-shipping-jobs",
+            commands: &planned,
+            ledger: &heard,
+            stop: &stop,
+            limits: &site.limits,
+            handoff: None,
+        };
+        let hands = means.hands(list());
+        hands.announce(Key::Stop, &Values::new()).unwrap();
+        let refused = hands.announce(Key::Start, &Values::new()).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("no command Start of step `stop-log-shipping-jobs`"),
+            "{refused}"
+        );
+        assert_eq!(*heard.0.lock().unwrap(), [(6, json!({}))]);
+    }
 
     #[test]
     fn a_percentage_from_outside_stays_between_0_and_100() {

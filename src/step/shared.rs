@@ -3,15 +3,13 @@
 
 use serde::Serialize;
 
-use super::command::{Hole, HoleType, Values};
-use super::hands::{Hands, StepError};
-use super::ledger::Unit;
+use super::command::{Hole, HoleType};
 use super::observe::Observed;
 use super::observe::backups::{SetHeader, restored_sets, sets};
 use super::observe::database::Database;
 use super::observe::pool::Service;
 use super::observe::sessions::is_from;
-use super::observe::sessions::{Holder, percent, sessions};
+use super::observe::sessions::{Holder, sessions};
 use super::{Block, Context, Step};
 use crate::access::Access;
 use crate::model::states::MirroringRole;
@@ -195,45 +193,6 @@ pub(super) fn is_principal(database: &Database) -> bool {
         .mirroring
         .as_ref()
         .is_some_and(|mirroring| mirroring.role == Some(MirroringRole::Principal))
-}
-
-/// Sends a BACKUP or RESTORE that moves a whole database, and shows how far it is meanwhile
-/// (`sql-server.md` 6.2).
-pub(super) async fn send_long(
-    cx: Context<'_>,
-    hands: &Hands<'_>,
-    instance: Instance,
-    n: usize,
-    values: &Values,
-) -> Result<(), StepError> {
-    let mut session = Box::pin(cx.access.sql.open(instance)).await?;
-    let spid = session.spid();
-    let sending = hands.send(&mut session, n, values);
-    tokio::pin!(sending);
-    loop {
-        let pause = tokio::time::sleep(cx.site.limits.poll);
-        tokio::select! {
-            sent = &mut sending => return sent.map(|_| ()),
-            () = pause => {}
-        }
-        let look = async {
-            match spid {
-                Some(spid) => percent(cx.access, instance, spid).await,
-                None => Observed::Absent,
-            }
-        };
-        tokio::select! {
-            sent = &mut sending => return sent.map(|_| ()),
-            seen = look => {
-                let done = seen.seen().and_then(|percent| u64::try_from(*percent).ok());
-                let (unit, total) = match done {
-                    Some(_) => (Unit::Percent, 100),
-                    None => (Unit::Waiting, 0),
-                };
-                hands.progress(done.unwrap_or(0), total, unit, instance.to_string());
-            }
-        }
-    }
 }
 
 /// Whether the primary's chat database comes from this run's two files: the newest set that was

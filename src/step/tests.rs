@@ -87,3 +87,16 @@ fn a_cmdlet_is_never_left_to_ask() {
         }
     }
 }
+
+#[test]
+fn a_backup_or_a_restore_is_long_whatever_else_is_sent_and_whatever_its_values_say() {
+    for step in Step::ALL {
+        let own = step.commands(&site());
+        for command in own.iter().chain(&step.undo_commands(&site())) {
+            let moves = ["RESTORE ", "BACKUP "]
+                .iter()
+                .any(|verb| command.text.contains(verb));
+            assert_eq!(command.is_long, moves, "{}: {}", step.id(), command.text);
+        }
+    }
+}

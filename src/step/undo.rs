@@ -1,14 +1,15 @@
-//! Undoing (DESIGN 8, `abort`): before the point of no return a step can be undone by commands that
+//! Undoing (`design.md` 8, `abort`): before the point of no return a step can be undone by commands that
 //! stand in the plan beside its own. It observes first, so that it can be repeated.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::before::Before;
-use super::command::{Command, Values};
-use super::hands::{Hands, StepError};
+use super::command::{self, Command, Key, Values};
+use super::hands::{Hands, Means, StepError};
 use super::ledger::Unit;
 use super::{Context, Kind, Standing, Step};
 use crate::model::Instance;
@@ -19,6 +20,9 @@ const ALREADY: [u32; 2] = [1416, 3153];
 
 /// What undoing one step observes, and what it makes of it.
 pub(super) trait Back: Serialize + Sized + Send + Sync {
+    /// What it calls its commands.
+    type Key: Key;
+
     /// The step before it that is taken back after it all the same.
     const AHEAD_OF: Option<Step> = None;
 
@@ -33,13 +37,13 @@ pub(super) trait Back: Serialize + Sized + Send + Sync {
     }
 
     /// What it may send, in order.
-    fn commands(site: &Site) -> Vec<Command>;
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)>;
 
     /// Reads.
     fn observe(cx: Context<'_>, before: Option<&Before>) -> impl Future<Output = Self> + Send;
 
     /// The next thing to do, from the facts alone; an error says why nothing may be done.
-    fn next(&self) -> Result<Next, Standing>;
+    fn next(&self) -> Result<Next<Self::Key>, Standing>;
 }
 
 /// What is fixed of undoing a step, read off its file.
@@ -56,7 +60,7 @@ impl Fixed {
             ahead_of: B::AHEAD_OF,
             limit: B::limit,
             settle: B::settle,
-            commands: B::commands,
+            commands: |site| command::unkeyed(B::commands(site)),
         }
     }
 }
@@ -71,7 +75,9 @@ pub(super) struct Nothing<K> {
 }
 
 impl<K: Kind> Back for Nothing<K> {
-    fn commands(_site: &Site) -> Vec<Command> {
+    type Key = Infallible;
+
+    fn commands(_site: &Site) -> Vec<(Infallible, Command)> {
         Vec::new()
     }
 
@@ -82,29 +88,29 @@ impl<K: Kind> Back for Nothing<K> {
         }
     }
 
-    fn next(&self) -> Result<Next, Standing> {
+    fn next(&self) -> Result<Next<Infallible>, Standing> {
         Ok(Next::Nothing(self.because.clone()))
     }
 }
 
 /// The next thing to do.
-pub(super) enum Next {
+pub(super) enum Next<K> {
     /// Nothing is left of the step; in a few words.
     Nothing(String),
     /// Something is under way.
     Wait(String),
     /// Send a command.
-    Send(Sending),
+    Send(Sending<K>),
 }
 
 /// One command to send.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Sending {
+pub(super) struct Sending<K> {
     /// What it does.
     pub(super) what: String,
     pub(super) to: Door,
-    /// Its number among those that undo the step, from 1.
-    pub(super) n: usize,
+    /// Which command.
+    pub(super) key: K,
     pub(super) values: Values,
 }
 
@@ -115,12 +121,12 @@ pub(super) enum Door {
     Cmdlet(Option<Duration>),
 }
 
-impl Next {
-    pub(super) fn sql(at: Instance, n: usize, what: impl Into<String>) -> Self {
+impl<K> Next<K> {
+    pub(super) fn sql(at: Instance, key: K, what: impl Into<String>) -> Self {
         Self::Send(Sending {
             what: what.into(),
             to: Door::Sql(at),
-            n,
+            key,
             values: Values::new(),
         })
     }
@@ -155,11 +161,11 @@ pub(super) fn judge(facts: &impl Back) -> Standing {
 
 /// Sends what is left, each command on a look of its own that is no older than it (`steps.md` 1.3).
 pub(super) async fn act<T: Back>(
-    step: Step,
     cx: Context<'_>,
     before: Option<&Before>,
-    hands: &Hands<'_>,
+    means: &Means<'_>,
 ) -> Result<(), StepError> {
+    let hands = means.hands(T::commands(cx.site));
     let mut last = None;
     loop {
         hands.check_stop()?;
@@ -178,37 +184,33 @@ pub(super) async fn act<T: Back>(
                         "see the error log of that instance",
                     ));
                 }
-                let n = step.commands(cx.site).len() + sending.n;
-                send(cx, hands, n, &sending).await?;
+                send(cx, &hands, &sending).await?;
                 last = Some(sending);
             }
         }
     }
 }
 
-async fn send(
+async fn send<K: Key>(
     cx: Context<'_>,
-    hands: &Hands<'_>,
-    n: usize,
-    sending: &Sending,
+    hands: &Hands<'_, K>,
+    sending: &Sending<K>,
 ) -> Result<(), StepError> {
+    let key = sending.key;
     match sending.to {
-        Door::Cmdlet(None) => hands.call(cx.access, n, &sending.values).await,
+        Door::Cmdlet(None) => hands.call(cx.access, key, &sending.values).await,
         Door::Cmdlet(Some(limit)) => {
             hands
-                .call_within(cx.access, n, &sending.values, limit)
+                .call_within(cx.access, key, &sending.values, limit)
                 .await
         }
-        Door::Sql(at) => {
-            let mut session = Box::pin(cx.access.sql.open(at)).await?;
-            match hands.send(&mut session, n, &sending.values).await {
-                Err(StepError::Sql(error))
-                    if error.number().is_some_and(|it| ALREADY.contains(&it)) =>
-                {
-                    Ok(())
-                }
-                other => other.map(|_| ()),
+        Door::Sql(at) => match hands.send_at(cx.access, at, key, &sending.values).await {
+            Err(StepError::Sql(error))
+                if error.number().is_some_and(|it| ALREADY.contains(&it)) =>
+            {
+                Ok(())
             }
-        }
+            other => other,
+        },
     }
 }

@@ -1,5 +1,5 @@
 //! Every effect of a failover × every fault: the run is done, or stopped and resumable to done, and
-//! every completed effect happened once (DESIGN 3, rules 6 to 8).
+//! every completed effect happened once (`design.md` 3, rules 6 to 8).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

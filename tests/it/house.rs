@@ -1,4 +1,4 @@
-//! The house (DESIGN 6): how large a file may be, and who may know whom.
+//! The house (`design.md` 6): how large a file may be, and who may know whom.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 

@@ -1,5 +1,5 @@
 //! Killed at any instant and resumed, a run ends as one that was never killed, and every completed
-//! effect happened once (DESIGN 3, rule 8).
+//! effect happened once (`design.md` 3, rule 8).
 
 use std::time::Duration;
 

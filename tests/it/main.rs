@@ -1,4 +1,4 @@
-//! The integration tests: the proofs of DESIGN 3.
+//! The integration tests: the proofs of `design.md` 3.
 
 mod abort;
 mod before_b1;

@@ -1,4 +1,4 @@
-//! The rules of DESIGN 3 that no other file proves, each by its number.
+//! The rules of `design.md` 3 that no other file proves, each by its number.
 
 mod ends;
 mod plan;

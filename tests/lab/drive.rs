@@ -213,7 +213,7 @@ pub(crate) fn end_state(status: &Value) -> Value {
     status
 }
 
-/// How a site stands after a failover (DESIGN 8, `status` JSON).
+/// How a site stands after a failover (`design.md` 8, `status` JSON).
 pub(crate) fn failed_over() -> Value {
     let database = |state: &str, role: &str, partner: &str| {
         json!({"state": state, "standby": false, "recovery_model": "FULL",

@@ -1,4 +1,4 @@
-//! The canary: the password shows itself nowhere (DESIGN 3, rule 11).
+//! The canary: the password shows itself nowhere (`design.md` 3, rule 11).
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
 //! The one place that starts a process: a PowerShell with the constant script
-//! `src/powershell/answer.ps1` (DESIGN 9; `skype-powershell.md` 7).
+//! `src/powershell/answer.ps1` (`design.md` 9; `skype-powershell.md` 7).
 
 use std::io::{self, Write as _};
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The driver: the one file that names it (DESIGN 9, `tds.md` 7.2).
+//! The driver: the one file that names it (`design.md` 9, `tds.md` 7.2).
 
 use tiberius::error::{Error, IoErrorKind};
 use tiberius::{AuthMethod, Client, ColumnData, EncryptionLevel};

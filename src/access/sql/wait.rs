@@ -1,5 +1,5 @@
 //! Waiting for a long statement: the control connection tells whether the server still works on it
-//! (`reference/tds.md` 7.2; DESIGN 9). A lost answer would be waited for for ever.
+//! (`reference/tds.md` 7.2; `design.md` 9). A lost answer would be waited for for ever.
 
 use std::time::Duration;
 

@@ -68,14 +68,6 @@ impl SqlDoor {
         self.watch(instance, spid, login_time, limit, true).await
     }
 
-    /// How far the statement of a session is, in percent; `None` where nothing tells.
-    pub async fn percent_complete(&self, instance: Instance, spid: i64) -> Option<f64> {
-        let spid = spid.to_string();
-        let query = Query::of(include_str!("../../sql/percent_complete.sql"), &spid);
-        let table = self.read(instance, query).await.ok()?;
-        table.rows().next()?.float("percent_complete")
-    }
-
     async fn watch(
         &self,
         instance: Instance,

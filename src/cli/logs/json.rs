@@ -1,4 +1,4 @@
-//! The JSON of DESIGN 8.
+//! The JSON of `design.md` 8.
 
 use std::io::{self, Write};
 

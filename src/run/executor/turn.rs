@@ -10,7 +10,7 @@ use crate::run::event::{Event, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
-use crate::step::hands::{Handoff, Hands, StepError};
+use crate::step::hands::{Handoff, Means, StepError};
 use crate::step::{Effect, Facts, Standing, Step};
 
 impl Execution<'_> {
@@ -197,7 +197,7 @@ impl Execution<'_> {
         if matches!(standing, Standing::Pending { underway: true, .. }) {
             return Ok(());
         }
-        let hands = Hands {
+        let means = Means {
             step: step.id(),
             commands: &self.planned(step)?.commands,
             ledger: self.ledger,
@@ -206,7 +206,7 @@ impl Execution<'_> {
             handoff,
         };
         let saved = self.saved()?;
-        let acting = Box::pin(Step::act(self.context(step, saved.as_ref()), facts, &hands));
+        let acting = Box::pin(Step::act(self.context(step, saved.as_ref()), facts, &means));
         self.within_limit(step.limit(self.site), acting).await
     }
 

@@ -12,7 +12,7 @@ use crate::run::fold::RunState;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
 use crate::run::resume::{PlanChange, known};
-use crate::step::hands::{Hands, StepError};
+use crate::step::hands::{Means, StepError};
 use crate::step::ledger::Ledger as _;
 use crate::step::undo::backwards;
 use crate::step::{Standing, Step, before::Before};
@@ -184,17 +184,16 @@ impl Execution<'_> {
 
     async fn act_undo(&self, step: Step) -> Result<(), StepError> {
         let (saved, before) = (self.saved()?, self.before()?);
-        let commands: Vec<_> = self.planned(step)?.all_commands().cloned().collect();
-        let hands = Hands {
+        let means = Means {
             step: step.id(),
-            commands: &commands,
+            commands: &self.planned(step)?.undo,
             ledger: self.ledger,
             stop: self.stop,
             limits: &self.site.limits,
             handoff: None,
         };
         let cx = self.context(step, saved.as_ref());
-        let acting = Box::pin(step.undo(cx, before.as_ref(), &hands));
+        let acting = Box::pin(step.undo(cx, before.as_ref(), &means));
         self.within_limit(step.undo_limit(self.site), acting).await
     }
 

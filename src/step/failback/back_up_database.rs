@@ -16,12 +16,16 @@ use crate::step::observe::database::{Database, Lineage, database, lineage};
 use crate::step::observe::pool::{self, Service};
 use crate::step::shared::file_hole;
 use crate::step::shared::{
-    Holders, active_block, address, full_path, mirrored_block, only_set, send_long, tail_path,
+    Holders, active_block, address, full_path, mirrored_block, only_set, tail_path,
 };
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 
-const BACK_UP: usize = 1;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    BackUp,
+}
 
 pub(in crate::step) struct BackUpDatabase;
 
@@ -56,6 +60,7 @@ impl Facts {
 impl Kind for BackUpDatabase {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "back-up-database",
@@ -85,7 +90,7 @@ impl Kind for BackUpDatabase {
         )
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let name = &site.database.chat;
         vec![Command::tsql(
             Role::Backup,
@@ -103,7 +108,7 @@ impl Kind for BackUpDatabase {
                     "pchadr failback 20261124-0315",
                 ),
             ],
-        )]
+        ).long().keyed(Key::BackUp)]
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -201,7 +206,7 @@ impl Kind for BackUpDatabase {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let values = Values::from([
             ("file".to_owned(), json!(facts.path)),
             (
@@ -209,6 +214,13 @@ impl Kind for BackUpDatabase {
                 json!(format!("pchadr failback {}", cx.run)),
             ),
         ]);
-        send_long(cx, hands, Instance::chat(Role::Backup), BACK_UP, &values).await
+        hands
+            .send_at(
+                cx.access,
+                Instance::chat(Role::Backup),
+                Key::BackUp,
+                &values,
+            )
+            .await
     }
 }

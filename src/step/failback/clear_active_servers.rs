@@ -31,8 +31,12 @@ use crate::step::shared::{chat_hosts, compliance};
 use crate::step::{Block, Context, Effect, Info, Kind, Lift, Standing};
 use holding::{Holding, Service as WindowsService};
 
-const CLEAR: usize = 1;
-const STOP: usize = 2;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Clear,
+    Stop,
+}
 
 /// Time between the two looks that must both find nobody.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
@@ -78,6 +82,7 @@ impl Facts {
 impl Kind for ClearActiveServers {
     type Facts = Facts;
     type Undo = undo::Facts;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "clear-active-servers",
@@ -109,7 +114,7 @@ impl Kind for ClearActiveServers {
         })
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let mut parameters: Vec<(&'static str, Value)> = Vec::new();
         if let Some(identity) = &site.pool.active_identity {
             parameters.push(("Identity", json!(identity)));
@@ -122,9 +127,9 @@ impl Kind for ClearActiveServers {
             site.pool.failed_over.first().map(ToString::to_string),
         );
         vec![
-            Command::powershell("Set-CsPersistentChatActiveServer", parameters, Vec::new()),
+            Command::powershell("Set-CsPersistentChatActiveServer", parameters, Vec::new()).keyed(Key::Clear),
             stop.when("sessions stay though no server is active, and the operator consents")
-                .each("server that holds on: its chat service; its compliance service too, where it holds the compliance database"),
+                .each("server that holds on: its chat service; its compliance service too, where it holds the compliance database").keyed(Key::Stop),
         ]
     }
 
@@ -187,7 +192,7 @@ impl Kind for ClearActiveServers {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         if !facts.active().is_some_and(<[String]>::is_empty) {
             Before::note(hands, |before| {
                 // The first list is what was: a run that was cut off finds less.
@@ -195,7 +200,7 @@ impl Kind for ClearActiveServers {
                     before.active_servers = facts.active().map(<[String]>::to_vec);
                 }
             })?;
-            return hands.call(cx.access, CLEAR, &Values::new()).await;
+            return hands.call(cx.access, Key::Clear, &Values::new()).await;
         }
         // The consent may have taken minutes, and holds for what was named: of that, what still
         // holds on.
@@ -212,11 +217,11 @@ impl Kind for ClearActiveServers {
                 services.retain(|it| !before.stopped_services.contains(it));
                 before.stopped_services.append(&mut services);
             })?;
-            hands.announce_each(STOP, &each)?;
+            hands.announce_each(Key::Stop, &each)?;
         }
         for values in &each {
             hands.check_stop()?;
-            hands.call_announced(cx.access, STOP, values).await?;
+            hands.call_announced(cx.access, Key::Stop, values).await?;
         }
         Ok(())
     }

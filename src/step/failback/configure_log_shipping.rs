@@ -30,7 +30,8 @@ use crate::step::observe::log_shipping::{Schedule, Secondary};
 use crate::step::observe::sessions::Holder;
 use crate::step::undo::Nothing;
 use crate::step::{Context, Effect, Info, Kind, Standing};
-use commands::{Key, number, table};
+pub(in crate::step) use commands::Key;
+use commands::table;
 use look::{Half, observe};
 use next::{Action, next};
 use wanted::{Wanted, remote_monitor};
@@ -60,6 +61,7 @@ pub struct Facts {
 impl Kind for ConfigureLogShipping {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "configure-log-shipping",
@@ -88,11 +90,8 @@ impl Kind for ConfigureLogShipping {
         ))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         table(site)
-            .into_iter()
-            .map(|(_, command)| command)
-            .collect()
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -107,7 +106,7 @@ impl Kind for ConfigureLogShipping {
         }
     }
 
-    async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let mut last = None;
         loop {
             hands.check_stop()?;
@@ -138,16 +137,14 @@ async fn perform(
     cx: Context<'_>,
     facts: &Facts,
     action: &Action,
-    hands: &Hands<'_>,
+    hands: &Hands<'_, Key>,
 ) -> Result<(), StepError> {
     let Some((role, key, values)) = spell(facts, action) else {
         return Ok(());
     };
-    let mut session = Box::pin(cx.access.sql.open(Instance::chat(role))).await?;
     hands
-        .send(&mut session, number(cx.site, &key), &values)
-        .await?;
-    Ok(())
+        .send_at(cx.access, Instance::chat(role), key, &values)
+        .await
 }
 
 /// Where an action goes, which command it is, and its values.

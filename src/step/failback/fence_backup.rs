@@ -22,11 +22,15 @@ use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::{RunningRestore, restores};
 use crate::step::shared::file_hole;
 use crate::step::shared::{
-    Holders, active_block, address, full_path, mirrored_block, only_set, send_long, tail_path,
+    Holders, active_block, address, full_path, mirrored_block, only_set, tail_path,
 };
 use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
 
-const FENCE: usize = 1;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Fence,
+}
 
 pub(in crate::step) struct FenceBackup;
 
@@ -58,6 +62,7 @@ impl Facts {
 impl Kind for FenceBackup {
     type Facts = Facts;
     type Undo = undo::Facts;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "fence-backup",
@@ -79,16 +84,20 @@ impl Kind for FenceBackup {
         Some(Downtime::of(0, "the end of the log, which is small"))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
-        vec![Command::tsql(
-            Role::Backup,
-            &address(site, Role::Backup),
-            format!(
-                "BACKUP LOG {} TO DISK = {{tail}} WITH INIT, CHECKSUM, NORECOVERY, STATS = 5;",
-                quote::identifier(site.database.chat.as_str())
-            ),
-            vec![file_hole(site, "tail")],
-        )]
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
+        vec![
+            Command::tsql(
+                Role::Backup,
+                &address(site, Role::Backup),
+                format!(
+                    "BACKUP LOG {} TO DISK = {{tail}} WITH INIT, CHECKSUM, NORECOVERY, STATS = 5;",
+                    quote::identifier(site.database.chat.as_str())
+                ),
+                vec![file_hole(site, "tail")],
+            )
+            .long()
+            .keyed(Key::Fence),
+        ]
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -175,10 +184,12 @@ impl Kind for FenceBackup {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         Before::note(hands, |before| before.chat = facts.database.seen().cloned())?;
         let values = Values::from([("tail".to_owned(), json!(facts.path))]);
-        send_long(cx, hands, Instance::chat(Role::Backup), FENCE, &values).await
+        hands
+            .send_at(cx.access, Instance::chat(Role::Backup), Key::Fence, &values)
+            .await
     }
 }
 

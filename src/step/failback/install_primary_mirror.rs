@@ -11,8 +11,8 @@ use crate::model::{Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
-use crate::step::failover::install_mirror;
 use crate::step::failover::install_mirror::compliance::{self, Compliance};
+use crate::step::failover::install_mirror::{self, Key};
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
@@ -25,9 +25,6 @@ pub(in crate::step) const PRIMARY_SIDE: install_mirror::Pair = install_mirror::P
     mirror: Role::PrimaryMirror,
     key: "primary_mirror",
 };
-
-const CHAT: usize = 1;
-const COMPLIANCE: usize = 3;
 
 pub(in crate::step) struct InstallPrimaryMirror;
 
@@ -51,6 +48,7 @@ impl Facts {
 impl Kind for InstallPrimaryMirror {
     type Facts = Facts;
     type Undo = undo::Facts;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "install-primary-mirror",
@@ -84,14 +82,10 @@ impl Kind for InstallPrimaryMirror {
         })
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
-        let mut commands = install_mirror::installs(site, &PRIMARY_SIDE, "PersistentChat");
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
+        let mut commands = install_mirror::installs(site, &PRIMARY_SIDE, false);
         if site.database.compliance.is_some() {
-            commands.extend(install_mirror::installs(
-                site,
-                &PRIMARY_SIDE,
-                "PersistentChatCompliance",
-            ));
+            commands.extend(install_mirror::installs(site, &PRIMARY_SIDE, true));
         }
         commands
     }
@@ -177,7 +171,7 @@ impl Kind for InstallPrimaryMirror {
         }
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let limit = cx.site.limits.mirror;
         let none = Values::new();
         if matches!(
@@ -187,8 +181,10 @@ impl Kind for InstallPrimaryMirror {
                 ..
             }
         ) {
-            let n = CHAT + usize::from(facts.chat.is_over());
-            hands.call_within(cx.access, n, &none, limit).await?;
+            let key = Key::Chat {
+                over: facts.chat.is_over(),
+            };
+            hands.call_within(cx.access, key, &none, limit).await?;
         }
         if let Some(Standing::Pending {
             underway: false, ..
@@ -197,8 +193,8 @@ impl Kind for InstallPrimaryMirror {
             let over = facts.compliance.as_ref().is_some_and(Compliance::is_over);
             hands.check_stop()?;
             hands.progress(0, 0, Unit::Waiting, "the compliance database follows");
-            let n = COMPLIANCE + usize::from(over);
-            hands.call_within(cx.access, n, &none, limit).await?;
+            let key = Key::Compliance { over };
+            hands.call_within(cx.access, key, &none, limit).await?;
         }
         Ok(())
     }

@@ -20,7 +20,11 @@ use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use room::Room;
 
-const PROBE: usize = 1;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Probe,
+}
 
 pub(in crate::step) struct ProveShare;
 
@@ -76,6 +80,7 @@ impl Facts {
 impl Kind for ProveShare {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "prove-share",
@@ -93,13 +98,17 @@ impl Kind for ProveShare {
         format!("nothing to undo: `{}` stays", full_path(cx))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
-        vec![Command::tsql(
-            Role::Backup,
-            &address(site, Role::Backup),
-            "BACKUP DATABASE [model] TO DISK = {file} WITH COPY_ONLY, INIT;",
-            vec![file_hole(site, "full")],
-        )]
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
+        vec![
+            Command::tsql(
+                Role::Backup,
+                &address(site, Role::Backup),
+                "BACKUP DATABASE [model] TO DISK = {file} WITH COPY_ONLY, INIT;",
+                vec![file_hole(site, "full")],
+            )
+            .long()
+            .keyed(Key::Probe),
+        ]
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -174,10 +183,10 @@ impl Kind for ProveShare {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let values = Values::from([("file".to_owned(), json!(facts.path))]);
         let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
-        hands.send(&mut session, PROBE, &values).await?;
+        hands.send(&mut session, Key::Probe, &values).await?;
         Ok(())
     }
 }

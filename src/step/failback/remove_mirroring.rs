@@ -17,9 +17,13 @@ use crate::step::observe::database::{Database, database};
 use crate::step::shared::{address, compliance, is_mirror};
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 
-const FAIL_OVER: usize = 1;
-const CHAT: usize = 2;
-const COMPLIANCE: usize = 3;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    FailOver,
+    Chat,
+    Compliance,
+}
 
 /// It is not mirrored any more: what was wanted (`sql-server.md` 5).
 const NOT_MIRRORED: u32 = 1416;
@@ -39,6 +43,7 @@ pub struct Facts {
 impl Kind for RemoveMirroring {
     type Facts = Facts;
     type Undo = undo::Facts;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "remove-mirroring",
@@ -55,7 +60,7 @@ impl Kind for RemoveMirroring {
         Some(Downtime::of(0, "a statement for each database"))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let chat = quote::identifier(site.database.chat.as_str());
         let mut commands = vec![
             Command::tsql(
@@ -64,14 +69,16 @@ impl Kind for RemoveMirroring {
                 format!("ALTER DATABASE {chat} SET PARTNER FAILOVER;"),
                 Vec::new(),
             )
-            .when("the backup mirror is the principal, SYNCHRONIZED"),
+            .when("the backup mirror is the principal, SYNCHRONIZED")
+            .keyed(Key::FailOver),
             Command::tsql(
                 Role::Backup,
                 &address(site, Role::Backup),
                 format!("ALTER DATABASE {chat} SET PARTNER OFF;"),
                 Vec::new(),
             )
-            .when("the chat database is mirrored"),
+            .when("the chat database is mirrored")
+            .keyed(Key::Chat),
         ];
         if let Some(name) = &site.database.compliance {
             let server = site
@@ -87,7 +94,8 @@ impl Kind for RemoveMirroring {
                     ),
                     Vec::new(),
                 )
-                .when("the compliance database is mirrored"),
+                .when("the compliance database is mirrored")
+                .keyed(Key::Compliance),
             );
         }
         commands
@@ -159,7 +167,7 @@ impl Kind for RemoveMirroring {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let mut chat = facts.chat.seen().cloned();
@@ -177,7 +185,9 @@ impl Kind for RemoveMirroring {
         if chat.as_ref().is_some_and(is_mirror) {
             let principal = Instance::chat(Role::BackupMirror);
             let mut session = Box::pin(cx.access.sql.open(principal)).await?;
-            hands.send(&mut session, FAIL_OVER, &Values::new()).await?;
+            hands
+                .send(&mut session, Key::FailOver, &Values::new())
+                .await?;
             loop {
                 chat = database(cx.access, backup, name).await.seen().cloned();
                 if chat
@@ -192,11 +202,11 @@ impl Kind for RemoveMirroring {
             }
         }
         if chat.is_some_and(|row| row.mirroring.is_some()) {
-            off(cx, hands, backup, CHAT).await?;
+            off(cx, hands, backup, Key::Chat).await?;
         }
         if compliance_mirrored {
             let instance = compliance(cx.access, Role::Backup);
-            off(cx, hands, instance, COMPLIANCE).await?;
+            off(cx, hands, instance, Key::Compliance).await?;
         }
         Ok(())
     }
@@ -204,14 +214,16 @@ impl Kind for RemoveMirroring {
 
 async fn off(
     cx: Context<'_>,
-    hands: &Hands<'_>,
+    hands: &Hands<'_, Key>,
     instance: Instance,
-    n: usize,
+    key: Key,
 ) -> Result<(), StepError> {
-    let mut session = Box::pin(cx.access.sql.open(instance)).await?;
-    match hands.send(&mut session, n, &Values::new()).await {
+    match hands
+        .send_at(cx.access, instance, key, &Values::new())
+        .await
+    {
         Err(StepError::Sql(error)) if error.number() == Some(NOT_MIRRORED) => Ok(()),
-        other => other.map(|_| ()),
+        other => other,
     }
 }
 

@@ -29,14 +29,11 @@ use crate::step::observe::database::{
 use crate::step::observe::instance::{Identity, identity};
 use crate::step::observe::space::{certificates, encryptor};
 use crate::step::placement::{Incoming, targets};
-use crate::step::shared::{Holders, file_name, full_path, only_set, send_long, tail_path};
+use crate::step::shared::{Holders, file_name, full_path, only_set, tail_path};
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use blocks::{source_blocks, target_blocks, version_blocks};
+pub(in crate::step) use commands::Key;
 use mend::{Mend, Wanted};
-
-const FULL: usize = 1;
-const TAIL: usize = 2;
-const RECOVER: usize = 3;
 
 pub(in crate::step) struct RestoreDatabase;
 
@@ -153,6 +150,7 @@ impl Facts {
 impl Kind for RestoreDatabase {
     type Facts = Facts;
     type Undo = undo::Facts;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "restore-database",
@@ -183,7 +181,7 @@ impl Kind for RestoreDatabase {
         ))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         commands::list(site)
     }
 
@@ -217,7 +215,7 @@ impl Kind for RestoreDatabase {
         }
     }
 
-    async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let primary = Instance::chat(Role::Primary);
         let mut session = Box::pin(cx.access.sql.open(primary)).await?;
         let mut last: Option<(Stage, Option<Mend>)> = None;
@@ -255,20 +253,26 @@ impl Kind for RestoreDatabase {
                         text("file", full_path(cx)),
                         ("moves".to_owned(), json!(moves)),
                     ]);
-                    send_long(cx, hands, primary, FULL, &values).await?;
+                    hands
+                        .send_at(cx.access, primary, Key::Full, &values)
+                        .await?;
                 }
                 Stage::Full => {
                     let values = Values::from([text("tail", tail_path(cx))]);
-                    send_long(cx, hands, primary, TAIL, &values).await?;
+                    hands
+                        .send_at(cx.access, primary, Key::Tail, &values)
+                        .await?;
                 }
                 Stage::Tail => {
-                    hands.send(&mut session, RECOVER, &Values::new()).await?;
+                    hands
+                        .send(&mut session, Key::Recover, &Values::new())
+                        .await?;
                 }
                 Stage::Starting => {}
                 Stage::Serves => match &mend {
                     Some(mend) => {
-                        let (n, values) = mend.command();
-                        hands.send(&mut session, n, &values).await?;
+                        let (key, values) = mend.command();
+                        hands.send(&mut session, key, &values).await?;
                     }
                     None => return Ok(()),
                 },

@@ -21,10 +21,9 @@ use crate::step::observe::database::{Content, Database, content, database, linea
 use crate::step::observe::instance::Presence;
 use crate::step::saved::{Saved, SavedPrimary};
 use crate::step::shared::one_instance;
-use crate::step::shared::send_long;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
-use commands::{Key, number, table};
+use commands::{Key, table};
 use only_here::OnlyHere;
 use side::{Holds, Side, look};
 
@@ -74,6 +73,7 @@ enum Action {
 impl Kind for RetireOldPrimary {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "retire-old-primary",
@@ -96,11 +96,8 @@ impl Kind for RetireOldPrimary {
         "left as it is on purpose: a backup job of the old primary would write another fork into the share; what it held is in the archive, and where its mirror keeps an old copy, RESTORING, the next failback asks for --override old-database-unreadable=REASON".to_owned()
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         table(site)
-            .into_iter()
-            .map(|(_, command)| command)
-            .collect()
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -116,7 +113,7 @@ impl Kind for RetireOldPrimary {
         }
     }
 
-    async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let mut last = None;
         let mut kept = false;
         let mut deadline = tokio::time::Instant::now() + cx.site.limits.mirror;
@@ -330,7 +327,7 @@ async fn perform(
     cx: Context<'_>,
     facts: &Facts,
     action: &Action,
-    hands: &Hands<'_>,
+    hands: &Hands<'_, Key>,
 ) -> Result<(), StepError> {
     let text = |name: &str, value: &str| (name.to_owned(), json!(value));
     let (key, role, values) = match action {
@@ -356,8 +353,10 @@ async fn perform(
         ),
         Action::DropPrimary(role) => (Key::DropPrimary(*role), *role, Values::new()),
     };
-    let n = number(cx.site, &key);
-    match send_long(cx, hands, Instance::chat(role), n, &values).await {
+    match hands
+        .send_at(cx.access, Instance::chat(role), key, &values)
+        .await
+    {
         Err(StepError::Sql(error)) if error.number() == Some(NOT_MIRRORED) => Ok(()),
         other => other,
     }
@@ -365,7 +364,7 @@ async fn perform(
 
 /// Keeps the configuration that failback rebuilds from: what was saved, and what the first data
 /// center shows and the saved one lacks.
-fn keep(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+fn keep(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
     let shown = |role| -> Option<SavedPrimary> {
         let side = facts.sides.iter().find(|side| side.role == role)?;
         let rows = side.rows.seen().filter(|rows| !rows.is_empty())?.clone();

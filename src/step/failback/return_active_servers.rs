@@ -9,7 +9,7 @@ use crate::model::{Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::Command;
 use crate::step::downtime::Downtime;
-use crate::step::failover::set_active_servers::{changes, contains, list, send_changes};
+use crate::step::failover::set_active_servers::{Key, changes, contains, list, send_changes};
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
@@ -57,6 +57,7 @@ impl Facts {
 impl Kind for ReturnActiveServers {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "set-active-servers",
@@ -77,7 +78,7 @@ impl Kind for ReturnActiveServers {
         Some(Downtime::of(0, "a cmdlet for each server"))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         changes(site, &site.pool.failed_over, &site.pool.normal)
     }
 
@@ -158,7 +159,7 @@ impl Kind for ReturnActiveServers {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         send_changes(cx, hands, facts.to_remove(), facts.to_add()).await
     }
 }

@@ -28,8 +28,12 @@ use crate::step::shared::{chat_hosts, compliance, is_restored, not_restored};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
-const SET: usize = 1;
-const START: usize = 2;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Set,
+    Start,
+}
 
 /// Interlock: services that do not start, though every active server serves.
 const STOPPED: &str = "services-stopped";
@@ -93,6 +97,7 @@ impl Facts {
 impl Kind for ReturnPoolState {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "set-pool-state",
@@ -118,17 +123,20 @@ impl Kind for ReturnPoolState {
         )
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let start = holding::change(
             "Start-CsWindowsService",
             site,
             site.pool.normal.first().map(ToString::to_string),
         );
         vec![
-            set_state("Normal"),
-            start.when("the pool is Normal").each(
-                "chat or compliance service that does not run on a server for the normal state",
-            ),
+            set_state("Normal").keyed(Key::Set),
+            start
+                .when("the pool is Normal")
+                .each(
+                    "chat or compliance service that does not run on a server for the normal state",
+                )
+                .keyed(Key::Start),
         ]
     }
 
@@ -221,7 +229,7 @@ impl Kind for ReturnPoolState {
         Standing::unless(blocks, || Standing::pending("set the pool to Normal"))
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let Some(identity) = &facts.identity else {
             return Err(StepError::other(
                 "no identity of the pool binds",
@@ -231,18 +239,18 @@ impl Kind for ReturnPoolState {
         let mut stopped = facts.stopped().0;
         if facts.state.seen() != Some(&PoolState::Normal) {
             let values = Values::from([("identity".to_owned(), json!(identity))]);
-            hands.call(cx.access, SET, &values).await?;
+            hands.call(cx.access, Key::Set, &values).await?;
             // Started before, they would have looked for the databases that are closed.
             stopped = stopped_services(cx).await;
             stopped.retain(|(server, _)| contains(&facts.wanted, server));
         }
         let each: Vec<Values> = stopped.iter().map(holding::values).collect();
         if !each.is_empty() {
-            hands.announce_each(START, &each)?;
+            hands.announce_each(Key::Start, &each)?;
         }
         for values in &each {
             hands.check_stop()?;
-            hands.call_announced(cx.access, START, values).await?;
+            hands.call_announced(cx.access, Key::Start, values).await?;
         }
         Ok(())
     }

@@ -29,8 +29,12 @@ use crate::step::shared::address;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 
-const LEAVE_STANDBY: usize = 1;
-const RESTORE_LOG: usize = 2;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    LeaveStandby,
+    RestoreLog,
+}
 
 /// Tries to leave STANDBY: somebody may take the single slot first (3101).
 const STANDBY_TRIES: usize = 5;
@@ -79,6 +83,7 @@ impl Facts {
 impl Kind for ApplyLogs {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "apply-logs",
@@ -104,7 +109,7 @@ impl Kind for ApplyLogs {
             .to_owned()
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let database = quote::identifier(site.database.chat.as_str());
         let server = address(site, Role::Backup);
         let sample = site.shares.copy_local.join("mgc_20261124031500.trn");
@@ -117,7 +122,7 @@ impl Kind for ApplyLogs {
                 ),
                 Vec::new(),
             )
-            .when("the database is in STANDBY; again after 3101, when somebody took the slot"),
+            .when("the database is in STANDBY; again after 3101, when somebody took the slot").long().keyed(Key::LeaveStandby),
             Command::tsql(
                 Role::Backup,
                 &server,
@@ -139,7 +144,7 @@ impl Kind for ApplyLogs {
                     ),
                 ],
             )
-            .each("set of the chain from redo start on that is not empty, in LSN order"),
+            .each("set of the chain from redo start on that is not empty, in LSN order").long().keyed(Key::RestoreLog),
         ]
     }
 
@@ -247,7 +252,7 @@ impl Kind for ApplyLogs {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
         if facts.is_standby() {
             leave_standby(cx, hands, &mut session).await?;
@@ -266,7 +271,7 @@ impl Kind for ApplyLogs {
             .map(|set| (set, values(cx.site, chain, set)))
             .collect();
         let each: Vec<Values> = sets.iter().map(|(_, values)| values.clone()).collect();
-        hands.announce_each(RESTORE_LOG, &each)?;
+        hands.announce_each(Key::RestoreLog, &each)?;
         let total = sets.len() as u64;
         for (index, (set, values)) in sets.iter().enumerate() {
             hands.check_stop()?;
@@ -391,7 +396,7 @@ fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
 /// Makes a STANDBY database RESTORING; never touches one that is ONLINE by now (`steps.md` 5.5).
 async fn leave_standby(
     cx: Context<'_>,
-    hands: &Hands<'_>,
+    hands: &Hands<'_, Key>,
     session: &mut Session<'_>,
 ) -> Result<(), StepError> {
     let backup = Instance::chat(Role::Backup);
@@ -408,7 +413,7 @@ async fn leave_standby(
                 ));
             }
         }
-        match hands.send(session, LEAVE_STANDBY, &Values::new()).await {
+        match hands.send(session, Key::LeaveStandby, &Values::new()).await {
             Err(StepError::Sql(error)) if error.number() == Some(3101) && left > 0 => {}
             other => return other.map(|_| ()),
         }
@@ -418,7 +423,11 @@ async fn leave_standby(
 }
 
 /// Waits until `copy-backups` has landed the file, where both run together.
-async fn wait_for_file(hands: &Hands<'_>, set: &Set, values: &Values) -> Result<(), StepError> {
+async fn wait_for_file(
+    hands: &Hands<'_, Key>,
+    set: &Set,
+    values: &Values,
+) -> Result<(), StepError> {
     let (None, Some(source)) = (&set.in_copy, &set.in_share) else {
         return Ok(());
     };
@@ -445,12 +454,15 @@ async fn wait_for_file(hands: &Hands<'_>, set: &Set, values: &Values) -> Result<
 /// Applies one set. 4326: already applied. 3009: applied, only its history row is missing. 4319: a
 /// restore was interrupted before; the same set again completes it (`sql-server.md` 2.5).
 async fn apply(
-    hands: &Hands<'_>,
+    hands: &Hands<'_, Key>,
     session: &mut Session<'_>,
     values: &Values,
     show: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), StepError> {
-    match hands.send_shown(session, RESTORE_LOG, values, show).await {
+    match hands
+        .send_shown(session, Key::RestoreLog, values, show)
+        .await
+    {
         Err(StepError::Sql(error)) if matches!(error.number(), Some(4326 | 3009)) => Ok(()),
         other => other.map(|_| ()),
     }

@@ -25,7 +25,11 @@ use crate::step::observe::folders::{Chain, chain, copies, share};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 
-const COPY: usize = 1;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Copy,
+}
 
 /// Interlock: the share is called lost by a person.
 pub(in crate::step) const SHARE_LOST: &str = "share-lost";
@@ -136,6 +140,7 @@ impl Facts {
 impl Kind for CopyBackups {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "copy-backups",
@@ -158,7 +163,7 @@ impl Kind for CopyBackups {
         "nothing to undo: copies of log backups do no harm".to_owned()
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         vec![
             Command::copy(
                 site.shares.backup.join("{source}"),
@@ -178,7 +183,7 @@ impl Kind for CopyBackups {
                     ),
                 ],
             )
-            .each("set of the chain from redo start on that the copy folder lacks, in LSN order"),
+            .each("set of the chain from redo start on that the copy folder lacks, in LSN order").keyed(Key::Copy),
         ]
     }
 
@@ -213,7 +218,7 @@ impl Kind for CopyBackups {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let result = copy_all(cx, facts, hands).await;
         if let Some(handoff) = hands.handoff {
             handoff.close();
@@ -222,7 +227,7 @@ impl Kind for CopyBackups {
     }
 }
 
-async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
     let Some(chain) = &facts.chain else {
         return Ok(());
     };
@@ -242,13 +247,13 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(
         return Ok(());
     }
     let values: Vec<Values> = each.iter().map(|(values, _)| values.clone()).collect();
-    hands.announce_each(COPY, &values)?;
+    hands.announce_each(Key::Copy, &values)?;
     let total: u64 = each.iter().map(|(_, size)| size).sum();
     let done = std::sync::atomic::AtomicU64::new(0);
     let done = &done;
     let copies = values.into_iter().map(|values| async move {
         hands.check_stop()?;
-        let (from, to) = hands.copy_paths(COPY, &values)?;
+        let (from, to) = hands.copy_paths(Key::Copy, &values)?;
         let name = values["target"].as_str().unwrap_or_default();
         let before = std::sync::atomic::AtomicU64::new(0);
         let progress = |offset: u64| {

@@ -22,8 +22,12 @@ use crate::step::observe::log_shipping::{
 use crate::step::shared::address;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
-const DROP: usize = 1;
-const DROP_WITHOUT_MONITOR: usize = 2;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Drop,
+    DropWithoutMonitor,
+}
 
 /// A monitor that does not answer (`sql-server.md` 1.1).
 const DEAD_MONITOR: [u32; 4] = [32054, 32055, 32030, 32031];
@@ -64,6 +68,7 @@ impl Facts {
 impl Kind for DropLogShipping {
     type Facts = Facts;
     type Undo = undo::Facts;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "drop-log-shipping",
@@ -79,7 +84,7 @@ impl Kind for DropLogShipping {
 
     const AFTER: Earlier = Earlier::These(&[Step::SaveLogShipping, Step::StopLogShippingJobs]);
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let database = quote::literal(site.database.chat.as_str());
         let text = |more: &str| {
             format!(
@@ -88,7 +93,8 @@ impl Kind for DropLogShipping {
             )
         };
         vec![
-            Command::tsql(Role::Backup, &address(site, Role::Backup), text(""), Vec::new()),
+            Command::tsql(Role::Backup, &address(site, Role::Backup), text(""), Vec::new())
+                .keyed(Key::Drop),
             Command::tsql(
                 Role::Backup,
                 &address(site, Role::Backup),
@@ -98,7 +104,7 @@ impl Kind for DropLogShipping {
             .when(
                 "the first form says that the monitor server does not answer (32054, 32055, 32030, 32031), \
                  and the procedure has this parameter",
-            ),
+            ).keyed(Key::DropWithoutMonitor),
         ]
     }
 
@@ -178,9 +184,9 @@ impl Kind for DropLogShipping {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
-        let why = match hands.send(&mut session, DROP, &Values::new()).await {
+        let why = match hands.send(&mut session, Key::Drop, &Values::new()).await {
             // 1: it failed, and said so in a message only.
             Ok(tables) => match return_code(&tables) {
                 Some(0) | None => return Ok(()),
@@ -195,7 +201,7 @@ impl Kind for DropLogShipping {
         };
         let why = if facts.ignores_monitor == Observed::Seen(true) {
             match hands
-                .send(&mut session, DROP_WITHOUT_MONITOR, &Values::new())
+                .send(&mut session, Key::DropWithoutMonitor, &Values::new())
                 .await
             {
                 Ok(tables) => match return_code(&tables) {

@@ -23,7 +23,11 @@ use crate::step::shared::address;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
-const KILL: usize = 1;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Kill,
+}
 
 /// The session is gone already (`sql-server.md` 3.1).
 const NOT_ACTIVE: u32 = 6106;
@@ -64,6 +68,7 @@ fn holders<'a>(
 impl Kind for EndConnections {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "end-connections",
@@ -83,7 +88,7 @@ impl Kind for EndConnections {
         "nothing to undo: whoever was cut off signs in again".to_owned()
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         vec![
             Command::tsql(
                 Role::Backup,
@@ -96,7 +101,8 @@ impl Kind for EndConnections {
                     57,
                 )],
             )
-            .each("session that holds the chat database, those that run a RESTORE excepted"),
+            .each("session that holds the chat database, those that run a RESTORE excepted")
+            .keyed(Key::Kill),
         ]
     }
 
@@ -185,7 +191,7 @@ impl Kind for EndConnections {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         // Ids are used again: only who is still the one that was listed is ended, and nobody who
@@ -213,11 +219,11 @@ impl Kind for EndConnections {
         if each.is_empty() {
             return Ok(());
         }
-        hands.announce_each(KILL, &each)?;
+        hands.announce_each(Key::Kill, &each)?;
         let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         for values in &each {
             hands.check_stop()?;
-            match hands.send_announced(&mut session, KILL, values).await {
+            match hands.send_announced(&mut session, Key::Kill, values).await {
                 Err(StepError::Sql(error)) if error.number() == Some(NOT_ACTIVE) => {}
                 other => {
                     other?;

@@ -25,8 +25,12 @@ use crate::step::shared::one_instance;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
-const INSTALL: usize = 1;
-const INSTALL_OVER: usize = 2;
+/// Which set-up, with or without the switch that drops what the mirror has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Chat { over: bool },
+    Compliance { over: bool },
+}
 
 pub(in crate::step) struct InstallMirror;
 
@@ -52,6 +56,7 @@ pub struct Facts {
 impl Kind for InstallMirror {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "install-mirror",
@@ -76,8 +81,8 @@ impl Kind for InstallMirror {
         limits.mirror
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
-        installs(site, &BACKUP_SIDE, "PersistentChat")
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
+        installs(site, &BACKUP_SIDE, false)
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -88,14 +93,15 @@ impl Kind for InstallMirror {
         judge(facts, &BACKUP_SIDE)
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
-        let n = if facts.is_over() {
-            INSTALL_OVER
-        } else {
-            INSTALL
-        };
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
+        let over = facts.is_over();
         hands
-            .call_within(cx.access, n, &Values::new(), cx.site.limits.mirror)
+            .call_within(
+                cx.access,
+                Key::Chat { over },
+                &Values::new(),
+                cx.site.limits.mirror,
+            )
             .await
     }
 }
@@ -125,8 +131,12 @@ impl Pair {
 }
 
 /// The set-up, without and with the switch that drops what the mirror has.
-pub(in crate::step) fn installs(site: &Site, pair: &Pair, database_type: &str) -> Vec<Command> {
-    let compliance = database_type == "PersistentChatCompliance";
+pub(in crate::step) fn installs(site: &Site, pair: &Pair, compliance: bool) -> Vec<(Key, Command)> {
+    let (database_type, key): (_, fn(bool) -> Key) = if compliance {
+        ("PersistentChatCompliance", |over| Key::Compliance { over })
+    } else {
+        ("PersistentChat", |over| Key::Chat { over })
+    };
     let instance = |role| Instance { role, compliance };
     let (Some(principal), Some(_), Some(share)) = (
         site.server(instance(pair.principal)),
@@ -153,13 +163,14 @@ pub(in crate::step) fn installs(site: &Site, pair: &Pair, database_type: &str) -
     };
     vec![
         Command::powershell("Install-CsMirrorDatabase", parameters(false), Vec::new())
-            .when(format!("the {} has no {what} database", pair.mirror)),
-        Command::powershell("Install-CsMirrorDatabase", parameters(true), Vec::new()).when(
-            format!(
+            .when(format!("the {} has no {what} database", pair.mirror))
+            .keyed(key(false)),
+        Command::powershell("Install-CsMirrorDatabase", parameters(true), Vec::new())
+            .when(format!(
                 "the {} has a {what} database left RESTORING: it is dropped there",
                 pair.mirror
-            ),
-        ),
+            ))
+            .keyed(key(true)),
     ]
 }
 

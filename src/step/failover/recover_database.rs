@@ -1,6 +1,7 @@
 //! `recover-database`, F4: the point of no return. Looks at everything once more before it
 //! (`steps.md` 3, 4; `sql-server.md` 4).
 
+mod commands;
 mod loss;
 mod primary;
 #[cfg(test)]
@@ -14,10 +15,10 @@ use serde_json::json;
 
 use crate::model::states::DatabaseState;
 use crate::model::words::count;
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
-use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::command::{Command, Values};
 use crate::step::failover::copy_backups;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
@@ -27,17 +28,13 @@ use crate::step::observe::folders::{SetFacts, set_facts};
 use crate::step::observe::instance::{Identity, agent_runs, identity, services};
 use crate::step::observe::log_shipping::{Job, jobs_of_rows, secondary};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
-use crate::step::shared::address;
 use crate::step::terms::Terms;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
+use commands::Key;
 pub(in crate::step) use loss::accepts;
 use loss::loss_block;
 use primary::{PrimarySide, look_at_primary, primary_blocks};
-
-const RECOVER: usize = 1;
-const MULTI_USER: usize = 2;
-const OWNER: usize = 3;
 
 /// The database is recovered already (`sql-server.md` 4).
 const ALREADY_RECOVERED: u32 = 3153;
@@ -120,6 +117,7 @@ impl Facts {
 impl Kind for RecoverDatabase {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "recover-database",
@@ -164,37 +162,8 @@ impl Kind for RecoverDatabase {
         Some(lost.as_secs().max(0))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
-        let database = quote::identifier(site.database.chat.as_str());
-        let server = address(site, Role::Backup);
-        vec![
-            Command::tsql(
-                Role::Backup,
-                &server,
-                format!("RESTORE DATABASE {database} WITH RECOVERY;"),
-                Vec::new(),
-            )
-            .when("the database is RESTORING"),
-            Command::tsql(
-                Role::Backup,
-                &server,
-                format!("ALTER DATABASE {database} SET MULTI_USER;"),
-                Vec::new(),
-            )
-            .when("it is not MULTI_USER after recovery"),
-            Command::tsql(
-                Role::Backup,
-                &server,
-                format!("ALTER AUTHORIZATION ON DATABASE::{database} TO {{owner}};"),
-                vec![Hole::new(
-                    "owner",
-                    HoleType::Identifier,
-                    "owner of the primary's database, as it was kept",
-                    r"LITWARE\svc-chat",
-                )],
-            )
-            .when("the primary's owner is known, and this one is another"),
-        ]
+    fn commands(site: &Site) -> Vec<(Key, Command)> {
+        commands::list(site)
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -374,7 +343,7 @@ impl Kind for RecoverDatabase {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         // The operator may have taken minutes to consent: nothing older than this is evidence now
@@ -402,7 +371,7 @@ impl Kind for RecoverDatabase {
         };
         let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         if !facts.class().is_recovered() {
-            match hands.send(&mut session, RECOVER, &Values::new()).await {
+            match hands.send(&mut session, Key::Recover, &Values::new()).await {
                 Err(StepError::Sql(error)) if error.number() == Some(ALREADY_RECOVERED) => {}
                 other => {
                     other?;
@@ -421,11 +390,13 @@ impl Kind for RecoverDatabase {
             tokio::time::sleep(cx.site.limits.poll).await;
         };
         if row.user_access != 0 {
-            hands.send(&mut session, MULTI_USER, &Values::new()).await?;
+            hands
+                .send(&mut session, Key::MultiUser, &Values::new())
+                .await?;
         }
         if let Some(owner) = facts.owner_to_set(&row) {
             let values = Values::from([("owner".to_owned(), json!(owner))]);
-            match hands.send(&mut session, OWNER, &values).await {
+            match hands.send(&mut session, Key::Owner, &values).await {
                 // Users do not wait for an owner; the next observation reports it.
                 Err(StepError::Sql(error)) if error.number().is_some() => {}
                 other => {

@@ -4,6 +4,8 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use std::convert::Infallible;
+
 use serde::Serialize;
 
 use crate::model::words::count;
@@ -48,6 +50,7 @@ pub struct Facts {
 impl Kind for SaveLogShipping {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Infallible;
 
     const INFO: Info = Info {
         id: "save-log-shipping",
@@ -63,7 +66,7 @@ impl Kind for SaveLogShipping {
 
     const AFTER: Earlier = Earlier::These(&[]);
 
-    fn commands(_site: &Site) -> Vec<Command> {
+    fn commands(_site: &Site) -> Vec<(Self::Key, Command)> {
         Vec::new()
     }
 
@@ -185,7 +188,11 @@ impl Kind for SaveLogShipping {
         }
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(
+        cx: Context<'_>,
+        facts: &Facts,
+        hands: &Hands<'_, Infallible>,
+    ) -> Result<(), StepError> {
         let saved = Saved {
             run: cx.run.to_owned(),
             taken_at: cx.access.clock.now(),

@@ -24,8 +24,12 @@ use crate::step::shared::compliance;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
-const REMOVE: usize = 1;
-const ADD: usize = 2;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Remove,
+    Add,
+}
 
 /// What must be said at the end (`steps.md` 5.8).
 const LOG_GROWS: &str = "; nothing backs up the log of this database now: take log backups, to a folder that is not the log-shipping share, before its disk is full";
@@ -105,44 +109,58 @@ impl Facts {
     }
 }
 
-/// Removal of every server that is not wanted, then the additions.
-pub(in crate::step) fn changes(site: &Site, unwanted: &[Fqdn], wanted: &[Fqdn]) -> Vec<Command> {
-    let command = |change: &'static str, servers: &[Fqdn]| {
-        let mut parameters: Vec<(&'static str, Value)> = Vec::new();
-        if let Some(identity) = &site.pool.active_identity {
-            parameters.push(("Identity", json!(identity)));
-        }
-        parameters.push(("ActiveServers", json!({ change: "{server}" })));
-        parameters.push(("Confirm", json!(false)));
-        let sample = servers
-            .first()
-            .map_or_else(|| "pc1.dc1.litwareinc.com".to_owned(), ToString::to_string);
-        Command::powershell(
-            "Set-CsPersistentChatActiveServer",
-            parameters,
-            vec![Hole::new(
-                "server",
-                HoleType::Text,
-                "FQDN of the server",
-                sample,
-            )],
-        )
-    };
+/// Makes the list another, a server at a time.
+pub(in crate::step) fn changes(
+    site: &Site,
+    unwanted: &[Fqdn],
+    wanted: &[Fqdn],
+) -> Vec<(Key, Command)> {
     vec![
-        command("Remove", unwanted).each("active server that is not wanted"),
-        command("Add", wanted).each("wanted server that is not active"),
+        change(site, "Remove", unwanted)
+            .each("active server that is not wanted")
+            .keyed(Key::Remove),
+        add(site, wanted)
+            .each("wanted server that is not active")
+            .keyed(Key::Add),
     ]
+}
+
+/// Adds a server to the list.
+pub(in crate::step) fn add(site: &Site, wanted: &[Fqdn]) -> Command {
+    change(site, "Add", wanted)
+}
+
+fn change(site: &Site, how: &'static str, servers: &[Fqdn]) -> Command {
+    let mut parameters: Vec<(&'static str, Value)> = Vec::new();
+    if let Some(identity) = &site.pool.active_identity {
+        parameters.push(("Identity", json!(identity)));
+    }
+    parameters.push(("ActiveServers", json!({ how: "{server}" })));
+    parameters.push(("Confirm", json!(false)));
+    let sample = servers
+        .first()
+        .map_or_else(|| "pc1.dc1.litwareinc.com".to_owned(), ToString::to_string);
+    Command::powershell(
+        "Set-CsPersistentChatActiveServer",
+        parameters,
+        vec![Hole::new(
+            "server",
+            HoleType::Text,
+            "FQDN of the server",
+            sample,
+        )],
+    )
 }
 
 /// Sends them: unwanted ones first, for a server next to a dead database makes the others restart
 /// (`skype-powershell.md` 8.6), and the list takes four.
 pub(in crate::step) async fn send_changes(
     cx: Context<'_>,
-    hands: &Hands<'_>,
+    hands: &Hands<'_, Key>,
     remove: Vec<&String>,
     add: Vec<&String>,
 ) -> Result<(), StepError> {
-    for (n, servers) in [(REMOVE, remove), (ADD, add)] {
+    for (key, servers) in [(Key::Remove, remove), (Key::Add, add)] {
         let each: Vec<Values> = servers
             .into_iter()
             .map(|server| Values::from([("server".to_owned(), json!(server))]))
@@ -150,10 +168,10 @@ pub(in crate::step) async fn send_changes(
         if each.is_empty() {
             continue;
         }
-        hands.announce_each(n, &each)?;
+        hands.announce_each(key, &each)?;
         for values in &each {
             hands.check_stop()?;
-            hands.call_announced(cx.access, n, values).await?;
+            hands.call_announced(cx.access, key, values).await?;
         }
     }
     Ok(())
@@ -166,6 +184,7 @@ pub(in crate::step) fn contains(list: &[String], server: &str) -> bool {
 impl Kind for SetActiveServers {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "set-active-servers",
@@ -186,7 +205,7 @@ impl Kind for SetActiveServers {
         Some(limits.powershell.saturating_mul(10))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         changes(site, &site.pool.normal, &site.pool.failed_over)
     }
 
@@ -283,7 +302,7 @@ impl Kind for SetActiveServers {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let (remove, add) = (facts.to_remove().collect(), facts.to_add().collect());
         send_changes(cx, hands, remove, add).await
     }

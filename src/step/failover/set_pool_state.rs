@@ -18,7 +18,11 @@ use crate::step::observe::pool::{self, Service};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
-const SET: usize = 1;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Set,
+}
 
 pub(in crate::step) struct SetPoolState;
 
@@ -67,6 +71,7 @@ pub(in crate::step) async fn identity_and_state(
 impl Kind for SetPoolState {
     type Facts = Facts;
     type Undo = Nothing<Self>;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "set-pool-state",
@@ -83,8 +88,8 @@ impl Kind for SetPoolState {
 
     const AFTER: Earlier = Earlier::These(&[Step::RecoverDatabase]);
 
-    fn commands(_site: &Site) -> Vec<Command> {
-        vec![set_state("FailedOver")]
+    fn commands(_site: &Site) -> Vec<(Self::Key, Command)> {
+        vec![set_state("FailedOver").keyed(Key::Set)]
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -153,7 +158,7 @@ impl Kind for SetPoolState {
         Standing::unless(blocks, || Standing::pending("set the pool to FailedOver"))
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let Some(identity) = &facts.identity else {
             return Err(StepError::other(
                 "no identity of the pool binds",
@@ -161,7 +166,7 @@ impl Kind for SetPoolState {
             ));
         };
         let values = Values::from([("identity".to_owned(), json!(identity))]);
-        hands.call(cx.access, SET, &values).await
+        hands.call(cx.access, Key::Set, &values).await
     }
 }
 

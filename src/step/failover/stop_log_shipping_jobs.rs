@@ -27,8 +27,12 @@ use crate::step::observe::sessions::{RunningRestore, restores};
 use crate::step::shared::address;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
-const DISABLE: usize = 1;
-const STOP: usize = 2;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Disable,
+    Stop,
+}
 
 /// Time between the two looks that must both find nothing (`steps.md` 4).
 const SECOND_LOOK: Duration = Duration::from_secs(5);
@@ -87,6 +91,7 @@ impl Facts {
 impl Kind for StopLogShippingJobs {
     type Facts = Facts;
     type Undo = undo::Facts;
+    type Key = Key;
 
     const INFO: Info = Info {
         id: "stop-log-shipping-jobs",
@@ -105,7 +110,7 @@ impl Kind for StopLogShippingJobs {
         Some(limits.jobs.saturating_mul(2))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let server = address(site, Role::Backup);
         let job = |rule: &str| {
             Hole::new(
@@ -122,7 +127,8 @@ impl Kind for StopLogShippingJobs {
                 "EXEC msdb.dbo.sp_update_job @job_id = {job}, @enabled = 0;",
                 vec![job("job_id of the job")],
             )
-            .each("enabled copy or restore job of the chat database"),
+            .each("enabled copy or restore job of the chat database")
+            .keyed(Key::Disable),
             Command::tsql(
                 Role::Backup,
                 &server,
@@ -130,7 +136,8 @@ impl Kind for StopLogShippingJobs {
                 vec![job("job_id of the job")],
             )
             .when("a job still runs past its limit, and no RESTORE is in the middle of a file")
-            .each("copy or restore job that still runs"),
+            .each("copy or restore job that still runs")
+            .keyed(Key::Stop),
         ]
     }
 
@@ -181,7 +188,7 @@ impl Kind for StopLogShippingJobs {
         })
     }
 
-    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_>) -> Result<(), StepError> {
+    async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
         let values = |job: &Job| Values::from([("job".to_owned(), json!(job.id))]);
         // A job of several steps stands in several rows.
@@ -195,10 +202,12 @@ impl Kind for StopLogShippingJobs {
         let enabled = once(facts.enabled().collect());
         let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         if !enabled.is_empty() {
-            hands.announce_each(DISABLE, &enabled)?;
+            hands.announce_each(Key::Disable, &enabled)?;
             for values in &enabled {
                 hands.check_stop()?;
-                hands.send_announced(&mut session, DISABLE, values).await?;
+                hands
+                    .send_announced(&mut session, Key::Disable, values)
+                    .await?;
             }
         }
         let deadline = tokio::time::Instant::now() + cx.site.limits.jobs;
@@ -212,9 +221,9 @@ impl Kind for StopLogShippingJobs {
             let between_files = now.restores.seen().is_some_and(Vec::is_empty);
             if past && between_files {
                 let running = once(running);
-                hands.announce_each(STOP, &running)?;
+                hands.announce_each(Key::Stop, &running)?;
                 for values in &running {
-                    match hands.send_announced(&mut session, STOP, values).await {
+                    match hands.send_announced(&mut session, Key::Stop, values).await {
                         // It ended by itself meanwhile: the next look tells.
                         Err(StepError::Sql(error))
                             if error.number().is_some_and(|n| ALREADY_STOPPED.contains(&n)) => {}

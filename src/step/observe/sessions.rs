@@ -85,17 +85,6 @@ pub async fn sessions(
     every(table(access, instance, query).await, holder)
 }
 
-/// How far the statement of a session is, in percent; absent when it runs none.
-pub async fn percent(access: &Access, instance: Instance, session: i64) -> Observed<i64> {
-    let session = session.to_string();
-    let query = Query::of(include_str!("../../sql/percent.sql"), &session);
-    super::first(table(access, instance, query).await, |row| {
-        #[expect(clippy::cast_possible_truncation, reason = "0 to 100")]
-        let percent = row.float("percent_complete").unwrap_or(0.0) as i64;
-        Some(percent)
-    })
-}
-
 /// True for a session from one of these machines.
 pub(in crate::step) fn is_from(holder: &Holder, hosts: &[String]) -> bool {
     holder.host.as_deref().is_some_and(|host| {

@@ -142,13 +142,12 @@ async fn progress_is_read_while_the_statement_runs() {
     let toy = Toy::default();
     let door = toy.door();
     let mut session = door.open(BACKUP).await.unwrap();
-    let spid = session.spid().unwrap();
-    assert_eq!(door.percent_complete(BACKUP, spid).await, None);
-    let running = timeout(5 * SECOND, session.send("RESTORE"));
-    let asking = async {
-        sleep(SECOND).await;
-        door.percent_complete(BACKUP, spid).await
-    };
-    let (_, percent) = tokio::join!(running, asking);
-    assert_eq!(percent, Some(42.5));
+    let heard = std::sync::Mutex::new(Vec::new());
+    let show = |percent: f64| heard.lock().unwrap().push(percent);
+    let running = session.send_watched("RESTORE", None, &show);
+    assert!(
+        timeout(15 * SECOND, running).await.is_err(),
+        "it runs still"
+    );
+    assert_eq!(*heard.lock().unwrap(), [42.5]);
 }

@@ -1,4 +1,4 @@
-//! What answers on the primary side (DESIGN 3, rule 2).
+//! What answers on the primary side (`design.md` 3, rule 2).
 
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::states::DatabaseState;

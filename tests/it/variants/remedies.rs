@@ -1,5 +1,5 @@
 //! What a door said reaches the operator whole: number, instance and the exact remedy, also from a
-//! read before the run (DESIGN 3, rule 14).
+//! read before the run (`design.md` 3, rule 14).
 
 use pchadr::rehearsal::world::{FaultKind, SqlFault};
 

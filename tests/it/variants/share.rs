@@ -1,4 +1,4 @@
-//! Share, copy folder and chain (DESIGN 3, rule 3: unreachable is never empty).
+//! Share, copy folder and chain (`design.md` 3, rule 3: unreachable is never empty).
 
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::Lsn;

@@ -12,15 +12,19 @@ use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::failback::clear_active_servers::holding::{Service, change, describe, values};
-use crate::step::failover::set_active_servers::{self, SetActiveServers, changes};
+use crate::step::failover::set_active_servers::{self, SetActiveServers, add};
 use crate::step::observe::database::database;
 use crate::step::observe::pool::{ChatService, chat_services};
 use crate::step::shared::is_mirror;
 use crate::step::undo::{Back, Door, Next, Sending};
 use crate::step::{Block, Context, Kind, Standing, Step};
 
-const ADD: usize = 1;
-const START: usize = 2;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Add,
+    Start,
+}
 
 /// What is looked at.
 #[derive(Debug, Serialize)]
@@ -37,6 +41,8 @@ pub(in crate::step) struct Facts {
 }
 
 impl Back for Facts {
+    type Key = Key;
+
     /// Setting the backup's mirror up takes a whole copy of the database, and nobody waits for it
     /// (`procedure.md`, "leaves out" 5).
     const AHEAD_OF: Option<Step> = Some(Step::RemoveMirroring);
@@ -45,17 +51,15 @@ impl Back for Facts {
         Some(limits.powershell.saturating_mul(10))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
-        let mut add = changes(site, &[], &site.pool.failed_over);
-        add.remove(0);
-        let told =
-            |command: Command| command.each("server that was active before the run and is not now");
-        let mut commands: Vec<Command> = add.into_iter().map(told).collect();
-        commands.push(
-            change("Start-CsWindowsService", site, None)
-                .each("service that this run stopped and that does not run"),
-        );
-        commands
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
+        let start = change("Start-CsWindowsService", site, None)
+            .each("service that this run stopped and that does not run");
+        vec![
+            add(site, &site.pool.failed_over)
+                .each("server that was active before the run and is not now")
+                .keyed(Key::Add),
+            start.keyed(Key::Start),
+        ]
     }
 
     async fn observe(cx: Context<'_>, before: Option<&Before>) -> Self {
@@ -93,7 +97,7 @@ impl Back for Facts {
         }
     }
 
-    fn next(&self) -> Result<Next, Standing> {
+    fn next(&self) -> Result<Next<Key>, Standing> {
         if let Some(state) = self.list.not_serving() {
             return Err(Standing::Blocked {
                 blocks: vec![Block::site(
@@ -115,7 +119,7 @@ impl Back for Facts {
             return Ok(Next::Send(Sending {
                 what: format!("start again: {}", describe(&self.stopped)),
                 to: Door::Cmdlet(None),
-                n: START,
+                key: Key::Start,
                 values: values(service),
             }));
         }
@@ -139,7 +143,7 @@ impl Back for Facts {
                 Some(server) => Ok(Next::Send(Sending {
                     what,
                     to: Door::Cmdlet(None),
-                    n: ADD,
+                    key: Key::Add,
                     values: Values::from([("server".to_owned(), json!(server))]),
                 })),
                 None => Err(Standing::unknown("who is to be active")),

@@ -9,8 +9,8 @@ use crate::step::command::{Command, Hole, HoleType};
 use crate::step::shared::address;
 
 /// Which command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
     FollowLog,
     AddPrimary(Role, bool),
     AddSchedule(Role),
@@ -21,14 +21,6 @@ pub(super) enum Key {
     ToMirror,
     ToPrimary,
     Start(Role),
-}
-
-/// Number of a command.
-pub(super) fn number(site: &Site, key: &Key) -> usize {
-    table(site)
-        .iter()
-        .position(|(known, _)| known == key)
-        .map_or(0, |index| index + 1)
 }
 
 fn text(name: &'static str, rule: &str, sample: &str) -> Hole {
@@ -109,6 +101,7 @@ pub(super) fn table(site: &Site) -> Vec<(Key, Command)> {
                 integer("position", "its place in the file", 1),
             ],
         )
+        .long()
         .each(
             "log backup of the primary beyond the backup's redo start that is not on the log-shipping share (the set-up of the mirror took it), in LSN order",
         ),

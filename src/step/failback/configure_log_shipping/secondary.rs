@@ -37,19 +37,16 @@ pub(in crate::step) enum Part {
 pub(in crate::step) struct Half {
     part: Part,
     kept: bool,
-    /// Its commands, in order.
-    #[serde(skip)]
-    keys: Vec<Key>,
     #[serde(flatten)]
     facts: Facts,
 }
 
 impl Part {
-    fn has(self, key: &Key) -> bool {
+    fn has(self, key: Key) -> bool {
         match key {
             Key::AddSecondary(_) | Key::AddSecondaryDatabase => self == Self::Rows,
-            Key::AddSchedule(role) => self == Self::Rows && *role == Role::Backup,
-            Key::Enable(role) => self == Self::Jobs && *role == Role::Backup,
+            Key::AddSchedule(role) => self == Self::Rows && role == Role::Backup,
+            Key::Enable(role) => self == Self::Jobs && role == Role::Backup,
             Key::FollowLog
             | Key::AddPrimary(..)
             | Key::AddPointer(_)
@@ -61,11 +58,11 @@ impl Part {
 
     fn table(self, site: &Site) -> impl Iterator<Item = (Key, Command)> {
         let all = backup_half(site).into_iter();
-        all.filter(move |(key, _)| self.has(key))
+        all.filter(move |(key, _)| self.has(*key))
     }
 
     /// What it may send, in order.
-    pub(in crate::step) fn commands(self, site: &Site) -> Vec<Command> {
+    pub(in crate::step) fn commands(self, site: &Site) -> Vec<(Key, Command)> {
         let told_for_undoing = |(key, mut command): (Key, Command)| {
             if key == Key::Enable(Role::Backup) {
                 command = command.each("copy or restore job that was enabled before the run");
@@ -76,7 +73,7 @@ impl Part {
                     "primary_server of the row, as saved".clone_into(&mut hole.rule);
                 }
             }
-            command
+            command.keyed(key)
         };
         self.table(site).map(told_for_undoing).collect()
     }
@@ -110,7 +107,6 @@ impl Part {
         Half {
             part: self,
             kept: first.is_some(),
-            keys: self.table(cx.site).map(|(key, _)| key).collect(),
             facts: Facts {
                 name: name.to_string(),
                 halves: vec![half],
@@ -129,7 +125,7 @@ impl Part {
 
 impl Half {
     /// The next thing to do, from the facts alone; an error says why nothing may be done.
-    pub(in crate::step) fn next(&self) -> Result<Next, Standing> {
+    pub(in crate::step) fn next(&self) -> Result<Next<Key>, Standing> {
         let Some(action) = self.missing()? else {
             return Ok(Next::Nothing(
                 match self.part {
@@ -143,11 +139,10 @@ impl Half {
         let Some((role, key, values)) = spell(&self.facts, &action) else {
             return Ok(Next::Wait(what));
         };
-        let place = self.keys.iter().position(|known| *known == key);
         Ok(Next::Send(Sending {
             what,
             to: Door::Sql(Instance::chat(role)),
-            n: place.map_or(0, |place| place + 1),
+            key,
             values,
         }))
     }

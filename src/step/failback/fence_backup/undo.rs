@@ -1,6 +1,6 @@
 //! Undoes `fence-backup`: the backup's database is recovered and serves again (`steps.md` 6.2). The
 //! one command of an undoing that can make a second writable database: it looks at every other one at
-//! once before, and unknown is never "no" (DESIGN 3, rule 2).
+//! once before, and unknown is never "no" (`design.md` 3, rule 2).
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -26,11 +26,15 @@ use crate::step::shared::{address, full_path, only_set, tail_path};
 use crate::step::undo::{Back, Door, Next, Sending};
 use crate::step::{Block, Context, Standing};
 
-const RECOVER: usize = 1;
-const MULTI_USER: usize = 2;
-const OWNER: usize = 3;
-const TRUSTWORTHY: usize = 4;
-const BROKER: usize = 5;
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Recover,
+    MultiUser,
+    Owner,
+    Trustworthy,
+    Broker,
+}
 
 /// What is looked at.
 #[derive(Debug, Serialize)]
@@ -60,6 +64,8 @@ struct Other {
 }
 
 impl Back for Facts {
+    type Key = Key;
+
     fn limit(limits: &Limits) -> Option<Duration> {
         limits.restore
     }
@@ -68,7 +74,7 @@ impl Back for Facts {
         limits.step
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let database = quote::identifier(site.database.chat.as_str());
         let send = |text: String, holes: Vec<Hole>| {
             Command::tsql(Role::Backup, &address(site, Role::Backup), text, holes)
@@ -82,15 +88,15 @@ impl Back for Facts {
         );
         vec![
             send(format!("RESTORE DATABASE {database} WITH RECOVERY;"), vec![])
-                .when("the backup's database is closed, and no other of its family is writable or could become so"),
-            set("MULTI_USER").when("it is not MULTI_USER after recovery, and was"),
+                .when("the backup's database is closed, and no other of its family is writable or could become so").long().keyed(Key::Recover),
+            set("MULTI_USER").when("it is not MULTI_USER after recovery, and was").keyed(Key::MultiUser),
             send(
                 format!("ALTER AUTHORIZATION ON DATABASE::{database} TO {{owner}};"),
                 vec![owner],
             )
-            .when("its owner is another than before"),
-            set("TRUSTWORTHY ON").when("it was on before it was closed"),
-            set("ENABLE_BROKER WITH ROLLBACK IMMEDIATE").when("it was enabled before it was closed"),
+            .when("its owner is another than before").keyed(Key::Owner),
+            set("TRUSTWORTHY ON").when("it was on before it was closed").keyed(Key::Trustworthy),
+            set("ENABLE_BROKER WITH ROLLBACK IMMEDIATE").when("it was enabled before it was closed").keyed(Key::Broker),
         ]
     }
 
@@ -144,7 +150,7 @@ impl Back for Facts {
         }
     }
 
-    fn next(&self) -> Result<Next, Standing> {
+    fn next(&self) -> Result<Next<Key>, Standing> {
         let row = match &self.backup {
             Observed::Unknown(why) => return Err(Standing::unknown(why)),
             Observed::Absent => {
@@ -167,7 +173,7 @@ impl Back for Facts {
                 self.nothing_else_is_writable()?;
                 self.each_is_itself()?;
                 let what = "recover the backup's chat database: it serves again";
-                return Ok(Next::sql(Instance::chat(Role::Backup), RECOVER, what));
+                return Ok(Next::sql(Instance::chat(Role::Backup), Key::Recover, what));
             }
             DatabaseState::Restoring
             | DatabaseState::RecoveryPending
@@ -193,8 +199,8 @@ impl Back for Facts {
 
 impl Facts {
     /// It serves. What recovery turned off is turned on again (`sql-server.md` 6.4).
-    fn mend(&self, row: &Database) -> Result<Next, Standing> {
-        let send = |n: usize, what: &str| Ok(Next::sql(Instance::chat(Role::Backup), n, what));
+    fn mend(&self, row: &Database) -> Result<Next<Key>, Standing> {
+        let send = |key: Key, what: &str| Ok(Next::sql(Instance::chat(Role::Backup), key, what));
         let Some(before) = &self.before else {
             let words = if self.kept {
                 "the backup's chat database was never closed"
@@ -204,7 +210,7 @@ impl Facts {
             return Ok(Next::Nothing(words.to_owned()));
         };
         if row.user_access != 0 && before.user_access == 0 {
-            return send(MULTI_USER, "make it MULTI_USER");
+            return send(Key::MultiUser, "make it MULTI_USER");
         }
         let mut words = "the backup's chat database serves".to_owned();
         let differs = |owner: &&String| {
@@ -222,18 +228,18 @@ impl Facts {
                 return Ok(Next::Send(Sending {
                     what: format!("make {owner} its owner, as before"),
                     to: Door::Sql(Instance::chat(Role::Backup)),
-                    n: OWNER,
+                    key: Key::Owner,
                     values: Values::from([("owner".to_owned(), json!(owner))]),
                 }));
             }
             words = format!("{words}; {owner}, who owned it, has no login here any more");
         }
         if before.trustworthy && !row.trustworthy {
-            return send(TRUSTWORTHY, "turn TRUSTWORTHY on, as before");
+            return send(Key::Trustworthy, "turn TRUSTWORTHY on, as before");
         }
         // A mirrored database takes no change of its broker (1468).
         if before.broker && !row.broker && row.mirroring.is_none() {
-            return send(BROKER, "enable its Service Broker, as before");
+            return send(Key::Broker, "enable its Service Broker, as before");
         }
         Ok(Next::Nothing(words))
     }

@@ -45,14 +45,19 @@ pub(in crate::step) fn not_asked(role: Role, why: &Problem) -> String {
 }
 
 impl Back for Facts {
-    fn commands(site: &Site) -> Vec<Command> {
+    /// The instance that it goes to.
+    type Key = Role;
+
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let database = quote::identifier(site.database.chat.as_str());
         roles(site)
             .map(|role| {
                 let text = format!("ALTER DATABASE {database} SET PARTNER OFF;");
-                Command::tsql(role, &address(site, role), text, Vec::new()).when(format!(
-                    "the {role} is the principal, or knows a partner that does not know it"
-                ))
+                Command::tsql(role, &address(site, role), text, Vec::new())
+                    .when(format!(
+                        "the {role} is the principal, or knows a partner that does not know it"
+                    ))
+                    .keyed(role)
             })
             .collect()
     }
@@ -73,7 +78,7 @@ impl Back for Facts {
         }
     }
 
-    fn next(&self) -> Result<Next, Standing> {
+    fn next(&self) -> Result<Next<Role>, Standing> {
         for (role, seen) in &self.sides {
             if let Some(why) = seen.unknown().filter(|_| !self.backup_serves) {
                 return Err(Standing::unknown(why.about(format!("the {role}"))));
@@ -87,7 +92,7 @@ impl Back for Facts {
         if let Some(at) = at(&is_principal).or(at(&|row| row.mirroring.is_some())) {
             let role = self.sides[at].0;
             let what = format!("remove the mirroring of the {role}'s chat database");
-            return Ok(Next::sql(Instance::chat(role), at + 1, what));
+            return Ok(Next::sql(Instance::chat(role), role, what));
         }
         let mut words = "the primary side's chat database is not mirrored".to_owned();
         for (role, seen) in &self.sides {

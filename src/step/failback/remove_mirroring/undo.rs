@@ -9,13 +9,10 @@ use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::failover::install_mirror::compliance::{self, Compliance};
-use crate::step::failover::install_mirror::{self, BACKUP_SIDE, installs};
+use crate::step::failover::install_mirror::{self, BACKUP_SIDE, Key, installs};
 use crate::step::observe::database::Database;
 use crate::step::undo::{Back, Door, Next, Sending};
 use crate::step::{Context, Standing};
-
-const CHAT: usize = 1;
-const COMPLIANCE: usize = 3;
 
 /// What is looked at.
 #[derive(Debug, Serialize)]
@@ -32,19 +29,22 @@ pub(in crate::step) struct Facts {
 }
 
 impl Back for Facts {
+    type Key = Key;
+
     fn limit(limits: &Limits) -> Option<Duration> {
         // Two mirrors at most.
         Some(limits.mirror.saturating_mul(2))
     }
 
-    fn commands(site: &Site) -> Vec<Command> {
-        let mut commands = installs(site, &BACKUP_SIDE, "PersistentChat");
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
+        let mut commands = installs(site, &BACKUP_SIDE, false);
         if site.database.compliance.is_some() {
-            commands.extend(installs(site, &BACKUP_SIDE, "PersistentChatCompliance"));
+            commands.extend(installs(site, &BACKUP_SIDE, true));
         }
-        let was = |mut command: Command| {
+        let was = |(key, mut command): (Key, Command)| {
             let rule = command.when.take().unwrap_or_default();
-            command.when(format!("it was mirrored before the run, and {rule}"))
+            let command = command.when(format!("it was mirrored before the run, and {rule}"));
+            command.keyed(key)
         };
         commands.into_iter().map(was).collect()
     }
@@ -60,16 +60,16 @@ impl Back for Facts {
         }
     }
 
-    fn next(&self) -> Result<Next, Standing> {
+    fn next(&self) -> Result<Next<Key>, Standing> {
         let mirrored = |row: &Database| row.mirroring.is_some();
         if let Some(why) = self.chat.principal().unknown() {
             return Err(Standing::unknown(why));
         }
-        let install = |what: String, n: usize| {
+        let install = |what: String, key: Key| {
             Ok(Next::Send(Sending {
                 what,
                 to: Door::Cmdlet(Some(self.limit)),
-                n,
+                key,
                 values: Values::new(),
             }))
         };
@@ -85,7 +85,14 @@ impl Back for Facts {
                 Standing::Pending {
                     what,
                     underway: false,
-                } if !chat_is => return install(what, CHAT + usize::from(self.chat.is_over())),
+                } if !chat_is => {
+                    return install(
+                        what,
+                        Key::Chat {
+                            over: self.chat.is_over(),
+                        },
+                    );
+                }
                 // It gets in step by itself.
                 Standing::Pending { .. } | Standing::Satisfied { .. } if chat_is => {}
                 Standing::Satisfied { why } => return Ok(Next::Nothing(why)),
@@ -100,7 +107,7 @@ impl Back for Facts {
                 Some(Standing::Pending {
                     what,
                     underway: false,
-                }) => install(what, COMPLIANCE + usize::from(it.is_over())),
+                }) => install(what, Key::Compliance { over: it.is_over() }),
                 Some(other) => Err(other),
                 None => Ok(Next::Nothing("mirrored as before".to_owned())),
             };

@@ -8,7 +8,20 @@ use crate::step::command::{Command, Hole, HoleType};
 use crate::step::shared::address;
 use crate::step::shared::file_hole;
 
-pub(super) fn list(site: &Site) -> Vec<Command> {
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
+    Full,
+    Tail,
+    Recover,
+    MultiUser,
+    Owner,
+    Trustworthy,
+    Broker,
+    User,
+}
+
+pub(super) fn list(site: &Site) -> Vec<(Key, Command)> {
     let database = quote::identifier(site.database.chat.as_str());
     let send = |text: String, holes: Vec<Hole>| {
         Command::tsql(Role::Primary, &address(site, Role::Primary), text, holes)
@@ -34,22 +47,22 @@ pub(super) fn list(site: &Site) -> Vec<Command> {
                     ]),
                 ),
             ],
-        ),
+        ).long().keyed(Key::Full),
         send(
             format!(
                 "RESTORE LOG {database} FROM DISK = {{tail}} WITH FILE = 1, NORECOVERY, STATS = 5;"
             ),
             vec![file_hole(site, "tail")],
-        ),
+        ).long().keyed(Key::Tail),
         send(
             format!("RESTORE DATABASE {database} WITH RECOVERY;"),
             Vec::new(),
-        ),
+        ).long().keyed(Key::Recover),
         send(
             format!("ALTER DATABASE {database} SET MULTI_USER;"),
             Vec::new(),
         )
-        .when("it is not MULTI_USER after recovery"),
+        .when("it is not MULTI_USER after recovery").keyed(Key::MultiUser),
         send(
             format!("ALTER AUTHORIZATION ON DATABASE::{database} TO {{owner}};"),
             vec![name(
@@ -58,17 +71,17 @@ pub(super) fn list(site: &Site) -> Vec<Command> {
                 r"LITWARE\svc-chat",
             )],
         )
-        .when("the owner is known, has a login there, and this one is another"),
+        .when("the owner is known, has a login there, and this one is another").keyed(Key::Owner),
         send(
             format!("ALTER DATABASE {database} SET TRUSTWORTHY ON;"),
             Vec::new(),
         )
-        .when("it was on"),
+        .when("it was on").keyed(Key::Trustworthy),
         send(
             format!("ALTER DATABASE {database} SET ENABLE_BROKER WITH ROLLBACK IMMEDIATE;"),
             Vec::new(),
         )
-        .when("it was enabled"),
+        .when("it was enabled").keyed(Key::Broker),
         send(
             format!("USE {database}; ALTER USER {{user}} WITH LOGIN = {{login}};"),
             vec![
@@ -76,6 +89,6 @@ pub(super) fn list(site: &Site) -> Vec<Command> {
                 name("login", "the login of the same name", "pchat-reader"),
             ],
         )
-        .each("user without a login (by its SID) where the primary has a login of that name"),
+        .each("user without a login (by its SID) where the primary has a login of that name").keyed(Key::User),
     ]
 }

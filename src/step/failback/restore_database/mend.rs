@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::Facts;
+use super::{Facts, Key};
 use crate::step::command::Values;
 use crate::step::observe::database::Database;
 use crate::step::saved::Saved;
@@ -157,17 +157,18 @@ pub(super) fn left_over(facts: &Facts) -> Vec<String> {
 }
 
 impl Mend {
-    /// Number of the command, and its values.
-    pub(super) fn command(&self) -> (usize, Values) {
+    /// The command, and its values.
+    pub(super) fn command(&self) -> (Key, Values) {
         let text = |name: &str, value: &str| (name.to_owned(), json!(value));
         match self {
-            Self::MultiUser => (4, Values::new()),
-            Self::Owner(owner) => (5, Values::from([text("owner", owner)])),
-            Self::Trustworthy => (6, Values::new()),
-            Self::Broker => (7, Values::new()),
-            Self::User(user, login) => {
-                (8, Values::from([text("user", user), text("login", login)]))
-            }
+            Self::MultiUser => (Key::MultiUser, Values::new()),
+            Self::Owner(owner) => (Key::Owner, Values::from([text("owner", owner)])),
+            Self::Trustworthy => (Key::Trustworthy, Values::new()),
+            Self::Broker => (Key::Broker, Values::new()),
+            Self::User(user, login) => (
+                Key::User,
+                Values::from([text("user", user), text("login", login)]),
+            ),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Undoes `restore-database`: what was restored on the primary side is taken OFFLINE, so that nobody
-//! can write there when the backup serves again (DESIGN 3, rule 2). What was there before the run is
+//! can write there when the backup serves again (`design.md` 3, rule 2). What was there before the run is
 //! left alone; a database that is RESTORING cannot be written to.
 
 use serde::Serialize;
@@ -37,7 +37,10 @@ struct Side {
 }
 
 impl Back for Facts {
-    fn commands(site: &Site) -> Vec<Command> {
+    /// The instance that it goes to.
+    type Key = Role;
+
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let database = quote::identifier(site.database.chat.as_str());
         roles(site)
             .map(|role| {
@@ -45,6 +48,7 @@ impl Back for Facts {
                     format!("ALTER DATABASE {database} SET OFFLINE WITH ROLLBACK IMMEDIATE;");
                 Command::tsql(role, &address(site, role), text, Vec::new())
                     .when(format!("the {role} serves what this run restored"))
+                    .keyed(role)
             })
             .collect()
     }
@@ -74,9 +78,9 @@ impl Back for Facts {
         }
     }
 
-    fn next(&self) -> Result<Next, Standing> {
+    fn next(&self) -> Result<Next<Role>, Standing> {
         let mut words = Vec::new();
-        for (index, side) in self.sides.iter().enumerate() {
+        for side in &self.sides {
             let role = side.role;
             let row = match &side.database {
                 Observed::Unknown(why) if self.backup_serves => {
@@ -123,7 +127,7 @@ impl Back for Facts {
                 }
                 (DatabaseState::Online, Observed::Seen(true)) => {
                     let what = format!("take the {role}'s chat database OFFLINE");
-                    return Ok(Next::sql(Instance::chat(role), index + 1, what));
+                    return Ok(Next::sql(Instance::chat(role), role, what));
                 }
                 (DatabaseState::Online, _) => words.push(format!(
                     "the {role}'s chat database is the one that was there before, and is left alone"

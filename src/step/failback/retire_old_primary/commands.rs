@@ -6,22 +6,14 @@ use crate::step::command::{Command, Hole, HoleType};
 use crate::step::shared::address;
 
 /// Which command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::step) enum Key {
     Disable(Role),
     FailOver,
     Archive(Role),
     PartnerOff(Role),
     DropSecondary(Role),
     DropPrimary(Role),
-}
-
-/// Number of a command.
-pub(super) fn number(site: &Site, key: &Key) -> usize {
-    table(site)
-        .iter()
-        .position(|(known, _)| known == key)
-        .map_or(0, |index| index + 1)
 }
 
 /// The commands by their keys.
@@ -77,7 +69,7 @@ pub(super) fn table(site: &Site) -> Vec<(Key, Command)> {
         );
         table.push((
             Key::Archive(*role),
-            send(*role, text, vec![file]).when(format!(
+            send(*role, text, vec![file]).long().when(format!(
                 "the {role} serves a chat database of the backup's family, or one that holds messages"
             )),
         ));

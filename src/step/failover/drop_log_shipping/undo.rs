@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::Command;
+use crate::step::failback::configure_log_shipping::Key;
 use crate::step::failback::configure_log_shipping::secondary::{Half, Part};
 use crate::step::undo::{Back, Next};
 use crate::step::{Context, Standing};
@@ -15,7 +16,9 @@ use crate::step::{Context, Standing};
 pub(in crate::step) struct Facts(Half);
 
 impl Back for Facts {
-    fn commands(site: &Site) -> Vec<Command> {
+    type Key = Key;
+
+    fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         Part::Rows.commands(site)
     }
 
@@ -23,7 +26,7 @@ impl Back for Facts {
         Self(Part::Rows.observe(cx).await)
     }
 
-    fn next(&self) -> Result<Next, Standing> {
+    fn next(&self) -> Result<Next<Key>, Standing> {
         self.0.next()
     }
 }

@@ -215,12 +215,11 @@ fn what_cannot_be_seen_of_the_partners_or_the_topology_is_unknown() {
 }
 
 #[test]
-fn the_switch_that_drops_stands_in_the_second_command_only() {
+fn the_switch_that_drops_stands_in_the_command_that_sets_up_over_a_copy_only() {
     let commands = InstallMirror::commands(&site());
-    assert!(!commands[INSTALL - 1].text.contains("DropExisting"));
-    assert!(
-        commands[INSTALL_OVER - 1]
-            .text
-            .contains(" -DropExistingDatabasesOnMirror ")
-    );
+    assert_eq!(commands.len(), 2);
+    for (key, command) in commands {
+        let drops = command.text.contains(" -DropExistingDatabasesOnMirror ");
+        assert_eq!(drops, key == Key::Chat { over: true });
+    }
 }

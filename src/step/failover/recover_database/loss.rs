@@ -1,4 +1,4 @@
-//! What is lost by recovering now, and whether that is accepted (DESIGN 3, rule 3).
+//! What is lost by recovering now, and whether that is accepted (`design.md` 3, rule 3).
 
 use super::Facts;
 use super::primary::damaged_but_up;

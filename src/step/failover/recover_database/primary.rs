@@ -1,4 +1,4 @@
-//! The primary side: never two writable databases (DESIGN 3, rule 2).
+//! The primary side: never two writable databases (`design.md` 3, rule 2).
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! DESIGN 3, rule 3: nothing is lost that was not accepted.
+//! `design.md` 3, rule 3: nothing is lost that was not accepted.
 
 use super::*;
 

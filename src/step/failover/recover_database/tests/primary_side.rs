@@ -1,4 +1,4 @@
-//! DESIGN 3, rule 2: never two writable databases.
+//! `design.md` 3, rule 2: never two writable databases.
 
 use super::*;
 
