@@ -21,6 +21,7 @@ mod backup_database;
 mod failback;
 mod failover;
 mod placement;
+mod pool;
 mod shared;
 mod stored;
 

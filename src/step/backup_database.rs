@@ -6,7 +6,6 @@ mod tests;
 
 use serde::Serialize;
 
-use super::failover::set_pool_state::identity_and_state;
 use super::observe::Observed;
 use super::observe::database::{
     Content, Database, Lineage, Restored, content, database, history, lineage,
@@ -14,6 +13,7 @@ use super::observe::database::{
 use super::observe::folders::{self, Folder, SetFacts};
 use super::observe::log_shipping::secondary;
 use super::observe::pool;
+use super::pool::identity_and_state;
 use super::terms::AcceptedLoss;
 use super::{Block, Context, Lift};
 use crate::model::header::BackupKind;

@@ -15,15 +15,13 @@ use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::failback::clear_active_servers::holding::{self, Service as WindowsService};
 use crate::step::failover::set_active_servers::{contains, list};
-use crate::step::failover::set_pool_state::{
-    identity_and_state, set_state, store_block, topology_blocks,
-};
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::is_from;
 use crate::step::observe::sessions::{Holder, sessions};
+use crate::step::pool::{identity_and_state, set_state, store_block, topology_blocks};
 use crate::step::shared::{chat_hosts, compliance, is_restored, not_restored};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
