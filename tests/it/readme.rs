@@ -6,7 +6,7 @@ use std::fs;
 
 use pchadr::run::exit::Exit;
 
-use crate::program::root;
+use crate::program::{Program, root};
 
 fn text(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap()
@@ -59,4 +59,32 @@ fn the_readmes_site_file_is_part_of_the_example() {
             "`{line}` is not in runbooks/litware.toml"
         );
     }
+}
+
+/// The line with the time on the wall is of the machine that ran it.
+fn without_wall_time(text: &str) -> Vec<&str> {
+    let lines = text.trim().lines();
+    lines.filter(|line| !line.ends_with(" real")).collect()
+}
+
+#[test]
+fn the_rehearsal_that_the_readme_shows_is_the_one_that_its_reader_sees() {
+    let readme = text("README.md");
+    let config = root().join("runbooks/litware.toml");
+    let said = Program::new().run(&[
+        "failover",
+        "--config",
+        config.to_str().unwrap(),
+        "--rehearse",
+    ]);
+    let command =
+        "cargo run --release -- failover --config runbooks/litware.toml --rehearse\n```\n";
+    let shown = readme.split(command).nth(1).unwrap();
+    let shown = shown.split("```").nth(1).unwrap();
+    let seen = format!("{}{}", said.err, said.out);
+    let (mut shown, mut seen) = (without_wall_time(shown), without_wall_time(&seen));
+    // Two streams on one screen: their order is the terminal's.
+    shown.sort_unstable();
+    seen.sort_unstable();
+    assert_eq!(shown, seen);
 }
