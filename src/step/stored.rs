@@ -38,6 +38,7 @@ pub(in crate::step) mod each {
 pub(in crate::step) mod maybe {
     use super::{Deserialize as _, Deserializer, Serialize as _, Serializer, Storable};
 
+    #[expect(clippy::ref_option, reason = "as serde calls it")]
     pub(in crate::step) fn serialize<F: Storable, S: Serializer>(
         fact: &Option<F>,
         serializer: S,
