@@ -160,7 +160,7 @@ impl Kind for SaveLogShipping {
             return Standing::satisfied(match &facts.kept {
                 Some(kept) => format!("no log shipping on the backup; run {} kept it", kept.run),
                 None if !facts.unreadable.is_empty() => format!(
-                    "no log shipping on the backup: removed before; what was kept of it cannot be read: {}",
+                    "no log shipping on the backup: removed before, and {}",
                     facts.unreadable.join("; ")
                 ),
                 None => {

@@ -27,7 +27,7 @@ pub(super) fn blocks(facts: &Facts) -> Vec<Block> {
             Block::site(
                 "saved-unreadable",
                 format!(
-                    "the log-shipping configuration of the backup was saved, and cannot be read: {}",
+                    "the log-shipping configuration of the backup was saved, but {}",
                     facts.unreadable.join("; ")
                 ),
                 "put back a copy that can be read, or name one as `[log_shipping] saved`",
