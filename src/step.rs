@@ -20,6 +20,7 @@ pub mod undo;
 mod backup_database;
 mod failback;
 mod failover;
+mod next;
 mod placement;
 mod shared;
 mod stored;
