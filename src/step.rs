@@ -20,6 +20,7 @@ pub mod undo;
 mod backup_database;
 mod failback;
 mod failover;
+mod next;
 mod placement;
 mod pool;
 mod shared;

@@ -8,15 +8,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::before::Before;
-use super::command::{self, Command, Key, Values};
-use super::hands::{Hands, Means, StepError};
-use super::ledger::Unit;
+use super::command::{self, Command, Key};
+use super::hands::{Means, StepError};
+use super::next::{Next, Patience, send_by_looks};
 use super::{Context, Kind, Standing, Step};
-use crate::model::Instance;
 use crate::site::{Limits, Site};
-
-/// What was wanted is so already: not mirrored, recovered (`sql-server.md` 4, 5).
-const ALREADY: [u32; 2] = [1416, 3153];
 
 /// What undoing one step observes, and what it makes of it.
 pub(super) trait Back: Serialize + Sized + Send + Sync {
@@ -93,45 +89,6 @@ impl<K: Kind> Back for Nothing<K> {
     }
 }
 
-/// The next thing to do.
-pub(super) enum Next<K> {
-    /// Nothing is left of the step; in a few words.
-    Nothing(String),
-    /// Something is under way.
-    Wait(String),
-    /// Send a command.
-    Send(Sending<K>),
-}
-
-/// One command to send.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Sending<K> {
-    /// What it does.
-    pub(super) what: String,
-    pub(super) to: Door,
-    /// Which command.
-    pub(super) key: K,
-    pub(super) values: Values,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Door {
-    Sql(Instance),
-    /// A cmdlet that may take so long.
-    Cmdlet(Option<Duration>),
-}
-
-impl<K> Next<K> {
-    pub(super) fn sql(at: Instance, key: K, what: impl Into<String>) -> Self {
-        Self::Send(Sending {
-            what: what.into(),
-            to: Door::Sql(at),
-            key,
-            values: Values::new(),
-        })
-    }
-}
-
 /// Steps of one run in the order in which they are taken back: the last one first, where none says
 /// that it goes ahead of another.
 pub fn backwards(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
@@ -166,51 +123,12 @@ pub(super) async fn act<T: Back>(
     means: &Means<'_>,
 ) -> Result<(), StepError> {
     let hands = means.hands(T::commands(cx.site));
-    let mut last = None;
-    loop {
-        hands.check_stop()?;
-        let now = Box::pin(T::observe(cx, before)).await;
-        match now.next() {
-            // Done, or in the way: the next observation says it in full.
-            Err(_) | Ok(Next::Nothing(_)) => return Ok(()),
-            Ok(Next::Wait(what)) => {
-                hands.progress(0, 0, Unit::Waiting, what);
-                tokio::time::sleep(cx.site.limits.poll).await;
-            }
-            Ok(Next::Send(sending)) => {
-                if last.as_ref() == Some(&sending) {
-                    return Err(StepError::other(
-                        format!("it was sent and did not show: {}", sending.what),
-                        "see the error log of that instance",
-                    ));
-                }
-                send(cx, &hands, &sending).await?;
-                last = Some(sending);
-            }
-        }
-    }
-}
-
-async fn send<K: Key>(
-    cx: Context<'_>,
-    hands: &Hands<'_, K>,
-    sending: &Sending<K>,
-) -> Result<(), StepError> {
-    let key = sending.key;
-    match sending.to {
-        Door::Cmdlet(None) => hands.call(cx.access, key, &sending.values).await,
-        Door::Cmdlet(Some(limit)) => {
-            hands
-                .call_within(cx.access, key, &sending.values, limit)
-                .await
-        }
-        Door::Sql(at) => match hands.send_at(cx.access, at, key, &sending.values).await {
-            Err(StepError::Sql(error))
-                if error.number().is_some_and(|it| ALREADY.contains(&it)) =>
-            {
-                Ok(())
-            }
-            other => other,
-        },
-    }
+    let patience = Patience {
+        not_shown: "see the error log of that instance",
+        wait: None,
+    };
+    send_by_looks(cx, &hands, patience, || async {
+        T::observe(cx, before).await.next()
+    })
+    .await
 }

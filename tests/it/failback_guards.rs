@@ -114,3 +114,47 @@ fn an_archive_that_is_damaged_counts_for_nothing() {
         assert_eq!(written.count(), 2, "it was written once more: {backups:#?}");
     });
 }
+
+#[test]
+fn a_command_that_does_not_show_is_not_sent_again_and_again() {
+    for (drill, at, enabled, step, what) in [
+        (
+            Drill::powered_off(litware()),
+            PRIMARY,
+            true,
+            "retire-old-primary",
+            "disable a backup job on the primary",
+        ),
+        (
+            Drill::failback(litware()),
+            BACKUP,
+            false,
+            "configure-log-shipping",
+            "enable the jobs of the backup",
+        ),
+    ] {
+        paused(Box::pin(async {
+            let stage = drill.stage();
+            let world = stage.simulated.world.clone();
+            // Whatever is sent, somebody takes it back at once.
+            let undoing = tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                    world.with(|state| {
+                        let server = state.instances.get_mut(&at).expect("the instance");
+                        for job in &mut server.msdb.jobs {
+                            job.enabled = enabled;
+                        }
+                    });
+                }
+            });
+            let store = MemoryStore::default();
+            let finished = drill.run(&stage, &store).await.expect("a record");
+            undoing.abort();
+            assert_eq!(finished.stopped_at.as_deref(), Some(step));
+            let why = finished.error.expect("a reason").why;
+            let said = format!("it was sent and did not show: {what}");
+            assert!(why.contains(&said), "{why}");
+        }));
+    }
+}

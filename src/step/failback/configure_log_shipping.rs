@@ -23,7 +23,7 @@ use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::hands::{Hands, StepError};
-use crate::step::ledger::Unit;
+use crate::step::next::{Door, Next, Patience, Sending, send_by_looks};
 use crate::step::observe::Observed;
 use crate::step::observe::database::RedoStart;
 use crate::step::observe::log_shipping::{Schedule, Secondary};
@@ -107,44 +107,32 @@ impl Kind for ConfigureLogShipping {
     }
 
     async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
-        let mut last = None;
-        loop {
-            hands.check_stop()?;
-            // Each command rests on a look that is younger than the one before it (`steps.md` 1.3).
-            let facts = Box::pin(observe(cx)).await;
-            let Ok(Some(action)) = next(&facts) else {
-                // Done, or in the way: the next observation says it in full.
-                return Ok(());
-            };
-            if let Action::Wait(what) = &action {
-                hands.progress(0, 0, Unit::Waiting, what.clone());
-                tokio::time::sleep(cx.site.limits.poll).await;
-                continue;
-            }
-            if last.as_ref() == Some(&action) {
-                return Err(StepError::other(
-                    format!("it was sent and did not show: {}", action.describe(&facts)),
-                    "see the history of the log-shipping jobs and the error logs (a copy job needs read on the share and write on the copy folder)",
-                ));
-            }
-            Box::pin(perform(cx, &facts, &action, hands)).await?;
-            last = Some(action);
-        }
+        let patience = Patience {
+            not_shown: "see the history of the log-shipping jobs and the error logs (a copy job needs read on the share and write on the copy folder)",
+            wait: None,
+        };
+        send_by_looks(cx, hands, patience, || async {
+            let facts = observe(cx).await;
+            Ok(match next(&facts)? {
+                Some(action) => to_do(&facts, &action),
+                None => Next::Nothing("log shipping stands as it was".to_owned()),
+            })
+        })
+        .await
     }
 }
 
-async fn perform(
-    cx: Context<'_>,
-    facts: &Facts,
-    action: &Action,
-    hands: &Hands<'_, Key>,
-) -> Result<(), StepError> {
+/// An action as what comes next.
+fn to_do(facts: &Facts, action: &Action) -> Next<Key> {
     let Some((role, key, values)) = spell(facts, action) else {
-        return Ok(());
+        return Next::Wait(action.describe(facts));
     };
-    hands
-        .send_at(cx.access, Instance::chat(role), key, &values)
-        .await
+    Next::Send(Sending {
+        what: action.describe(facts),
+        to: Door::Sql(Instance::chat(role)),
+        key,
+        values,
+    })
 }
 
 /// Where an action goes, which command it is, and its values.

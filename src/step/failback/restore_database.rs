@@ -17,7 +17,7 @@ use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::hands::{Hands, StepError};
-use crate::step::ledger::Unit;
+use crate::step::next::{Door, Next, Patience, Sending, send_by_looks};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{
     ListedFile, PlacedFile, SetHeader, listed_files, logins, placed_files, restored_sets, sets,
@@ -33,7 +33,7 @@ use crate::step::shared::{Holders, file_name, full_path, only_set, tail_path};
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use blocks::{source_blocks, target_blocks, version_blocks};
 pub(in crate::step) use commands::Key;
-use mend::{Mend, Wanted};
+use mend::Wanted;
 
 pub(in crate::step) struct RestoreDatabase;
 
@@ -87,6 +87,38 @@ enum Stage {
 }
 
 impl Facts {
+    /// The next thing to do.
+    fn next(&self, cx: Context<'_>) -> Next<Key> {
+        let Standing::Pending { what, .. } = RestoreDatabase::judge(self) else {
+            return Next::Nothing("done, or in the way".to_owned());
+        };
+        let text = |name: &str, value: String| (name.to_owned(), json!(value));
+        let opens = |row: &Database| row.serves() && row.collation.is_none();
+        let (key, values) = match self.stage() {
+            Stage::Before => {
+                let moves = self.moves().unwrap_or_default();
+                let moves = ("moves".to_owned(), json!(moves));
+                (
+                    Key::Full,
+                    Values::from([text("file", full_path(cx)), moves]),
+                )
+            }
+            Stage::Full => (Key::Tail, Values::from([text("tail", tail_path(cx))])),
+            Stage::Tail => (Key::Recover, Values::new()),
+            Stage::Serves if !self.row().is_some_and(opens) => match mend::next(self) {
+                Some(mend) => mend.command(),
+                None => return Next::Nothing(what),
+            },
+            Stage::Starting | Stage::Serves => return Next::Wait("recovery runs".to_owned()),
+        };
+        Next::Send(Sending {
+            what,
+            to: Door::Sql(Instance::chat(Role::Primary)),
+            key,
+            values,
+        })
+    }
+
     fn full_set(&self) -> Option<&SetHeader> {
         only_set(&self.full, 1, &self.name)
     }
@@ -216,69 +248,15 @@ impl Kind for RestoreDatabase {
     }
 
     async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
-        let primary = Instance::chat(Role::Primary);
-        let mut session = Box::pin(cx.access.sql.open(primary)).await?;
-        let mut last: Option<(Stage, Option<Mend>)> = None;
-        loop {
-            hands.check_stop()?;
-            // The operator may have taken minutes to consent: nothing older than this is evidence
-            // now (`steps.md` 1.3).
-            let facts = Box::pin(observe(cx)).await;
-            let stage = facts.stage();
-            let mend = mend::next(&facts);
-            if !matches!(Self::judge(&facts), Standing::Pending { .. }) {
-                // Done, or in the way: the next observation says it in full.
-                return Ok(());
-            }
-            let opens = stage == Stage::Serves
-                && facts
-                    .row()
-                    .is_some_and(|row| row.serves() && row.collation.is_none());
-            if stage == Stage::Starting || opens {
-                hands.progress(0, 0, Unit::Waiting, "recovery runs");
-                tokio::time::sleep(cx.site.limits.poll).await;
-                continue;
-            }
-            if last.as_ref() == Some(&(stage, mend.clone())) {
-                return Err(StepError::other(
-                    "the last command did not take effect",
-                    "see the SQL Server error log of the primary",
-                ));
-            }
-            let text = |name: &str, value: String| (name.to_owned(), json!(value));
-            match stage {
-                Stage::Before => {
-                    let moves = facts.moves().unwrap_or_default();
-                    let values = Values::from([
-                        text("file", full_path(cx)),
-                        ("moves".to_owned(), json!(moves)),
-                    ]);
-                    hands
-                        .send_at(cx.access, primary, Key::Full, &values)
-                        .await?;
-                }
-                Stage::Full => {
-                    let values = Values::from([text("tail", tail_path(cx))]);
-                    hands
-                        .send_at(cx.access, primary, Key::Tail, &values)
-                        .await?;
-                }
-                Stage::Tail => {
-                    hands
-                        .send(&mut session, Key::Recover, &Values::new())
-                        .await?;
-                }
-                Stage::Starting => {}
-                Stage::Serves => match &mend {
-                    Some(mend) => {
-                        let (key, values) = mend.command();
-                        hands.send(&mut session, key, &values).await?;
-                    }
-                    None => return Ok(()),
-                },
-            }
-            last = Some((stage, mend));
-        }
+        let patience = Patience {
+            not_shown: "see the SQL Server error log of the primary",
+            wait: None,
+        };
+        send_by_looks(cx, hands, patience, || async {
+            let facts = observe(cx).await;
+            Ok(facts.next(cx))
+        })
+        .await
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::{Document, Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::hands::{Hands, StepError};
-use crate::step::ledger::Unit;
+use crate::step::next::{Door, Next, Patience, Sending, send_by_looks};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Content, Database, content, database, lineage};
 use crate::step::observe::instance::Presence;
@@ -26,9 +26,6 @@ use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use commands::{Key, table};
 use only_here::OnlyHere;
 use side::{Holds, Side, look};
-
-/// It is not mirrored any more: what was wanted (`sql-server.md` 5).
-const NOT_MIRRORED: u32 = 1416;
 
 pub(in crate::step) struct RetireOldPrimary;
 
@@ -114,38 +111,25 @@ impl Kind for RetireOldPrimary {
     }
 
     async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
-        let mut last = None;
-        let mut kept = false;
-        let mut deadline = tokio::time::Instant::now() + cx.site.limits.mirror;
-        loop {
-            hands.check_stop()?;
-            // Each action rests on a look that is younger than the one before it (`steps.md` 1.3).
-            let mut facts = Box::pin(observe(cx)).await;
-            // What this act keeps is read from the run folder only by the next one.
-            facts.kept |= kept;
-            let Ok(Some(action)) = next(&facts) else {
-                // Done, or in the way: the next observation says it in full.
-                return Ok(());
-            };
-            if let Action::Wait(what) = action {
-                if tokio::time::Instant::now() >= deadline {
-                    return Err(StepError::other(what, "see what it waits for"));
-                }
-                hands.progress(0, 0, Unit::Waiting, what);
-                tokio::time::sleep(cx.site.limits.poll).await;
-                continue;
-            }
-            if last.as_ref() == Some(&action) {
-                return Err(StepError::other(
-                    format!("{action:?} did not take effect"),
-                    "see the site with `pchadr status`",
-                ));
-            }
-            Box::pin(perform(cx, &facts, &action, hands)).await?;
-            kept |= action == Action::Keep;
-            deadline = tokio::time::Instant::now() + cx.site.limits.mirror;
-            last = Some(action);
+        let facts = Box::pin(observe(cx)).await;
+        // What this act keeps is read from the run folder only by the next one.
+        let kept = matches!(next(&facts), Ok(Some(Action::Keep)));
+        if kept {
+            keep(cx, &facts, hands)?;
         }
+        let patience = Patience {
+            not_shown: "see the site with `pchadr status`",
+            wait: Some(cx.site.limits.mirror),
+        };
+        send_by_looks(cx, hands, patience, || async {
+            let mut facts = observe(cx).await;
+            facts.kept |= kept;
+            Ok(match next(&facts)? {
+                Some(action) => to_do(cx, action),
+                None => Next::Nothing("nothing is left there".to_owned()),
+            })
+        })
+        .await
     }
 }
 
@@ -323,43 +307,47 @@ fn blocks(facts: &Facts) -> Vec<Block> {
     blocks
 }
 
-async fn perform(
-    cx: Context<'_>,
-    facts: &Facts,
-    action: &Action,
-    hands: &Hands<'_, Key>,
-) -> Result<(), StepError> {
-    let text = |name: &str, value: &str| (name.to_owned(), json!(value));
-    let (key, role, values) = match action {
-        Action::Wait(_) => return Ok(()),
-        Action::Keep => return keep(cx, facts, hands),
+/// An action as what comes next.
+fn to_do(cx: Context<'_>, action: Action) -> Next<Key> {
+    let text = |name: &str, value: String| (name.to_owned(), json!(value));
+    let none = Values::new();
+    let (key, role, values, what) = match action {
+        // Done before any command: see `act`.
+        Action::Keep => return Next::Nothing("it keeps the configuration first".to_owned()),
+        Action::Wait(what) => return Next::Wait(what),
         Action::Disable(role, job) => {
-            (Key::Disable(*role), *role, Values::from([text("job", job)]))
+            let values = Values::from([text("job", job)]);
+            (Key::Disable(role), role, values, "disable a backup job")
         }
-        Action::FailOver => (Key::FailOver, Role::PrimaryMirror, Values::new()),
-        Action::Archive(role) => (
-            Key::Archive(*role),
-            *role,
-            Values::from([text("file", &side::archive_path(cx, *role))]),
-        ),
-        Action::PartnerOff(role) => (Key::PartnerOff(*role), *role, Values::new()),
-        Action::DropSecondary(role, server, database) => (
-            Key::DropSecondary(*role),
-            *role,
-            Values::from([
+        Action::FailOver => {
+            let role = Role::PrimaryMirror;
+            (Key::FailOver, role, none, "fail over to the primary")
+        }
+        Action::Archive(role) => {
+            let values = Values::from([text("file", side::archive_path(cx, role))]);
+            (
+                Key::Archive(role),
+                role,
+                values,
+                "keep the database in the archive",
+            )
+        }
+        Action::PartnerOff(role) => (Key::PartnerOff(role), role, none, "remove the mirroring"),
+        Action::DropSecondary(role, server, database) => {
+            let values = Values::from([
                 text("secondary_server", server),
                 text("secondary_database", database),
-            ]),
-        ),
-        Action::DropPrimary(role) => (Key::DropPrimary(*role), *role, Values::new()),
+            ]);
+            (Key::DropSecondary(role), role, values, "remove a secondary")
+        }
+        Action::DropPrimary(role) => (Key::DropPrimary(role), role, none, "remove log shipping"),
     };
-    match hands
-        .send_at(cx.access, Instance::chat(role), key, &values)
-        .await
-    {
-        Err(StepError::Sql(error)) if error.number() == Some(NOT_MIRRORED) => Ok(()),
-        other => other,
-    }
+    Next::Send(Sending {
+        what: format!("{what} on the {role}"),
+        to: Door::Sql(Instance::chat(role)),
+        key,
+        values,
+    })
 }
 
 /// Keeps the configuration that failback rebuilds from: what was saved, and what the first data

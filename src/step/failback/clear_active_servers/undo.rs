@@ -13,10 +13,11 @@ use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::failback::clear_active_servers::holding::{Service, change, describe, values};
 use crate::step::failover::set_active_servers::{self, SetActiveServers, add};
+use crate::step::next::{Door, Next, Sending};
 use crate::step::observe::database::database;
 use crate::step::observe::pool::{ChatService, chat_services};
 use crate::step::shared::is_mirror;
-use crate::step::undo::{Back, Door, Next, Sending};
+use crate::step::undo::Back;
 use crate::step::{Block, Context, Kind, Standing, Step};
 
 /// Which command.

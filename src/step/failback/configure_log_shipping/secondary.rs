@@ -11,15 +11,15 @@ use super::compare::foreign_rows;
 use super::look::half;
 use super::next::{Action, secondary_half};
 use super::wanted::{Names, Wanted};
-use super::{Facts, Key, spell};
+use super::{Facts, Key, to_do};
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Problem, Role};
 use crate::site::Site;
 use crate::step::command::Command;
+use crate::step::next::Next;
 use crate::step::observe::Observed;
 use crate::step::observe::database::Database;
 use crate::step::observe::log_shipping::secondary;
-use crate::step::undo::{Door, Next, Sending};
 use crate::step::{Block, Context, Standing};
 
 /// Which part of the half a step is answerable for.
@@ -135,16 +135,7 @@ impl Half {
                 .to_owned(),
             ));
         };
-        let what = action.describe(&self.facts);
-        let Some((role, key, values)) = spell(&self.facts, &action) else {
-            return Ok(Next::Wait(what));
-        };
-        Ok(Next::Send(Sending {
-            what,
-            to: Door::Sql(Instance::chat(role)),
-            key,
-            values,
-        }))
+        Ok(to_do(&self.facts, &action))
     }
 
     fn missing(&self) -> Result<Option<Action>, Standing> {

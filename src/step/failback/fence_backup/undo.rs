@@ -16,6 +16,7 @@ use crate::model::{Instance, Problem, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::next::{Door, Next, Sending};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{logins, sets};
 use crate::step::observe::database::{Database, Lineage, database, history, lineage};
@@ -23,7 +24,7 @@ use crate::step::observe::instance::{Identity, identity};
 use crate::step::observe::sessions::{RunningRestore, restores};
 use crate::step::shared::one_instance;
 use crate::step::shared::{address, full_path, only_set, tail_path};
-use crate::step::undo::{Back, Door, Next, Sending};
+use crate::step::undo::Back;
 use crate::step::{Block, Context, Standing};
 
 /// Which command.

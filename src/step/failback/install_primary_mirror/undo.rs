@@ -10,10 +10,11 @@ use crate::step::before::Before;
 use crate::step::command::Command;
 use crate::step::failback::install_primary_mirror::PRIMARY_SIDE;
 use crate::step::failover::install_mirror::compliance::{self, Compliance};
+use crate::step::next::Next;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::shared::{address, is_principal};
-use crate::step::undo::{Back, Next};
+use crate::step::undo::Back;
 use crate::step::{Context, Standing};
 
 /// Both partners.

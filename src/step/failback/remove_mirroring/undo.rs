@@ -10,8 +10,9 @@ use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::failover::install_mirror::compliance::{self, Compliance};
 use crate::step::failover::install_mirror::{self, BACKUP_SIDE, Key, installs};
+use crate::step::next::{Door, Next, Sending};
 use crate::step::observe::database::Database;
-use crate::step::undo::{Back, Door, Next, Sending};
+use crate::step::undo::Back;
 use crate::step::{Context, Standing};
 
 /// What is looked at.

@@ -10,12 +10,13 @@ use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::Command;
 use crate::step::failback::install_primary_mirror::undo::{not_asked, roles, serves_alone};
+use crate::step::next::Next;
 use crate::step::observe::Observed;
 use crate::step::observe::backups::is_copy_of;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::sessions::{RunningRestore, restores};
 use crate::step::shared::address;
-use crate::step::undo::{Back, Next};
+use crate::step::undo::Back;
 use crate::step::{Block, Context, Standing};
 
 /// What is looked at.

@@ -7,7 +7,8 @@ use crate::step::before::Before;
 use crate::step::command::Command;
 use crate::step::failback::configure_log_shipping::Key;
 use crate::step::failback::configure_log_shipping::secondary::{Half, Part};
-use crate::step::undo::{Back, Next};
+use crate::step::next::Next;
+use crate::step::undo::Back;
 use crate::step::{Context, Standing};
 
 /// What is looked at.
