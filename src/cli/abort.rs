@@ -4,12 +4,13 @@ use std::io::Write;
 
 use super::Environment;
 use super::error::{Failure, refused};
-use super::live::{self, Way};
+use super::live;
 use super::options::{AbortOptions, RehearsalOptions, RunOptions};
 use super::runs;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::archive::Found;
+use crate::run::executor::Way;
 use crate::run::executor::undo::{refusal, to_undo};
 use crate::run::exit::Exit;
 use crate::run::resume::known;

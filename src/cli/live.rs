@@ -12,7 +12,7 @@ use super::error::{Failure, output, refused};
 use super::log;
 use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
-use super::rehearse::{site_digest, terminal};
+use super::rehearse::terminal;
 use super::runs::{archive, none_unfinished, note, run_id, same_site, tell_unreadable, unfinished};
 use super::stop;
 use crate::access::Access;
@@ -25,16 +25,16 @@ use crate::report::next::write_next;
 use crate::run::archive::{Archive, Found, Unreadable};
 use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
-use crate::run::executor::{Execution, Who};
+use crate::run::executor::{Execution, Way, Who};
 use crate::run::exit::Exit;
-use crate::run::journal::Journal;
 use crate::run::ledger::RunLedger;
 use crate::run::operator::{Guard, Operator as _};
-use crate::run::recorder::{Recorder, Sink};
+use crate::run::recorder::Sink;
 use crate::run::resume::{PlanChange, compare, known};
 use crate::run::stored::{SiteIdentity, StoredPlan};
 use crate::site::Site;
 use crate::status::Status;
+use crate::step::ledger::Ledger as _;
 use crate::step::saved::Saved;
 
 /// Runs a plan on the real site, or goes on with a run.
@@ -49,13 +49,6 @@ pub fn command(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     go(site, plan, options, environment, out, Way::On)
-}
-
-/// Whether a run goes on, or is undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    On,
-    Back,
 }
 
 /// Takes a run forth or back.
@@ -143,22 +136,15 @@ impl Live<'_> {
             Some(_) => self.archive.open(&run, note()).map_err(Failure::from)?,
             None => self.archive.create(&run, note()).map_err(Failure::from)?,
         };
-        let (journal, records) = Journal::reopen(store)?;
-        let mut recorder = if records.is_empty() {
-            Recorder::new(journal, self.access.clock, self.sinks())
-        } else {
-            Recorder::resume(journal, &records, self.access.clock, self.sinks())?
-        };
-        recorder.keep(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
-        recorder.keep(Document::Site, &SiteIdentity::to_json(self.site)?)?;
-        let ledger = RunLedger::new(recorder);
+        let ledger = RunLedger::open(store, self.access.clock, self.sinks())?;
+        ledger.keep(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
+        ledger.keep(Document::Site, &SiteIdentity::to_json(self.site)?)?;
         let _log = log::keep(&self.archive.folder(&run).join(log::LOG), &mut note());
         let stop = CancellationToken::new();
         stop::watch(stop.clone(), resume.clone());
         let guard = Held(&self.lock);
         let execution = Execution {
             site: self.site,
-            site_digest: site_digest(self.site),
             plan: self.plan,
             access: self.access,
             terms: &self.options.rehearsal.terms(),
@@ -174,11 +160,8 @@ impl Live<'_> {
             resume_command: Some(resume),
         };
         let change = earlier.and_then(|earlier| earlier.change);
-        Ok(match self.way {
-            Way::Back => execution.abort(change).await.map_err(not_undone)?,
-            Way::On if records.is_empty() => execution.start().await?,
-            Way::On => execution.resume(change).await?,
-        })
+        let taken = execution.take_way(self.way, change).await;
+        taken.map_err(not_undone)
     }
 
     fn sinks(&self) -> Vec<Box<dyn Sink>> {

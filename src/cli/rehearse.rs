@@ -15,7 +15,7 @@ use crate::access::secret::Password;
 use crate::access::sql::{DoorLimits, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
 use crate::model::header::END_BYTES;
-use crate::plan::{Plan, hex};
+use crate::plan::Plan;
 use crate::rehearsal::simulated::{Logs, NoSite, RealLog, Recipe, SimulatedSite, addresses};
 use crate::rehearsal::world::Start;
 use crate::report::json::JsonLines;
@@ -24,12 +24,12 @@ use crate::report::next::write_next;
 use crate::report::terminal::Terminal;
 use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
-use crate::run::executor::{Execution, Who};
+use crate::run::executor::{Execution, Way, Who};
 use crate::run::exit::Exit;
-use crate::run::journal::{Journal, JournalError};
+use crate::run::journal::JournalError;
 use crate::run::ledger::RunLedger;
 use crate::run::operator::{Nobody, Unguarded};
-use crate::run::recorder::{Recorder, Sink};
+use crate::run::recorder::Sink;
 use crate::run::store::{MemoryStore, Store};
 use crate::runbook::Direction;
 use crate::site::Site;
@@ -317,7 +317,7 @@ impl Part<'_> {
         store: Box<dyn Store>,
         sinks: Vec<Box<dyn Sink>>,
     ) -> Result<RunFinished, JournalError> {
-        let executed = self.execute_or_abort(store, sinks, false).await;
+        let executed = self.take_way(store, sinks, Way::On).await;
         executed.map_err(|error| match error {
             NotUndone::Journal(error) => error,
             // Only an abort is refused so.
@@ -333,33 +333,19 @@ impl Part<'_> {
     /// # Errors
     /// When there is no way back, or the record cannot be written.
     pub async fn abort(&self, store: Box<dyn Store>) -> Result<RunFinished, NotUndone> {
-        self.execute_or_abort(store, Vec::new(), true).await
+        self.take_way(store, Vec::new(), Way::Back).await
     }
 
-    async fn execute_or_abort(
+    async fn take_way(
         &self,
         store: Box<dyn Store>,
         sinks: Vec<Box<dyn Sink>>,
-        abort: bool,
+        way: Way,
     ) -> Result<RunFinished, NotUndone> {
         let stop = CancellationToken::new();
-        let (journal, records) = Journal::reopen(store)?;
-        let resumed = !records.is_empty();
-        let clock = self.access.clock;
-        let recorder = if resumed {
-            Recorder::resume(journal, &records, clock, sinks).map_err(|error| {
-                JournalError::Damaged {
-                    line: 0,
-                    reason: error.to_string(),
-                }
-            })?
-        } else {
-            Recorder::new(journal, clock, sinks)
-        };
-        let ledger = RunLedger::new(recorder);
+        let ledger = RunLedger::open(store, self.access.clock, sinks)?;
         let execution = Execution {
             site: self.site,
-            site_digest: site_digest(self.site),
             plan: self.plan,
             access: self.access,
             terms: self.terms,
@@ -378,22 +364,8 @@ impl Part<'_> {
             unreadable: &[],
             resume_command: None,
         };
-        if abort {
-            execution.abort(None).await
-        } else if resumed {
-            Ok(execution.resume(None).await?)
-        } else {
-            Ok(execution.start().await?)
-        }
+        execution.take_way(way, None).await
     }
-}
-
-/// `sha256:` and the SHA-256 of the site as loaded.
-pub fn site_digest(site: &Site) -> String {
-    use sha2::{Digest as _, Sha256};
-    // A folder name that is no Unicode is the only thing that could fail; it then has no digest.
-    let json = serde_json::to_vec(site).unwrap_or_default();
-    format!("sha256:{}", hex(&Sha256::digest(json)))
 }
 
 /// Holds a rehearsal from its beginning to its end, and writes where the site stands after it.

@@ -1,6 +1,7 @@
 //! The executor (`design.md` 5): judges every step, then takes them one by one. The site is the truth:
 //! what an act returned decides nothing.
 
+mod begin;
 mod halt;
 mod turn;
 pub mod undo;
@@ -8,15 +9,12 @@ pub mod undo;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{
-    ClockKind, Event, FORMAT, Outcome, RunFinished, RunStarted, StepLine, StepOutcome,
-};
+use super::event::{Event, Outcome, RunFinished, StepOutcome};
 use super::exit::Exit;
 use super::journal::JournalError;
 use super::ledger::RunLedger;
 use super::operator::{Guard, Operator};
 use super::preflight::{Checked, Verdict, is_overtaken, verdict};
-use super::resume::PlanChange;
 use crate::access::Access;
 use crate::model::{Document, WayOn};
 use crate::plan::{Plan, PlannedStep};
@@ -33,8 +31,6 @@ use turn::stopped_by_operator;
 pub struct Execution<'a> {
     /// The site.
     pub site: &'a Site,
-    /// Its digest.
-    pub site_digest: String,
     /// The plan.
     pub plan: &'a Plan,
     /// The doors.
@@ -63,6 +59,15 @@ pub struct Execution<'a> {
     pub resume_command: Option<String>,
 }
 
+/// Whether a run goes on, or is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It begins, or goes on.
+    On,
+    /// It is undone.
+    Back,
+}
+
 /// Who runs what, where.
 #[derive(Clone, Debug, Default)]
 pub struct Who {
@@ -82,67 +87,6 @@ enum Turn {
 }
 
 impl Execution<'_> {
-    /// Begins a run and takes it to its end.
-    ///
-    /// # Errors
-    /// Only when the record cannot be written: then nothing more was sent.
-    pub async fn start(&self) -> Result<RunFinished, JournalError> {
-        let steps = self
-            .plan
-            .steps
-            .iter()
-            .map(|step| StepLine {
-                id: step.id.clone(),
-                vendor: step.vendor.map(str::to_owned),
-                title: step.title.clone(),
-                stage: step.stage,
-                effect: step.effect.into(),
-            })
-            .collect();
-        self.ledger.record(Event::RunStarted(RunStarted {
-            format: FORMAT,
-            run: self.run.to_owned(),
-            runbook: self.plan.runbook.clone(),
-            plan_digest: self.plan.digest.clone(),
-            site_digest: self.site_digest.clone(),
-            pool: self.site.pool.fqdn.to_string(),
-            tool: self.who.tool.clone(),
-            host: self.who.host.clone(),
-            user: self.who.user.clone(),
-            clock: if self.access.clock.is_simulated() {
-                ClockKind::Simulated
-            } else {
-                ClockKind::Wall
-            },
-            steps,
-        }))?;
-        self.go_on().await
-    }
-
-    /// Goes on with a run whose journal was reopened.
-    ///
-    /// # Errors
-    /// Only when the record cannot be written: then nothing more was sent.
-    pub async fn resume(&self, change: Option<PlanChange>) -> Result<RunFinished, JournalError> {
-        self.record_resumed(change)?;
-        self.go_on().await
-    }
-
-    fn record_resumed(&self, change: Option<PlanChange>) -> Result<(), JournalError> {
-        self.ledger.record(Event::RunResumed {
-            plan_digest: self.plan.digest.clone(),
-            host: self.who.host.clone(),
-            user: self.who.user.clone(),
-            tool: Some(self.who.tool.clone()),
-        })?;
-        match change {
-            Some(PlanChange { from, to, .. }) => {
-                self.ledger.record(Event::PlanChanged { from, to })
-            }
-            None => Ok(()),
-        }
-    }
-
     async fn go_on(&self) -> Result<RunFinished, JournalError> {
         let mut checked = Vec::new();
         let mut loss_seconds = None;

@@ -5,9 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::event::Event;
-use super::fold::RunState;
-use super::journal::JournalError;
-use super::recorder::Recorder;
+use super::fold::{FoldError, RunState};
+use super::journal::{Journal, JournalError};
+use super::recorder::{Recorder, Sink};
+use super::store::Store;
+use crate::access::Clock;
 use crate::model::Document;
 use crate::step::ledger::{Ledger, Progress, Unwritable};
 
@@ -18,6 +20,28 @@ impl RunLedger {
     /// Shares a recorder.
     pub fn new(recorder: Recorder) -> Self {
         Self(Mutex::new(recorder))
+    }
+
+    /// Shares a recorder over a store: of a new run, or of the one that the store holds.
+    ///
+    /// # Errors
+    /// When the journal in the store cannot be read or written, or tells of no run.
+    pub fn open(
+        store: Box<dyn Store>,
+        clock: Clock,
+        sinks: Vec<Box<dyn Sink>>,
+    ) -> Result<Self, JournalError> {
+        let (journal, records) = Journal::reopen(store)?;
+        let recorder = if records.is_empty() {
+            Recorder::new(journal, clock, sinks)
+        } else {
+            let untold = |error: FoldError| JournalError::Damaged {
+                line: 0,
+                reason: error.to_string(),
+            };
+            Recorder::resume(journal, &records, clock, sinks).map_err(untold)?
+        };
+        Ok(Self::new(recorder))
     }
 
     /// Records an event.

@@ -470,7 +470,6 @@ fn nothing_is_undone_once_another_run_holds_the_site() {
         let recorder = Recorder::resume(journal, &earlier, clock, Vec::new()).expect("a run");
         let execution = Execution {
             site: &drill.site,
-            site_digest: String::new(),
             plan: &drill.plan,
             access: &stage.access,
             terms: &drill.terms,

@@ -104,25 +104,8 @@ fn assert_done(finished: &RunFinished) {
 }
 
 #[test]
-fn a_plan_shows_eleven_steps_with_the_point_of_no_return_at_log_shipping() {
+fn the_plan_of_a_failback_has_its_point_of_no_return_at_log_shipping() {
     let plan = plan_of(Direction::Failback, &litware());
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    assert_eq!(
-        ids,
-        [
-            "retire-old-primary",
-            "prove-share",
-            "clear-active-servers",
-            "remove-mirroring",
-            "back-up-database",
-            "fence-backup",
-            "restore-database",
-            "install-primary-mirror",
-            "configure-log-shipping",
-            "set-active-servers",
-            "set-pool-state",
-        ]
-    );
     let of = |is: fn(&PlannedStep) -> bool| -> Vec<&str> {
         let steps = plan.steps.iter().filter(|step| is(step));
         steps.map(|step| step.id.as_str()).collect()

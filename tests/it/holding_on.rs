@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
-use pchadr::cli::rehearse::{Stage, execute_with, site_digest};
+use pchadr::cli::rehearse::{Stage, execute_with};
 use pchadr::rehearsal::world::WorldOptions;
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::{Execution, Who};
@@ -141,7 +141,6 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore, person: &Person)
     let ledger = RunLedger::new(Recorder::new(journal, stage.access.clock, Vec::new()));
     let execution = Execution {
         site: &drill.site,
-        site_digest: site_digest(&drill.site),
         plan: &drill.plan,
         access: &stage.access,
         terms: &Terms::default(),

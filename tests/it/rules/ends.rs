@@ -1,7 +1,7 @@
 //! Rule 12: how a run ends. And consent: what is missing is found before anything is changed.
 
 use futures_util::future::BoxFuture;
-use pchadr::cli::rehearse::{RehearsalError, Stage, run as rehearse, site_digest};
+use pchadr::cli::rehearse::{RehearsalError, Stage, run as rehearse};
 use pchadr::model::states::DatabaseState;
 use pchadr::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use pchadr::run::executor::{Execution, Who};
@@ -35,7 +35,6 @@ async fn execute(
     let plan = plan(site);
     let execution = Execution {
         site,
-        site_digest: site_digest(site),
         plan: &plan,
         access: &stage.access,
         terms,
