@@ -343,30 +343,10 @@ impl Place {
 
     /// The error of a statement that was sent.
     fn sent(&self, statement: &str, failure: Failure) -> SqlError {
-        let fate = match failure {
-            Failure::Server { .. } => Fate::Refused,
-            Failure::NoInstance
-            | Failure::NameNotFound { .. }
-            | Failure::ConnectionRefused { .. }
-            | Failure::ConnectTimedOut { .. }
-            | Failure::BrowserSilent { .. }
-            | Failure::NotListed { .. }
-            | Failure::NoTcp { .. }
-            | Failure::Unreachable(_)
-            | Failure::NotSqlServer
-            | Failure::Certificate(_)
-            | Failure::EncryptionRefused
-            | Failure::EncryptionDemanded
-            | Failure::NoStrict
-            | Failure::TlsTooOld(_)
-            | Failure::Tls(_)
-            | Failure::SignInTimedOut(_)
-            | Failure::SignIn(_)
-            | Failure::NotAllowed(_)
-            | Failure::Routed { .. }
-            | Failure::Cut(_)
-            | Failure::TimedOut(_)
-            | Failure::Garbled(_) => Fate::Unknown,
+        let fate = if failure.number().is_some() {
+            Fate::Refused
+        } else {
+            Fate::Unknown
         };
         self.error(statement, failure, fate)
     }

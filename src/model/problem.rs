@@ -186,8 +186,19 @@ impl Problem {
     /// To be mended, and then what stopped goes on.
     #[must_use]
     pub fn then_go_on(mut self) -> Self {
-        if !self.remedies.contains(&Remedy::GoOn) {
-            self.remedies.push(Remedy::GoOn);
+        // Last, whatever was added behind it since.
+        self.remedies.retain(|it| *it != Remedy::GoOn);
+        self.remedies.push(Remedy::GoOn);
+        self
+    }
+
+    /// To be mended, and then begun anew: nothing stopped, so that nothing can go on.
+    #[must_use]
+    pub fn then_begin(mut self) -> Self {
+        self.remedies.retain(|it| *it != Remedy::GoOn);
+        if self.remedies.is_empty() {
+            self.remedies
+                .push(Remedy::to_do("give the command again when you are ready"));
         }
         self
     }

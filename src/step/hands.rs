@@ -16,7 +16,7 @@ use crate::access::copy::CopyError;
 use crate::access::powershell::{Call, CmdletError};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
-use crate::model::{Instance, IntoRemedies, Place, Problem};
+use crate::model::{Instance, IntoRemedies, Place, Problem, Remedy};
 use crate::site::Limits;
 
 /// Why an act ended early. It decides nothing: the next observation does.
@@ -64,9 +64,9 @@ impl StepError {
             Self::Sql(error) => error.into(),
             Self::Cmdlet(error) => error.into(),
             Self::Copy(CopyError::Share(error)) | Self::Share(error) => error.into(),
-            Self::Copy(
-                CopyError::Differs { .. } | CopyError::Grew { .. } | CopyError::Stopped { .. },
-            ) => Problem::new(self.to_string(), "see who writes that file"),
+            Self::Copy(CopyError::Differs { .. } | CopyError::Grew { .. }) => {
+                Problem::new(self.to_string(), "see who writes that file")
+            }
             Self::Unbound(_) => Problem::new(
                 self.to_string(),
                 "this is a defect of pchadr; keep the run folder",
@@ -76,7 +76,10 @@ impl StepError {
                 "make room in the run folder, or see its rights",
             )
             .at(Place::ThisMachine),
-            Self::Stopped => Problem::new(self.to_string(), ""),
+            // The operator's own will: there is nothing to mend.
+            Self::Stopped | Self::Copy(CopyError::Stopped { .. }) => {
+                Problem::new(self.to_string(), Remedy::GoOn)
+            }
             Self::Other(problem) => problem.clone(),
         }
     }

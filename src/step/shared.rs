@@ -13,7 +13,7 @@ use super::observe::sessions::{Holder, sessions};
 use super::{Block, Context, Step};
 use crate::access::Access;
 use crate::model::states::MirroringRole;
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::site::Site;
 
 /// Address of a chat instance, for commands.
@@ -221,21 +221,24 @@ pub(super) fn not_restored(
     restored: &Observed<bool>,
     database: &Observed<Database>,
 ) -> Option<Block> {
-    let why = match (restored, database) {
+    let why: Problem = match (restored, database) {
         (Observed::Seen(true), Observed::Seen(row)) if is_mirror(row) || row.is_sound() => {
             return None;
         }
         (Observed::Seen(true), Observed::Seen(row)) if row.serves() => format!(
             "the primary's chat database serves, but {}",
             row.unsound().join(", ")
-        ),
+        )
+        .into(),
         (Observed::Seen(true), Observed::Seen(row)) => {
-            format!("the primary's chat database is {}", row.state)
+            format!("the primary's chat database is {}", row.state).into()
         }
         (Observed::Unknown(why), _) | (_, Observed::Unknown(why)) => {
-            format!("whether the primary's chat database is restored cannot be seen: {why}")
+            why.about("whether the primary's chat database is restored cannot be seen")
         }
-        _ => "the primary's chat database does not come from this run's backup".to_owned(),
+        (Observed::Seen(_) | Observed::Absent, Observed::Seen(_) | Observed::Absent) => {
+            "the primary's chat database does not come from this run's backup".into()
+        }
     };
     Some(
         Block::site("not-restored", why, "run `restore-database` first")

@@ -150,31 +150,7 @@ pub struct SqlError {
 impl SqlError {
     /// Number of the server's error, where it was one.
     pub fn number(&self) -> Option<u32> {
-        match self.failure {
-            Failure::Server { number, .. } => Some(number),
-            Failure::NoInstance
-            | Failure::NameNotFound { .. }
-            | Failure::ConnectionRefused { .. }
-            | Failure::ConnectTimedOut { .. }
-            | Failure::BrowserSilent { .. }
-            | Failure::NotListed { .. }
-            | Failure::NoTcp { .. }
-            | Failure::Unreachable(_)
-            | Failure::NotSqlServer
-            | Failure::Certificate(_)
-            | Failure::EncryptionRefused
-            | Failure::EncryptionDemanded
-            | Failure::NoStrict
-            | Failure::TlsTooOld(_)
-            | Failure::Tls(_)
-            | Failure::SignInTimedOut(_)
-            | Failure::SignIn(_)
-            | Failure::NotAllowed(_)
-            | Failure::Routed { .. }
-            | Failure::Cut(_)
-            | Failure::TimedOut(_)
-            | Failure::Garbled(_) => None,
-        }
+        self.failure.number()
     }
 
     /// True after a plain server error, which leaves the connection usable. Severity 20 and above
@@ -239,6 +215,17 @@ impl SqlError {
                 "this is a defect of pchadr or of the driver; keep the run folder"
             }
             Failure::Server { number, .. } => hint_for(*number),
+        }
+    }
+}
+
+impl Failure {
+    /// Number of the server's own error; `None` where the server did not get to say one.
+    pub fn number(&self) -> Option<u32> {
+        if let Self::Server { number, .. } = self {
+            Some(*number)
+        } else {
+            None
         }
     }
 }

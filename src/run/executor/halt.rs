@@ -43,7 +43,7 @@ impl Halt {
     pub(super) fn record(self, outcome: Outcome, way_on: WayOn) -> ErrorRecord {
         let problem = match outcome {
             Outcome::Stopped => self.problem.then_go_on(),
-            Outcome::Done | Outcome::Undone | Outcome::Refused => self.problem,
+            Outcome::Done | Outcome::Undone | Outcome::Refused => self.problem.then_begin(),
         };
         ErrorRecord::of(&self.what, &problem, way_on)
     }
@@ -92,7 +92,12 @@ pub(super) fn not_met(said: Option<Problem>, limit: Duration, standing: &Standin
     if unsaid && problem.remedies.is_empty() {
         problem = problem.or("see the site with `pchadr status`");
     }
-    problem.with_remedy()
+    // Where the step itself says what happened, a general remedy would be a wrong one.
+    let elsewhere = problem.place.is_some() || problem.number.is_some();
+    if elsewhere || matches!(standing, Standing::Unknown(_)) {
+        problem = problem.with_remedy();
+    }
+    problem
 }
 
 /// Every reason why a step must not run, as one.
@@ -115,6 +120,7 @@ mod tests {
     use super::*;
     use crate::model::{Instance, Place, Role};
     use crate::step::Lift;
+    use crate::step::hands::StepError;
 
     const LIMIT: Duration = Duration::from_secs(90);
 
@@ -188,6 +194,27 @@ mod tests {
             hint,
             "see the site with `pchadr status`, then go on with --resume"
         );
+    }
+
+    #[test]
+    fn a_step_that_the_operator_stopped_names_no_remedy_but_to_go_on() {
+        let pending = Standing::Pending {
+            what: "recover".to_owned(),
+            underway: false,
+        };
+        let stopped = || StepError::Stopped.problem();
+        let (why, _, hint) = told(Some(stopped()), &pending);
+        assert_eq!(why, "stopped by the operator; still to do: recover");
+        assert_eq!(hint, "go on with --resume");
+        let blocked = Standing::Blocked {
+            blocks: vec![block("end it")],
+        };
+        let (.., hint) = told(Some(stopped()), &blocked);
+        assert_eq!(hint, "end it, then go on with --resume");
+        // Before anything was changed there is no run to go on with.
+        let halt = Halt::new(Step::SaveLogShipping, Exit::Stopped, stopped());
+        let record = halt.record(Outcome::Refused, WayOn::Resume);
+        assert_eq!(record.hint, "give the command again when you are ready");
     }
 
     #[test]

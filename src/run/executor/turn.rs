@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::halt::{Halt, blocked, not_met};
 use super::{Execution, Turn};
 use crate::access::sql::Fate;
-use crate::model::Problem;
+use crate::model::{Problem, Remedy};
 use crate::run::event::{Event, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
@@ -269,9 +269,10 @@ impl Execution<'_> {
         let outcome = stopped(&standing);
         let said = match &acted {
             Err(error) => Some(error.problem()),
-            Ok(()) if self.stop.is_cancelled() => {
-                Some("stopped by the operator before its effect showed".into())
-            }
+            Ok(()) if self.stop.is_cancelled() => Some(Problem::new(
+                "stopped by the operator before its effect showed",
+                Remedy::GoOn,
+            )),
             Ok(()) => None,
         };
         let problem = not_met(said, limit, &standing);

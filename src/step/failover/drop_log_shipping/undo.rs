@@ -1,4 +1,5 @@
-//! Undoes `drop-log-shipping`: the rows of the backup's half of log shipping, and the schedules ofn//! their jobs (`steps.md` 5.2, 5.3).
+//! Undoes `drop-log-shipping`: the rows of the backup's half of log shipping, and the schedules of
+//! their jobs (`steps.md` 5.2, 5.3).
 
 use serde::Serialize;
 
