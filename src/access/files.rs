@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 
-use super::shares::{Answer, Cause, Ends, Entry, ShareError, Shares};
+use super::shares::{Answer, Cause, Ends, Entry, EntryKind, ShareError, Shares};
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
@@ -163,25 +163,62 @@ fn list(folder: &str) -> Result<Vec<Entry>, ShareError> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(&at)? {
         let entry = entry.map_err(&at)?;
-        let metadata = match entry.metadata() {
-            Ok(it) if it.is_symlink() => fs::metadata(entry.path()),
-            other => other,
+        let (name, unicode) = match entry.file_name().into_string() {
+            Ok(name) => (name, true),
+            Err(name) => (name.to_string_lossy().into_owned(), false),
         };
-        let metadata = match metadata {
-            Ok(metadata) => metadata,
-            // Gone since the folder was read, or a link to nothing.
+        let (link, metadata) = match entry.metadata() {
+            Ok(it) if it.is_symlink() => (true, fs::metadata(entry.path())),
+            // Gone since the folder was read.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(at(error)),
+            other => (false, other),
         };
-        if metadata.is_file() {
-            entries.push(Entry {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                size: metadata.len(),
-                modified: metadata.modified().map_or(0, seconds),
-            });
-        }
+        let kind = match &metadata {
+            _ if !unicode => EntryKind::Other("its name is no Unicode text"),
+            Err(_) if link => EntryKind::Other("a link that leads nowhere"),
+            // Nothing more is known of it: opening it will tell why.
+            Err(_) => EntryKind::File,
+            Ok(metadata) => kind(&metadata.file_type()),
+        };
+        let file = metadata.ok().filter(|_| kind == EntryKind::File);
+        entries.push(Entry {
+            name,
+            kind,
+            size: file.as_ref().map_or(0, fs::Metadata::len),
+            modified: file
+                .and_then(|metadata| metadata.modified().ok())
+                .map_or(0, seconds),
+        });
     }
     Ok(entries)
+}
+
+/// What stands there, links followed. A pipe is never opened: that would wait for its other end.
+fn kind(it: &fs::FileType) -> EntryKind {
+    if it.is_file() {
+        EntryKind::File
+    } else if it.is_dir() {
+        EntryKind::Folder
+    } else {
+        special(it)
+    }
+}
+
+#[cfg(unix)]
+fn special(it: &fs::FileType) -> EntryKind {
+    use std::os::unix::fs::FileTypeExt as _;
+    EntryKind::Other(if it.is_fifo() {
+        "a pipe"
+    } else if it.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    })
+}
+
+#[cfg(not(unix))]
+fn special(_: &fs::FileType) -> EntryKind {
+    EntryKind::Other("no file")
 }
 
 /// Seconds since 1970, rounded down.

@@ -1,36 +1,60 @@
-//! Backup headers of folders, read once: kept by path, size and time (`design.md` 9).
+//! The files of folders and their headers: one reader for all commands. A header is read once: kept
+//! by path, size and time (`design.md` 9). The error of one file is that file's (rule 15).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
 
-use super::shares::{Entry, ShareError, Shares};
-use crate::model::chain::LogFile;
+use super::shares::{Cause, Entry, EntryKind, ShareError, Shares};
+use crate::model::chain::{LogFile, fingerprint};
 use crate::model::header::{END_BYTES, Unreadable};
 
 /// Files whose ends are read at once.
 const AT_ONCE: usize = 16;
 
-/// One file of a folder.
+/// Why a file gives no header here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRead {
+    /// Its bytes were read, and are not understood here.
+    #[error(transparent)]
+    Header(#[from] Unreadable),
+    /// The share refused it.
+    #[error("{}: {}", .0.cause, .0.text)]
+    Share(ShareError),
+    /// It is a folder.
+    #[error("a folder")]
+    Folder,
+    /// It is no file.
+    #[error("{0}")]
+    NoFile(&'static str),
+    /// The undo file of a STANDBY database: told, and never touched (`sql-server.md` 1.6).
+    #[error("the undo file of a standby")]
+    Undo,
+}
+
+/// One name in a folder.
 #[derive(Clone, Debug)]
 pub struct FolderFile {
     /// Its path.
     pub path: String,
     /// Its name.
     pub name: String,
-    /// Size in bytes.
+    /// Size in bytes; 0 where it is no file.
     pub size: u64,
     /// When it was last written, seconds since 1970 UTC.
     pub modified: i64,
+    /// Over size and both ends: equal for copies. `None` where they were not read.
+    pub fingerprint: Option<[u8; 32]>,
     /// Its header, or why there is none.
-    pub read: Result<Arc<LogFile>, Unreadable>,
+    pub read: Result<Arc<LogFile>, NotRead>,
 }
 
 #[derive(Clone)]
 struct Kept {
     size: u64,
     modified: i64,
+    fingerprint: [u8; 32],
     read: Result<Arc<LogFile>, Unreadable>,
 }
 
@@ -41,12 +65,11 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// Reads a folder: every file but work files (`.wrk`) and undo files (`.tuf`), which are no log
-    /// backups (`skype-powershell.md` 10). The order is that of the names.
+    /// Reads a folder: every name in it, whatever its ending. The order is that of the names.
     ///
     /// # Errors
-    /// What the share says of the folder, or of one of its files; a file that vanished meanwhile is
-    /// left out.
+    /// What the share says of the folder. What it says of a file is that file's; a file that
+    /// vanished meanwhile is left out.
     pub async fn folder(
         &self,
         shares: &dyn Shares,
@@ -54,12 +77,6 @@ impl Headers {
         join: impl Fn(&str) -> String,
     ) -> Result<Vec<FolderFile>, ShareError> {
         let mut entries = shares.list(folder).await?;
-        entries.retain(|entry| {
-            let ending = entry.name.rsplit('.').next().unwrap_or_default();
-            !["wrk", "tuf"]
-                .iter()
-                .any(|other| ending.eq_ignore_ascii_case(other))
-        });
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let reads = entries.into_iter().map(|entry| {
             let path = join(&entry.name);
@@ -69,51 +86,73 @@ impl Headers {
             .buffered(AT_ONCE)
             .collect()
             .await;
-        files
-            .into_iter()
-            .filter_map(Result::transpose)
-            .collect::<Result<Vec<_>, ShareError>>()
+        Ok(files.into_iter().flatten().collect())
     }
 
-    async fn file(
+    async fn file(&self, shares: &dyn Shares, entry: Entry, path: String) -> Option<FolderFile> {
+        let undo = ending(&entry.name).is_some_and(|it| it.eq_ignore_ascii_case("tuf"));
+        let not_read = match entry.kind {
+            EntryKind::File if undo => NotRead::Undo,
+            EntryKind::File => match self.ends(shares, &entry, &path).await {
+                Ok(kept) => {
+                    return Some(FolderFile {
+                        path,
+                        name: entry.name,
+                        size: kept.size,
+                        modified: kept.modified,
+                        fingerprint: Some(kept.fingerprint),
+                        read: kept.read.map_err(NotRead::Header),
+                    });
+                }
+                Err(gone) if gone.cause == Cause::NotFound => return None,
+                Err(refusal) => NotRead::Share(refusal),
+            },
+            EntryKind::Folder => NotRead::Folder,
+            EntryKind::Other(what) => NotRead::NoFile(what),
+        };
+        Some(FolderFile {
+            path,
+            name: entry.name,
+            size: entry.size,
+            modified: entry.modified,
+            fingerprint: None,
+            read: Err(not_read),
+        })
+    }
+
+    async fn ends(
         &self,
         shares: &dyn Shares,
-        entry: Entry,
-        path: String,
-    ) -> Result<Option<FolderFile>, ShareError> {
+        entry: &Entry,
+        path: &str,
+    ) -> Result<Kept, ShareError> {
         let kept = self
             .lock()
-            .get(&path)
+            .get(path)
             .filter(|kept| kept.size == entry.size && kept.modified == entry.modified)
             .cloned();
-        let kept = match kept {
-            Some(kept) => kept,
-            None => match shares.ends(&path, END_BYTES).await {
-                Ok(ends) => {
-                    let read = LogFile::read(path.clone(), &ends.head, &ends.tail, ends.size);
-                    let kept = Kept {
-                        size: ends.size,
-                        modified: entry.modified,
-                        read: read.map(Arc::new),
-                    };
-                    self.lock().insert(path.clone(), kept.clone());
-                    kept
-                }
-                Err(gone) if gone.cause == super::shares::Cause::NotFound => return Ok(None),
-                Err(error) => return Err(error),
-            },
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let ends = shares.ends(path, END_BYTES).await?;
+        let read = LogFile::read(path.to_owned(), &ends.head, &ends.tail, ends.size);
+        let kept = Kept {
+            size: ends.size,
+            modified: entry.modified,
+            fingerprint: fingerprint(&ends.head, &ends.tail, ends.size),
+            read: read.map(Arc::new),
         };
-        Ok(Some(FolderFile {
-            name: entry.name,
-            path,
-            size: kept.size,
-            modified: kept.modified,
-            read: kept.read,
-        }))
+        self.lock().insert(path.to_owned(), kept.clone());
+        Ok(kept)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {
         // A map of whole entries stays usable whoever panicked while holding it.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What stands behind the last dot of a name.
+pub fn ending(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(_, ending)| ending)
 }

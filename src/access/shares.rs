@@ -8,12 +8,25 @@ use serde::Serialize;
 
 use crate::model::{Place, Problem};
 
-/// One file of a folder.
+/// What a name in a folder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A file, or a link to one. What is known of it may end here: opening it says more.
+    File,
+    /// A folder, or a link to one.
+    Folder,
+    /// Neither, in words: "a link to nothing". It cannot be read.
+    Other(&'static str),
+}
+
+/// One name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// File name, verbatim.
+    /// Its name, verbatim; with U+FFFD in place of what is no Unicode.
     pub name: String,
-    /// Size in bytes.
+    /// What it stands for.
+    pub kind: EntryKind,
+    /// Size in bytes; 0 where it is no file.
     pub size: u64,
     /// When it was last written, seconds since 1970 UTC.
     pub modified: i64,
@@ -105,7 +118,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, ShareError>>;
 
 /// Folders with files. Paths are whole, in the spelling of the site file.
 pub trait Shares: Send + Sync {
-    /// The files of a folder (no folders), in no order.
+    /// All names in a folder, in no order.
     fn list<'a>(&'a self, folder: &'a str) -> Answer<'a, Vec<Entry>>;
 
     /// Bytes that this user may still write into a folder, as this machine is told.

@@ -6,24 +6,20 @@ mod json;
 mod tests;
 
 use std::io::Write;
-
-use anyhow::Context;
-use futures_util::{StreamExt, stream};
+use std::sync::Arc;
 
 use super::Environment;
 use super::options::{LogsOptions, LogsOutput};
 use crate::access::files::Files;
-use crate::access::shares::{Cause, Entry, ShareError, Shares};
+use crate::access::headers::{FolderFile, Headers, NotRead};
+use crate::access::shares::{Cause, ShareError, Shares};
 use crate::model::chain::{LogChain, LogFile, survey};
-use crate::model::header::END_BYTES;
 use crate::report::error::write_error;
 use crate::report::one_line;
 use crate::run::event::ErrorRecord;
 use crate::run::exit::Exit;
 use crate::site::Site;
-
-/// Files opened at once.
-const AT_ONCE: usize = 16;
+use anyhow::Context;
 
 /// Shows the log chains of the folders that are named, else of the site's two shares. A folder that
 /// cannot be read is told on `err` and makes the status 1; the others are shown all the same.
@@ -107,8 +103,8 @@ struct Found {
 }
 
 /// Reads every file of the folders, whatever its name, and writes to `out` what they are and the
-/// log chains they make: tables, or the JSON of `design.md` 8. Work files of copies (`.wrk`) and undo
-/// files of a standby (`.tuf`) are noted, not read. Nothing is changed.
+/// log chains they make: tables, or the JSON of `design.md` 8. Folders and the undo files of a standby
+/// (`.tuf`) are noted, not read. Nothing is changed.
 ///
 /// Exit status of the command: 0 when all folders could be read, whatever was in them; 1 when
 /// [`Aside::failures`] names one (the others were read and written all the same). An error is one
@@ -120,27 +116,24 @@ pub async fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<Aside> {
     let mut aside = Aside::default();
-    let mut paths = Vec::new();
     let mut found = Found::default();
+    let headers = Headers::default();
     for (n, dir) in dirs.iter().enumerate() {
         if dirs[..n].contains(dir) {
             continue;
         }
-        match shares.list(dir).await {
-            Ok(entries) => paths.extend(backups(dir, entries, &mut aside.notes)),
+        match headers.folder(shares, dir, |name| join(dir, name)).await {
+            Ok(files) => files
+                .into_iter()
+                .for_each(|file| found.add(file, &mut aside.notes)),
             Err(failure) => {
-                found.unreadable.push(refused(dir.clone(), &failure));
+                let reason = format!("{}: {}", failure.cause, failure.text);
+                found.unreadable.push(Refused {
+                    path: dir.clone(),
+                    reason,
+                });
                 aside.failures.push(failure);
             }
-        }
-    }
-    let mut reads = stream::iter(paths)
-        .map(|path| read(shares, path))
-        .buffered(AT_ONCE);
-    while let Some(read) = reads.next().await {
-        match read {
-            Ok(file) => found.files.push(file),
-            Err(refused) => found.unreadable.push(refused),
         }
     }
     found.chains = survey(&found.files);
@@ -151,38 +144,6 @@ pub async fn run(
     };
     written.context("cannot write the log chains")?;
     Ok(aside)
-}
-
-/// Paths of the files that may be backups, by name.
-fn backups(dir: &str, mut entries: Vec<Entry>, notes: &mut Vec<String>) -> Vec<String> {
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut paths = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let path = join(dir, &entry.name);
-        let extension = entry.name.rsplit('.').next().map(str::to_lowercase);
-        match extension.as_deref() {
-            Some("wrk") => notes.push(format!("{path}: not read: the work file of a copy")),
-            Some("tuf") => notes.push(format!("{path}: not read: the undo file of a standby")),
-            _ => paths.push(path),
-        }
-    }
-    paths
-}
-
-async fn read(shares: &dyn Shares, path: String) -> Result<LogFile, Refused> {
-    let ends = match shares.ends(&path, END_BYTES).await {
-        Ok(ends) => ends,
-        Err(refusal) => return Err(refused(path, &refusal)),
-    };
-    LogFile::read(path.clone(), &ends.head, &ends.tail, ends.size).map_err(|unreadable| Refused {
-        path,
-        reason: unreadable.to_string(),
-    })
-}
-
-fn refused(path: String, refusal: &ShareError) -> Refused {
-    let reason = format!("{}: {}", refusal.cause, refusal.text);
-    Refused { path, reason }
 }
 
 /// Path of a file of a folder: the folder as given, a separator in its own manner, the name.
@@ -196,6 +157,22 @@ fn join(dir: &str, name: &str) -> String {
 }
 
 impl Found {
+    /// Takes up one name of a folder.
+    fn add(&mut self, file: FolderFile, notes: &mut Vec<String>) {
+        match file.read {
+            Ok(read) => self.files.push(Arc::unwrap_or_clone(read)),
+            Err(why @ (NotRead::Undo | NotRead::Folder)) => {
+                notes.push(format!("{}: not read: {why}", file.path));
+            }
+            Err(why @ (NotRead::Header(_) | NotRead::Share(_) | NotRead::NoFile(_))) => {
+                self.unreadable.push(Refused {
+                    path: file.path,
+                    reason: why.to_string(),
+                });
+            }
+        }
+    }
+
     /// The one file of each link that stands for its copies, and what is in no chain, each with its
     /// reason, copies too.
     fn places<'a>(&'a self, chain: &'a LogChain) -> (Vec<&'a str>, Vec<Refused>) {

@@ -87,18 +87,22 @@ pub struct LogChain {
 impl LogFile {
     /// Reads a file from its first and last [`header::END_BYTES`] and its size in bytes.
     pub fn read(path: String, head: &[u8], tail: &[u8], size: u64) -> Result<Self, Unreadable> {
-        let header = header::read(head, tail, size)?;
-        let mut digest = Sha256::new();
-        digest.update(size.to_le_bytes());
-        digest.update(head);
-        digest.update(tail);
         Ok(Self {
             path,
             size,
-            header,
-            fingerprint: digest.finalize().into(),
+            header: header::read(head, tail, size)?,
+            fingerprint: fingerprint(head, tail, size),
         })
     }
+}
+
+/// SHA-256 over the size and both ends of a file: equal for copies of one another.
+pub fn fingerprint(head: &[u8], tail: &[u8], size: u64) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(size.to_le_bytes());
+    digest.update(head);
+    digest.update(tail);
+    digest.finalize().into()
 }
 
 impl Link {

@@ -9,7 +9,7 @@ pub use reader::set_of;
 
 use jiff::civil::DateTime;
 
-use super::backup_set::{BackupSet, SetKind};
+use super::backup_set::{BackupSet, Form, SetKind};
 use crate::model::Lsn;
 
 /// Bytes at each end of a file that hold all of its headers.
@@ -50,6 +50,36 @@ const CLOSING: [usize; 2] = [0x2000, 0x1C00];
 /// differ, and a reader has to ask an instance.
 pub fn bytes_of(set: &BackupSet) -> (Vec<u8>, Vec<u8>) {
     (head_of(set), tail_of(set))
+}
+
+/// First and last 8192 bytes of a file that holds these sets, written in that way.
+pub fn formed(sets: &[BackupSet], form: Form) -> (Vec<u8>, Vec<u8>) {
+    let (Some(first), Some(last)) = (sets.first(), sets.last()) else {
+        return (Vec::new(), Vec::new());
+    };
+    if form.opaque {
+        return (opaque(b"MSSQLBAK", first, form), opaque(b"", last, form));
+    }
+    let mut tail = if form.broken_off {
+        // The data of a set that never got its end.
+        vec![0; END]
+    } else {
+        tail_of(last)
+    };
+    if form.stripe.1 > 1 {
+        // Where a set's descriptors end: no reader looks there, and stripes are not copies.
+        tail[END - tail::FIRST_FILEMARK - 2] = form.stripe.0.to_le_bytes()[0];
+    }
+    (head_of(first), tail)
+}
+
+/// One end of a file that only an instance reads: a beginning, then what no other file has.
+fn opaque(beginning: &[u8], set: &BackupSet, form: Form) -> Vec<u8> {
+    let mut bytes = vec![0; END];
+    put(&mut bytes, 0, beginning);
+    put(&mut bytes, 64, &set.set_guid);
+    put(&mut bytes, 96, &form.stripe.0.to_le_bytes());
+    bytes
 }
 
 fn head_of(set: &BackupSet) -> Vec<u8> {

@@ -88,3 +88,17 @@ pub struct BackupSet {
     /// Data of a full backup: logical name, physical path, bytes of every file.
     pub files: Vec<(String, String, u64)>,
 }
+
+/// How a backup file was written, beyond its sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// Only an instance reads it, as one WITH COMPRESSION. The bytes are a form of this simulation's
+    /// own: no real compressed log backup was at hand (`backup-files.md`).
+    pub opaque: bool,
+    /// A further set was begun behind the whole ones, and broken off: HEADERONLY shows a last row
+    /// "*** INCOMPLETE ***", which is lost, and the others can be restored (`backup-files.md`).
+    pub broken_off: bool,
+    /// This stripe of so many, from 1; (0, 0) where it is not striped. Stripes are restored
+    /// together or not at all (3132; `sql-server.md` 2.1).
+    pub stripe: (u16, u16),
+}

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backup_set::BackupSet;
+use super::backup_set::{BackupSet, Form};
 use super::message::system_text;
 use crate::access::shares::Cause;
 use file::Stored;
@@ -165,16 +165,40 @@ impl Folders {
     /// Puts a backup where nobody wrote one in the rehearsal, last written when its last set
     /// finished. The path is the tool's; missing folders are made; no effect is recorded.
     pub fn put_backup(&self, path: &str, sets: Vec<BackupSet>, size: u64) -> Result<(), OsError> {
+        self.put_formed(path, sets, size, Form::default())
+    }
+
+    /// The same, written in another way.
+    pub fn put_formed(
+        &self,
+        path: &str,
+        sets: Vec<BackupSet>,
+        size: u64,
+        form: Form,
+    ) -> Result<(), OsError> {
         let modified = sets
             .last()
             .and_then(|set| jiff::tz::Offset::UTC.to_timestamp(set.finished).ok())
             .unwrap_or_else(|| (self.now)());
-        self.put(path, Stored::backup(sets, size), modified)
+        self.put(path, Stored::backup(sets, size, form), modified)
     }
 
     /// Puts a small file, likewise.
     pub fn put_bytes(&self, path: &str, bytes: &[u8]) -> Result<(), OsError> {
         self.put(path, Stored::bytes(bytes), (self.now)())
+    }
+
+    /// Puts what is no file: "a link that leads nowhere", "a pipe". It is listed, and cannot be opened.
+    pub fn put_special(&self, path: &str, what: &'static str) -> Result<(), OsError> {
+        self.put(path, Stored::special(what), (self.now)())
+    }
+
+    /// Makes a folder.
+    pub fn make_folder(&self, path: &str) -> Result<(), OsError> {
+        let mut state = self.lock();
+        let place = state.place_unchecked(&format!("{path}/x"))?;
+        state.make_folders(&place);
+        Ok(())
     }
 
     fn put(&self, path: &str, mut file: Stored, modified: Timestamp) -> Result<(), OsError> {
@@ -225,6 +249,11 @@ impl Folders {
     /// Says that another program has a file open, or no longer has it.
     pub fn hold(&self, path: &str, held: bool) -> Result<(), OsError> {
         self.spoil(path, |file| file.held = held)
+    }
+
+    /// Says that only its owner may read a file, or that all may again.
+    pub fn deny(&self, path: &str, denied: bool) -> Result<(), OsError> {
+        self.spoil(path, |file| file.denied = denied)
     }
 
     fn spoil(&self, path: &str, change: impl FnOnce(&mut Stored)) -> Result<(), OsError> {

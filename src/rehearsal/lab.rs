@@ -327,7 +327,13 @@ fn build(
     let mut world = assembly.options(Arc::clone(now), files, logs, shipped);
     world.schedules = true;
     lay_logs(site, &world.logs, world.copied, |path, log| {
-        shares.lay(Path::new(path), vec![log.set.clone()], log.size, true)
+        shares.lay(
+            Path::new(path),
+            vec![log.set.clone()],
+            log.size,
+            log.form,
+            true,
+        )
     })?;
     let parts = assembly.build(&world, Arc::new(Changes::default()));
     if options.state == Start::FailedOver {

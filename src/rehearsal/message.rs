@@ -89,6 +89,7 @@ messages! {
     3154 16 1 "The backup set holds a backup of a database other than the existing '{}' database."
     3156 16 1 "File '{}' cannot be restored to '{}'. Use WITH MOVE to identify a valid location for the file."
     3159 16 1 "The tail of the log for the database \"{}\" has not been backed up. Use BACKUP LOG WITH NORECOVERY to backup the log if it contains work you do not want to lose. Use the WITH REPLACE or WITH STOPAT clause of the RESTORE statement to just overwrite the contents of the log."
+    3132 16 1 "The media set has {} media families but only {} are provided. All members must be provided."
     3169 16 1 "The database was backed up on a server running version {}. That version is incompatible with this server, which is running version {}. Either restore the database on a server that supports the backup, or use a backup that is compatible with this server."
     3183 16 1 "RESTORE detected an error on page (1:{}) in database \"{}\" as read from the backup set."
     3187 16 1 "RESTORE WITH CHECKSUM cannot be specified because the backup set does not contain checksum information."
@@ -212,6 +213,7 @@ pub fn system_text(number: u32) -> &'static str {
         67 => "The network name cannot be found.",
         80 => "The file exists.",
         87 => "The parameter is incorrect.",
+        1920 => "The file cannot be accessed by the system.",
         112 => "There is not enough space on the disk.",
         183 => "Cannot create a file when that file already exists.",
         223 => "The file size exceeds the limit allowed and cannot be saved.",

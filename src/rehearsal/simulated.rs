@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::assembly::{Assembly, Parts, SINCE_LAST_LOG, SINCE_LOSS, lay_logs};
 use super::backup_file;
-use super::backup_set::SetKind;
+use super::backup_set::{Form, SetKind};
 use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness, lock};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
 use super::world::{Executed, MadeLog, Outcome, Shared, Start, WorldOptions};
@@ -256,6 +256,7 @@ fn read_logs(site: &Site, files: &[RealLog], seed: u64) -> Result<Vec<MadeLog>, 
                 name: file.name.clone(),
                 set,
                 size: file.size,
+                form: Form::default(),
             })
         })
         .filter(|log| log.set.kind == SetKind::Log && chat.is(&log.set.database))
@@ -279,7 +280,7 @@ fn lay_files(
     let refused = |path: &str, OsError(number): OsError| NoSite::NoFile(path.to_owned(), number);
     let logs = &options.logs;
     lay_logs(site, logs, options.copied, |path, log| {
-        let laid = folders.put_backup(path, vec![log.set.clone()], log.size);
+        let laid = folders.put_formed(path, vec![log.set.clone()], log.size, log.form);
         laid.map_err(|error| refused(path, error))
     })?;
     // Files that are no log backups of this database lie on the share too: they must not disturb.

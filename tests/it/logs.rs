@@ -15,6 +15,7 @@ fn a_folder_without_backups_is_shown_and_a_missing_one_is_told_with_status_1() {
     fs::create_dir(program.folder.path().join("logs")).unwrap();
     program.write("logs/readme.txt", "hello");
     program.write("logs/mgc_1.wrk", "");
+    program.write("logs/mgc.tuf", "");
     let said = program.run(&["logs", "logs", "missing", "--output", "json"]);
     assert_eq!(said.status, Some(1));
     let told: Value = serde_json::from_str(&said.out).unwrap();
@@ -26,12 +27,12 @@ fn a_folder_without_backups_is_shown_and_a_missing_one_is_told_with_status_1() {
         .iter()
         .map(|it| it["path"].as_str().unwrap())
         .collect();
-    assert_eq!(paths, ["missing", "logs/readme.txt"]);
+    assert_eq!(paths, ["missing", "logs/mgc_1.wrk", "logs/readme.txt"]);
     let lines: Vec<_> = said.err.lines().collect();
     assert_eq!(
         lines[..2],
         [
-            "note: logs/mgc_1.wrk: not read: the work file of a copy",
+            "note: logs/mgc.tuf: not read: the undo file of a standby",
             "error: the folder `missing` cannot be read"
         ]
     );

@@ -32,7 +32,7 @@ impl Place {
 }
 
 #[tokio::test]
-async fn a_list_has_the_files_and_no_folders() {
+async fn a_list_says_what_each_name_stands_for() {
     let place = Place::new();
     place.put("a.trn", b"12345");
     place.put("ä b.TRN", b"");
@@ -41,10 +41,64 @@ async fn a_list_has_the_files_and_no_folders() {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let told: Vec<_> = entries
         .iter()
-        .map(|it| (it.name.as_str(), it.size))
+        .map(|it| (it.name.as_str(), it.kind, it.size))
         .collect();
-    assert_eq!(told, [("a.trn", 5), ("ä b.TRN", 0)]);
+    assert_eq!(
+        told,
+        [
+            ("a.trn", EntryKind::File, 5),
+            ("folder", EntryKind::Folder, 0),
+            ("ä b.TRN", EntryKind::File, 0)
+        ]
+    );
     assert!(entries[0].modified > 1_700_000_000);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_no_file_is_listed_as_what_it_is_and_hides_nothing() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    place.put("a.trn", b"1");
+    let link = |to: &str, name: &str| symlink(to, place.path(name)).unwrap();
+    link("a.trn", "b link to a file");
+    link("nowhere", "c link to nothing");
+    link("d loop", "d loop");
+    link("/dev/null", "e device");
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(place.path("f pipe"))
+        .status();
+    assert!(pipe.unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(place.path("g socket")).unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"h \xff.trn");
+    fs::write(place.0.path().join(name), b"1").unwrap();
+
+    let mut entries = Files.list(&place.path("")).await.unwrap();
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let told: Vec<_> = entries
+        .iter()
+        .map(|it| (it.name.as_str(), it.kind))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("a.trn", EntryKind::File),
+            ("b link to a file", EntryKind::File),
+            (
+                "c link to nothing",
+                EntryKind::Other("a link that leads nowhere")
+            ),
+            ("d loop", EntryKind::Other("a link that leads nowhere")),
+            ("e device", EntryKind::Other("a device")),
+            ("f pipe", EntryKind::Other("a pipe")),
+            ("g socket", EntryKind::Other("a socket")),
+            (
+                "h \u{fffd}.trn",
+                EntryKind::Other("its name is no Unicode text")
+            ),
+        ]
+    );
 }
 
 #[tokio::test]

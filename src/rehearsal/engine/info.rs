@@ -11,6 +11,7 @@ use crate::rehearsal::value::SqlType::{
     BigInt, Bit, DateTime, Int, NVarChar, Numeric, SmallInt, TinyInt, VarBinary, VarChar,
 };
 use crate::rehearsal::value::{Datum, GUID, LSN, NAME, Relation, relation};
+use crate::rehearsal::world::FileView;
 
 impl Batch<'_> {
     pub(super) async fn media_info(&mut self, media: &Media) -> Result<(), Failure> {
@@ -32,10 +33,14 @@ impl Batch<'_> {
         match media.subject {
             Subject::HeaderOnly => {
                 let size = view.size / view.sets.len().max(1) as u64;
-                self.send(&headers(&chosen, size));
+                let mut rows = headers(&chosen, size);
+                if view.form.broken_off && !media.has("FILE") {
+                    rows.rows.extend(incomplete(&view, size).rows);
+                }
+                self.send(&rows);
             }
             Subject::FileListOnly => self.send(&files(set)),
-            Subject::LabelOnly => self.send(&label(set)),
+            Subject::LabelOnly => self.send(&label(set, view.form.stripe)),
             _ => {
                 if media.has("CHECKSUM") && !set.checksums {
                     return Err(abnormal(&what)(message(3187, &[])));
@@ -53,6 +58,22 @@ impl Batch<'_> {
         }
         Ok(())
     }
+}
+
+/// The row of a set that was broken off: nothing of it is known but its place (`backup-files.md`).
+fn incomplete(view: &FileView, size: u64) -> Relation {
+    let Some(last) = view.sets.last() else {
+        return headers(&[], size);
+    };
+    let mut rows = headers(&[last], size);
+    for (column, value) in rows.columns.iter().zip(rows.rows.iter_mut().flatten()) {
+        *value = match column.name.as_str() {
+            "BackupName" => "*** INCOMPLETE ***".into(),
+            "Position" => (last.position + 1).into(),
+            _ => Datum::Null,
+        };
+    }
+    rows
 }
 
 /// In the documented order.
@@ -154,13 +175,13 @@ fn files(set: &BackupSet) -> Relation {
     }
 }
 
-fn label(set: &BackupSet) -> Relation {
+fn label(set: &BackupSet, (stripe, stripes): (u16, u16)) -> Relation {
     relation! {
         for set in [set];
         "MediaName": NAME => Datum::Null,
         "MediaSetId": GUID => set.set_guid,
-        "FamilyCount": Int => 1,
-        "FamilySequenceNumber": Int => 1,
+        "FamilyCount": Int => stripes.max(1),
+        "FamilySequenceNumber": Int => stripe.max(1),
         "MediaFamilyId": GUID => set.set_guid,
         "MediaSequenceNumber": Int => 1,
         "MediaLabelPresent": TinyInt => 0,

@@ -59,9 +59,13 @@ impl Batch<'_> {
         })
     }
 
-    /// One set of a file. Errors: 3201, 3241, 4038.
+    /// One set of a file. Errors: 3201, 3241, 3132, 4038.
     pub(super) fn open_set(&self, device: &Device) -> Result<(FileView, BackupSet), ServerError> {
         let view = self.open_file(&device.path)?;
+        let (_, stripes) = view.form.stripe;
+        if stripes > 1 {
+            return Err(message(3132, &[&stripes.to_string(), "1"]));
+        }
         let set = view
             .sets
             .iter()

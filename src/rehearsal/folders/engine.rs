@@ -2,7 +2,7 @@
 
 use super::file::Stored;
 use super::{Folders, Op, OsError};
-use crate::rehearsal::backup_set::BackupSet;
+use crate::rehearsal::backup_set::{BackupSet, Form};
 use crate::rehearsal::world::{FileView, Files};
 
 impl Folders {
@@ -19,6 +19,7 @@ impl Folders {
                 size: file.length,
                 sets: file.sets().to_vec(),
                 damaged: file.is_damaged(),
+                form: file.form(),
             })
         });
         found.map_err(|OsError(number)| number)
@@ -44,7 +45,7 @@ impl Files for Folders {
             if !overwrite && state.file(&place).is_ok() {
                 return Err(OsError(80));
             }
-            let mut file = Stored::backup(sets, size);
+            let mut file = Stored::backup(sets, size, Form::default());
             file.modified = state.now;
             state.store(&place, file)?;
             state.record(Op::Backup, viewer, None, Some(path));

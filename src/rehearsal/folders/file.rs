@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::OsError;
 use crate::rehearsal::backup_file::{self, END};
-use crate::rehearsal::backup_set::BackupSet;
+use crate::rehearsal::backup_set::{BackupSet, Form};
 
 /// Most bytes of a file that are ever made at once.
 const MOST: u64 = 64 << 20;
@@ -24,6 +24,10 @@ pub(super) struct Stored {
     pub(super) length: u64,
     /// Another program has it open.
     pub(super) held: bool,
+    /// Nobody but its owner may read it.
+    pub(super) denied: bool,
+    /// It is no file: what it is.
+    pub(super) special: Option<&'static str>,
     /// Where the bytes came from, for a copy.
     pub(super) source: Option<String>,
 }
@@ -37,6 +41,7 @@ struct Body {
     /// Changes with every damage to the middle.
     flaws: u32,
     damaged: bool,
+    form: Form,
 }
 
 impl Stored {
@@ -47,6 +52,8 @@ impl Stored {
             length: body.size,
             body: Arc::new(body),
             held: false,
+            denied: false,
+            special: None,
             source: None,
         }
     }
@@ -60,19 +67,33 @@ impl Stored {
     }
 
     /// A backup file: at least its two ends, in whole sectors.
-    pub(super) fn backup(sets: Vec<BackupSet>, size: u64) -> Self {
-        let (Some(first), Some(last)) = (sets.first(), sets.last()) else {
+    pub(super) fn backup(sets: Vec<BackupSet>, size: u64, form: Form) -> Self {
+        if sets.is_empty() {
             return Self::bytes(&[]);
-        };
+        }
         let size = size.clamp(2 * END as u64, u64::MAX / 4);
+        let (head, tail) = backup_file::formed(&sets, form);
         Self::new(Body {
-            head: backup_file::bytes_of(first).0,
-            tail: backup_file::bytes_of(last).1,
+            head,
+            tail,
             size: size.next_multiple_of(512),
             damaged: sets.iter().any(|set| set.damaged),
             sets: Arc::new(sets),
             flaws: 0,
+            form,
         })
+    }
+
+    /// What stands under a name and is no file.
+    pub(super) fn special(what: &'static str) -> Self {
+        Self {
+            special: Some(what),
+            ..Self::bytes(&[])
+        }
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.body.form
     }
 
     /// None where it is not whole: that is no backup to an engine.
@@ -113,6 +134,7 @@ impl Stored {
             sets: Arc::clone(&self.body.sets),
             flaws: self.body.flaws,
             damaged: self.body.damaged,
+            form: self.body.form,
         }
     }
 

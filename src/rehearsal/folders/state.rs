@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::file::Stored;
 use super::{FolderEffect, Op, OsError, TOOL, Volume};
-use crate::access::shares::Entry;
+use crate::access::shares::{Entry, EntryKind};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -226,6 +226,10 @@ impl State {
         let file = self.file(place)?;
         if file.held {
             Err(OsError(32))
+        } else if file.denied {
+            Err(OsError(5))
+        } else if file.special.is_some() {
+            Err(OsError(1920))
         } else {
             Ok(file)
         }
@@ -340,16 +344,26 @@ impl State {
         } else {
             format!("{}/", place.key)
         };
-        let files = self.disks[place.disk].files.range(inside.clone()..);
-        Ok(files
+        let disk = &self.disks[place.disk];
+        let here = |key: &str| key.starts_with(&inside) && !key[inside.len()..].contains('/');
+        let files = disk.files.range(inside.clone()..);
+        let files = files
             .take_while(|(key, _)| key.starts_with(&inside))
-            .filter(|(key, _)| !key[inside.len()..].contains('/'))
+            .filter(|(key, _)| here(key))
             .map(|(_, file)| Entry {
                 name: file.path.rsplit('/').next().unwrap_or_default().to_owned(),
+                kind: file.special.map_or(EntryKind::File, EntryKind::Other),
                 size: file.length,
                 modified: file.modified,
-            })
-            .collect())
+            });
+        let folders = disk.folders.iter().filter(|key| here(key));
+        let folders = folders.map(|key| Entry {
+            name: key[inside.len()..].to_owned(),
+            kind: EntryKind::Folder,
+            size: 0,
+            modified: 0,
+        });
+        Ok(files.chain(folders).collect())
     }
 
     /// Every file, in the tool's spelling, with its size.

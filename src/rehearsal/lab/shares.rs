@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::Lsn;
 use crate::rehearsal::backup_file::{self, END};
-use crate::rehearsal::backup_set::BackupSet;
+use crate::rehearsal::backup_set::{BackupSet, Form};
 use crate::rehearsal::world::{FileView, Files};
 
 /// What a header says of its set that no other has.
@@ -35,7 +35,7 @@ pub(super) struct Shares {
 
 #[derive(Default)]
 struct Known {
-    files: HashMap<Ends, Vec<BackupSet>>,
+    files: HashMap<Ends, (Vec<BackupSet>, Form)>,
     headers: HashMap<Header, BackupSet>,
 }
 
@@ -56,14 +56,14 @@ impl Shares {
         path: &Path,
         sets: Vec<BackupSet>,
         size: u64,
+        form: Form,
         overwrite: bool,
     ) -> io::Result<()> {
-        let (Some(first), Some(last)) = (sets.first(), sets.last()) else {
+        let Some(last) = sets.last() else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         let size = size.max(2 * END as u64).next_multiple_of(512);
-        let head = backup_file::bytes_of(first).0;
-        let tail = backup_file::bytes_of(last).1;
+        let (head, tail) = backup_file::formed(&sets, form);
         let folder = path.parent().unwrap_or(Path::new(""));
         let part = tempfile::Builder::new()
             .prefix(".lab-")
@@ -79,7 +79,7 @@ impl Shares {
         if let Some(at) = system_time(last.finished) {
             file.set_modified(at)?;
         }
-        self.learn((size, digest(&head, &tail)), sets);
+        self.learn((size, digest(&head, &tail)), sets, form);
         if overwrite {
             part.persist(path)
         } else {
@@ -89,12 +89,12 @@ impl Shares {
         Ok(())
     }
 
-    fn learn(&self, ends: Ends, sets: Vec<BackupSet>) {
+    fn learn(&self, ends: Ends, sets: Vec<BackupSet>, form: Form) {
         let mut known = self.known();
         for set in &sets {
             known.headers.insert(header(set), set.clone());
         }
-        known.files.insert(ends, sets);
+        known.files.insert(ends, (sets, form));
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -141,9 +141,10 @@ impl Shares {
             .files
             .get(&(size, digest(&head, &tail)))
             .cloned();
-        if let Some(sets) = sets {
+        if let Some((sets, form)) = sets {
             view.damaged = sets.iter().any(|set| set.damaged) || !is_blank(file, size)?;
             view.sets = sets;
+            view.form = form;
         } else if let Some(set) = backup_file::set_of(&head, &tail, size, [0; 16], [0; 16]) {
             let known = self.known().headers.get(&header(&set)).cloned();
             view.damaged = known.is_some();
@@ -176,7 +177,7 @@ impl Files for Shares {
         if path.is_dir() {
             return Err(5);
         }
-        self.lay(&path, sets, size, overwrite)
+        self.lay(&path, sets, size, Form::default(), overwrite)
             .map_err(|error| number(&error))
     }
 }

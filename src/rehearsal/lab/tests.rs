@@ -6,6 +6,7 @@ use super::event::{Event, Target, UnknownEvent};
 use super::shares::Shares;
 use super::*;
 use crate::model::Role;
+use crate::rehearsal::backup_set::Form;
 use crate::rehearsal::tds::{Login, Server, Session};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::{LogRecipe, MadeLog, World};
@@ -98,7 +99,13 @@ fn share() -> (tempfile::TempDir, Shares, PathBuf, MadeLog) {
     let shares = Shares::new(std::slice::from_ref(&root)).unwrap();
     let path = root.join(&log.name);
     shares
-        .lay(&path, vec![log.set.clone()], log.size, false)
+        .lay(
+            &path,
+            vec![log.set.clone()],
+            log.size,
+            Form::default(),
+            false,
+        )
         .unwrap();
     (folder, shares, path, log)
 }

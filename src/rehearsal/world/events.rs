@@ -10,7 +10,7 @@ use super::msdb::{JobKind, RestoreRow};
 use super::{MadeLog, State, after, join, utc};
 use crate::model::Instance;
 use crate::model::states::{DatabaseState, MirroringState};
-use crate::rehearsal::backup_set::{Guid, SetKind};
+use crate::rehearsal::backup_set::{Form, Guid, SetKind};
 
 /// Something that will happen.
 pub(super) struct Due {
@@ -265,6 +265,7 @@ impl State {
             name: file,
             set,
             size,
+            form: Form::default(),
         });
     }
 

@@ -1,6 +1,6 @@
 //! Backup files as the engine of an instance sees them: what the world needs of folders.
 
-use crate::rehearsal::backup_set::BackupSet;
+use crate::rehearsal::backup_set::{BackupSet, Form};
 
 /// A backup file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +11,8 @@ pub struct FileView {
     pub sets: Vec<BackupSet>,
     /// The data inside is damaged: HEADERONLY answers, RESTORE and VERIFYONLY fail.
     pub damaged: bool,
+    /// How it was written.
+    pub form: Form,
 }
 
 /// Folders, shared by the instances and by the program under rehearsal.

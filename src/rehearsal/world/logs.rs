@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 
 use super::{Guids, at_or};
 use crate::model::Lsn;
-use crate::rehearsal::backup_set::{BackupSet, Guid, SetKind};
+use crate::rehearsal::backup_set::{BackupSet, Form, Guid, SetKind};
 
 /// A log backup: what its file is called and holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct MadeLog {
     pub set: BackupSet,
     /// Size of the file in bytes.
     pub size: u64,
+    /// How it was written.
+    pub form: Form,
 }
 
 /// What chain to make.
@@ -120,6 +122,7 @@ impl LogRecipe {
                     messages,
                     files: Vec::new(),
                 },
+                form: Form::default(),
             });
         }
         logs

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Observed, table};
 use crate::access::Access;
-use crate::access::headers::FolderFile;
+use crate::access::headers::{FolderFile, NotRead};
 use crate::access::sql::{Query, Row};
 use crate::model::chain::LogFile;
 use crate::model::header::{BackupKind, Unreadable};
@@ -62,13 +62,14 @@ async fn read(access: &Access, folder: &SharePath, engine: &SharePath) -> Observ
     for file in listed {
         match &file.read {
             Ok(read) => seen.files.push(Arc::clone(read)),
-            Err(why) if asks_instance(why) => {
+            Err(NotRead::Header(why)) if asks_instance(why) => {
                 match ask_instance(access, &file, &engine.join(&file.name)).await {
                     Ok(sets) => seen.files.extend(sets),
                     Err(cause) => seen.unreadable.push((file.name, format!("{why}; {cause}"))),
                 }
             }
-            Err(why) if is_no_log_backup(why, &file.name) => {}
+            Err(NotRead::Header(why)) if is_no_log_backup(why, &file.name) => {}
+            Err(NotRead::Undo | NotRead::Folder) => {}
             Err(why) => seen.unreadable.push((file.name, why.to_string())),
         }
     }

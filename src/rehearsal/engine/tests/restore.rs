@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Lsn};
-use crate::rehearsal::backup_set::SetKind;
+use crate::rehearsal::backup_set::{Form, SetKind};
 use crate::rehearsal::value::Datum;
 use crate::rehearsal::world::tests::testing::*;
 use crate::rehearsal::world::{Backup, FileView, Files, Outcome, ServiceTimes};
@@ -71,6 +71,7 @@ async fn every_wrong_file_has_its_own_number() {
             size: 1,
             sets: vec![set],
             damaged: false,
+            form: Form::default(),
         };
         f.files.put(name, view);
         format!("RESTORE LOG mgc FROM DISK = '{name}' WITH NORECOVERY")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::rehearsal::backup_set::BackupSet;
+use crate::rehearsal::backup_set::{BackupSet, Form};
 use crate::rehearsal::world::{FileView, Files};
 
 /// Folders in memory that every viewer sees alike, by path in any case.
@@ -73,6 +73,7 @@ impl Files for MemoryFiles {
                 size,
                 sets,
                 damaged,
+                form: Form::default(),
             },
         );
         Ok(())

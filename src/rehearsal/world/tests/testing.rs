@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::memory::MemoryFiles;
 use crate::model::{DatabaseName, SharePath};
+use crate::rehearsal::backup_set::Form;
 use crate::rehearsal::tds::{Flow, Login, Reply, Request, Session};
 use crate::rehearsal::value::{Column, Datum, Relation, ServerError};
 use crate::rehearsal::world::instance::SqlInstance;
@@ -119,6 +120,7 @@ impl Fixture {
                 size: log.size,
                 sets: vec![log.set.clone()],
                 damaged: false,
+                form: Form::default(),
             };
             if i < options.copied {
                 files.put(&copied(log), view.clone());
