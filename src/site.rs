@@ -174,6 +174,9 @@ pub struct Shares {
     pub mirror: Option<SharePath>,
     /// What failback keeps of the old primary.
     pub archive: Option<SharePath>,
+    /// More folders where log backups may lie.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<SharePath>,
 }
 
 /// `[powershell]`

@@ -1,12 +1,13 @@
 //! The files of folders and their headers: one reader for all commands. A header is read once: kept
 //! by path, size and time (`design.md` 9). The error of one file is that file's (rule 15).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
 
 use super::shares::{Cause, Entry, EntryKind, ShareError, Shares};
+use super::sql::Table;
 use crate::model::chain::{LogFile, fingerprint};
 use crate::model::header::{END_BYTES, Unreadable};
 
@@ -58,10 +59,18 @@ struct Kept {
     read: Result<Arc<LogFile>, Unreadable>,
 }
 
-/// The headers read so far.
+/// What an instance answered of a file: the result sets of a batch. Told by path, by which it saw
+/// the file.
+type Answers = Vec<(String, Arc<Vec<Table>>)>;
+
+/// The headers read so far, here and by an instance.
 #[derive(Default)]
 pub struct Headers {
     kept: Mutex<HashMap<String, Kept>>,
+    /// By fingerprint: copies of a file hold the same.
+    answers: Mutex<HashMap<[u8; 32], Answers>>,
+    /// Folders, as an instance sees them, that it may not read.
+    closed: Mutex<HashSet<String>>,
 }
 
 impl Headers {
@@ -144,6 +153,33 @@ impl Headers {
         };
         self.lock().insert(path.to_owned(), kept.clone());
         Ok(kept)
+    }
+
+    /// What an instance answered of the file by that path, or else of a copy of it.
+    pub fn answer(&self, path: &str, fingerprint: &[u8; 32]) -> Option<Arc<Vec<Table>>> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = answers.get(fingerprint)?;
+        let own = known.iter().find(|(other, _)| other == path);
+        own.or(known.first()).map(|(_, answer)| Arc::clone(answer))
+    }
+
+    /// Keeps what an instance answered of a file.
+    pub fn keep_answer(&self, path: &str, fingerprint: [u8; 32], answer: Vec<Table>) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = answers.entry(fingerprint).or_default();
+        known.push((path.to_owned(), Arc::new(answer)));
+    }
+
+    /// Whether an instance was found not to read that folder.
+    pub fn is_closed(&self, folder: &str) -> bool {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        closed.contains(folder)
+    }
+
+    /// Says that an instance may not read that folder: it is not asked there again.
+    pub fn close(&self, folder: &str) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        closed.insert(folder.to_owned());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {

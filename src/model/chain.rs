@@ -17,6 +17,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+use jiff::civil::DateTime;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -116,18 +117,35 @@ impl LogChain {
     /// Builds the chain of `database` (compared without case) from a redo start on. Every file that
     /// is in no link stands in `left_out`. The order of `files` plays no part.
     pub fn build(files: &[LogFile], database: &str, redo_start: Lsn) -> Self {
+        Self::of(files, database, redo_start, None, |_, _| None)
+    }
+
+    /// The same, of a database whose source was created at that date, where it is known: where sets
+    /// compete, its own go first. What `stranger` gives a reason for, by the index of the file, is no
+    /// log of it, and makes no gap.
+    pub fn of(
+        files: &[LogFile],
+        database: &str,
+        redo_start: Lsn,
+        created: Option<DateTime>,
+        stranger: impl Fn(usize, &LogFile) -> Option<String>,
+    ) -> Self {
         let database = database.to_lowercase();
         let mut left_out = Vec::new();
         let mut members = Vec::new();
         for (file, it) in files.iter().enumerate() {
-            if it.header.database.to_lowercase() == database {
-                members.push(file);
+            let other = it.header.database.to_lowercase() != database;
+            let reason = if other {
+                Some(format!("of database `{}`", it.header.database))
             } else {
-                let reason = format!("of database `{}`", it.header.database);
-                left_out.push(LeftOut { file, reason });
+                stranger(file, it)
+            };
+            match reason {
+                None => members.push(file),
+                Some(reason) => left_out.push(LeftOut { file, reason }),
             }
         }
-        build::build(files, members, Some(redo_start), left_out)
+        build::build(files, members, Some(redo_start), created, left_out)
     }
 
     /// The links that need a RESTORE.

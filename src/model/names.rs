@@ -365,6 +365,19 @@ impl SharePath {
         }
     }
 
+    /// Whether both name one folder, as far as the spelling tells.
+    pub fn is(&self, other: &Self) -> bool {
+        let trimmed = |path: &Self| {
+            let text = path.0.trim_end_matches(['/', '\\']);
+            if path.0.starts_with('/') {
+                text.to_owned()
+            } else {
+                text.to_lowercase()
+            }
+        };
+        trimmed(self) == trimmed(other)
+    }
+
     /// Host of a UNC path.
     pub fn unc_host(&self) -> Option<&str> {
         self.0.strip_prefix(r"\\")?.split('\\').next()

@@ -137,6 +137,10 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
     let copy_local = table.optional("copy_local", path);
     let mirror = table.optional("mirror", path);
     let archive = table.optional("archive", path);
+    let extra = table.optional("extra", |field| {
+        let read: Vec<_> = field.list()?.iter().map(path).collect();
+        read.into_iter().collect::<Result<Vec<_>, _>>()
+    });
 
     if sql::names_backup_mirror(root) && !table.has("mirror") {
         table.missing(
@@ -145,7 +149,7 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
         );
     }
     if let (Ok(backup), Ok((copy, field))) = (&backup, &copy)
-        && same_folder(backup, copy)
+        && backup.is(copy)
     {
         field.problem(
             "is the same folder as shares.backup",
@@ -160,16 +164,8 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
         copy,
         mirror: mirror?,
         archive: archive?,
+        extra: extra?.unwrap_or_default(),
     })
-}
-
-/// Compares as the system of the path does: Windows in any case.
-fn same_folder(one: &SharePath, other: &SharePath) -> bool {
-    if one.as_str().starts_with('/') {
-        one == other
-    } else {
-        one.as_str().to_lowercase() == other.as_str().to_lowercase()
-    }
 }
 
 fn powershell(root: &mut Table<'_>) -> Result<PowerShell, Reported> {

@@ -10,9 +10,10 @@ use super::observe::Observed;
 use super::observe::database::{
     Content, Database, Lineage, Restored, content, database, history, lineage,
 };
-use super::observe::folders::{self, Folder, SetFacts};
+use super::observe::folders::{Folders, folders};
 use super::observe::log_shipping::secondary;
 use super::observe::pool;
+use super::observe::sets::{SetHeader, set_facts};
 use super::pool::identity_and_state;
 use super::terms::AcceptedLoss;
 use super::{Block, Context, Lift};
@@ -83,8 +84,9 @@ pub(super) enum BackupDatabase {
     Unknown(Problem),
 }
 
-/// Reads what [`classify`] needs. The share counts for a serving database only: `None` reads it then.
-pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> Look {
+/// Reads what [`classify`] needs. The folders count for a serving database only: `None` reads them
+/// then.
+pub(super) async fn look(cx: Context<'_>, seen: Option<&Folders>) -> Look {
     let access = cx.access;
     let backup = Instance::chat(Role::Backup);
     let name = &cx.site.database.chat;
@@ -120,13 +122,13 @@ pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> L
         let service = pool::service(access, &cx.site.pool.fqdn).await;
         look.pool = identity_and_state(cx, &service).await.1;
         let read;
-        let share = if let Some(share) = share {
-            share
+        let seen = if let Some(seen) = seen {
+            seen
         } else {
-            read = folders::share(access, cx.site).await;
+            read = folders(access, cx.site, cx.saved_rows()).await;
             &read
         };
-        (look.sets_beyond, look.loss_is_accepted) = sets_beyond(cx, &look, share).await;
+        (look.sets_beyond, look.loss_is_accepted) = sets_beyond(cx, &look, seen).await;
     }
     look
 }
@@ -134,11 +136,7 @@ pub(super) async fn look(cx: Context<'_>, share: Option<&Observed<Folder>>) -> L
 /// Log backups beyond the fork point, which is NULL when only one fork is left in the log: then the
 /// newest restored log counts (`steps.md` 3). Those of the backup's own new fork and of another
 /// family do not count. And whether the operator accepts to lose the others.
-async fn sets_beyond(
-    cx: Context<'_>,
-    look: &Look,
-    share: &Observed<Folder>,
-) -> (Observed<usize>, bool) {
+async fn sets_beyond(cx: Context<'_>, look: &Look, seen: &Folders) -> (Observed<usize>, bool) {
     let log = look
         .history
         .seen()
@@ -151,31 +149,39 @@ async fn sets_beyond(
         let why = "the point where the database left its fork is not known";
         return (Observed::unseen(why), false);
     };
-    let folder = match share {
-        Observed::Seen(folder) => folder,
-        Observed::Unknown(why) => return (Observed::unseen(why), false),
-        Observed::Absent => return (Observed::unseen("the share"), false),
-    };
-    let mut beyond: Vec<_> = folder
-        .files
-        .iter()
-        .filter(|file| {
+    let share = seen.sources.first().map(|(_, folder)| folder);
+    match share {
+        Some(Observed::Seen(_)) => {}
+        Some(Observed::Unknown(why)) => return (Observed::unseen(why), false),
+        Some(Observed::Absent) | None => return (Observed::unseen("the share"), false),
+    }
+    let sources = seen.sources.iter().filter_map(|(_, folder)| folder.seen());
+    let mut beyond: Vec<_> = sources
+        .flat_map(|folder| folder.sets().map(move |set| (&folder.engine, set)))
+        .filter(|(_, file)| {
             file.header.kind == BackupKind::Log
                 && cx.site.database.chat.is(&file.header.database)
                 && file.header.last_lsn > point
-                && file.header.complete
         })
         .collect();
-    beyond.sort_by_key(|file| file.header.first_lsn);
-    let mut foreign = 0;
-    for file in &beyond {
-        let name = file.path.rsplit(['\\', '/']).next().unwrap_or(&file.path);
-        let path = cx.site.shares.backup.join(name);
-        let set = folders::set_facts(cx.access, &path, file.header.position).await;
-        if !is_foreign(&set, lineage) {
-            break;
-        }
-        foreign += 1;
+    beyond.sort_by_key(|(_, file)| (file.header.first_lsn, file.fingerprint));
+    beyond.dedup_by_key(|(_, file)| (file.header.first_lsn, file.fingerprint));
+    // Sets of one database have one creation date: what one of them says holds for all.
+    let mut dates = std::collections::BTreeMap::new();
+    let mut count = 0;
+    for (folder, file) in &beyond {
+        let date = file.header.database_created;
+        let foreign = match dates.get(&date) {
+            Some(foreign) => *foreign,
+            None => {
+                let name = file.path.rsplit(['\\', '/']).next().unwrap_or(&file.path);
+                let path = folder.join(name);
+                let position = file.header.position;
+                let set = set_facts(cx.access, &path, file.fingerprint, position).await;
+                *dates.entry(date).or_insert(is_foreign(&set, lineage))
+            }
+        };
+        count += usize::from(!foreign);
     }
     let accepted = match cx.terms.accepted {
         Some(AcceptedLoss::Lsn(lsn)) => point >= lsn,
@@ -185,11 +191,11 @@ async fn sets_beyond(
         // There is more log than the end that it was recovered at.
         Some(AcceptedLoss::EndOfChain) | None => false,
     };
-    (Observed::Seen(beyond.len() - foreign), accepted)
+    (Observed::Seen(count), accepted)
 }
 
 /// True for a set that the instance knows to be of its own new fork, or of another family.
-fn is_foreign(set: &Observed<SetFacts>, lineage: Option<&Lineage>) -> bool {
+fn is_foreign(set: &Observed<SetHeader>, lineage: Option<&Lineage>) -> bool {
     let (Some(set), Some(lineage)) = (set.seen(), lineage) else {
         return false;
     };

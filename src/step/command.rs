@@ -19,7 +19,7 @@ pub enum HoleType {
     Text,
     /// An identifier, `[…]`.
     Identifier,
-    /// A file name inside a path, as it is.
+    /// A part of a path, as it is: a file name, or a folder with its separator.
     Name,
     /// `MOVE N'…' TO N'…'` for each pair of texts of a list, joined by commas.
     Moves,

@@ -1,7 +1,7 @@
 //! Hands: what a step acts with. Every command is one of the plan, and is recorded, durably,
 //! before it is sent (`design.md` 3, rules 5 and 9).
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -85,8 +85,8 @@ impl StepError {
     }
 }
 
-/// Which source files have landed in the copy folder, and under which name: passed from
-/// `copy-backups` to `apply-logs` while both run.
+/// Which files have landed in the copy folder: passed from `copy-backups` to `apply-logs` while both
+/// run.
 #[derive(Default)]
 pub struct Handoff {
     state: Mutex<Landed>,
@@ -95,14 +95,14 @@ pub struct Handoff {
 
 #[derive(Default)]
 struct Landed {
-    files: HashMap<String, String>,
+    names: HashSet<String>,
     closed: bool,
 }
 
 impl Handoff {
-    /// A file landed.
-    pub fn land(&self, source: &str, name: &str) {
-        self.lock().files.insert(source.to_owned(), name.to_owned());
+    /// A file landed under that name.
+    pub fn land(&self, name: &str) {
+        self.lock().names.insert(name.to_owned());
         self.changed.notify_waiters();
     }
 
@@ -112,20 +112,27 @@ impl Handoff {
         self.changed.notify_waiters();
     }
 
-    /// Waits until a file has landed, and gives its name; `None` when it never will.
-    pub async fn wait(&self, source: &str) -> Option<String> {
+    /// Waits until a file has landed; false when it never will.
+    pub async fn wait(&self, name: &str) -> bool {
+        self.until(|landed| match landed.names.contains(name) {
+            true => Some(true),
+            false => landed.closed.then_some(false),
+        })
+        .await
+    }
+
+    /// Waits until no more files will land.
+    pub async fn wait_closed(&self) {
+        self.until(|landed| landed.closed.then_some(())).await;
+    }
+
+    async fn until<T>(&self, look: impl Fn(&Landed) -> Option<T>) -> T {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            {
-                let landed = self.lock();
-                if let Some(name) = landed.files.get(source) {
-                    return Some(name.clone());
-                }
-                if landed.closed {
-                    return None;
-                }
+            if let Some(seen) = look(&self.lock()) {
+                return seen;
             }
             changed.await;
         }

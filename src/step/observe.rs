@@ -8,6 +8,7 @@ pub mod instance;
 pub mod log_shipping;
 pub mod pool;
 pub mod sessions;
+pub mod sets;
 pub mod space;
 
 use serde::{Deserialize, Serialize};

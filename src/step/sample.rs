@@ -6,7 +6,7 @@ use super::backup_database::Look;
 use super::failover::copy_backups;
 use super::observe::Observed::{self, Absent, Seen, Unknown};
 use super::observe::database::{Content, Database, Mirroring, RedoStart, Restored};
-use super::observe::folders::{Chain, Set, SetFacts};
+use super::observe::folders::{Chain, Set, Source, ToCopy};
 use super::observe::instance::Identity;
 use super::observe::log_shipping::{Job, Secondary};
 use super::observe::pool::Service;
@@ -15,6 +15,7 @@ use super::{Block, Lift, Standing};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState, PoolState};
 use crate::model::{Lsn, Role};
 use crate::site::Site;
+use crate::step::observe::sets::SetHeader;
 
 pub(super) const SITE: &str = r"[pool]
 fqdn = 'pchat.x.com'
@@ -112,6 +113,7 @@ pub(super) fn restored(kind: &str, hours_ago: i64) -> Restored {
         last_lsn: Some(lsn(10)),
         family: Some("FAMILY".to_owned()),
         fork: Some("FORK".to_owned()),
+        created: None,
         finished: Some(time("03:00")),
         restored_at: None,
         hours_ago: Some(hours_ago),
@@ -160,7 +162,11 @@ pub(super) fn set(first: u16, last: u16) -> Set {
         position: 1,
         size: 1024,
         in_copy: Some(format!("mgc_{first}.trn")),
-        in_share: Some(format!("mgc_{first}.trn")),
+        fingerprint: [u8::try_from(first).unwrap(); 32],
+        source: Some(Source {
+            folder: r"\\fs1\logs".parse().unwrap(),
+            name: format!("mgc_{first}.trn"),
+        }),
         server: r"SQL1\CHAT".to_owned(),
         finished: Some(time("03:15")),
         major: 13,
@@ -176,6 +182,20 @@ pub(super) fn chain(sets: Vec<Set>) -> Chain {
         last_finished: Some(time("03:15")),
         whole: true,
         share_is_known: true,
+        to_copy: sets
+            .iter()
+            .filter(|set| set.in_copy.is_none())
+            .filter_map(|set| {
+                let source = set.source.clone()?;
+                let target = source.name.clone();
+                let size = set.size;
+                Some(ToCopy {
+                    source,
+                    target,
+                    size,
+                })
+            })
+            .collect(),
         sets,
         ..Chain::default()
     }
@@ -197,14 +217,24 @@ pub(super) fn files(chain: Chain) -> copy_backups::Facts {
     }
 }
 
-pub(super) fn set_facts() -> SetFacts {
-    SetFacts {
+pub(super) fn set_facts() -> SetHeader {
+    SetHeader {
+        kind: 2,
+        database: "mgc".to_owned(),
+        position: 1,
+        first_lsn: lsn(10),
+        last_lsn: lsn(20),
+        family: Some("FAMILY".to_owned()),
         first_fork: Some("FORK".to_owned()),
         fork: Some("FORK".to_owned()),
-        family: Some("FAMILY".to_owned()),
+        set: None,
+        checksums: false,
         damaged: false,
+        copy_only: false,
         force_offline: false,
         major: Some(13),
+        encryptor: None,
+        header: None,
     }
 }
 

@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::command::{Hole, HoleType};
 use super::observe::Observed;
-use super::observe::backups::{SetHeader, restored_sets, sets};
+use super::observe::backups::restored_sets;
 use super::observe::database::Database;
 use super::observe::pool::Service;
 use super::observe::sessions::is_from;
 use super::observe::sessions::{Holder, sessions};
+use super::observe::sets::{SetHeader, sets};
 use super::{Block, Context, Step};
 use crate::access::Access;
 use crate::model::states::MirroringRole;

@@ -25,6 +25,7 @@ pub(super) fn build(
     files: &[LogFile],
     members: Vec<usize>,
     from: Option<Lsn>,
+    created: Option<DateTime>,
     mut left_out: Vec<LeftOut>,
 ) -> LogChain {
     let is_log = |file: &usize| files[*file].header.kind == BackupKind::Log;
@@ -39,7 +40,7 @@ pub(super) fn build(
         .or(lowest)
         .unwrap_or_default();
 
-    let (order, to) = walk(&mut sets, from);
+    let (order, to) = walk(&mut sets, from, created);
     let links: Vec<Link> = order
         .into_iter()
         .map(|set| {
@@ -139,11 +140,10 @@ fn sets(files: &[LogFile], sound: &[usize], left_out: &mut Vec<LeftOut>) -> Vec<
 }
 
 /// Follows the sets from an LSN on as far as they join; answers the indexes of the links and where
-/// they end.
-fn walk(sets: &mut [Set], from: Lsn) -> (Vec<usize>, Lsn) {
+/// they end. `created` is the creation date of the database that is meant, as far as it is known.
+fn walk(sets: &mut [Set], from: Lsn, mut created: Option<DateTime>) -> (Vec<usize>, Lsn) {
     let mut links: Vec<usize> = Vec::new();
     let mut current = from;
-    let mut created = None;
     // The longest of the sets that begin before the current LSN, all of them before `next`.
     let mut longest: Option<usize> = None;
     let mut next = 0;

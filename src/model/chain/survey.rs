@@ -28,7 +28,7 @@ pub fn survey(files: &[LogFile]) -> Vec<(String, LogChain)> {
                 .min_by_key(|it| (it.header.first_lsn, &it.header.database))
                 .map(|it| it.header.database.clone())
                 .unwrap_or_default();
-            chains.push((name, build::build(files, part, None, Vec::new())));
+            chains.push((name, build::build(files, part, None, None, Vec::new())));
         }
     }
     chains

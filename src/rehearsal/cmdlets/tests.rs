@@ -60,6 +60,7 @@ pub(super) fn site() -> site::Site {
             copy_local: r"E:\copy".parse().unwrap(),
             mirror: None,
             archive: None,
+            extra: Vec::new(),
         },
         powershell: site::PowerShell {
             program: "powershell.exe".to_owned(),

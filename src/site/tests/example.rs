@@ -64,6 +64,7 @@ fn the_example_is_the_site_of_the_design() {
             copy_local: path(r"E:\pchat-copy"),
             mirror: Some(path(r"\\fs1\pchat-mirror")),
             archive: Some(path(r"\\fs1\pchat-archive")),
+            extra: Vec::new(),
         },
         powershell: PowerShell {
             program: "powershell.exe".to_owned(),

@@ -224,18 +224,18 @@ fn only_what_the_instance_knows_to_be_of_its_own_new_fork_or_another_family_does
         fork_point: None,
     };
     let set = super::super::sample::set_facts();
-    let counts = |set: SetFacts| !is_foreign(&Seen(set), Some(&lineage));
+    let counts = |set: SetHeader| !is_foreign(&Seen(set), Some(&lineage));
     assert!(counts(set.clone()));
-    assert!(counts(SetFacts {
+    assert!(counts(SetHeader {
         family: None,
         fork: None,
         ..set.clone()
     }));
-    assert!(!counts(SetFacts {
+    assert!(!counts(SetHeader {
         fork: Some("new".to_owned()),
         ..set.clone()
     }));
-    assert!(!counts(SetFacts {
+    assert!(!counts(SetHeader {
         family: Some("OTHER".to_owned()),
         ..set
     }));

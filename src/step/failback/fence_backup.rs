@@ -16,10 +16,11 @@ use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
-use crate::step::observe::backups::{SetHeader, sets, verified};
+use crate::step::observe::backups::verified;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::{RunningRestore, restores};
+use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::shared::file_hole;
 use crate::step::shared::{
     Holders, active_block, address, full_path, mirrored_block, only_set, tail_path,

@@ -20,13 +20,13 @@ use crate::step::hands::{Hands, StepError};
 use crate::step::next::{Door, Next, Patience, Sending, send_by_looks};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{
-    ListedFile, PlacedFile, SetHeader, listed_files, logins, placed_files, restored_sets, sets,
-    verified,
+    ListedFile, PlacedFile, listed_files, logins, placed_files, restored_sets, verified,
 };
 use crate::step::observe::database::{
     Content, Database, Lineage, content, database, lineage, orphans,
 };
 use crate::step::observe::instance::{Identity, identity};
+use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::observe::space::{certificates, encryptor};
 use crate::step::placement::{Incoming, targets};
 use crate::step::shared::{Holders, file_name, full_path, only_set, tail_path};

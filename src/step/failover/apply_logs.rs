@@ -7,24 +7,29 @@ mod tests;
 
 use std::time::Duration;
 
+use jiff::civil::DateTime;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::access::sql::Session;
+use crate::model::chain::Gap;
 use crate::model::states::DatabaseState;
 use crate::model::words::count;
 use crate::model::words::size;
-use crate::model::{Instance, Lsn, Role, quote};
+use crate::model::{Instance, Lsn, Remedy, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::copy_backups;
+use crate::step::failover::recover_database::named;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{database, redo_start};
-use crate::step::observe::folders::{Chain, Set, SetFacts, set_facts};
+use crate::step::observe::folders::{Chain, Set};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use crate::step::observe::sets::{SetHeader, set_facts};
 use crate::step::shared::address;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
@@ -67,7 +72,7 @@ struct End {
     path: String,
     /// True in the copy folder, which the instance must be able to read.
     copied: bool,
-    set: Observed<SetFacts>,
+    set: Observed<SetHeader>,
 }
 
 impl Facts {
@@ -162,7 +167,7 @@ impl Kind for ApplyLogs {
         for set in ends {
             let path = engine_path(cx.site, &set);
             seen.push(End {
-                set: set_facts(access, &path, set.position).await,
+                set: set_facts(access, &path, set.fingerprint, set.position).await,
                 copied: set.in_copy.is_some(),
                 path,
             });
@@ -257,79 +262,119 @@ impl Kind for ApplyLogs {
         if facts.is_standby() {
             leave_standby(cx, hands, &mut session).await?;
         }
-        let Some(chain) = facts
-            .files
-            .chain
-            .as_ref()
-            .filter(|chain| !chain.sets.is_empty())
-        else {
-            return Ok(());
-        };
-        let sets: Vec<(&Set, Values)> = chain
-            .sets
-            .iter()
-            .map(|set| (set, values(cx.site, chain, set)))
-            .collect();
-        let each: Vec<Values> = sets.iter().map(|(_, values)| values.clone()).collect();
-        hands.announce_each(Key::RestoreLog, &each)?;
-        let total = sets.len() as u64;
-        for (index, (set, values)) in sets.iter().enumerate() {
+        let mut fresh;
+        let mut chain = facts.files.chain.as_ref();
+        for _ in 0..=copy_backups::ROUNDS {
+            if let Some(chain) = chain.filter(|chain| !chain.sets.is_empty()) {
+                apply_sets(cx, chain, hands, &mut session).await?;
+            }
+            // What landed late, or what only the instance could tell, is applied too.
+            let Some(handoff) = hands.handoff else { break };
+            handoff.wait_closed().await;
             hands.check_stop()?;
-            wait_for_file(hands, set, values).await?;
-            let show = |detail: String| hands.progress(index as u64, total, Unit::Files, detail);
-            let lsn = set.first_lsn;
-            show(format!("LSN {lsn}"));
-            // A large one takes its time; then it is shown how far it is.
-            let part = |percent: u64| show(format!("LSN {lsn}, {percent} % of this one"));
-            apply(hands, &mut session, values, &part).await?;
-            if (index + 1) % LOOK_EVERY == 0 {
-                confirm(cx, set.last_lsn).await?;
+            fresh = copy_backups::observe(cx).await;
+            chain = fresh.chain.as_ref();
+            let copied = |set: &Set| set.in_copy.is_some();
+            if chain.is_none_or(|chain| !chain.sets.first().is_some_and(copied)) {
+                break;
             }
         }
-        hands.progress(total, total, Unit::Files, format!("LSN {}", chain.to));
         Ok(())
     }
 }
 
+async fn apply_sets(
+    cx: Context<'_>,
+    chain: &Chain,
+    hands: &Hands<'_, Key>,
+    session: &mut Session<'_>,
+) -> Result<(), StepError> {
+    let sets: Vec<(&Set, Values)> = chain
+        .sets
+        .iter()
+        .map(|set| (set, values(cx.site, chain, set)))
+        .collect();
+    let each: Vec<Values> = sets.iter().map(|(_, values)| values.clone()).collect();
+    hands.announce_each(Key::RestoreLog, &each)?;
+    let total = sets.len() as u64;
+    for (index, (set, values)) in sets.iter().enumerate() {
+        hands.check_stop()?;
+        wait_for_file(hands, chain, set).await?;
+        let show = |detail: String| hands.progress(index as u64, total, Unit::Files, detail);
+        let lsn = set.first_lsn;
+        show(format!("LSN {lsn}"));
+        // A large one takes its time; then it is shown how far it is.
+        let part = |percent: u64| show(format!("LSN {lsn}, {percent} % of this one"));
+        apply(hands, session, values, &part).await?;
+        if (index + 1) % LOOK_EVERY == 0 {
+            confirm(cx, set.last_lsn).await?;
+        }
+    }
+    hands.progress(total, total, Unit::Files, format!("LSN {}", chain.to));
+    Ok(())
+}
+
 /// Where the instance reads a set: in the copy folder, or, before it is copied, in the share.
 fn engine_path(site: &Site, set: &Set) -> String {
-    match (&set.in_copy, &set.in_share) {
+    match (&set.in_copy, &set.source) {
         (Some(name), _) => site.shares.copy_local.join(name),
-        (None, Some(name)) => site.shares.backup.join(name),
+        (None, Some(source)) => source.folder.join(&source.name),
         (None, None) => String::new(),
     }
 }
 
 fn values(site: &Site, chain: &Chain, set: &Set) -> Values {
-    let name = set.in_copy.clone().or_else(|| chain.copy_name(set));
-    let file = site.shares.copy_local.join(&name.unwrap_or_default());
+    let name = chain.copy_name(set).unwrap_or_default();
+    let file = site.shares.copy_local.join(name);
     Values::from([
         ("file".to_owned(), json!(file)),
         ("position".to_owned(), json!(set.position)),
     ])
 }
 
+/// A log backup that is certainly missing, for one behind it is there; with the files that may be it.
+fn gap_block(chain: &Chain, gap: Gap) -> Block {
+    let by = |server: Option<&str>, time: Option<DateTime>| {
+        let server = server.map_or_else(String::new, |it| format!(" of {it}"));
+        let time = time.map_or_else(String::new, |it| format!(", {it}"));
+        format!("{server}{time}")
+    };
+    let last = by(chain.last_server.as_deref(), chain.last_finished);
+    let next = chain
+        .behind_gap
+        .as_ref()
+        .map_or_else(String::new, |(server, time)| by(Some(server), *time));
+    let mut why = format!(
+        "a log backup is missing: the chain ends at LSN {}{last}, and goes on at LSN {}{next}",
+        gap.after, gap.before
+    );
+    let may_fill = chain.unreadable.iter().filter(|it| {
+        it.lsns
+            .is_none_or(|(first, last)| first < gap.before && last > gap.after)
+    });
+    let named = named(may_fill);
+    if !named.is_empty() {
+        why = format!("{why}; it may be {named}");
+    }
+    Block::site(
+        "gap",
+        why,
+        format!(
+            "find it, also in the mirror share and on the old primary; if it is lost, accept the loss with --accept-loss-after {}",
+            gap.after
+        ),
+    )
+    .lifted_by(Lift::Loss)
+}
+
 /// Gap, fork, family, damage.
 fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
     let mut blocks = Vec::new();
-    if let (Some(gap), false) = (chain.gaps.first(), facts.accepts_gap) {
-        let ends = chain
-            .last_finished
-            .map_or_else(String::new, |time| format!(", {time}"));
-        blocks.push(
-            Block::site(
-                "gap",
-                format!(
-                    "a log backup is missing: the chain ends at LSN {}{ends} and goes on at LSN {}",
-                    gap.after, gap.before
-                ),
-                format!(
-                    "find it, also in the mirror share and on the old primary; if it is lost, accept the loss with --accept-loss-after {}",
-                    gap.after
-                ),
-            )
-            .lifted_by(Lift::Loss),
-        );
+    if let (Some(gap), false) = (chain.gaps.first(), facts.accepts_gap)
+        // What is not copied yet may fill it.
+        && chain.pending.is_empty()
+    {
+        blocks.push(gap_block(chain, *gap));
     }
     for End { path, copied, set } in &facts.ends {
         let set = match set {
@@ -423,32 +468,23 @@ async fn leave_standby(
 }
 
 /// Waits until `copy-backups` has landed the file, where both run together.
-async fn wait_for_file(
-    hands: &Hands<'_, Key>,
-    set: &Set,
-    values: &Values,
-) -> Result<(), StepError> {
-    let (None, Some(source)) = (&set.in_copy, &set.in_share) else {
+async fn wait_for_file(hands: &Hands<'_, Key>, chain: &Chain, set: &Set) -> Result<(), StepError> {
+    let (None, Some(name)) = (&set.in_copy, chain.copy_name(set)) else {
         return Ok(());
     };
     let Some(handoff) = hands.handoff else {
         return Err(StepError::other(
-            format!("`{source}` is not in the copy folder, and this run has done its copying"),
-            "copy it there from the share by hand",
+            format!("`{name}` is not in the copy folder, and this run has done its copying"),
+            Remedy::GoOn,
         ));
     };
-    let expected = values["file"].as_str().unwrap_or_default();
-    match handoff.wait(source).await {
-        Some(name) if expected.ends_with(&name) => Ok(()),
-        Some(name) => Err(StepError::other(
-            format!("`{source}` landed as `{name}`, not as `{expected}`"),
-            "",
-        )),
-        None => Err(StepError::other(
-            format!("`{source}` was not copied"),
-            "see the error of copy-backups",
-        )),
+    if handoff.wait(name).await {
+        return Ok(());
     }
+    Err(StepError::other(
+        format!("`{name}` was not copied"),
+        "see the error of copy-backups",
+    ))
 }
 
 /// Applies one set. 4326: already applied. 3009: applied, only its history row is missing. 4319: a

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::access::copy::copy;
 use crate::model::words::count;
 use crate::model::words::size;
-use crate::model::{Instance, Lsn, Problem, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, Look, classify, look};
 use crate::step::command::{Command, Hole, HoleType, Values};
@@ -21,7 +21,8 @@ use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{RedoStart, redo_start};
-use crate::step::observe::folders::{Chain, chain, copies, share};
+use crate::step::observe::folders::{Chain, Folder, Kin, ToCopy, chain, folders};
+use crate::step::observe::log_shipping::secondary;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 
@@ -29,6 +30,7 @@ use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, S
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::step) enum Key {
     Copy,
+    CopyFrom,
 }
 
 /// Interlock: the share is called lost by a person.
@@ -36,35 +38,45 @@ pub(in crate::step) const SHARE_LOST: &str = "share-lost";
 
 pub(in crate::step) struct CopyBackups;
 
-/// The two folders, from redo start on.
+/// The folders, from redo start on.
 #[derive(Debug, Serialize)]
 pub struct Facts {
     pub(in crate::step) database: String,
     pub(in crate::step) look: Look,
     pub(in crate::step) redo: Observed<RedoStart>,
+    /// Names in `[shares] backup`.
     pub(in crate::step) share: Observed<usize>,
+    /// Names in the copy folder.
     pub(in crate::step) copies: Observed<usize>,
     pub(in crate::step) chain: Option<Chain>,
     pub(in crate::step) share_called_lost: bool,
 }
 
-/// Reads both folders and the redo start. The redo start of a STANDBY database may be NULL: then
+/// Reads all folders and the redo start. The redo start of a STANDBY database may be NULL: then
 /// the last log of its history counts (`sql-server.md` 2.2).
 pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
     let access = cx.access;
-    let share = share(access, cx.site).await;
-    let copies = match copies(access, cx.site).await {
-        // With the share lost it is all there is, and a folder that may not be read looks like this.
-        Observed::Seen(folder) if folder.names.is_empty() && share.seen().is_none() => {
-            Observed::unseen(format!(
-                "`{}` looks empty; a folder that may not be read looks the same",
-                cx.site.shares.copy
-            ))
-        }
-        other @ (Observed::Seen(_) | Observed::Absent | Observed::Unknown(_)) => other,
+    let backup = Instance::chat(Role::Backup);
+    let rows = secondary(access, backup, &cx.site.database.chat).await;
+    let rows = match rows.seen() {
+        Some(rows) if !rows.is_empty() => rows.as_slice(),
+        // Removed by F1, and kept before that.
+        Some(_) | None => cx.saved_rows(),
     };
-    let look = look(cx, Some(&share)).await;
-    let redo = redo_start(access, Instance::chat(Role::Backup), &cx.site.database.chat).await;
+    let mut seen = folders(access, cx.site, rows).await;
+    let share_is_known = seen
+        .sources
+        .first()
+        .is_some_and(|(_, it)| it.seen().is_some());
+    if seen.copies.seen().is_some_and(|it| it.files.is_empty()) && !share_is_known {
+        // With the share lost it is all there is, and a folder that may not be read looks like this.
+        seen.copies = Observed::unseen(format!(
+            "`{}` looks empty; a folder that may not be read looks the same",
+            cx.site.shares.copy
+        ));
+    }
+    let look = look(cx, Some(&seen)).await;
+    let redo = redo_start(access, backup, &cx.site.database.chat).await;
     let redo = match redo {
         Observed::Absent => look
             .history
@@ -76,14 +88,23 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
             }),
         other @ (Observed::Seen(_) | Observed::Unknown(_)) => other,
     };
-    let start = redo.seen().map_or(Lsn::ZERO, |redo| redo.lsn);
-    let chain = redo.seen().map(|_| chain(cx.site, &share, &copies, start));
+    let chain = match redo.seen() {
+        Some(redo) => {
+            let history = look.history.seen().map_or(&[][..], Vec::as_slice);
+            let kin = Kin::of(history, redo);
+            let kin = kin.ask(access, cx.site, &seen, redo.lsn).await;
+            Some(chain(cx.site, &seen, redo.lsn, &kin))
+        }
+        None => None,
+    };
+    let names = |folder: Observed<Folder>| folder.map(|folder| folder.files.len());
+    let share = seen.sources.into_iter().next();
     Facts {
         database: cx.site.database.chat.to_string(),
         look,
         redo,
-        share: share.map(|folder| folder.files.len()),
-        copies: copies.map(|folder| folder.files.len()),
+        share: share.map_or(Observed::Absent, |(_, folder)| names(folder)),
+        copies: names(seen.copies),
         chain,
         share_called_lost: cx.terms.overrides(SHARE_LOST),
     }
@@ -164,26 +185,43 @@ impl Kind for CopyBackups {
     }
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
+        let target = || {
+            Hole::new(
+                "target",
+                HoleType::Name,
+                "the same name, ending in .trn; with the set's FirstLSN where the copy folder has that name with other content",
+                "mgc_20261124031500.trn",
+            )
+        };
+        let source = || {
+            Hole::new(
+                "source",
+                HoleType::Name,
+                "name of the file",
+                "mgc_20261124031500.trn",
+            )
+        };
+        let folder = Hole::new(
+            "folder",
+            HoleType::Name,
+            "the folder where it lies: the one that log shipping's row names, one of `[shares] extra`, or the copy folder for a whole work file (.wrk)",
+            r"\\fs2\old-logs",
+        );
         vec![
             Command::copy(
                 site.shares.backup.join("{source}"),
                 site.shares.copy.join("{target}"),
-                vec![
-                    Hole::new(
-                        "source",
-                        HoleType::Name,
-                        "name of the set's file in the share",
-                        "mgc_20261124031500.trn",
-                    ),
-                    Hole::new(
-                        "target",
-                        HoleType::Name,
-                        "the same name; with the set's FirstLSN where the copy folder has that name with other content",
-                        "mgc_20261124031500.trn",
-                    ),
-                ],
+                vec![source(), target()],
             )
-            .each("set of the chain from redo start on that the copy folder lacks, in LSN order").keyed(Key::Copy),
+            .each("set of the chain from redo start on that the copy folder lacks, in LSN order; then each file of which only an instance can tell what it holds")
+            .keyed(Key::Copy),
+            Command::copy(
+                "{folder}{source}".to_owned(),
+                site.shares.copy.join("{target}"),
+                vec![folder, source(), target()],
+            )
+            .each("the same, where it lies in another folder")
+            .keyed(Key::CopyFrom),
         ]
     }
 
@@ -200,21 +238,26 @@ impl Kind for CopyBackups {
         }
         let blocks: Vec<Block> = facts.share_block().into_iter().collect();
         Standing::unless(blocks, || {
-            let missing: Vec<_> = facts.chain.iter().flat_map(Chain::to_copy).collect();
-            if missing.is_empty() {
-                Standing::satisfied(if facts.share.seen().is_some() {
+            let Some(chain) = facts.chain.as_ref().filter(|it| !it.to_copy.is_empty()) else {
+                return Standing::satisfied(if facts.share.seen().is_some() {
                     "the copy folder has every log backup of the chain"
                 } else {
                     "the share is called lost: the copy folder is all there is"
-                })
-            } else {
-                let bytes: u64 = missing.iter().map(|set| set.size).sum();
-                Standing::pending(format!(
-                    "copy {}, {}",
-                    count(missing.len(), "log backup"),
-                    size(bytes)
-                ))
-            }
+                });
+            };
+            let bytes: u64 = chain.to_copy.iter().map(|file| file.size).sum();
+            let opaque = match chain.pending.len() {
+                0 => String::new(),
+                some => format!(
+                    "; of {}, only the backup instance can tell what it holds, once it is copied",
+                    count(some, "file")
+                ),
+            };
+            Standing::pending(format!(
+                "copy {}, {}{opaque}",
+                count(chain.to_copy.len(), "log backup"),
+                size(bytes)
+            ))
         })
     }
 
@@ -227,33 +270,46 @@ impl Kind for CopyBackups {
     }
 }
 
+/// Rounds of copies: what lands late, or what only the instance could tell, is looked for again.
+pub(in crate::step) const ROUNDS: usize = 3;
+
 async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
-    let Some(chain) = &facts.chain else {
-        return Ok(());
-    };
-    let each: Vec<(Values, u64)> = chain
-        .to_copy()
-        .filter_map(|set| {
-            let source = set.in_share.clone()?;
-            let target = chain.copy_name(set)?;
-            let values = Values::from([
-                ("source".to_owned(), json!(source)),
-                ("target".to_owned(), json!(target)),
-            ]);
-            Some((values, set.size))
-        })
-        .collect();
-    if each.is_empty() {
-        return Ok(());
+    let mut fresh;
+    let mut chain = facts.chain.as_ref();
+    for _ in 0..ROUNDS {
+        let Some(files) = chain
+            .map(|chain| &chain.to_copy)
+            .filter(|it| !it.is_empty())
+        else {
+            break;
+        };
+        copy_files(cx, files, hands).await?;
+        hands.check_stop()?;
+        fresh = observe(cx).await;
+        chain = fresh.chain.as_ref();
     }
-    let values: Vec<Values> = each.iter().map(|(values, _)| values.clone()).collect();
-    hands.announce_each(Key::Copy, &values)?;
-    let total: u64 = each.iter().map(|(_, size)| size).sum();
+    Ok(())
+}
+
+async fn copy_files(
+    cx: Context<'_>,
+    files: &[ToCopy],
+    hands: &Hands<'_, Key>,
+) -> Result<(), StepError> {
+    let each: Vec<(Key, Values)> = files.iter().map(|file| values(cx.site, file)).collect();
+    for key in [Key::Copy, Key::CopyFrom] {
+        let values = each.iter().filter(|(of, _)| *of == key);
+        let values: Vec<Values> = values.map(|(_, values)| values.clone()).collect();
+        if !values.is_empty() {
+            hands.announce_each(key, &values)?;
+        }
+    }
+    let total: u64 = files.iter().map(|file| file.size).sum();
     let done = std::sync::atomic::AtomicU64::new(0);
     let done = &done;
-    let copies = values.into_iter().map(|values| async move {
+    let copies = each.into_iter().map(|(key, values)| async move {
         hands.check_stop()?;
-        let (from, to) = hands.copy_paths(Key::Copy, &values)?;
+        let (from, to) = hands.copy_paths(key, &values)?;
         let name = values["target"].as_str().unwrap_or_default();
         let before = std::sync::atomic::AtomicU64::new(0);
         let progress = |offset: u64| {
@@ -271,8 +327,8 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Res
             &progress,
         )
         .await?;
-        if let (Some(handoff), Some(source)) = (hands.handoff, values["source"].as_str()) {
-            handoff.land(source, name);
+        if let Some(handoff) = hands.handoff {
+            handoff.land(name);
         }
         Ok::<(), StepError>(())
     });
@@ -283,4 +339,17 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Res
         .collect()
         .await;
     results.into_iter().collect()
+}
+
+fn values(site: &Site, file: &ToCopy) -> (Key, Values) {
+    let mut values = Values::from([
+        ("source".to_owned(), json!(file.source.name)),
+        ("target".to_owned(), json!(file.target)),
+    ]);
+    if file.source.folder == site.shares.backup {
+        (Key::Copy, values)
+    } else {
+        values.insert("folder".to_owned(), json!(file.source.folder.join("")));
+        (Key::CopyFrom, values)
+    }
 }

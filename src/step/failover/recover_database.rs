@@ -24,16 +24,16 @@ use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database, login, orphans};
-use crate::step::observe::folders::{SetFacts, set_facts};
 use crate::step::observe::instance::{Identity, agent_runs, identity, services};
 use crate::step::observe::log_shipping::{Job, jobs_of_rows, secondary};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use crate::step::observe::sets::{SetHeader, set_facts};
 use crate::step::terms::Terms;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 use commands::Key;
-pub(in crate::step) use loss::accepts;
 use loss::loss_block;
+pub(in crate::step) use loss::{accepts, named};
 use primary::{PrimarySide, look_at_primary, primary_blocks};
 
 /// The database is recovered already (`sql-server.md` 4).
@@ -46,7 +46,7 @@ pub(in crate::step) struct RecoverDatabase;
 pub struct Facts {
     files: copy_backups::Facts,
     /// What the instance says of the last set of the chain.
-    last_set: Observed<SetFacts>,
+    last_set: Observed<SetHeader>,
     jobs: Observed<Vec<Job>>,
     agent_runs: Option<bool>,
     restores: Observed<Vec<RunningRestore>>,
@@ -86,8 +86,7 @@ impl Facts {
     fn nothing_is_lost(&self) -> bool {
         let family = self.family();
         self.files.chain.as_ref().is_some_and(|chain| {
-            chain.whole
-                && chain.unreadable.is_empty()
+            chain.is_plain()
                 && self.last_set.seen().is_some_and(|set| {
                     let ours = set.family.as_deref().zip(family);
                     set.force_offline
@@ -171,12 +170,10 @@ impl Kind for RecoverDatabase {
         let backup = Instance::chat(Role::Backup);
         let name = &cx.site.database.chat;
         let files = copy_backups::observe(cx).await;
-        let last_set = match files
-            .chain
-            .as_ref()
-            .and_then(|chain| chain.last_path.as_ref())
-        {
-            Some((path, position)) => set_facts(access, path, *position).await,
+        let last_set = match files.chain.as_ref().and_then(|chain| chain.last.as_ref()) {
+            Some((path, fingerprint, position)) => {
+                set_facts(access, path, *fingerprint, *position).await
+            }
             None => Observed::Absent,
         };
         let rows = secondary(access, backup, name).await;

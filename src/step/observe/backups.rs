@@ -3,90 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sets::{NO_BACKUP, refused};
 use super::{Observed, every, table};
 use crate::access::Access;
-use crate::access::sql::{Query, SqlError};
+use crate::access::sql::Query;
 use crate::model::{DatabaseName, Instance, Lsn, quote};
-
-/// The instance cannot open the file.
-const CANNOT_OPEN: u32 = 3201;
-
-/// The file is no backup, or not a whole one (`sql-server.md` 2.5).
-const NO_BACKUP: [u32; 9] = [3241, 3242, 3243, 3254, 3255, 3256, 3266, 3208, 3203];
 
 /// VERIFYONLY says that the data inside is damaged, or has no checksums.
 const NOT_SOUND: [u32; 5] = [3183, 3187, 3189, 3184, 3186];
-
-/// One set of a backup file, as `RESTORE HEADERONLY` shows it.
-#[expect(clippy::struct_excessive_bools, reason = "columns of HEADERONLY")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetHeader {
-    /// 1 full, 2 log, 5 differential.
-    pub kind: i64,
-    /// Database.
-    pub database: String,
-    /// Place in the file, from 1.
-    pub position: i64,
-    /// First LSN.
-    pub first_lsn: Lsn,
-    /// LSN behind the last record.
-    pub last_lsn: Lsn,
-    /// `FamilyGUID`
-    pub family: Option<String>,
-    /// `BackupSetGUID`
-    pub set: Option<String>,
-    /// `HasBackupChecksums`
-    pub checksums: bool,
-    /// `IsDamaged`
-    pub damaged: bool,
-    /// `IsCopyOnly`
-    pub copy_only: bool,
-    /// A tail taken WITH NORECOVERY.
-    pub force_offline: bool,
-    /// Major version of the software that wrote it.
-    pub major: Option<i64>,
-    /// Certificate without which it cannot be read, where it is encrypted.
-    pub encryptor: Option<String>,
-}
-
-/// The sets of a file as that instance sees it. Absent when the file is not there; no set when it is
-/// no whole backup.
-pub async fn sets(access: &Access, instance: Instance, path: &str) -> Observed<Vec<SetHeader>> {
-    let query = Query::of(include_str!("../../sql/header_only.sql"), path);
-    match Box::pin(access.sql.read(instance, query)).await {
-        Err(error) => refused(&error),
-        Ok(table) => every(Ok(table), |row| {
-            Some(SetHeader {
-                kind: row.int("BackupType")?,
-                database: row.text("DatabaseName")?,
-                position: row.int("Position")?,
-                first_lsn: row.parse("FirstLSN")?,
-                last_lsn: row.parse("LastLSN")?,
-                family: row.text("FamilyGUID"),
-                set: row.text("BackupSetGUID"),
-                checksums: row.bit("HasBackupChecksums") == Some(true),
-                damaged: row.bit("IsDamaged") == Some(true),
-                copy_only: row.bit("IsCopyOnly") == Some(true),
-                force_offline: row.bit("IsForceOffline") == Some(true),
-                major: row.int("SoftwareVersionMajor"),
-                encryptor: row.text("EncryptorThumbprint"),
-            })
-        }),
-    }
-}
-
-/// A file that cannot be opened because it is not there is absent; every other refusal is unknown.
-fn refused<T: Default>(error: &SqlError) -> Observed<T> {
-    let text = error.to_string();
-    // The message ends with the system error. 2 is a file that is not there; 3, a folder that is not
-    // there, is another matter: somebody has to look at the path.
-    let missing = text.contains("error 2(");
-    match error.number() {
-        Some(CANNOT_OPEN) if missing => Observed::Absent,
-        Some(number) if NO_BACKUP.contains(&number) => Observed::Seen(T::default()),
-        _ => Observed::unseen(error),
-    }
-}
 
 /// A database file inside a backup (`RESTORE FILELISTONLY`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

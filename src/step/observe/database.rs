@@ -191,12 +191,20 @@ pub struct Restored {
     pub family: Option<String>,
     /// Fork of the set.
     pub fork: Option<String>,
+    /// When the database was created that the set was taken of, local time of its server, whole
+    /// seconds.
+    pub created: Option<jiff::civil::DateTime>,
     /// When the set ended, local time of the server that wrote it.
     pub finished: Option<jiff::civil::DateTime>,
     /// When it was restored, server's local time.
     pub restored_at: Option<String>,
     /// Hours since then, by the same server's clock.
     pub hours_ago: Option<i64>,
+}
+
+/// A date as plain headers have it.
+pub(super) fn whole_seconds(at: jiff::civil::DateTime) -> jiff::civil::DateTime {
+    at.with().subsec_nanosecond(0).build().unwrap_or(at)
 }
 
 /// O5: the newest ten, newest first.
@@ -220,6 +228,7 @@ pub async fn history(
             last_lsn: row.parse("last_lsn"),
             family: row.text("family_guid"),
             fork: row.text("last_recovery_fork_guid"),
+            created: row.parse("database_creation_date").map(whole_seconds),
             finished: row.parse("backup_finish_date"),
             restored_at,
             hours_ago,

@@ -1,51 +1,129 @@
-//! D1 to D3: the log backups of the share and of the copy folder, and the chain that they give from
-//! redo start on (`steps.md` 2, `sql-server.md` 2.3).
+//! D1 to D3: the log backups of the shares and of the copy folder, and the chain that they give from
+//! redo start on (`steps.md` 2, `sql-server.md` 2.3). Every file of theirs is a set, or is named with
+//! the reason why it is none (`design.md` 3, rule 15).
 
 mod chain;
+mod kin;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Observed, table};
+use super::Observed;
+use super::log_shipping::Secondary;
+use super::sets::{Asked, Told, ask};
 use crate::access::Access;
-use crate::access::headers::{FolderFile, NotRead};
-use crate::access::sql::{Query, Row};
+use crate::access::headers::{FolderFile, NotRead, ending};
 use crate::model::chain::LogFile;
 use crate::model::header::{BackupKind, Unreadable};
-use crate::model::{BackupHeader, Instance, Lsn, Problem, Role, SharePath};
+use crate::model::words::count;
+use crate::model::{BackupHeader, SharePath};
 use crate::site::Site;
-pub use chain::{Chain, Set, chain};
+pub use chain::{Chain, Set, Source, ToCopy, Unread, chain};
+pub use kin::Kin;
 
-/// Files of a folder as the tool sees it; compressed ones as the backup instance reads them.
+/// Name of a copy of ours that is under way.
+const OUR_WORK: &str = ".pchadr.wrk";
+
+/// What a file holds, as far as it is known.
 #[derive(Clone, Debug)]
-pub struct Folder {
-    /// The readable ones.
-    pub files: Vec<Arc<LogFile>>,
-    /// Log backups that could not be read at all: name and reason.
-    pub unreadable: Vec<(String, String)>,
-    /// Names of all files that are no work files.
-    pub names: Vec<String>,
+pub enum Holds {
+    /// Whole backup sets.
+    Sets(Vec<Arc<LogFile>>),
+    /// What only an instance can tell, and none has yet: why; and what its beginning says of it.
+    Opaque(String, Option<Arc<LogFile>>),
+    /// It cannot be read, and may be a log backup: why; and what its beginning says of it.
+    Unread(String, Option<Arc<LogFile>>),
+    /// It is no log backup.
+    Nothing,
 }
 
-/// D1: the log-shipping share. An empty listing is unknown: a denied folder looks the same
+/// One name in a folder.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Its path, as the tool sees it.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was last written, seconds since 1970 UTC.
+    pub modified: i64,
+    /// Over size and both ends; `None` where they were not read.
+    pub fingerprint: Option<[u8; 32]>,
+    /// What it holds.
+    pub holds: Holds,
+}
+
+/// A folder as the tool sees it; what the tool cannot read, as the backup instance does.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// Its path, as the tool sees it.
+    pub path: SharePath,
+    /// The same folder, as the backup instance sees it.
+    pub engine: SharePath,
+    /// Every name in it.
+    pub files: Vec<File>,
+}
+
+impl Folder {
+    /// Its whole sets.
+    pub fn sets(&self) -> impl Iterator<Item = &Arc<LogFile>> {
+        self.files.iter().flat_map(|file| match &file.holds {
+            Holds::Sets(sets) => sets.as_slice(),
+            Holds::Opaque(..) | Holds::Unread(..) | Holds::Nothing => &[],
+        })
+    }
+}
+
+/// The folders that may hold log backups, in the order in which they are looked into.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// `[shares] backup`, then the folders that log shipping's rows name, then `[shares] extra`.
+    pub sources: Vec<(SharePath, Observed<Folder>)>,
+    /// The copy folder.
+    pub copies: Observed<Folder>,
+}
+
+/// The folders of log backups: those of the site file, and those that log shipping's rows name.
+pub fn sources(site: &Site, rows: &[Secondary]) -> Vec<SharePath> {
+    let mut folders = vec![site.shares.backup.clone()];
+    let named = rows.iter().filter_map(|row| row.source.parse().ok());
+    for folder in named.chain(site.shares.extra.iter().cloned()) {
+        if !folders.iter().any(|known| known.is(&folder)) && !folder.is(&site.shares.copy) {
+            folders.push(folder);
+        }
+    }
+    folders
+}
+
+/// Reads them all, and asks the backup instance about what only it can read: the copy folder first,
+/// for a copy answers for its source.
+pub async fn folders(access: &Access, site: &Site, rows: &[Secondary]) -> Folders {
+    let copies = read(access, &site.shares.copy, &site.shares.copy_local, true).await;
+    let mut sources = Vec::new();
+    for folder in self::sources(site, rows) {
+        let seen = share(access, &folder).await;
+        sources.push((folder, seen));
+    }
+    Folders { sources, copies }
+}
+
+/// D1: a share of log backups. One without a file is unknown: a denied folder looks the same
 /// (`steps.md` 1.1).
-pub async fn share(access: &Access, site: &Site) -> Observed<Folder> {
-    let folder = &site.shares.backup;
-    match read(access, folder, folder).await {
-        Observed::Seen(seen) if seen.names.is_empty() => Observed::unseen(format!(
+pub async fn share(access: &Access, folder: &SharePath) -> Observed<Folder> {
+    match read(access, folder, folder, false).await {
+        Observed::Seen(seen) if seen.files.is_empty() => Observed::unseen(format!(
             "`{folder}` looks empty; a folder that may not be read looks the same"
         )),
         other @ (Observed::Seen(_) | Observed::Absent | Observed::Unknown(_)) => other,
     }
 }
 
-/// D2: the copy folder. It may be empty: what a denied one hides is copied again, or refused.
-pub async fn copies(access: &Access, site: &Site) -> Observed<Folder> {
-    read(access, &site.shares.copy, &site.shares.copy_local).await
-}
-
-async fn read(access: &Access, folder: &SharePath, engine: &SharePath) -> Observed<Folder> {
+async fn read(
+    access: &Access,
+    folder: &SharePath,
+    engine: &SharePath,
+    copied: bool,
+) -> Observed<Folder> {
     let listed = access
         .headers
         .folder(&*access.shares, folder.as_str(), |name| folder.join(name))
@@ -55,153 +133,149 @@ async fn read(access: &Access, folder: &SharePath, engine: &SharePath) -> Observ
         Err(error) => return Observed::unseen(&error),
     };
     let mut seen = Folder {
-        files: Vec::new(),
-        unreadable: Vec::new(),
-        names: listed.iter().map(|file| file.name.clone()).collect(),
+        path: folder.clone(),
+        engine: engine.clone(),
+        files: listed
+            .into_iter()
+            .filter(|file| file.read != Err(NotRead::Folder) || looks_like_a_backup(&file.name))
+            .map(file)
+            .collect(),
     };
-    for file in listed {
-        match &file.read {
-            Ok(read) => seen.files.push(Arc::clone(read)),
-            Err(NotRead::Header(why)) if asks_instance(why) => {
-                match ask_instance(access, &file, &engine.join(&file.name)).await {
-                    Ok(sets) => seen.files.extend(sets),
-                    Err(cause) => seen.unreadable.push((file.name, format!("{why}; {cause}"))),
-                }
-            }
-            Err(NotRead::Header(why)) if is_no_log_backup(why, &file.name) => {}
-            Err(NotRead::Undo | NotRead::Folder) => {}
-            Err(why) => seen.unreadable.push((file.name, why.to_string())),
-        }
-    }
+    ask_instance(access, &mut seen, copied).await;
     Observed::Seen(seen)
 }
 
-/// What is no log backup. A `.trn` without a header may be one whose beginning was lost.
-fn is_no_log_backup(why: &Unreadable, name: &str) -> bool {
-    match why {
-        Unreadable::OtherKind { .. } => true,
-        Unreadable::NotABackup { .. } | Unreadable::Empty => !name.to_lowercase().ends_with(".trn"),
-        Unreadable::TooShort { .. }
-        | Unreadable::Compressed
-        | Unreadable::Damaged { .. }
-        | Unreadable::Disagreement { .. }
-        | Unreadable::BlockSize { .. }
-        | Unreadable::NoBlocks
-        | Unreadable::NoClosingCopy
-        | Unreadable::SeveralSets { .. } => false,
-    }
+/// Whether a name is one that log shipping gives to log backups, or to what becomes one.
+fn looks_like_a_backup(name: &str) -> bool {
+    ending(name).is_some_and(|it| ["trn", "wrk"].iter().any(|of| it.eq_ignore_ascii_case(of)))
 }
 
-/// Headers that only an instance can read (`backup-files.md`).
-fn asks_instance(why: &Unreadable) -> bool {
-    matches!(
-        why,
-        Unreadable::Compressed
+fn file(it: FolderFile) -> File {
+    let unread = |why: &NotRead| Holds::Unread(why.to_string(), None);
+    let holds = match &it.read {
+        Ok(read) if read.header.complete => Holds::Sets(vec![Arc::clone(read)]),
+        Ok(read) if read.header.kind == BackupKind::Log => {
+            // Whole sets may stand before one that was broken off (`backup-files.md`).
+            Holds::Opaque(CUT.to_owned(), Some(Arc::clone(read)))
+        }
+        Ok(_) => Holds::Nothing,
+        Err(NotRead::Header(why)) => match why {
+            Unreadable::Compressed
             | Unreadable::BlockSize { .. }
             | Unreadable::NoBlocks
             | Unreadable::NoClosingCopy
-            | Unreadable::SeveralSets { .. }
-    )
-}
-
-const HEADER_ONLY: &str = include_str!("../../sql/header_only.sql");
-
-async fn ask_instance(
-    access: &Access,
-    file: &FolderFile,
-    engine_path: &str,
-) -> Result<Vec<Arc<LogFile>>, Problem> {
-    let query = Query::of(HEADER_ONLY, engine_path);
-    let answer = table(access, Instance::chat(Role::Backup), query).await?;
-    answer
-        .rows()
-        .map(|row| {
-            let header = header(row).ok_or("RESTORE HEADERONLY lacks a column")?;
-            Ok(Arc::new(LogFile {
-                path: file.path.clone(),
-                size: file.size,
-                // Equal only for the same file: copies are told apart by their bytes elsewhere.
-                fingerprint: fingerprint(&header, file.size),
-                header,
-            }))
-        })
-        .collect()
-}
-
-fn fingerprint(header: &BackupHeader, size: u64) -> [u8; 32] {
-    use sha2::{Digest as _, Sha256};
-    let mut digest = Sha256::new();
-    digest.update(size.to_le_bytes());
-    digest.update(format!("{header:?}"));
-    digest.finalize().into()
-}
-
-/// A row of RESTORE HEADERONLY as a header.
-fn header(row: Row<'_>) -> Option<BackupHeader> {
-    let kind = match row.int("BackupType")? {
-        1 => BackupKind::Full,
-        2 => BackupKind::Log,
-        5 => BackupKind::Differential,
-        _ => return None,
+            | Unreadable::SeveralSets { .. } => Holds::Opaque(why.to_string(), None),
+            Unreadable::OtherKind { .. } => Holds::Nothing,
+            // Without a header it may be one whose beginning was lost, if it is called like one.
+            Unreadable::NotABackup { .. } | Unreadable::Empty if !looks_like_a_backup(&it.name) => {
+                Holds::Nothing
+            }
+            Unreadable::NotABackup { .. }
+            | Unreadable::Empty
+            | Unreadable::TooShort { .. }
+            | Unreadable::Damaged { .. }
+            | Unreadable::Disagreement { .. } => Holds::Unread(why.to_string(), None),
+        },
+        Err(why @ (NotRead::Share(_) | NotRead::NoFile(_) | NotRead::Folder)) => unread(why),
+        Err(NotRead::Undo) => Holds::Nothing,
     };
-    let part = |name| row.int(name).and_then(|number| u8::try_from(number).ok());
-    Some(BackupHeader {
-        server: row.text("ServerName")?,
-        database: row.text("DatabaseName")?,
-        kind,
-        position: u16::try_from(row.int("Position")?).ok()?,
-        first_lsn: row.parse("FirstLSN")?,
-        last_lsn: row.parse("LastLSN")?,
-        checkpoint_lsn: row.parse("CheckpointLSN")?,
-        database_backup_lsn: row.parse("DatabaseBackupLSN").unwrap_or(Lsn::ZERO),
-        database_created: row.parse("DatabaseCreationDate")?,
-        started: row.parse("BackupStartDate")?,
-        finished: row.parse("BackupFinishDate"),
-        software: (
-            part("SoftwareVersionMajor")?,
-            part("SoftwareVersionMinor")?,
-            u16::try_from(row.int("SoftwareVersionBuild")?).ok()?,
-        ),
-        compatibility_level: part("CompatibilityLevel")?,
-        database_version: u16::try_from(row.int("DatabaseVersion")?).ok()?,
-        complete: true,
-    })
+    File {
+        name: it.name,
+        path: it.path,
+        size: it.size,
+        modified: it.modified,
+        fingerprint: it.fingerprint,
+        holds,
+    }
 }
 
-/// What RESTORE HEADERONLY says beyond the plain header (`sql-server.md` 2.1, 2.3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetFacts {
-    /// `FirstRecoveryForkID`
-    pub first_fork: Option<String>,
-    /// `RecoveryForkID`
-    pub fork: Option<String>,
-    /// `FamilyGUID`
-    pub family: Option<String>,
-    /// `IsDamaged`
-    pub damaged: bool,
-    /// A tail taken WITH NORECOVERY: nothing was written after it.
-    pub force_offline: bool,
-    /// Major version of the software that wrote it.
-    pub major: Option<i64>,
+/// Files that the instance fails to read before it is taken not to read the folder.
+const TRIALS: usize = 2;
+
+const CUT: &str = "without its end: truncated, or still being written";
+
+/// Asks the backup instance about the files that only it can read. Log shipping never needs it to
+/// read a share, for the Agent copies (`sql-server.md` 6.6): where the first ones fail there, it is
+/// asked in the copy folder only.
+async fn ask_instance(access: &Access, folder: &mut Folder, copied: bool) {
+    let engine = folder.engine.clone();
+    let opaque = folder.files.iter().enumerate().filter_map(|(at, file)| {
+        let fingerprint = file
+            .fingerprint
+            .filter(|_| matches!(file.holds, Holds::Opaque(..)))?;
+        let path = engine.join(&file.name);
+        Some((at, Asked { path, fingerprint }))
+    });
+    let opaque: Vec<(usize, Asked)> = opaque.collect();
+    let answered = |it: &Asked| access.headers.answer(&it.path, &it.fingerprint).is_some();
+    let mut failed = Vec::new();
+    for (at, it) in opaque.iter().filter(|(_, it)| !answered(it)) {
+        if access.headers.is_closed(engine.as_str()) {
+            break;
+        }
+        match ask(access, std::slice::from_ref(it)).await.pop() {
+            Some(why @ Told::Unknown(_)) => failed.push((*at, why)),
+            Some(Told::Sets(_) | Told::Stripe { .. }) | None => break,
+        }
+        if failed.len() == TRIALS {
+            access.headers.close(engine.as_str());
+        }
+    }
+    let closed = access.headers.is_closed(engine.as_str());
+    let rest: Vec<(usize, Asked)> = opaque
+        .into_iter()
+        .filter(|(at, it)| answered(it) || !closed && failed.iter().all(|(other, _)| other != at))
+        .collect();
+    let asked: Vec<Asked> = rest.iter().map(|(_, it)| it.clone()).collect();
+    let told = ask(access, &asked).await;
+    let told = rest.into_iter().map(|(at, _)| at).zip(told);
+    for (at, told) in told.chain(failed) {
+        folder.files[at].take(told, copied);
+    }
 }
 
-/// Asks the backup instance about one set of a file, by the path by which it sees it (D3).
-pub async fn set_facts(access: &Access, engine_path: &str, position: u16) -> Observed<SetFacts> {
-    let query = Query::of(HEADER_ONLY, engine_path);
-    match table(access, Instance::chat(Role::Backup), query).await {
-        Err(why) => Observed::Unknown(why),
-        Ok(table) => table
-            .rows()
-            .find(|row| row.int("Position") == Some(i64::from(position)))
-            .map_or(Observed::Absent, |row| {
-                Observed::Seen(SetFacts {
-                    first_fork: row.text("FirstRecoveryForkID"),
-                    fork: row.text("RecoveryForkID"),
-                    family: row.text("FamilyGUID"),
-                    damaged: row.bit("IsDamaged") == Some(true),
-                    force_offline: row.bit("IsForceOffline") == Some(true),
-                    major: row.int("SoftwareVersionMajor"),
-                })
-            }),
+impl File {
+    /// What the instance says of it. In the copy folder that is the last word.
+    fn take(&mut self, told: Told, copied: bool) {
+        let (why, head) = match &self.holds {
+            Holds::Opaque(why, head) => (why.clone(), head.clone()),
+            Holds::Sets(_) | Holds::Unread(..) | Holds::Nothing => return,
+        };
+        self.holds = match told {
+            Told::Sets(sets) if sets.is_empty() => {
+                let what = if head.is_some() {
+                    why
+                } else {
+                    format!("{why}, and it finds no whole backup there")
+                };
+                Holds::Unread(what, head)
+            }
+            Told::Sets(sets) => {
+                let headers = sets.into_iter().filter_map(|set| set.header);
+                Holds::Sets(headers.map(|header| self.log(header)).collect())
+            }
+            Told::Stripe {
+                of,
+                number,
+                media_set,
+            } => Holds::Unread(
+                format!(
+                    "file {number} of {} of media set {media_set}, which can only be restored together",
+                    count(usize::try_from(of).unwrap_or_default(), "stripe")
+                ),
+                head,
+            ),
+            Told::Unknown(cause) if copied => Holds::Unread(format!("{why}; {cause}"), head),
+            Told::Unknown(cause) => Holds::Opaque(format!("{why}; {cause}"), head),
+        };
+    }
+
+    fn log(&self, header: BackupHeader) -> Arc<LogFile> {
+        Arc::new(LogFile {
+            path: self.path.clone(),
+            size: self.size,
+            header,
+            fingerprint: self.fingerprint.unwrap_or_default(),
+        })
     }
 }

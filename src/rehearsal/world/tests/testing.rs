@@ -66,6 +66,7 @@ pub(in crate::rehearsal) fn site() -> Site {
             copy_local: path(r"E:\pchat-copy"),
             mirror: Some(path(r"\\fs1\pchat-mirror")),
             archive: None,
+            extra: Vec::new(),
         },
         powershell: PowerShell {
             program: "powershell.exe".into(),

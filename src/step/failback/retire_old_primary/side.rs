@@ -7,12 +7,13 @@ use super::only_here::OnlyHere;
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Problem, Role};
 use crate::step::observe::Observed;
-use crate::step::observe::backups::{SetHeader, is_copy_of, log_backups, sets, verified};
+use crate::step::observe::backups::{is_copy_of, log_backups, verified};
 use crate::step::observe::database::{Content, Database, content, database, lineage};
 use crate::step::observe::instance::{Presence, agent_runs, presence, services};
 use crate::step::observe::log_shipping::{
     Job, JobIds, Primary, Schedule, all_jobs, all_schedules, primary,
 };
+use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::shared::{Holders, file_name, is_mirror, only_set};
 use crate::step::{Block, Context, Lift};
 

@@ -62,21 +62,21 @@ fn a_gap_with_more_log_behind_it_blocks_until_exactly_that_loss_is_accepted() {
 fn damage_another_family_and_another_fork_block() {
     for (change, id) in [
         (
-            SetFacts {
+            SetHeader {
                 damaged: true,
                 ..set_facts()
             },
             "damaged",
         ),
         (
-            SetFacts {
+            SetHeader {
                 family: Some("OTHER".to_owned()),
                 ..set_facts()
             },
             "other-family",
         ),
         (
-            SetFacts {
+            SetHeader {
                 first_fork: Some("OTHER".to_owned()),
                 ..set_facts()
             },

@@ -3,30 +3,34 @@
 use super::Facts;
 use super::primary::damaged_but_up;
 use crate::model::words::count;
-use crate::step::observe::folders::Chain;
+use crate::step::observe::folders::{Chain, Unread};
 use crate::step::terms::{AcceptedLoss, Terms};
 use crate::step::{Block, Lift};
 
+/// Files that are named one by one; of more, their number.
+const NAMED: usize = 5;
+
 /// Whether what lies beyond the chain's end is accepted as lost. `end-of-chain` is no answer to a
-/// gap, to files that cannot be read, or to a share that is unknown.
+/// gap, to files that cannot be read, or to a share that is unknown. While files are still to be
+/// copied and asked for, the end is not known: then it is judged anew behind `copy-backups`, and a
+/// time says nothing.
 pub(in crate::step) fn accepts(terms: &Terms, chain: &Chain) -> bool {
     let rehearsed = terms.rehearsal.then_some(AcceptedLoss::EndOfChain);
+    let open = !chain.pending.is_empty();
     match terms.accepted.or(rehearsed) {
         None => false,
-        Some(AcceptedLoss::EndOfChain) => is_plain(chain),
-        Some(AcceptedLoss::Lsn(lsn)) => chain.to >= lsn,
+        Some(AcceptedLoss::EndOfChain) => open || chain.is_plain(),
+        Some(AcceptedLoss::Lsn(lsn)) => open || chain.to >= lsn,
         Some(AcceptedLoss::Time(time)) => {
-            chain.last_finished.is_some_and(|finished| finished >= time)
+            !open && chain.last_finished.is_some_and(|finished| finished >= time)
         }
     }
 }
 
-/// True where the chain gives all the log that its folders hold.
-fn is_plain(chain: &Chain) -> bool {
-    chain.whole && chain.unreadable.is_empty() && chain.share_is_known
-}
-
 pub(super) fn loss_block(facts: &Facts, chain: &Chain) -> Block {
+    if !chain.pending.is_empty() {
+        return not_known_yet(facts, chain);
+    }
     let end = chain.last_finished.map_or_else(String::new, |time| {
         format!(", {time} by the clock of its server")
     });
@@ -36,12 +40,14 @@ pub(super) fn loss_block(facts: &Facts, chain: &Chain) -> Block {
     );
     if !chain.whole {
         why.push_str("; there is log beyond it that cannot be applied");
+        let beyond = chain.left_out.iter().take(NAMED);
+        for (path, reason) in beyond {
+            why = format!("{why}: `{path}`, {reason}");
+        }
     }
-    if !chain.unreadable.is_empty() {
-        why = format!(
-            "{why}; {} could not be read",
-            count(chain.unreadable.len(), "file")
-        );
+    let unread = named(chain.unreadable.iter().chain(&chain.unread_folders));
+    if !unread.is_empty() {
+        why = format!("{why}; not read, and may hold more of it: {unread}");
     }
     for role in damaged_but_up(facts) {
         why = format!(
@@ -51,10 +57,44 @@ pub(super) fn loss_block(facts: &Facts, chain: &Chain) -> Block {
     if let Some(accepted) = &facts.accepted {
         why = format!("{why}; accepted was only: {accepted}");
     }
-    let hint = if is_plain(chain) {
+    let hint = if chain.is_plain() {
         "accept it with --accept-loss-after end-of-chain".to_owned()
     } else {
         format!("accept exactly that with --accept-loss-after {}", chain.to)
     };
     Block::site("loss", why, hint).lifted_by(Lift::Loss)
+}
+
+/// The loss, before all files are copied that only the instance can read.
+fn not_known_yet(facts: &Facts, chain: &Chain) -> Block {
+    let mut why = format!(
+        "how much is lost is known when `copy-backups` is done: of {}, only the backup instance can tell what it holds, in the copy folder",
+        named(&chain.pending)
+    );
+    if let Some(accepted) = &facts.accepted {
+        why = format!("{why}; a time cannot be accepted before that: {accepted}");
+    }
+    Block::site(
+        "loss",
+        why,
+        "accept the end of all log that can be had with --accept-loss-after end-of-chain, or an LSN: it is judged again before recovery",
+    )
+    .lifted_by(Lift::Loss)
+}
+
+/// Files with their reasons, the first ones by name.
+pub(in crate::step) fn named<'a>(files: impl IntoIterator<Item = &'a Unread>) -> String {
+    let files: Vec<&Unread> = files.into_iter().collect();
+    let mut named: Vec<String> = files
+        .iter()
+        .take(NAMED)
+        .map(|it| match it.lsns {
+            Some((first, last)) => format!("`{}` ({}; LSN {first} to {last})", it.path, it.why),
+            None => format!("`{}` ({})", it.path, it.why),
+        })
+        .collect();
+    if files.len() > NAMED {
+        named.push(format!("and {} more", count(files.len() - NAMED, "file")));
+    }
+    named.join(", ")
 }

@@ -1,18 +1,29 @@
-//! The chain over the two folders.
+//! The chain over all folders.
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
+use jiff::civil::DateTime;
 use serde::Serialize;
 
-use super::{Folder, Observed};
+use super::kin::name_of;
+use super::{File, Folder, Folders, Holds, Kin, OUR_WORK, looks_like_a_backup};
 use crate::model::chain::{Gap, Link, LogFile};
 use crate::model::header::BackupKind;
-use crate::model::{LogChain, Lsn};
+use crate::model::{LogChain, Lsn, SharePath};
 use crate::site::Site;
+
+/// Where a file lies that is no copy: a folder by its path, and the name there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The folder.
+    pub folder: SharePath,
+    /// The file's name.
+    pub name: String,
+}
 
 /// A set of the chain that needs a RESTORE, with the places where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,16 +36,40 @@ pub struct Set {
     pub position: u16,
     /// Bytes of its file.
     pub size: u64,
+    /// Over the size and both ends of its file.
+    pub fingerprint: [u8; 32],
     /// Name in the copy folder, where it is there.
     pub in_copy: Option<String>,
-    /// Name in the share, where it is there.
-    pub in_share: Option<String>,
+    /// Where it lies else.
+    pub source: Option<Source>,
     /// `server\instance` that wrote it.
     pub server: String,
     /// When it ended, that server's local time.
-    pub finished: Option<jiff::civil::DateTime>,
+    pub finished: Option<DateTime>,
     /// Major version of the software that wrote it.
     pub major: u8,
+}
+
+/// A file that the copy folder lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToCopy {
+    /// Where it lies.
+    pub source: Source,
+    /// Its name in the copy folder.
+    pub target: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A file that may hold log of the database and gives none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// Its path.
+    pub path: String,
+    /// Why.
+    pub why: String,
+    /// The LSNs that its beginning names, where it does.
+    pub lsns: Option<(Lsn, Lsn)>,
 }
 
 /// The chain from redo start on.
@@ -47,174 +82,384 @@ pub struct Chain {
     /// Sets that need a RESTORE.
     pub sets_to_apply: usize,
     /// When the last set ended, empty ones too: the recovery point, in the time of the server that wrote it.
-    pub last_finished: Option<jiff::civil::DateTime>,
+    pub last_finished: Option<DateTime>,
     /// Major version of the software that wrote the last set.
     pub last_major: Option<u8>,
+    /// `server\instance` that wrote the last set.
+    pub last_server: Option<String>,
     /// Holes.
     pub gaps: Vec<Gap>,
+    /// Who wrote the first set behind the first hole, and when.
+    pub behind_gap: Option<(String, Option<DateTime>)>,
     /// True when no file names log beyond the end.
     pub whole: bool,
-    /// True when the share was read; else there may be more.
+    /// True when every folder was read; else there may be more.
     pub share_is_known: bool,
+    /// Folders that could not be read, beside `[shares] backup`.
+    pub unread_folders: Vec<Unread>,
     /// Log backups of this database that are in no link, beyond redo start: path and reason.
     pub left_out: Vec<(String, String)>,
-    /// Log backups that could not be read in either folder: name and reason.
-    pub unreadable: Vec<(String, String)>,
-    /// Path, as the backup instance sees it, of the last set, and its place in that file.
-    pub last_path: Option<(String, u16)>,
+    /// Files that may be log backups of it, and that nobody here could read.
+    pub unreadable: Vec<Unread>,
+    /// Files of which only an instance can tell what they hold, and which are not copied yet: what
+    /// is lost is known when they are.
+    pub pending: Vec<Unread>,
+    /// Path, as the backup instance sees it, of the last set, its fingerprint and its place there.
+    #[serde(skip)]
+    pub last: Option<(String, [u8; 32], u16)>,
     /// The sets.
     #[serde(skip)]
     pub sets: Vec<Set>,
-    /// Names taken in the copy folder.
+    /// The files that the copy folder lacks.
     #[serde(skip)]
-    pub taken: Vec<String>,
+    pub to_copy: Vec<ToCopy>,
 }
 
-/// The chain over the two folders; a folder that is unknown adds nothing, and its caller looks at that.
-pub fn chain(site: &Site, share: &Observed<Folder>, copies: &Observed<Folder>, redo: Lsn) -> Chain {
-    let (in_copy, in_share) = (files_of(copies), files_of(share));
+/// A log backup and where it lies.
+struct Placed<'a> {
+    folder: &'a Folder,
+    /// In the copy folder, under a name that may be applied.
+    copied: bool,
+    log: &'a LogFile,
+}
+
+/// The chain over all folders; one that is unknown adds nothing, and its caller looks at that.
+pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
+    let places = places(folders);
     // What ends before redo start was applied and decides nothing; there may be a thousand of them.
-    let beyond = |folder: &[Arc<LogFile>]| -> Vec<LogFile> {
-        folder
-            .iter()
-            .filter(|file| file.header.last_lsn >= redo)
-            .map(|file| LogFile::clone(file))
-            .collect()
-    };
-    let mut files = beyond(in_copy);
-    let border = files.len();
-    files.extend(beyond(in_share));
-    let chain = LogChain::build(&files, site.database.chat.as_str(), redo);
-    let sets: Vec<Set> = chain
-        .applicable()
-        .filter_map(|link| set(&files, border, link))
+    let beyond: Vec<&Placed<'_>> = places
+        .iter()
+        .filter(|it| it.log.header.last_lsn >= redo)
         .collect();
-    let last = last_set(site, in_copy, in_share, chain.to);
+    let files: Vec<LogFile> = beyond.iter().map(|it| it.log.clone()).collect();
+    let chain = build(site, &files, redo, kin);
+    let mut sets: Vec<Set> = chain
+        .applicable()
+        .filter_map(|link| set(&beyond, link))
+        .collect();
+
+    let mut copier = Copier::new(folders);
+    for set in &mut sets {
+        copier.add(set);
+    }
+    let mut pending = Vec::new();
+    let mut unreadable = Vec::new();
+    for (folder, file) in all_files(folders) {
+        let unread = |why: &str, head: Option<&LogFile>| Unread {
+            path: file.path.clone(),
+            why: why.to_owned(),
+            lsns: head.map(|it| (it.header.first_lsn, it.header.last_lsn)),
+        };
+        match &file.holds {
+            Holds::Sets(_) | Holds::Nothing => {}
+            Holds::Opaque(why, head) => {
+                if copier.add_opaque(folder, file) {
+                    pending.push(unread(why, head.as_deref()));
+                }
+            }
+            Holds::Unread(why, head) => {
+                let head = head.as_deref();
+                if !is_excused(folders, file) && head.is_none_or(|it| concerns(site, it, redo)) {
+                    unreadable.push(unread(why, head));
+                }
+            }
+        }
+    }
+    for path in kin.unclear.values() {
+        let it = Unread {
+            path: path.clone(),
+            why: "whose log it is, only the backup instance can tell".to_owned(),
+            lsns: None,
+        };
+        if files.iter().any(|file| file.path == *path) && !in_a_link(&files, &chain, path) {
+            if copier.add_path(&places, path) {
+                pending.push(it);
+            } else {
+                unreadable.push(it);
+            }
+        }
+    }
+    let last = last_set(site, kin, &places, chain.to);
+    let unread_folders = folders.sources.iter().skip(1).filter_map(|(path, seen)| {
+        let why = seen.unknown()?.to_string();
+        let path = path.to_string();
+        let lsns = None;
+        Some(Unread { path, why, lsns })
+    });
+    let behind = chain.gaps.first().and_then(|gap| {
+        let file = files.iter().find(|it| it.header.first_lsn == gap.before)?;
+        Some((file.header.server.clone(), file.header.finished))
+    });
     Chain {
         from: chain.from,
         to: chain.to,
         sets_to_apply: sets.len(),
-        last_finished: last.and_then(|(file, _)| file.header.finished),
-        last_major: last.map(|(file, _)| file.header.software.0),
+        last_finished: last.and_then(|it| it.log.header.finished),
+        last_major: last.map(|it| it.log.header.software.0),
+        last_server: last.map(|it| it.log.header.server.clone()),
         whole: chain.is_whole(),
-        share_is_known: share.seen().is_some(),
+        share_is_known: folders
+            .sources
+            .first()
+            .is_some_and(|(_, it)| it.seen().is_some()),
+        unread_folders: unread_folders.collect(),
         left_out: chain
             .left_out
             .iter()
             .map(|left| (&files[left.file], &left.reason))
-            .filter(|(file, _)| is_log_of(site, file) && file.header.last_lsn > redo)
+            .filter(|(file, _)| concerns(site, file, redo))
             .map(|(file, reason)| (file.path.clone(), reason.clone()))
             .collect(),
-        unreadable: unreadable(share, copies),
-        last_path: last.map(|(file, copied)| {
-            let folder = if copied {
-                &site.shares.copy_local
-            } else {
-                &site.shares.backup
-            };
-            (folder.join(name_of(&file.path)), file.header.position)
+        unreadable,
+        pending,
+        last: last.map(|it| {
+            let path = it.folder.engine.join(name_of(&it.log.path));
+            (path, it.log.fingerprint, it.log.header.position)
         }),
+        behind_gap: behind,
         gaps: chain.gaps,
         sets,
-        taken: copies
-            .seen()
-            .map_or_else(Vec::new, |folder| folder.names.clone()),
+        to_copy: copier.files,
     }
 }
 
-fn files_of(folder: &Observed<Folder>) -> &[Arc<LogFile>] {
-    folder.seen().map_or(&[], |folder| folder.files.as_slice())
+/// Sets of a date of which it is not known yet whether they are of this database count where they
+/// join; else they make no gap.
+fn build(site: &Site, files: &[LogFile], redo: Lsn, kin: &Kin) -> LogChain {
+    let stranger = |file: &LogFile| kin.strangers.get(&file.header.database_created).cloned();
+    let name = site.database.chat.as_str();
+    let all = LogChain::of(files, name, redo, kin.created, |_, file| stranger(file));
+    if kin.unclear.is_empty() {
+        return all;
+    }
+    let linked: HashSet<usize> = all
+        .links
+        .iter()
+        .flat_map(|link| link.files.clone())
+        .collect();
+    LogChain::of(files, name, redo, kin.created, |index, file| {
+        let unclear = kin.unclear.contains_key(&file.header.database_created);
+        let out = unclear && !linked.contains(&index);
+        let why = || "whose log it is, is not known yet: its creation date is another".to_owned();
+        stranger(file).or_else(|| out.then(why))
+    })
 }
 
-fn name_of(path: &str) -> &str {
-    path.rsplit(['\\', '/']).next().unwrap_or(path)
+fn in_a_link(files: &[LogFile], chain: &LogChain, path: &str) -> bool {
+    let mut linked = chain.links.iter().flat_map(|link| &link.files);
+    linked.any(|index| files[*index].path == path)
+}
+
+/// Every set, those of the copy folder first.
+fn places(folders: &Folders) -> Vec<Placed<'_>> {
+    let copies = folders.copies.seen().into_iter().map(|it| (true, it));
+    let sources = folders.sources.iter();
+    let sources = sources.filter_map(|(_, seen)| Some((false, seen.seen()?)));
+    copies
+        .chain(sources)
+        .flat_map(|(copies, folder)| {
+            folder.sets().map(move |log| Placed {
+                folder,
+                copied: copies && !is_work(&log.path),
+                log,
+            })
+        })
+        .collect()
+}
+
+fn all_files(folders: &Folders) -> impl Iterator<Item = (&Folder, &File)> {
+    let copies = folders.copies.seen();
+    let sources = folders.sources.iter().filter_map(|(_, seen)| seen.seen());
+    copies
+        .into_iter()
+        .chain(sources)
+        .flat_map(|folder| folder.files.iter().map(move |file| (folder, file)))
+}
+
+/// A work file: whole, it is a log backup, and is applied under another name (`sql-server.md` 1.6).
+fn is_work(path: &str) -> bool {
+    path.len() >= 4 && path.is_char_boundary(path.len() - 4) && {
+        path[path.len() - 4..].eq_ignore_ascii_case(".wrk")
+    }
+}
+
+/// A name without the ending that log shipping gives it.
+fn stem(name: &str) -> &str {
+    if looks_like_a_backup(name) {
+        name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+    } else {
+        name
+    }
+}
+
+/// A log backup of the database beyond redo start, by its header.
+fn concerns(site: &Site, file: &LogFile, redo: Lsn) -> bool {
+    is_log_of(site, file) && file.header.last_lsn > redo
 }
 
 fn is_log_of(site: &Site, file: &LogFile) -> bool {
     file.header.kind == BackupKind::Log && site.database.chat.is(&file.header.database)
 }
 
-fn set(files: &[LogFile], border: usize, link: &Link) -> Option<Set> {
-    let first = files.get(*link.files.first()?)?;
-    let name = |index: &usize| files.get(*index).map(|file| name_of(&file.path).to_owned());
-    Some(Set {
-        first_lsn: link.first_lsn,
-        last_lsn: link.last_lsn,
-        position: first.header.position,
-        size: first.size,
-        in_copy: link.files.iter().find(|it| **it < border).and_then(name),
-        in_share: link.files.iter().find(|it| **it >= border).and_then(name),
-        server: first.header.server.clone(),
-        finished: first.header.finished,
-        major: first.header.software.0,
+/// Of two copies the sound one counts (`steps.md` 5.4); a copy of ours that was broken off is none.
+fn is_excused(folders: &Folders, file: &File) -> bool {
+    let ours = file.name.to_lowercase().ends_with(OUR_WORK);
+    let own = stem(&file.name);
+    ours || all_files(folders).any(|(_, other)| {
+        let sound = matches!(other.holds, Holds::Sets(_) | Holds::Opaque(..));
+        sound && other.path != file.path && stem(&other.name).eq_ignore_ascii_case(own)
     })
 }
 
-/// The newest whole set at or before the end, empty ones too, and whether it lies in the copy
-/// folder. Redo start may be greater than its `LastLSN` (`sql-server.md` 2.3: compare with ≥).
-fn last_set<'a>(
-    site: &Site,
-    in_copy: &'a [Arc<LogFile>],
-    in_share: &'a [Arc<LogFile>],
-    to: Lsn,
-) -> Option<(&'a LogFile, bool)> {
-    let copied = in_copy.iter().map(|file| (&**file, true));
-    let shared = in_share.iter().map(|file| (&**file, false));
-    shared
-        .chain(copied)
-        .filter(|(file, _)| {
-            is_log_of(site, file) && file.header.complete && file.header.last_lsn <= to
-        })
-        .max_by_key(|(file, _)| (file.header.last_lsn, file.header.finished))
+fn set(places: &[&Placed<'_>], link: &Link) -> Option<Set> {
+    let files = || link.files.iter().filter_map(|index| places.get(*index));
+    let first = files().next()?;
+    let copied = files().find(|it| it.copied);
+    let source = files().find(|it| !it.copied).map(|it| Source {
+        folder: it.folder.path.clone(),
+        name: name_of(&it.log.path).to_owned(),
+    });
+    let header = &first.log.header;
+    Some(Set {
+        first_lsn: link.first_lsn,
+        last_lsn: link.last_lsn,
+        position: header.position,
+        size: first.log.size,
+        fingerprint: first.log.fingerprint,
+        in_copy: copied.map(|it| name_of(&it.log.path).to_owned()),
+        source,
+        server: header.server.clone(),
+        finished: header.finished,
+        major: header.software.0,
+    })
 }
 
-/// What could be read in neither folder: of two copies the sound one counts (`steps.md` 5.4).
-fn unreadable(share: &Observed<Folder>, copies: &Observed<Folder>) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (folder, other) in [(share, copies), (copies, share)] {
-        let Some(folder) = folder.seen() else {
-            continue;
-        };
-        for (name, why) in &folder.unreadable {
-            let sound = files_of(other)
-                .iter()
-                .any(|file| name_of(&file.path).eq_ignore_ascii_case(name));
-            if !sound {
-                found.push((name.clone(), why.clone()));
-            }
+/// The newest whole set at or before the end, empty ones too. Redo start may be greater than its
+/// `LastLSN` (`sql-server.md` 2.3: compare with ≥).
+fn last_set<'a>(
+    site: &Site,
+    kin: &Kin,
+    places: &'a [Placed<'_>],
+    to: Lsn,
+) -> Option<&'a Placed<'a>> {
+    places
+        .iter()
+        .filter(|it| {
+            let header = &it.log.header;
+            let ours = !kin.strangers.contains_key(&header.database_created);
+            ours && is_log_of(site, it.log) && header.last_lsn <= to
+        })
+        .max_by_key(|it| (it.log.header.last_lsn, it.log.header.finished, it.copied))
+}
+
+/// What is to copy, and under which names: its own, or, where the copy folder has that name with
+/// other content, one that no file has (`steps.md` 4: never overwritten).
+struct Copier<'a> {
+    folders: &'a Folders,
+    taken: HashSet<String>,
+    files: Vec<ToCopy>,
+}
+
+impl<'a> Copier<'a> {
+    fn new(folders: &'a Folders) -> Self {
+        let names = folders.copies.seen().into_iter();
+        let names = names.flat_map(|folder| folder.files.iter().map(|it| it.name.to_lowercase()));
+        Self {
+            folders,
+            taken: names.collect(),
+            files: Vec::new(),
         }
     }
-    found
+
+    /// Adds a set that the copy folder lacks, one a file; and says under which name it will be there.
+    fn add(&mut self, set: &mut Set) {
+        if let (None, Some(source)) = (&set.in_copy, &set.source) {
+            let mark = set.first_lsn.to_string();
+            self.put(source.clone(), set.size, &mark);
+        }
+    }
+
+    /// Adds a file that only an instance can read, once it is copied. False where it is a copy, or
+    /// has one.
+    fn add_opaque(&mut self, folder: &Folder, file: &File) -> bool {
+        let Some(copies) = self.folders.copies.seen() else {
+            return true;
+        };
+        let copied = copies
+            .files
+            .iter()
+            .any(|it| it.fingerprint.is_some() && it.fingerprint == file.fingerprint);
+        if copied || folder.path == copies.path {
+            return false;
+        }
+        let mark = file.fingerprint.map(|it| {
+            let first = it.iter().take(4).map(|byte| format!("{byte:02x}"));
+            first.collect::<String>()
+        });
+        let source = Source {
+            folder: folder.path.clone(),
+            name: file.name.clone(),
+        };
+        self.put(source, file.size, &mark.unwrap_or_default());
+        true
+    }
+
+    /// Adds the file of that path, where it is no copy.
+    fn add_path(&mut self, places: &[Placed<'_>], path: &str) -> bool {
+        let Some(it) = places.iter().find(|it| it.log.path == path && !it.copied) else {
+            return false;
+        };
+        let source = Source {
+            folder: it.folder.path.clone(),
+            name: name_of(path).to_owned(),
+        };
+        let mark = it.log.header.first_lsn.to_string();
+        self.put(source, it.log.size, &mark);
+        true
+    }
+
+    fn put(&mut self, source: Source, size: u64, mark: &str) {
+        if self.files.iter().any(|it| it.source == source) {
+            return;
+        }
+        let own = stem(&source.name);
+        let name = if is_work(&source.name) {
+            format!("{own}.trn")
+        } else {
+            source.name.clone()
+        };
+        let target = if self.taken.contains(&name.to_lowercase()) {
+            format!("{own}_{mark}.trn")
+        } else {
+            name
+        };
+        self.taken.insert(target.to_lowercase());
+        self.files.push(ToCopy {
+            source,
+            target,
+            size,
+        });
+    }
 }
 
 impl Chain {
-    /// Name under which a set of the share is copied: its file's own, or, where the copy folder has
-    /// that name with other content, one with the LSN of the file's first set (`steps.md` 4: never
-    /// overwritten).
-    pub fn copy_name(&self, set: &Set) -> Option<String> {
-        let name = set.in_share.clone()?;
-        let taken = |name: &str| {
-            self.taken
-                .iter()
-                .any(|other| other.eq_ignore_ascii_case(name))
+    /// Name under which a set lies in the copy folder, or will.
+    pub fn copy_name<'a>(&'a self, set: &'a Set) -> Option<&'a str> {
+        let planned = || {
+            let source = set.source.as_ref()?;
+            self.to_copy.iter().find(|it| it.source == *source)
         };
-        if !taken(&name) {
-            return Some(name);
-        }
-        let first = self
-            .sets
-            .iter()
-            .find(|other| other.in_share == set.in_share);
-        let stem = name.strip_suffix(".trn").unwrap_or(&name);
-        Some(format!("{stem}_{}.trn", first.unwrap_or(set).first_lsn))
+        set.in_copy
+            .as_deref()
+            .or_else(|| Some(planned()?.target.as_str()))
     }
 
-    /// Sets whose files the copy folder lacks, one a file.
-    pub fn to_copy(&self) -> impl Iterator<Item = &Set> {
-        let mut sources = std::collections::HashSet::new();
-        self.sets
-            .iter()
-            .filter(|set| set.in_copy.is_none())
-            .filter(move |set| sources.insert(set.in_share.as_deref()))
+    /// Whether it gives all the log that its folders hold, as far as any file tells.
+    pub fn is_plain(&self) -> bool {
+        self.whole
+            && self.share_is_known
+            && self.unreadable.is_empty()
+            && self.unread_folders.is_empty()
+            && self.pending.is_empty()
     }
 }

@@ -1,6 +1,7 @@
 //! `design.md` 3, rule 3: nothing is lost that was not accepted.
 
 use super::*;
+use crate::step::observe::folders::Unread;
 
 fn terms(accepted: Option<AcceptedLoss>) -> Terms {
     Terms {
@@ -20,9 +21,17 @@ fn gap() -> Chain {
     }
 }
 
+fn unread(path: &str) -> Unread {
+    Unread {
+        path: path.to_owned(),
+        why: "damaged".to_owned(),
+        lsns: None,
+    }
+}
+
 fn unreadable() -> Chain {
     Chain {
-        unreadable: vec![("x.trn".to_owned(), "damaged".to_owned())],
+        unreadable: vec![unread("x.trn")],
         ..chain(Vec::new())
     }
 }
@@ -107,7 +116,7 @@ fn the_hint_of_a_worse_loss_names_exactly_where_the_chain_ends() {
 fn a_tail_taken_with_norecovery_loses_nothing_and_needs_no_acceptance() {
     let mut facts = facts();
     facts.loss_is_accepted = false;
-    let tail = SetFacts {
+    let tail = SetHeader {
         force_offline: true,
         ..set_facts()
     };
@@ -117,14 +126,14 @@ fn a_tail_taken_with_norecovery_loses_nothing_and_needs_no_acceptance() {
         (tail.clone(), gap()),
         (tail.clone(), unreadable()),
         (
-            SetFacts {
+            SetHeader {
                 family: Some("OTHER".to_owned()),
                 ..tail.clone()
             },
             chain(Vec::new()),
         ),
         (
-            SetFacts {
+            SetHeader {
                 damaged: true,
                 ..tail
             },
@@ -163,7 +172,7 @@ fn the_seconds_lost_run_from_the_last_set_to_the_disaster_and_never_to_now() {
         RecoverDatabase::loss_seconds(&facts, &Terms::default()),
         None
     );
-    facts.last_set = Observed::Seen(SetFacts {
+    facts.last_set = Observed::Seen(SetHeader {
         force_offline: true,
         ..set_facts()
     });

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use super::super::super::super::sample::{lsn, site, time};
+use super::super::Observed;
 use super::*;
 use crate::model::header::sample::header;
 use Observed::{Seen, Unknown};
@@ -21,25 +24,58 @@ fn copied(name: &str, first: u16, last: u16) -> Arc<LogFile> {
 }
 
 fn folder(files: Vec<Arc<LogFile>>) -> Observed<Folder> {
-    let names = files.iter().map(|file| name_of(&file.path).to_owned());
-    Seen(Folder {
-        names: names.collect(),
-        files,
-        unreadable: Vec::new(),
-    })
+    let mut seen = Folder {
+        path: r"\\x\y".parse().unwrap(),
+        engine: r"\\x\y".parse().unwrap(),
+        files: Vec::new(),
+    };
+    for log in files {
+        let name = name_of(&log.path);
+        match seen.files.iter_mut().find(|file| file.name == name) {
+            Some(File {
+                holds: Holds::Sets(sets),
+                ..
+            }) => sets.push(log),
+            _ => seen.files.push(File {
+                name: name.to_owned(),
+                path: log.path.clone(),
+                size: log.size,
+                modified: 0,
+                fingerprint: Some(log.fingerprint),
+                holds: Holds::Sets(vec![log]),
+            }),
+        }
+    }
+    Seen(seen)
 }
 
 fn unreadable(folder: &Observed<Folder>, name: &str) -> Observed<Folder> {
     let mut folder = folder.seen().unwrap().clone();
-    folder
-        .unreadable
-        .push((name.to_owned(), "damaged".to_owned()));
-    folder.names.push(name.to_owned());
+    folder.files.push(File {
+        name: name.to_owned(),
+        path: folder.path.join(name),
+        size: 9,
+        modified: 0,
+        fingerprint: None,
+        holds: Holds::Unread("damaged".to_owned(), None),
+    });
     Seen(folder)
 }
 
 fn of(share: &Observed<Folder>, copies: &Observed<Folder>) -> Chain {
-    chain(&site(), share, copies, lsn(10))
+    let place = |path: &str, folder: &Observed<Folder>| match folder.clone() {
+        Seen(mut folder) => {
+            folder.path = path.parse().unwrap();
+            folder.engine = folder.path.clone();
+            Seen(folder)
+        }
+        other @ (Observed::Absent | Unknown(_)) => other,
+    };
+    let folders = Folders {
+        sources: vec![(r"\\fs1\logs".parse().unwrap(), place(r"\\fs1\logs", share))],
+        copies: place(r"\\sql3\copy", copies),
+    };
+    chain(&site(), &folders, lsn(10), &Kin::default())
 }
 
 #[test]
@@ -51,14 +87,20 @@ fn a_chain_is_taken_from_both_folders_and_says_where_each_set_lies() {
     let places: Vec<_> = chain
         .sets
         .iter()
-        .map(|set| (set.in_copy.as_deref(), set.in_share.as_deref()))
+        .map(|set| {
+            (
+                set.in_copy.as_deref(),
+                set.source.as_ref().map(|it| it.name.as_str()),
+            )
+        })
         .collect();
     assert_eq!(
         places,
         [(Some("a.trn"), Some("a.trn")), (None, Some("b.trn"))]
     );
-    assert_eq!(chain.to_copy().count(), 1);
-    assert_eq!(chain.last_path, Some((r"\\fs1\logs\b.trn".to_owned(), 1)));
+    assert_eq!(chain.to_copy.len(), 1);
+    let (path, _, position) = chain.last.clone().unwrap();
+    assert_eq!((path.as_str(), position), (r"\\fs1\logs\b.trn", 1));
     assert!(chain.whole && chain.share_is_known);
 }
 
@@ -127,7 +169,7 @@ fn two_sets_of_one_file_are_copied_once_and_to_one_name() {
     let share = folder(vec![shared("a.trn", 10, 20), second]);
     let copies = unreadable(&folder(Vec::new()), "a.trn");
     let chain = of(&share, &copies);
-    assert_eq!(chain.to_copy().count(), 1);
+    assert_eq!(chain.to_copy.len(), 1);
     let names: Vec<_> = chain.sets.iter().map(|set| chain.copy_name(set)).collect();
     assert_eq!(names[0], names[1]);
     assert_eq!(chain.sets[1].position, 2);
