@@ -35,6 +35,8 @@ mod tests;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
@@ -80,6 +82,8 @@ pub struct Context<'a> {
     pub run: &'a str,
     /// True once this run has started the step that looks.
     pub started: bool,
+    /// When the run began, UTC.
+    pub began: Option<Timestamp>,
 }
 
 impl<'a> Context<'a> {
@@ -183,6 +187,12 @@ trait Kind {
 
     /// Decides from the facts alone.
     fn judge(facts: &Self::Facts) -> Standing;
+
+    /// A step before it that has work again, though it was done, and what: the run goes back to it.
+    /// `None` where there is none.
+    fn back_to(_facts: &Self::Facts) -> Option<(Step, String)> {
+        None
+    }
 
     /// What holds the step up and would have to go, by a command that needs consent; `None` where
     /// nothing does. Asked once the effect had its time to show.
@@ -330,6 +340,11 @@ macro_rules! steps {
             /// Where the step stands, by these facts alone.
             pub fn judge(&self) -> Standing {
                 match self { $($(Facts::$variant(facts) => $folder::$module::$variant::judge(facts),)+)+ }
+            }
+
+            /// A step before it that has work again, though it was done, and what.
+            pub fn back_to(&self) -> Option<(Step, String)> {
+                match self { $($(Facts::$variant(facts) => $folder::$module::$variant::back_to(facts),)+)+ }
             }
 
             /// What holds the step up and would have to go, by a command that needs consent; `None`

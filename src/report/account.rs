@@ -111,6 +111,12 @@ impl Account {
                     step.took = None;
                 }
             }
+            Event::StepReopened { id, .. } => {
+                if let Some(step) = self.step_mut(id) {
+                    step.ended = None;
+                    step.took = None;
+                }
+            }
             Event::Command { step, n, values } => {
                 if let Some(step) = self.step_mut(step) {
                     step.sent.push(Sent {

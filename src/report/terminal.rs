@@ -292,6 +292,10 @@ impl Sink for Terminal {
                     bars.begin(id);
                 }
             }
+            Event::StepReopened { id, why } => {
+                let text = format!("{id}: {why}");
+                self.line(&format!("  {:<10}  {}", "again", one_line(&text)));
+            }
             Event::Command { .. } | Event::RunStopped { .. } => {}
             Event::StepFinished { id, .. } => {
                 if let Some(bars) = &mut self.bars {

@@ -81,6 +81,13 @@ pub enum Event {
         /// What was seen, or what went wrong.
         note: String,
     },
+    /// A step that was done has work again: what comes behind it found that. It is judged anew.
+    StepReopened {
+        /// Step.
+        id: String,
+        /// What was found.
+        why: String,
+    },
     /// The plan differs from the one that the run began with, and the operator agreed.
     PlanChanged {
         /// Digest before.
@@ -113,7 +120,7 @@ pub enum Event {
 
 /// Format of the journal: what may be added within a format, and what needs a new one, says
 /// [`crate::model::document`].
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// How a run began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,14 +16,14 @@ use super::ledger::RunLedger;
 use super::operator::{Guard, Operator};
 use super::preflight::{Checked, Verdict, is_overtaken, verdict};
 use crate::access::Access;
-use crate::model::{Document, WayOn};
+use crate::model::{Document, Problem, WayOn};
 use crate::plan::{Plan, PlannedStep};
 use crate::site::Site;
 use crate::step::hands::StepError;
 use crate::step::ledger::Ledger;
 use crate::step::saved::Saved;
 use crate::step::terms::Terms;
-use crate::step::{Context, Facts, Standing, Step};
+use crate::step::{Context, Effect, Facts, Standing, Step};
 use halt::Halt;
 use turn::stopped_by_operator;
 
@@ -79,11 +79,16 @@ pub struct Who {
     pub user: String,
 }
 
+/// How often a run goes back to what has work again.
+const ROUNDS: usize = 3;
+
 enum Turn {
     Done,
     Halted(Box<Halt>),
     /// Something holds on, as these facts show; with consent the step goes on.
     HeldUp(Box<Facts>, String),
+    /// A step before it has work again, and why.
+    Back(Step, String),
 }
 
 impl Execution<'_> {
@@ -93,17 +98,18 @@ impl Execution<'_> {
         for planned in &self.plan.steps {
             let step = planned.step;
             let done = self.is_done(step);
-            let standing = if done {
-                Standing::Satisfied {
-                    why: "recorded done".to_owned(),
-                }
+            let (standing, back_to) = if done {
+                let why = "recorded done".to_owned();
+                (Standing::Satisfied { why }, None)
             } else {
-                self.check(step).await?.1
+                let (facts, standing) = self.check(step).await?;
+                (standing, facts.back_to().map(|(step, _)| step))
             };
             checked.push(Checked {
                 step,
                 done,
                 standing,
+                back_to,
             });
         }
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
@@ -185,15 +191,15 @@ impl Execution<'_> {
         first: usize,
         loss_seconds: &mut Option<i64>,
     ) -> Result<Option<Halt>, JournalError> {
-        let steps = &checked[first..];
-        let mut index = 0;
-        while index < steps.len() {
-            let it = &steps[index];
+        let mut index = first;
+        let mut rounds = 0;
+        while index < checked.len() {
+            let it = &checked[index];
             if self.is_done(it.step) {
                 index += 1;
                 continue;
             }
-            if is_overtaken(checked, first + index) {
+            if is_overtaken(checked, index) {
                 self.end(it.step, StepOutcome::Overtaken, "a later step is met")?;
                 index += 1;
                 continue;
@@ -204,13 +210,13 @@ impl Execution<'_> {
             // The checks before the run are old by now, and blind to what the steps since have laid
             // open; from this step on every minute of looking is one without chat.
             if it.step.begins_downtime()
-                && first + index > 0
+                && index > 0
                 && !self.has_started(it.step)
-                && let Some(halt) = self.look_ahead(&ahead(checked, first + index)).await?
+                && let Some(halt) = self.look_ahead(&ahead(checked, index)).await?
             {
                 return Ok(Some(halt));
             }
-            let pair = steps
+            let pair = checked
                 .get(index + 1)
                 .map(|next| next.step)
                 .filter(|next| self.share_a_stage(it.step, *next) && !self.is_done(*next));
@@ -218,12 +224,37 @@ impl Execution<'_> {
                 Some(next) => Box::pin(self.take_pair(it.step, next, loss_seconds)).await?,
                 None => Box::pin(self.take(it.step, loss_seconds)).await?,
             };
-            if let Turn::Halted(halt) = turn {
-                return Ok(Some(*halt));
+            match turn {
+                Turn::Halted(halt) => return Ok(Some(*halt)),
+                Turn::Back(to, why) => {
+                    rounds += 1;
+                    if rounds > ROUNDS {
+                        return Ok(Some(gone_back_too_often(it.step, &why)));
+                    }
+                    index = self.go_back(&checked[..index], to, &why)?;
+                }
+                // Nothing holds up a step whose turn is over.
+                Turn::Done | Turn::HeldUp(..) => index += if pair.is_some() { 2 } else { 1 },
             }
-            index += if pair.is_some() { 2 } else { 1 };
         }
         Ok(None)
+    }
+
+    /// Reopens a step, and with it those behind it that can be done again; the index of the first.
+    fn go_back(&self, before: &[Checked], to: Step, why: &str) -> Result<usize, JournalError> {
+        let at = before
+            .iter()
+            .position(|it| it.step == to)
+            .unwrap_or(before.len());
+        for it in &before[at..] {
+            if self.is_done(it.step) && it.step.info().effect == Effect::Reversible {
+                self.ledger.record(Event::StepReopened {
+                    id: it.step.id().to_owned(),
+                    why: why.to_owned(),
+                })?;
+            }
+        }
+        Ok(at)
     }
 
     /// Judges these steps once more, as before the run.
@@ -293,6 +324,7 @@ impl Execution<'_> {
             unreadable: self.unreadable,
             run: self.run,
             started: self.has_started(step),
+            began: self.ledger.began(),
         }
     }
 
@@ -396,6 +428,18 @@ impl Execution<'_> {
         self.ledger.record(Event::RunFinished(finished.clone()))?;
         Ok(finished)
     }
+}
+
+/// What is found again and again comes from somebody who goes on writing.
+fn gone_back_too_often(step: Step, why: &str) -> Halt {
+    Halt::new(
+        step,
+        Exit::Blocked,
+        Problem::new(
+            format!("{why}; this run has gone back for that {ROUNDS} times"),
+            "see who writes there; when nobody does any more, go on",
+        ),
+    )
 }
 
 /// Where a step stands while what this run kept cannot be read.

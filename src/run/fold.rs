@@ -205,6 +205,7 @@ impl RunState {
             | Event::Consent { .. }
             | Event::StepStarted { .. }
             | Event::UndoStarted { .. }
+            | Event::StepReopened { .. }
             | Event::Command { .. }
             | Event::StepFinished { .. }
             | Event::RunStopped { .. }
@@ -224,6 +225,7 @@ impl RunState {
             }
             Event::StepStarted { id } => self.start(id),
             Event::UndoStarted { id } => self.start_undo(id),
+            Event::StepReopened { id, .. } => self.reopen(id),
             Event::Command { step, .. } => self.command(step),
             Event::StepFinished { id, outcome, .. } => self.end(id, *outcome),
             Event::RunStopped { stopped_at, .. } => {
@@ -365,6 +367,25 @@ impl RunState {
         Err(format!("`undo_started` of `{id}` {why}"))
     }
 
+    /// What a step did stays done; it may have more to do, and is in doubt until it has.
+    fn reopen(&mut self, id: &str) -> Result<(), String> {
+        let place = self.place(id)?;
+        let (execution, stopping) = (self.executions, self.stopping);
+        let step = &mut self.steps[place];
+        let why = match () {
+            () if stopping => "after `run_stopped`",
+            () if !step.is_done() => "which is not done",
+            () if step.effect == Effect::Irreversible => "which cannot be undone",
+            () => {
+                step.started = step.state == StepState::Ended(StepOutcome::Done);
+                step.state = StepState::Untouched;
+                step.execution = execution;
+                return Ok(());
+            }
+        };
+        Err(format!("`step_reopened` of `{id}`, {why}"))
+    }
+
     fn command(&mut self, id: &str) -> Result<(), String> {
         let place = self.place(id)?;
         let execution = self.executions;
@@ -386,7 +407,9 @@ impl RunState {
             (StepState::Ended(_), _) if !earlier => "twice",
             (StepState::Ended(before), StepOutcome::Undone) if before != StepOutcome::Undone => "",
             (StepState::Ended(before), _) if before.is_done() => "after it was done",
-            (StepState::Untouched, StepOutcome::Done) => "as done, but it never started",
+            (StepState::Untouched, StepOutcome::Done) if !step.started => {
+                "as done, but it never started"
+            }
             (StepState::Started, StepOutcome::NotReached) => "as not reached, but it started",
             _ => "",
         };
@@ -441,6 +464,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Consent { .. } => "consent",
         Event::StepStarted { .. } => "step_started",
         Event::UndoStarted { .. } => "undo_started",
+        Event::StepReopened { .. } => "step_reopened",
         Event::Command { .. } => "command",
         Event::StepFinished { .. } => "step_finished",
         Event::PlanChanged { .. } => "plan_changed",

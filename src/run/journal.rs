@@ -345,9 +345,9 @@ mod tests {
     #[test]
     fn a_journal_of_another_format_is_refused_with_both_formats_and_the_program_named() {
         let line =
-            br#"{"seq":1,"event":"run_started","format":2,"steps":{},"tool":"pchadr 9.2.0"}"#;
+            br#"{"seq":1,"event":"run_started","format":3,"steps":{},"tool":"pchadr 9.2.0"}"#;
         let told = read(line).unwrap_err().to_string();
-        for words in ["version 2, written by pchadr 9.2.0;", "reads version 1"] {
+        for words in ["version 3, written by pchadr 9.2.0;", "reads version 2"] {
             assert!(told.contains(words), "{told}");
         }
     }

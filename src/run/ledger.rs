@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::event::Event;
@@ -52,6 +53,11 @@ impl RunLedger {
     /// Where the run stands; `None` before its first record.
     pub fn state(&self) -> Option<RunState> {
         self.lock().state().cloned()
+    }
+
+    /// When the run began; `None` before its first record.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.lock().began()
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorder> {

@@ -13,6 +13,8 @@ pub struct Checked {
     pub done: bool,
     /// Its standing; of no meaning where done.
     pub standing: Standing,
+    /// The step before it that has work again, where one has: it is done first.
+    pub back_to: Option<Step>,
 }
 
 /// What is to do.
@@ -66,11 +68,11 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
         .filter(|index| !met(*index))
         .collect();
     let will_run = |id: &str| open.iter().any(|index| checked[*index].step.id() == id);
-    let counts = |block: &&Block| {
+    let counts = |block: &Block, back_to: Option<Step>| {
         block
             .cleared_by
             .as_deref()
-            .is_none_or(|step| !will_run(step))
+            .is_none_or(|step| !will_run(step) && back_to.is_none())
     };
     let mut blocks: Vec<(Step, &Block)> = Vec::new();
     let mut unknown: Vec<(Step, &Problem)> = Vec::new();
@@ -78,7 +80,9 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
         let step = checked[*index].step;
         match &checked[*index].standing {
             Standing::Blocked { blocks: all } => {
-                blocks.extend(all.iter().filter(counts).map(|block| (step, block)));
+                let back_to = checked[*index].back_to;
+                let counting = all.iter().filter(|block| counts(block, back_to));
+                blocks.extend(counting.map(|block| (step, block)));
             }
             Standing::Unknown(problem) => unknown.push((step, problem)),
             Standing::Satisfied { .. } | Standing::Pending { .. } => {}

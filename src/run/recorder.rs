@@ -33,6 +33,8 @@ pub struct Recorder {
     clock: Clock,
     sinks: Vec<Box<dyn Sink>>,
     state: Option<RunState>,
+    /// When the run began.
+    began: Option<Timestamp>,
 }
 
 impl Recorder {
@@ -43,6 +45,7 @@ impl Recorder {
             clock,
             sinks,
             state: None,
+            began: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Recorder {
             clock,
             sinks,
             state,
+            began: records.first().map(|record| record.at),
         })
     }
 
@@ -87,6 +91,7 @@ impl Recorder {
             self.journal.sync()?;
         }
         self.state = Some(next);
+        self.began.get_or_insert(record.at);
         for sink in &mut self.sinks {
             sink.record(&record);
         }
@@ -118,6 +123,11 @@ impl Recorder {
     /// Where the run stands; `None` before its first record.
     pub fn state(&self) -> Option<&RunState> {
         self.state.as_ref()
+    }
+
+    /// When the run began, by its first record.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.began
     }
 
     /// The clock that stamps the records.

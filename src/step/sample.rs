@@ -214,6 +214,7 @@ pub(super) fn files(chain: Chain) -> copy_backups::Facts {
         copies: Seen(9),
         chain: Some(chain),
         share_called_lost: false,
+        life: None,
     }
 }
 

@@ -27,7 +27,7 @@ fn a_folder_without_backups_is_shown_and_a_missing_one_is_told_with_status_1() {
         .iter()
         .map(|it| it["path"].as_str().unwrap())
         .collect();
-    assert_eq!(paths, ["missing", "logs/mgc_1.wrk", "logs/readme.txt"]);
+    assert_eq!(paths, ["logs/mgc_1.wrk", "logs/readme.txt", "missing"]);
     let lines: Vec<_> = said.err.lines().collect();
     assert_eq!(
         lines[..2],

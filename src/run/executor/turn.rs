@@ -21,6 +21,12 @@ impl Execution<'_> {
         loss_seconds: &mut Option<i64>,
     ) -> Result<Turn, JournalError> {
         let (facts, standing) = self.check(step).await?;
+        if !standing.is_satisfied()
+            && let Some((to, why)) = facts.back_to()
+            && self.is_done(to)
+        {
+            return Ok(Turn::Back(to, why));
+        }
         if let Some(turn) = self.before_act(step, &standing)? {
             return Ok(turn);
         }
@@ -36,7 +42,7 @@ impl Execution<'_> {
         let acted = self.act(step, &facts, &standing, None).await;
         match self.settle(step, acted, StepOutcome::Done).await? {
             Turn::HeldUp(facts, what) => self.go_on_with_consent(step, &facts, what).await,
-            turn @ (Turn::Done | Turn::Halted(_)) => Ok(turn),
+            turn @ (Turn::Done | Turn::Halted(_) | Turn::Back(..)) => Ok(turn),
         }
     }
 
@@ -70,7 +76,7 @@ impl Execution<'_> {
                     Exit::Stopped,
                     format!("it is held up, though this was sent: {what}"),
                 ),
-                turn @ (Turn::Done | Turn::Halted(_)) => return Ok(turn),
+                turn @ (Turn::Done | Turn::Halted(_) | Turn::Back(..)) => return Ok(turn),
             }
         };
         self.end(step, StepOutcome::Stopped, &halt.problem.to_string())?;
@@ -116,8 +122,11 @@ impl Execution<'_> {
         Ok(match (a, b) {
             // What stopped the copies is the cause of what stopped behind them.
             (Turn::Halted(halt), _) | (_, Turn::Halted(halt)) => Turn::Halted(halt),
-            // Nothing holds up a step of a pair.
-            (Turn::Done | Turn::HeldUp(..), Turn::Done | Turn::HeldUp(..)) => Turn::Done,
+            // Nothing holds up a step of a pair, and only its turn sends back.
+            (
+                Turn::Done | Turn::HeldUp(..) | Turn::Back(..),
+                Turn::Done | Turn::HeldUp(..) | Turn::Back(..),
+            ) => Turn::Done,
         })
     }
 

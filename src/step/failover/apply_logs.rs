@@ -1,19 +1,17 @@
 //! `apply-logs`, F3: every log backup beyond redo start, in LSN order (`steps.md` 4, 5.5, 5.6;
 //! `sql-server.md` 2.3 to 2.5).
 
+mod blocks;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::time::Duration;
 
-use jiff::civil::DateTime;
-
 use serde::Serialize;
 use serde_json::json;
 
 use crate::access::sql::Session;
-use crate::model::chain::Gap;
 use crate::model::states::DatabaseState;
 use crate::model::words::count;
 use crate::model::words::size;
@@ -22,17 +20,17 @@ use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::failover::copy_backups;
-use crate::step::failover::recover_database::named;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{database, redo_start};
 use crate::step::observe::folders::{Chain, Set};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
-use crate::step::observe::sets::{SetHeader, set_facts};
+use crate::step::observe::sets::set_facts;
 use crate::step::shared::address;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
+use blocks::{End, chain_blocks};
 
 /// Which command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +62,6 @@ pub struct Facts {
     sessions: Observed<Vec<Holder>>,
     accepts_gap: bool,
     consents: bool,
-}
-
-/// One end of the chain, as the instance reads it.
-#[derive(Debug, Serialize)]
-struct End {
-    path: String,
-    /// True in the copy folder, which the instance must be able to read.
-    copied: bool,
-    set: Observed<SetHeader>,
 }
 
 impl Facts {
@@ -257,6 +246,11 @@ impl Kind for ApplyLogs {
         })
     }
 
+    fn back_to(facts: &Facts) -> Option<(Step, String)> {
+        let files = facts.files.chain.as_ref()?.to_copy.len();
+        (files > 0).then(|| (Step::CopyBackups, left_to_copy(files)))
+    }
+
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
         if facts.is_standby() {
@@ -314,6 +308,14 @@ async fn apply_sets(
     Ok(())
 }
 
+/// What sends a run back to its copying.
+pub(in crate::step) fn left_to_copy(files: usize) -> String {
+    format!(
+        "{} to copy that the copy folder lacks",
+        count(files, "file")
+    )
+}
+
 /// Where the instance reads a set: in the copy folder, or, before it is copied, in the share.
 fn engine_path(site: &Site, set: &Set) -> String {
     match (&set.in_copy, &set.source) {
@@ -330,112 +332,6 @@ fn values(site: &Site, chain: &Chain, set: &Set) -> Values {
         ("file".to_owned(), json!(file)),
         ("position".to_owned(), json!(set.position)),
     ])
-}
-
-/// A log backup that is certainly missing, for one behind it is there; with the files that may be it.
-fn gap_block(chain: &Chain, gap: Gap) -> Block {
-    let by = |server: Option<&str>, time: Option<DateTime>| {
-        let server = server.map_or_else(String::new, |it| format!(" of {it}"));
-        let time = time.map_or_else(String::new, |it| format!(", {it}"));
-        format!("{server}{time}")
-    };
-    let last = by(chain.last_server.as_deref(), chain.last_finished);
-    let next = chain
-        .behind_gap
-        .as_ref()
-        .map_or_else(String::new, |(server, time)| by(Some(server), *time));
-    let mut why = format!(
-        "a log backup is missing: the chain ends at LSN {}{last}, and goes on at LSN {}{next}",
-        gap.after, gap.before
-    );
-    let may_fill = chain.unreadable.iter().filter(|it| {
-        it.lsns
-            .is_none_or(|(first, last)| first < gap.before && last > gap.after)
-    });
-    let named = named(may_fill);
-    if !named.is_empty() {
-        why = format!("{why}; it may be {named}");
-    }
-    Block::site(
-        "gap",
-        why,
-        format!(
-            "find it, also in the mirror share and on the old primary; if it is lost, accept the loss with --accept-loss-after {}",
-            gap.after
-        ),
-    )
-    .lifted_by(Lift::Loss)
-}
-
-/// Gap, fork, family, damage.
-fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    if let (Some(gap), false) = (chain.gaps.first(), facts.accepts_gap)
-        // What is not copied yet may fill it.
-        && chain.pending.is_empty()
-    {
-        blocks.push(gap_block(chain, *gap));
-    }
-    for End { path, copied, set } in &facts.ends {
-        let set = match set {
-            Observed::Seen(set) => set,
-            Observed::Absent if *copied => {
-                blocks.push(Block::site(
-                    "unread-by-instance",
-                    format!("the backup instance finds no such set in `{path}`"),
-                    "see who changed that file; copy it again from the share",
-                ));
-                continue;
-            }
-            Observed::Unknown(why) if *copied => {
-                blocks.push(Block::site(
-                    "unread-by-instance",
-                    why.about(format!("the backup instance cannot read `{path}`")),
-                    "give its service account the right to read the copy folder; see `[shares] copy_local`",
-                ));
-                continue;
-            }
-            // Not copied yet: the instance need not reach the share.
-            Observed::Absent | Observed::Unknown(_) => continue,
-        };
-        if set.damaged {
-            blocks.push(Block::site(
-                "damaged",
-                format!("`{path}` is damaged: the instance says so of its header"),
-                "find another copy of that log backup",
-            ));
-        }
-        let differs = |a: &Option<String>, b: &Option<String>| {
-            a.as_ref()
-                .zip(b.as_ref())
-                .is_some_and(|(a, b)| !a.eq_ignore_ascii_case(b))
-        };
-        if differs(&set.family, &facts.family) {
-            blocks.push(Block::site(
-                "other-family",
-                format!("`{path}` is of another database of the same name: its family differs"),
-                "see who writes to the share; the old primary may have been rebuilt",
-            ));
-        }
-    }
-    let redo_fork = facts.files.redo.seen().and_then(|redo| redo.fork.clone());
-    if let (Some(end), Some(redo_fork)) = (facts.ends.first(), redo_fork)
-        && let Some(first) = end.set.seen()
-        && first
-            .first_fork
-            .as_ref()
-            .is_some_and(|fork| !fork.eq_ignore_ascii_case(&redo_fork))
-    {
-        blocks.push(Block::site(
-            "other-fork",
-            format!(
-                "`{}` is on another recovery fork than the backup's database (4330)",
-                end.path
-            ),
-            "the source was recovered from a backup since; seed the secondary again",
-        ));
-    }
-    blocks
 }
 
 /// Makes a STANDBY database RESTORING; never touches one that is ONLINE by now (`steps.md` 5.5).

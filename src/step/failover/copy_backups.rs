@@ -21,7 +21,9 @@ use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{RedoStart, redo_start};
-use crate::step::observe::folders::{Chain, Folder, Kin, ToCopy, chain, folders};
+use crate::step::observe::folders::{
+    Chain, Folder, Kin, SignOfLife, ToCopy, chain, folders, sign_of_life,
+};
 use crate::step::observe::log_shipping::secondary;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
@@ -50,6 +52,8 @@ pub struct Facts {
     pub(in crate::step) copies: Observed<usize>,
     pub(in crate::step) chain: Option<Chain>,
     pub(in crate::step) share_called_lost: bool,
+    /// The newest log backup that was finished after the run began.
+    pub(in crate::step) life: Option<SignOfLife>,
 }
 
 /// Reads all folders and the redo start. The redo start of a STANDBY database may be NULL: then
@@ -88,11 +92,15 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
             }),
         other @ (Observed::Seen(_) | Observed::Unknown(_)) => other,
     };
+    let mut life = None;
     let chain = match redo.seen() {
         Some(redo) => {
             let history = look.history.seen().map_or(&[][..], Vec::as_slice);
             let kin = Kin::of(history, redo);
             let kin = kin.ask(access, cx.site, &seen, redo.lsn).await;
+            life = cx
+                .began
+                .and_then(|began| sign_of_life(cx.site, &seen, &kin, began));
             Some(chain(cx.site, &seen, redo.lsn, &kin))
         }
         None => None,
@@ -107,6 +115,7 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
         copies: names(seen.copies),
         chain,
         share_called_lost: cx.terms.overrides(SHARE_LOST),
+        life,
     }
 }
 

@@ -19,6 +19,7 @@ use crate::model::{Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Values};
+use crate::step::failover::apply_logs::left_to_copy;
 use crate::step::failover::copy_backups;
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
@@ -34,7 +35,7 @@ use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 use commands::Key;
 use loss::loss_block;
 pub(in crate::step) use loss::{accepts, named};
-use primary::{PrimarySide, look_at_primary, primary_blocks};
+use primary::{PrimarySide, life_block, look_at_primary, primary_blocks};
 
 /// The database is recovered already (`sql-server.md` 4).
 const ALREADY_RECOVERED: u32 = 3153;
@@ -270,6 +271,16 @@ impl Kind for RecoverDatabase {
                 .cleared_by(Step::ApplyLogs),
             );
         }
+        if !chain.to_copy.is_empty() {
+            blocks.push(
+                Block::site(
+                    "not-copied",
+                    left_to_copy(chain.to_copy.len()),
+                    "run `copy-backups` first",
+                )
+                .cleared_by(Step::CopyBackups),
+            );
+        }
         if !chain.sets.is_empty() {
             blocks.push(
                 Block::site(
@@ -288,6 +299,7 @@ impl Kind for RecoverDatabase {
             blocks.push(loss_block(facts, chain));
         }
         blocks.extend(primary_blocks(facts));
+        blocks.extend(life_block(facts));
         let agent = facts.agent_runs != Some(false);
         if facts
             .jobs
@@ -338,6 +350,23 @@ impl Kind for RecoverDatabase {
             };
             Standing::pending(format!("recover it at LSN {}{upgrade}", chain.to))
         })
+    }
+
+    fn back_to(facts: &Facts) -> Option<(Step, String)> {
+        let chain = facts.files.chain.as_ref()?;
+        let open = !facts.class().is_recovered();
+        match (chain.to_copy.len(), chain.sets.len()) {
+            _ if !open => None,
+            (0, 0) => None,
+            (0, sets) => {
+                let sets = count(sets, "log backup");
+                Some((
+                    Step::ApplyLogs,
+                    format!("{sets} landed since and can be applied"),
+                ))
+            }
+            (files, _) => Some((Step::CopyBackups, left_to_copy(files))),
+        }
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {

@@ -4,6 +4,7 @@
 
 mod chain;
 mod kin;
+mod life;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::model::{BackupHeader, SharePath};
 use crate::site::Site;
 pub use chain::{Chain, Set, Source, ToCopy, Unread, chain};
 pub use kin::Kin;
+pub use life::{SignOfLife, sign_of_life};
 
 /// Name of a copy of ours that is under way.
 const OUR_WORK: &str = ".pchadr.wrk";
@@ -195,7 +197,7 @@ const TRIALS: usize = 2;
 const CUT: &str = "without its end: truncated, or still being written";
 
 /// Asks the backup instance about the files that only it can read. Log shipping never needs it to
-/// read a share, for the Agent copies (`sql-server.md` 6.6): where the first ones fail there, it is
+/// read a share, for the Agent copies (`sql-server.md` 7): where the first ones fail there, it is
 /// asked in the copy folder only.
 async fn ask_instance(access: &Access, folder: &mut Folder, copied: bool) {
     let engine = folder.engine.clone();

@@ -229,8 +229,7 @@ fn a_damaged_copy_of_a_sound_log_stops_the_run_until_the_sound_one_is_there() {
     paused(async {
         let mut stage = Stage::build(&site, &disaster()).expect("the site");
         // Copied by the job, not restored.
-        let sound = on_share(&stage)[2].clone();
-        let copy = in_copy_folder(&sound);
+        let copy = in_copy_folder(&on_share(&stage)[2]);
         stage.simulated.folders.corrupt(&copy).expect("damaged");
         let store = MemoryStore::default();
         let held = hold_on(&site, &mut stage, &terms(), &store).await;
@@ -238,13 +237,7 @@ fn a_damaged_copy_of_a_sound_log_stops_the_run_until_the_sound_one_is_there() {
         assert_eq!(held.count("RESTORE LOG"), 0);
         remove(&stage, &copy).await;
         let held = hold_on(&site, &mut stage, &terms(), &store).await;
-        held.assert_stopped(
-            "apply-logs",
-            &["is not in the copy folder"],
-            &["copy it there from the share by hand", "--resume"],
-        );
-        copy_by_hand(&stage, &sound, &copy).await;
-        let held = hold_on(&site, &mut stage, &terms(), &store).await;
+        // Back to the copying, which was done, for the file that is missing now.
         held.assert_done();
         held.assert_has_all_messages();
     });
@@ -307,7 +300,11 @@ fn a_last_log_with_a_damaged_header_is_lost_only_when_exactly_that_is_accepted()
     held.assert_refused(
         5,
         "recover-database",
-        &["1 file could not be read"],
+        &[
+            "not read, and may hold more of it",
+            "mgc_20260114023259.trn",
+            "LastLSN before FirstLSN",
+        ],
         &["accept exactly that with --accept-loss-after"],
     );
     let end = chain_end(&held, "recover-database");
@@ -377,16 +374,17 @@ fn the_recovery_point_of_empty_last_logs_is_theirs() {
 /// Lays a log backup on the share when a record is written that holds a text.
 struct Latecomer {
     mark: &'static str,
+    finished: (i8, i8),
     folders: pchadr::rehearsal::folders::Folders,
 }
 
-/// The log backup that would have followed the last of the site.
-fn late_log() -> MadeLog {
+/// The log backup that followed the last of the site, finished at that hour and minute.
+fn late_log((hour, minute): (i8, i8)) -> MadeLog {
     let mut recipe = LogRecipe::new(
         "mgc",
         r"SQL1\chat",
         17,
-        jiff::civil::date(2026, 1, 14).at(2, 48, 0, 0),
+        jiff::civil::date(2026, 1, 14).at(hour, minute, 0, 0),
     );
     recipe.bytes = 4 * 1024 * 1024;
     recipe.empty_every = 9;
@@ -397,7 +395,7 @@ impl Sink for Latecomer {
     fn record(&mut self, record: &Record) {
         let text = serde_json::to_string(record).expect("JSON");
         if text.contains(self.mark) {
-            let log = late_log();
+            let log = late_log(self.finished);
             let path = format!(r"\\fs1\pchat-logs\{}", log.name);
             self.folders
                 .put_backup(&path, vec![log.set], log.size)
@@ -406,51 +404,73 @@ impl Sink for Latecomer {
     }
 }
 
-#[test]
-fn a_log_backup_that_arrives_behind_apply_logs_is_not_given_up_by_recovering() {
+const APPLIED: &str = r#""event":"step_finished","id":"apply-logs""#;
+const RECOVERING: &str = r#""event":"step_started","id":"recover-database""#;
+
+/// A failover to which a log backup lands late, finished at that time, when that is recorded.
+async fn landing(mark: &'static str, finished: (i8, i8)) -> (Stage, MemoryStore, Held) {
     let site = litware();
-    for (mark, why) in [
-        (
-            r#""event":"step_finished","id":"apply-logs""#,
-            "1 log backup of the chain still to apply",
-        ),
-        (
-            r#""event":"step_started","id":"recover-database""#,
-            "the site changed meanwhile: 1 log backup of the chain still to apply",
-        ),
-    ] {
-        paused(async {
-            let mut stage = Stage::build(&site, &disaster()).expect("the site");
-            let store = MemoryStore::default();
-            let latecomer = Latecomer {
-                mark,
-                folders: stage.simulated.folders.clone(),
-            };
-            let sinks: Vec<Box<dyn Sink>> = vec![Box::new(latecomer)];
-            let held = hold_shown(&site, &mut stage, &terms(), &store, sinks).await;
-            held.assert_stopped("recover-database", &[why], &[]);
-            assert_eq!(held.count("WITH RECOVERY"), 0);
-            // This run has done its copying and applying: a person does the rest.
-            let held = hold_on(&site, &mut stage, &terms(), &store).await;
-            held.assert_stopped(
-                "recover-database",
-                &["1 log backup of the chain still to apply"],
-                &["by hand WITH NORECOVERY", "--resume"],
-            );
-            let name = late_log().name;
-            let mut session = Box::pin(stage.access.sql.open(BACKUP))
-                .await
-                .expect("a session");
-            session
-                .send(&format!(
-                    r"RESTORE LOG [mgc] FROM DISK = N'\\fs1\pchat-logs\{name}' WITH NORECOVERY;"
-                ))
-                .await
-                .expect("by hand");
-            drop(session);
-            let held = hold_on(&site, &mut stage, &terms(), &store).await;
-            held.assert_done();
-            assert_eq!(held.chat().messages, 100 + 3 * 16);
-        });
-    }
+    let mut stage = Stage::build(&site, &disaster()).expect("the site");
+    let store = MemoryStore::default();
+    let latecomer = Latecomer {
+        mark,
+        finished,
+        folders: stage.simulated.folders.clone(),
+    };
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(latecomer)];
+    let held = hold_shown(&site, &mut stage, &terms(), &store, sinks).await;
+    (stage, store, held)
+}
+
+fn reopened(held: &Held) -> Vec<String> {
+    let reopened = held.events().into_iter().filter_map(|event| match event {
+        Event::StepReopened { id, .. } => Some(id),
+        _ => None,
+    });
+    reopened.collect()
+}
+
+#[test]
+fn a_log_backup_that_lands_behind_apply_logs_is_copied_and_applied_by_the_same_run() {
+    paused(async {
+        let (_, _, held) = landing(APPLIED, (2, 48)).await;
+        held.assert_done();
+        assert_eq!(held.chat().messages, 100 + 3 * 16);
+        assert_eq!(reopened(&held), ["copy-backups", "apply-logs"]);
+    });
+}
+
+#[test]
+fn a_log_backup_that_lands_between_consent_and_recovery_stops_it_and_is_applied_on_resume() {
+    paused(async {
+        let (mut stage, store, held) = landing(RECOVERING, (2, 48)).await;
+        held.assert_stopped(
+            "recover-database",
+            &["the site changed meanwhile: 1 file to copy"],
+            &["--resume"],
+        );
+        assert_eq!(held.count("WITH RECOVERY"), 0);
+        let held = hold_on(&litware(), &mut stage, &terms(), &store).await;
+        held.assert_done();
+        assert_eq!(held.chat().messages, 100 + 3 * 16);
+        assert_eq!(reopened(&held), ["copy-backups", "apply-logs"]);
+    });
+}
+
+#[test]
+fn a_log_backup_that_was_finished_after_the_run_began_is_a_sign_that_the_primary_lives() {
+    paused(async {
+        let (mut stage, store, held) = landing(APPLIED, (9, 48)).await;
+        held.assert_stopped(
+            "recover-database",
+            &["2026-01-14T09:48:00", "SQL1", "after this run began"],
+            &["--override primary-answers=REASON"],
+        );
+        assert_eq!(held.count("WITH RECOVERY"), 0);
+        // It is applied all the same: log that is applied is never lost.
+        let overriding = overriding(&["primary-answers"]);
+        let held = hold_on(&litware(), &mut stage, &overriding, &store).await;
+        held.assert_done();
+        assert_eq!(held.chat().messages, 100 + 3 * 16);
+    });
 }

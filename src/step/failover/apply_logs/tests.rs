@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::chain::Gap;
+use crate::step::observe::sets::SetHeader;
 use crate::step::sample::{
     chain, files, holder, in_service, in_short, look, lsn, online, restore, set, set_facts,
     standby, unknown, way_out, words,

@@ -20,6 +20,26 @@ const FRESH_PRIMARY: &str = "fresh-primary";
 /// Interlock: the primary's mirror is alive, and may hold more than the share.
 const MIRROR_ALIVE: &str = "mirror-alive";
 
+/// Interlock: something of the first data center answers, or goes on working.
+pub(super) const PRIMARY_ANSWERS: &str = "primary-answers";
+
+/// A log backup that was taken after the run began: who took it writes on.
+pub(super) fn life_block(facts: &Facts) -> Option<Block> {
+    let life = facts.files.life.as_ref()?;
+    if facts.overrides.iter().any(|id| id == PRIMARY_ANSWERS) {
+        return None;
+    }
+    let why = format!(
+        "`{}` was finished at {} by the clock of {}, after this run began: who took it lives, and chat may be written there",
+        life.path, life.finished, life.server
+    );
+    let mend = format!(
+        "see that {} is down, or stop it; if nobody writes there any more, say so with --override {PRIMARY_ANSWERS}=REASON",
+        life.server
+    );
+    Some(Block::site(PRIMARY_ANSWERS, why, mend).lifted_by(Lift::Override))
+}
+
 /// One instance of the primary side.
 #[derive(Debug, Serialize)]
 pub(super) struct PrimarySide {

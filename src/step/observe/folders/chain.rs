@@ -267,7 +267,7 @@ fn places(folders: &Folders) -> Vec<Placed<'_>> {
         .collect()
 }
 
-fn all_files(folders: &Folders) -> impl Iterator<Item = (&Folder, &File)> {
+pub(super) fn all_files(folders: &Folders) -> impl Iterator<Item = (&Folder, &File)> {
     let copies = folders.copies.seen();
     let sources = folders.sources.iter().filter_map(|(_, seen)| seen.seen());
     copies
@@ -297,7 +297,7 @@ fn concerns(site: &Site, file: &LogFile, redo: Lsn) -> bool {
     is_log_of(site, file) && file.header.last_lsn > redo
 }
 
-fn is_log_of(site: &Site, file: &LogFile) -> bool {
+pub(super) fn is_log_of(site: &Site, file: &LogFile) -> bool {
     file.header.kind == BackupKind::Log && site.database.chat.is(&file.header.database)
 }
 

@@ -1,0 +1,104 @@
+//! Signs of life: a log backup that was taken after the run began comes from a primary that lives.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::Serialize;
+
+use super::chain::{all_files, is_log_of};
+use super::{Folders, Holds, Kin};
+use crate::site::Site;
+
+/// Clocks of two machines may differ by so many seconds.
+const SKEW: i64 = 60;
+
+/// What a file's time may lie behind the end of its set, seconds.
+const WRITTEN: i64 = 180;
+
+/// Offsets from UTC are whole quarters of an hour.
+const QUARTER: i64 = 900;
+
+/// A log backup that was finished after the run began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SignOfLife {
+    /// Its path.
+    pub path: String,
+    /// `server\instance` that took it.
+    pub server: String,
+    /// When it was finished, that server's local time.
+    pub finished: DateTime,
+    /// The same, UTC.
+    pub finished_utc: Timestamp,
+}
+
+/// The newest log backup of the database that was finished after the run began. Headers have the
+/// local time of their server (`backup-files.md`); how far that is from UTC, the times of the files
+/// tell: `None` where they do not.
+pub fn sign_of_life(
+    site: &Site,
+    folders: &Folders,
+    kin: &Kin,
+    began: Timestamp,
+) -> Option<SignOfLife> {
+    let mut sets = Vec::new();
+    let mut offsets: BTreeMap<i64, usize> = BTreeMap::new();
+    for (_, file) in all_files(folders) {
+        let Holds::Sets(logs) = &file.holds else {
+            continue;
+        };
+        for log in logs {
+            let date = log.header.database_created;
+            let ours = is_log_of(site, log) && !kin.strangers.contains_key(&date);
+            if let (true, Some(finished)) = (ours, log.header.finished) {
+                if let Some(offset) = offset(finished, file.modified) {
+                    *offsets.entry(offset).or_default() += 1;
+                }
+                sets.push((finished, log));
+            }
+        }
+    }
+    let (offset, _) = offsets.into_iter().max_by_key(|(_, files)| *files)?;
+    let offset = Offset::from_seconds(i32::try_from(offset).ok()?).ok()?;
+    let (finished, log) = sets.into_iter().max_by_key(|(finished, _)| *finished)?;
+    let finished_utc = offset.to_timestamp(finished).ok()?;
+    (finished_utc.as_second() > began.as_second() + SKEW).then(|| SignOfLife {
+        path: log.path.clone(),
+        server: log.header.server.clone(),
+        finished,
+        finished_utc,
+    })
+}
+
+/// Seconds by which the local time of a set lies before UTC, where the time of its file tells: a copy
+/// whose time is not its source's does not.
+fn offset(finished: DateTime, modified: i64) -> Option<i64> {
+    let local = Offset::UTC.to_timestamp(finished).ok()?.as_second();
+    let apart = local - modified;
+    let offset = (apart + QUARTER / 2).div_euclid(QUARTER) * QUARTER;
+    ((apart - offset).abs() <= WRITTEN).then_some(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn the_time_of_a_file_tells_how_far_its_server_is_from_utc() {
+        let finished = date(2026, 1, 14).at(2, 33, 0, 0);
+        let utc = |hour, minute| {
+            let at = date(2026, 1, 14).at(hour, minute, 10, 0);
+            Offset::UTC.to_timestamp(at).map(Timestamp::as_second)
+        };
+        for (modified, told) in [
+            (utc(2, 33), Some(0)),
+            (utc(7, 33), Some(-18_000)),
+            (utc(2, 3), Some(1_800)),
+            (utc(2, 40), None),
+        ] {
+            assert_eq!(offset(finished, modified.unwrap_or_default()), told);
+        }
+    }
+}
