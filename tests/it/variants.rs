@@ -1,6 +1,7 @@
 //! The simulated site in each variant: how the run ends, what it says, and what it changed.
 
 mod database;
+mod files;
 mod log_shipping;
 mod pool;
 mod primary;

@@ -12,6 +12,7 @@ use crate::rehearsal::catalog::open;
 use crate::rehearsal::message::{message, system_error};
 use crate::rehearsal::tsql::{Media, Subject};
 use crate::rehearsal::value::ServerError;
+use crate::rehearsal::world::FileView;
 use crate::rehearsal::world::{State, utc};
 
 impl Batch<'_> {
@@ -151,7 +152,12 @@ impl Batch<'_> {
         };
         let sets = held.sets.into_iter().chain([set.clone()]).collect();
         files
-            .write_backup(&viewer, &device.path, sets, held.size + size, true)
+            .write_backup(
+                &viewer,
+                &device.path,
+                FileView::of(sets, held.size + size),
+                true,
+            )
             .map_err(|os| message(3201, &[&device.path, &system_error(os)]))?;
         apply(database, &set, tail);
         server.msdb.record_set(&set, &device.path, &login, size);

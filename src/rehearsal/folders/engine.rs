@@ -2,7 +2,6 @@
 
 use super::file::Stored;
 use super::{Folders, Op, OsError};
-use crate::rehearsal::backup_set::{BackupSet, Form};
 use crate::rehearsal::world::{FileView, Files};
 
 impl Folders {
@@ -36,8 +35,7 @@ impl Files for Folders {
         &self,
         viewer: &str,
         path: &str,
-        sets: Vec<BackupSet>,
-        size: u64,
+        file: FileView,
         overwrite: bool,
     ) -> Result<(), u32> {
         let written = self.operate(Op::Backup, &[path], |state| {
@@ -45,7 +43,7 @@ impl Files for Folders {
             if !overwrite && state.file(&place).is_ok() {
                 return Err(OsError(80));
             }
-            let mut file = Stored::backup(sets, size, Form::default());
+            let mut file = Stored::backup(file.sets, file.size, file.form);
             file.modified = state.now;
             state.store(&place, file)?;
             state.record(Op::Backup, viewer, None, Some(path));

@@ -9,6 +9,7 @@ use super::*;
 use crate::access::shares::{Ends, Entry, ShareError, Shares};
 use crate::model::Lsn;
 use crate::rehearsal::backup_set::SetKind;
+use crate::rehearsal::world::FileView;
 use crate::rehearsal::world::Files;
 
 const LOGS: &str = r"\\fs1\pchat-logs";
@@ -254,7 +255,12 @@ async fn a_full_disk_refuses_and_a_removal_makes_room() {
         Cause::Full
     );
     assert_eq!(
-        folders.write_backup("backup", r"E:\pchat-copy\3", vec![set(2)], 65536, true),
+        folders.write_backup(
+            "backup",
+            r"E:\pchat-copy\3",
+            FileView::of(vec![set(2)], 65536),
+            true
+        ),
         Err(112)
     );
     folders.remove(&copy("1")).await.unwrap();
@@ -320,14 +326,19 @@ async fn an_instance_writes_a_backup_that_others_find() {
     let folders = site();
     let path = log("full.bak");
     folders
-        .write_backup("backup", &path, vec![set(1)], 70_001, false)
+        .write_backup("backup", &path, FileView::of(vec![set(1)], 70_001), false)
         .unwrap();
     assert_eq!(
-        folders.write_backup("backup", &path, vec![set(2)], 70_001, false),
+        folders.write_backup("backup", &path, FileView::of(vec![set(2)], 70_001), false),
         Err(80)
     );
     folders
-        .write_backup("backup", &path, vec![set(1), set(2)], 70_001, true)
+        .write_backup(
+            "backup",
+            &path,
+            FileView::of(vec![set(1), set(2)], 70_001),
+            true,
+        )
         .unwrap();
     let view = folders.open("primary", &path).unwrap();
     assert_eq!((view.sets.len(), view.size % 512), (2, 0));

@@ -169,15 +169,14 @@ impl Files for Shares {
         &self,
         _viewer: &str,
         path: &str,
-        sets: Vec<BackupSet>,
-        size: u64,
+        file: FileView,
         overwrite: bool,
     ) -> Result<(), u32> {
         let path = self.place(path)?;
         if path.is_dir() {
             return Err(5);
         }
-        self.lay(&path, sets, size, Form::default(), overwrite)
+        self.lay(&path, file.sets, file.size, file.form, overwrite)
             .map_err(|error| number(&error))
     }
 }

@@ -9,6 +9,7 @@ use crate::model::Role;
 use crate::rehearsal::backup_set::Form;
 use crate::rehearsal::tds::{Login, Server, Session};
 use crate::rehearsal::value::ServerError;
+use crate::rehearsal::world::FileView;
 use crate::rehearsal::world::{LogRecipe, MadeLog, World};
 
 #[test]
@@ -148,7 +149,8 @@ fn nothing_outside_of_the_shares_is_opened_or_written() {
     for path in paths {
         let path = text(&path);
         assert!(matches!(shares.open("backup", path), Err(3 | 5)), "{path}");
-        let written = shares.write_backup("backup", path, vec![log.set.clone()], 0, true);
+        let written =
+            shares.write_backup("backup", path, FileView::of(vec![log.set.clone()], 0), true);
         assert!(matches!(written, Err(3 | 5)), "{path}");
     }
 }
@@ -165,11 +167,11 @@ fn errors_are_those_that_windows_would_give() {
     fs::create_dir(&folder).unwrap();
     assert_eq!(shares.open("backup", text(&folder)), Err(5));
     assert_eq!(
-        shares.write_backup("backup", text(&path), sets(), 0, false),
+        shares.write_backup("backup", text(&path), FileView::of(sets(), 0), false),
         Err(80)
     );
     assert_eq!(
-        shares.write_backup("backup", text(&path), sets(), 0, true),
+        shares.write_backup("backup", text(&path), FileView::of(sets(), 0), true),
         Ok(())
     );
     let left = fs::read_dir(path.parent().unwrap()).unwrap().count();

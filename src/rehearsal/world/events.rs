@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::files::FileView;
 use super::instance::{Kind, Process, Running};
 use super::msdb::{JobKind, RestoreRow};
 use super::{MadeLog, State, after, join, utc};
@@ -204,10 +205,7 @@ impl State {
             let Ok(view) = files.open(&viewer, &from) else {
                 continue;
             };
-            if files
-                .write_backup(&viewer, &to, view.sets, view.size, true)
-                .is_ok()
-            {
+            if files.write_backup(&viewer, &to, view, true).is_ok() {
                 secondary.last_copied_file = Some(to);
                 secondary.last_copied = Some(utc(at));
             }
@@ -245,7 +243,7 @@ impl State {
         let path = join(&share, &file);
         let size = 64 * 1024;
         if files
-            .write_backup(&viewer, &path, vec![set.clone()], size, false)
+            .write_backup(&viewer, &path, FileView::of(vec![set.clone()], size), false)
             .is_err()
         {
             return;

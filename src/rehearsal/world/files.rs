@@ -15,6 +15,17 @@ pub struct FileView {
     pub form: Form,
 }
 
+impl FileView {
+    /// A whole file of that many bytes.
+    pub fn of(sets: Vec<BackupSet>, size: u64) -> Self {
+        Self {
+            size,
+            sets,
+            ..Self::default()
+        }
+    }
+}
+
 /// Folders, shared by the instances and by the program under rehearsal.
 ///
 /// Called with the world locked: an implementation never calls the world.
@@ -26,8 +37,8 @@ pub trait Files: Send + Sync {
     /// The number of the operating system: 2, 3 not found, 5 denied, 53 host not found, …
     fn open(&self, viewer: &str, path: &str) -> Result<FileView, u32>;
 
-    /// Writes a file that holds exactly these sets, `size` bytes long: whoever appends gives the
-    /// sets that are kept, too. With `overwrite` what was there is gone.
+    /// Writes a file that holds exactly these sets, of that size: whoever appends gives the sets that
+    /// are kept, too. With `overwrite` what was there is gone.
     ///
     /// # Errors
     /// As for [`Files::open`]; 80 when a file is there and `overwrite` is not set, 112 when the disk
@@ -36,8 +47,7 @@ pub trait Files: Send + Sync {
         &self,
         viewer: &str,
         path: &str,
-        sets: Vec<BackupSet>,
-        size: u64,
+        file: FileView,
         overwrite: bool,
     ) -> Result<(), u32>;
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::database::{Database, Mirroring};
 use super::events::Event;
+use super::files::FileView;
 use super::msdb::RestoreRow;
 use super::{State, after, join, utc};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
@@ -227,7 +228,7 @@ impl State {
         );
         for (path, set, size) in [(&bak, &full, data), (&trn, &log, size)] {
             files
-                .write_backup(&viewer, path, vec![set.clone()], size, true)
+                .write_backup(&viewer, path, FileView::of(vec![set.clone()], size), true)
                 .and_then(|()| files.open(&mirror_key, path).map(|_| ()))
                 .map_err(|os| {
                     format!("Cannot open backup device '{path}'. Operating system error {os}.")

@@ -142,6 +142,8 @@ pub struct WorldOptions {
     pub leftover: Option<DatabaseState>,
     /// Other databases shipped under the same `secondary_id`.
     pub siblings: Vec<String>,
+    /// `backup_source_directory`, where it is another folder than `[shares] backup`.
+    pub source: Option<String>,
     /// Name of the monitor, where it is another server.
     pub monitor: Option<String>,
     /// The monitor does not answer: 32054.
@@ -208,6 +210,7 @@ impl WorldOptions {
             primary: PrimarySide::Down,
             leftover: None,
             siblings: Vec::new(),
+            source: None,
             monitor: None,
             monitor_dead: false,
             knows_ignore_monitor: true,

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use serde::Serialize;
 
 use crate::model::words::count;
-use crate::model::{Document, Instance, Role};
+use crate::model::{Document, Instance, Role, SharePath};
 use crate::site::Site;
 use crate::step::command::Command;
 use crate::step::hands::{Hands, StepError};
@@ -22,7 +22,7 @@ use crate::step::observe::log_shipping::{
 use crate::step::saved::{Saved, SavedPrimary, SavedSecondary, primary_half};
 use crate::step::shared::one_instance;
 use crate::step::undo::Nothing;
-use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing};
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing};
 
 pub(in crate::step) struct SaveLogShipping;
 
@@ -42,10 +42,15 @@ pub struct Facts {
     /// What was kept and cannot be read.
     unreadable: Vec<String>,
     run: String,
-    /// Share and copy folder of the site file.
-    share: String,
+    /// The folders where the site file says that log backups lie.
+    shares: Vec<SharePath>,
     copy_local: String,
+    /// Whether a person says that the folder of the row may be another one.
+    may_differ: bool,
 }
+
+/// Interlock: log shipping's row names a folder that the site file does not.
+const OTHER_FOLDER: &str = "other-folder";
 
 impl Kind for SaveLogShipping {
     type Facts = Facts;
@@ -106,7 +111,11 @@ impl Kind for SaveLogShipping {
             kept: cx.saved.cloned(),
             unreadable: cx.unreadable.to_vec(),
             run: cx.run.to_owned(),
-            share: cx.site.shares.backup.to_string(),
+            shares: std::iter::once(&cx.site.shares.backup)
+                .chain(&cx.site.shares.extra)
+                .cloned()
+                .collect(),
+            may_differ: cx.terms.overrides(OTHER_FOLDER),
             copy_local: cx.site.shares.copy_local.to_string(),
         }
     }
@@ -153,6 +162,7 @@ impl Kind for SaveLogShipping {
                 "see sp_help_log_shipping_secondary_database; remove the one that is out of use",
             ));
         }
+        blocks.extend(other_folder(facts, rows));
         if !blocks.is_empty() {
             return Standing::Blocked { blocks };
         }
@@ -218,17 +228,39 @@ impl Kind for SaveLogShipping {
     }
 }
 
+/// Log backups may lie where the site file does not look: both folders are read, and a person should
+/// know which one is right (`steps.md` 5.4).
+fn other_folder(facts: &Facts, rows: &[Secondary]) -> Option<Block> {
+    let known = |row: &&Secondary| {
+        let source: Result<SharePath, _> = row.source.parse();
+        source.is_ok_and(|source| facts.shares.iter().any(|known| known.is(&source)))
+    };
+    let row = rows.iter().find(|row| !known(row))?;
+    if facts.may_differ {
+        return None;
+    }
+    let share = facts.shares.first().map(ToString::to_string);
+    let why = format!(
+        "log shipping copies from `{}`, and `[shares] backup` is `{}`: log backups may lie in both",
+        row.source,
+        share.unwrap_or_default()
+    );
+    let mend = format!(
+        "name the folder of log shipping in the site file, in `[shares] backup` or `extra`; both are read in any case: to go on as it is, --override {OTHER_FOLDER}=REASON"
+    );
+    Some(Block::site(OTHER_FOLDER, why, mend).lifted_by(Lift::Override))
+}
+
 /// What a person should know and nothing here decides.
 fn remarks(facts: &Facts, rows: &[Secondary]) -> String {
     let plain = |path: &str| path.trim_end_matches(['\\', '/']).to_lowercase();
     let mut remarks = String::new();
     if let Some(row) = rows.first()
-        && (plain(&row.source) != plain(&facts.share)
-            || plain(&row.destination) != plain(&facts.copy_local))
+        && plain(&row.destination) != plain(&facts.copy_local)
     {
         remarks = format!(
-            "; it copies from `{}` to `{}`, the site file names `{}` and `{}`",
-            row.source, row.destination, facts.share, facts.copy_local
+            "; it copies to `{}`, the site file names `{}`",
+            row.destination, facts.copy_local
         );
     }
     if rows.iter().any(|row| row.monitor_security == Some(0)) {

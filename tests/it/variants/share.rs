@@ -10,7 +10,7 @@ use pchadr::run::recorder::Sink;
 use pchadr::run::store::MemoryStore;
 use pchadr::step::terms::{AcceptedLoss, Terms};
 
-use super::{BACKUP, Held, hold, hold_on, hold_shown, hold_varied, overriding, vary};
+use super::{Held, hold, hold_on, hold_shown, hold_varied, overriding, vary};
 use crate::site::{disaster, litware, paused, terms};
 
 fn accepting(mut terms: Terms, loss: AcceptedLoss) -> Terms {

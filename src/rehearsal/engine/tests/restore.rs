@@ -239,7 +239,7 @@ async fn the_header_of_every_set_is_shown() {
     second.position = 2;
     let sets = vec![f.logs[0].set.clone(), second];
     f.files
-        .write_backup("x", &copied(&f.logs[0]), sets, 1, true)
+        .write_backup("x", &copied(&f.logs[0]), FileView::of(sets, 1), true)
         .unwrap();
     let mut c = f.client(BACKUP);
     let sql = format!(

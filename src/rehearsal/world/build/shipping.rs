@@ -182,7 +182,10 @@ impl Build<'_> {
             id,
             primary_server: primary,
             primary_database: name,
-            source: self.site.shares.backup.as_str().to_owned(),
+            source: options
+                .source
+                .clone()
+                .unwrap_or_else(|| self.site.shares.backup.as_str().to_owned()),
             destination: copies.clone(),
             file_retention: 4320,
             copy_job: copy,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::rehearsal::backup_set::{BackupSet, Form};
 use crate::rehearsal::world::{FileView, Files};
 
 /// Folders in memory that every viewer sees alike, by path in any case.
@@ -56,8 +55,7 @@ impl Files for MemoryFiles {
         &self,
         _viewer: &str,
         path: &str,
-        sets: Vec<BackupSet>,
-        size: u64,
+        file: FileView,
         overwrite: bool,
     ) -> Result<(), u32> {
         self.check(path)?;
@@ -66,16 +64,7 @@ impl Files for MemoryFiles {
         if !overwrite && files.contains_key(&path) {
             return Err(80);
         }
-        let damaged = false;
-        files.insert(
-            path,
-            FileView {
-                size,
-                sets,
-                damaged,
-                form: Form::default(),
-            },
-        );
+        files.insert(path, file);
         Ok(())
     }
 }

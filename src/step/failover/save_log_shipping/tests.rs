@@ -32,7 +32,8 @@ fn facts(rows: Vec<Secondary>) -> Facts {
         kept: None,
         unreadable: Vec::new(),
         run: "run-1".to_owned(),
-        share: r"\\fs1\logs".to_owned(),
+        shares: vec![r"\\fs1\logs".parse().unwrap()],
+        may_differ: false,
         copy_local: r"E:\copy".to_owned(),
     }
 }
@@ -157,12 +158,32 @@ fn two_roles_that_are_one_instance_block_everything() {
 }
 
 #[test]
-fn folders_that_differ_from_the_site_file_and_a_monitor_password_are_told() {
+fn a_folder_of_log_shipping_that_the_site_file_does_not_name_is_an_interlock_with_both_paths() {
     let mut facts = facts(vec![row("mgc")]);
-    facts.share = r"\\FS1\Logs\".to_owned();
-    assert!(!words(&judge(&facts)).contains("site file"));
-    facts.share = r"\\fs2\logs".to_owned();
-    assert!(words(&judge(&facts)).contains(r"the site file names `\\fs2\logs`"));
+    facts.shares = vec![r"\\FS1\Logs\".parse().unwrap()];
+    assert_eq!(in_short(&judge(&facts)), "pending");
+    facts.shares = vec![r"\\fs2\logs".parse().unwrap()];
+    let Standing::Blocked { blocks } = judge(&facts) else {
+        panic!("not blocked")
+    };
+    assert_eq!(blocks[0].id, OTHER_FOLDER);
+    assert!(
+        blocks[0]
+            .why()
+            .contains(r"`\\fs1\logs`, and `[shares] backup` is `\\fs2\logs`")
+    );
+    facts.may_differ = true;
+    assert_eq!(in_short(&judge(&facts)), "pending");
+    facts.may_differ = false;
+    facts.shares.push(r"\\fs1\logs".parse().unwrap());
+    assert_eq!(in_short(&judge(&facts)), "pending");
+}
+
+#[test]
+fn a_copy_folder_that_differs_from_the_site_file_and_a_monitor_password_are_told() {
+    let mut facts = facts(vec![row("mgc")]);
+    facts.copy_local = r"F:\copy".to_owned();
+    assert!(words(&judge(&facts)).contains(r"the site file names `F:\copy`"));
     facts.rows = Observed::Seen(vec![Secondary {
         monitor_security: Some(0),
         ..row("mgc")
