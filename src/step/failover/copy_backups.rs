@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::access::copy::copy;
+use crate::access::copy::Copies;
 use crate::model::words::count;
 use crate::model::words::size;
 use crate::model::{Instance, Lsn, Problem, Role};
@@ -251,6 +251,9 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Res
     let total: u64 = each.iter().map(|(_, size)| size).sum();
     let done = std::sync::atomic::AtomicU64::new(0);
     let done = &done;
+    let copy = &cx.site.copy;
+    let copier = Copies::new(&*cx.access.shares, copy.verify, copy.parallel, hands.stop);
+    let copier = &copier;
     let copies = values.into_iter().map(|values| async move {
         hands.check_stop()?;
         let (from, to) = hands.copy_paths(Key::Copy, &values)?;
@@ -262,15 +265,7 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Res
             let sum = done.fetch_add(moved, Relaxed) + moved;
             hands.progress(sum, total, Unit::Bytes, name);
         };
-        copy(
-            &*cx.access.shares,
-            &from,
-            &to,
-            cx.site.copy.verify,
-            hands.stop,
-            &progress,
-        )
-        .await?;
+        copier.copy(&from, &to, &progress).await?;
         if let (Some(handoff), Some(source)) = (hands.handoff, values["source"].as_str()) {
             handoff.land(source, name);
         }
@@ -279,7 +274,7 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Res
     // In order of the chain, so that what is applied first lands first. Every copier ends before
     // the step does: an error lets the others finish the file they are in.
     let results: Vec<Result<(), StepError>> = futures_util::stream::iter(copies)
-        .buffered(cx.site.copy.parallel.max(1))
+        .buffered(copier.at_once())
         .collect()
         .await;
     results.into_iter().collect()
