@@ -3,12 +3,21 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
-use super::shares::{Answer, Cause, Ends, Entry, EntryKind, ShareError, Shares};
+use super::copy::CopyError;
+use super::shares::{Answer, Cause, Ends, Entry, EntryKind, Looked, ShareError, Shares};
+use crate::model::header::END_BYTES;
+use crate::site::Verify;
+use cause::cause;
+use many::share_out;
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
@@ -31,6 +40,24 @@ impl Shares for Files {
 
     fn ends<'a>(&'a self, path: &'a str, bytes: usize) -> Answer<'a, Ends> {
         blocking(path, move |path| ends(path, bytes).map_err(at(path)))
+    }
+
+    fn look<'a>(&'a self, paths: &'a [String]) -> BoxFuture<'a, Vec<Result<Looked, ShareError>>> {
+        let paths = paths.to_vec();
+        async move {
+            let waits = Waits::new();
+            let waiting = waits.flag();
+            let lost = paths.first().map(|path| cut_short(path));
+            let count = paths.len();
+            let done = tokio::task::spawn_blocking(move || {
+                share_out(&paths, &waiting, Vec::new, |buffer, path| {
+                    look(path, buffer).map_err(at(path))
+                })
+            });
+            done.await
+                .unwrap_or_else(|_| lost.map_or_else(Vec::new, |lost| vec![Err(lost); count]))
+        }
+        .boxed()
     }
 
     fn read<'a>(&'a self, path: &'a str) -> Answer<'a, Vec<u8>> {
@@ -58,7 +85,49 @@ impl Shares for Files {
 
     fn settle<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, ()> {
         let to = to.to_owned();
-        blocking(from, move |from| settle(from, &to))
+        blocking(from, move |from| {
+            let mut settled = copying::settle(&[(from.to_owned(), to)]);
+            settled.pop().unwrap_or_else(|| Err(cut_short(from)))
+        })
+    }
+
+    fn grow<'a>(
+        &'a self,
+        from: &'a str,
+        work: &'a str,
+        verify: Verify,
+        stop: &'a CancellationToken,
+        progress: &'a (dyn Fn(u64) + Send + Sync),
+    ) -> BoxFuture<'a, Result<u64, CopyError>> {
+        let (source, copy, stop) = (from.to_owned(), work.to_owned(), stop.clone());
+        async move {
+            let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+            let growing = tokio::task::spawn_blocking(move || {
+                // Who does not listen any more needs no progress.
+                let tell = |done| tell.send(done).unwrap_or_default();
+                copying::grow(&source, &copy, verify, &stop, tell)
+            });
+            while let Some(done) = told.recv().await {
+                progress(done);
+            }
+            growing
+                .await
+                .unwrap_or_else(|_| Err(cut_short(from).into()))
+        }
+        .boxed()
+    }
+
+    fn settle_all<'a>(
+        &'a self,
+        names: &'a [(String, String)],
+    ) -> BoxFuture<'a, Vec<Result<(), ShareError>>> {
+        let own = names.to_vec();
+        async move {
+            let done = tokio::task::spawn_blocking(move || copying::settle(&own)).await;
+            let lost = |(from, _): &(String, String)| Err(cut_short(from));
+            done.unwrap_or_else(|_| names.iter().map(lost).collect())
+        }
+        .boxed()
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> Answer<'a, ()> {
@@ -71,21 +140,44 @@ impl Shares for Files {
     }
 }
 
+/// Tells threads whether anybody still waits for what they do.
+struct Waits(Arc<AtomicBool>);
+
+impl Waits {
+    fn new() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
+    }
+}
+
 fn blocking<'a, T: Send + 'static>(
     path: &str,
     work: impl FnOnce(&str) -> Result<T, ShareError> + Send + 'static,
 ) -> Answer<'a, T> {
     let path = path.to_owned();
     async move {
-        let lost = ShareError {
-            path: path.clone(),
-            cause: Cause::Other,
-            text: "the operation was cut short".to_owned(),
-        };
+        let lost = cut_short(&path);
         let done = tokio::task::spawn_blocking(move || work(&path)).await;
         done.unwrap_or(Err(lost))
     }
     .boxed()
+}
+
+fn cut_short(path: &str) -> ShareError {
+    ShareError {
+        path: path.to_owned(),
+        cause: Cause::Other,
+        text: "the operation was cut short".to_owned(),
+    }
 }
 
 /// Makes the refusal of `path` out of the system's error.
@@ -98,59 +190,6 @@ fn at(path: &str) -> impl Fn(io::Error) -> ShareError + use<> {
     }
 }
 
-#[cfg(windows)]
-fn cause(error: &io::Error) -> Cause {
-    error.raw_os_error().map_or_else(|| general(error), windows)
-}
-
-#[cfg(not(windows))]
-fn cause(error: &io::Error) -> Cause {
-    // The one number that the standard library has no word for: the host is down.
-    if cfg!(target_os = "linux") && error.raw_os_error() == Some(112) {
-        return Cause::Unreachable;
-    }
-    general(error)
-}
-
-/// System error codes of Windows, as `reference/skype-powershell.md` 10 tells them apart; beside
-/// them 51, 1231, 1232, which say the same as 53.
-#[cfg(any(windows, test))]
-fn windows(code: i32) -> Cause {
-    match code {
-        2 | 3 => Cause::NotFound,
-        5 => Cause::Denied,
-        32 | 33 => Cause::InUse,
-        51 | 53 | 59 | 64 | 67 | 121 | 1231 | 1232 | 1326 => Cause::Unreachable,
-        39 | 112 => Cause::Full,
-        80 | 183 => Cause::Exists,
-        _ => Cause::Other,
-    }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the kinds of another library, which grow"
-)]
-fn general(error: &io::Error) -> Cause {
-    match error.kind() {
-        ErrorKind::NotFound => Cause::NotFound,
-        ErrorKind::PermissionDenied => Cause::Denied,
-        ErrorKind::ResourceBusy | ErrorKind::ExecutableFileBusy => Cause::InUse,
-        ErrorKind::HostUnreachable
-        | ErrorKind::NetworkUnreachable
-        | ErrorKind::NetworkDown
-        | ErrorKind::TimedOut
-        | ErrorKind::NotConnected
-        | ErrorKind::ConnectionAborted
-        | ErrorKind::ConnectionReset
-        | ErrorKind::ConnectionRefused
-        | ErrorKind::StaleNetworkFileHandle => Cause::Unreachable,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Cause::Full,
-        ErrorKind::AlreadyExists => Cause::Exists,
-        _ => Cause::Other,
-    }
-}
-
 fn list(folder: &str) -> Result<Vec<Entry>, ShareError> {
     let at = at(folder);
     if !fs::metadata(folder).map_err(&at)?.is_dir() {
@@ -160,37 +199,42 @@ fn list(folder: &str) -> Result<Vec<Entry>, ShareError> {
             text: "not a folder".to_owned(),
         });
     }
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(&at)? {
-        let entry = entry.map_err(&at)?;
-        let (name, unicode) = match entry.file_name().into_string() {
-            Ok(name) => (name, true),
-            Err(name) => (name.to_string_lossy().into_owned(), false),
-        };
-        let (link, metadata) = match entry.metadata() {
-            Ok(it) if it.is_symlink() => (true, fs::metadata(entry.path())),
-            // Gone since the folder was read.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            other => (false, other),
-        };
-        let kind = match &metadata {
-            _ if !unicode => EntryKind::Other("its name is no Unicode text"),
-            Err(_) if link => EntryKind::Other("a link that leads nowhere"),
-            // Nothing more is known of it: opening it will tell why.
-            Err(_) => EntryKind::File,
-            Ok(metadata) => kind(&metadata.file_type()),
-        };
-        let file = metadata.ok().filter(|_| kind == EntryKind::File);
-        entries.push(Entry {
-            name,
-            kind,
-            size: file.as_ref().map_or(0, fs::Metadata::len),
-            modified: file
-                .and_then(|metadata| metadata.modified().ok())
-                .map_or(0, seconds),
-        });
-    }
-    Ok(entries)
+    let entries: Vec<_> = fs::read_dir(folder)
+        .and_then(Iterator::collect::<io::Result<_>>)
+        .map_err(&at)?;
+    // Windows has told all of it by now; elsewhere each name is asked for.
+    let told = share_out(&entries, &AtomicBool::new(true), || (), |(), it| entry(it));
+    let told: io::Result<Vec<_>> = told.into_iter().collect();
+    Ok(told.map_err(&at)?.into_iter().flatten().collect())
+}
+
+/// What a name stands for; `None` where it is gone since the folder was read.
+fn entry(entry: &fs::DirEntry) -> io::Result<Option<Entry>> {
+    let (name, unicode) = match entry.file_name().into_string() {
+        Ok(name) => (name, true),
+        Err(name) => (name.to_string_lossy().into_owned(), false),
+    };
+    let (link, metadata) = match entry.metadata() {
+        Ok(it) if it.is_symlink() => (true, fs::metadata(entry.path())),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        other => (false, other),
+    };
+    let kind = match &metadata {
+        _ if !unicode => EntryKind::Other("its name is no Unicode text"),
+        Err(_) if link => EntryKind::Other("a link that leads nowhere"),
+        // Nothing more is known of it: opening it will tell why.
+        Err(_) => EntryKind::File,
+        Ok(metadata) => kind(&metadata.file_type()),
+    };
+    let file = metadata.ok().filter(|_| kind == EntryKind::File);
+    Ok(Some(Entry {
+        name,
+        kind,
+        size: file.as_ref().map_or(0, fs::Metadata::len),
+        modified: file
+            .and_then(|metadata| metadata.modified().ok())
+            .map_or(0, seconds),
+    }))
 }
 
 /// What stands there, links followed. A pipe is never opened: that would wait for its other end.
@@ -234,28 +278,68 @@ fn seconds(time: SystemTime) -> i64 {
 }
 
 fn ends(path: &str, bytes: usize) -> io::Result<Ends> {
-    let mut file = File::open(path)?;
+    ends_of(&File::open(path)?, bytes)
+}
+
+fn ends_of(file: &File, bytes: usize) -> io::Result<Ends> {
+    let mut head = Vec::new();
+    let (size, length) = read_ends(file, bytes, &mut head)?;
+    let tail = head.split_off(length);
+    Ok(Ends { head, tail, size })
+}
+
+/// Reads what the ends of a file say; `buffer` is used again for the next.
+fn look(path: &str, buffer: &mut Vec<u8>) -> io::Result<Looked> {
+    let (size, length) = read_ends(&File::open(path)?, END_BYTES, buffer)?;
+    let (head, tail) = buffer.split_at(length);
+    Ok(Looked::of(path, head, tail, size))
+}
+
+/// Reads head and tail of a file, one behind the other, and says its size and the length of the
+/// head. Where the file shrinks meanwhile they end early.
+fn read_ends(file: &File, bytes: usize, buffer: &mut Vec<u8>) -> io::Result<(u64, usize)> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
     let size = metadata.len();
-    let length = size.min(bytes as u64);
-    let mut read = |offset| {
-        let mut part = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        file.seek(SeekFrom::Start(offset))?;
-        (&mut file).take(length).read_to_end(&mut part)?;
-        io::Result::Ok(part)
-    };
-    Ok(Ends {
-        head: read(0)?,
-        tail: read(size - length)?,
-        size,
-    })
+    let length = usize::try_from(size).unwrap_or(usize::MAX).min(bytes);
+    buffer.resize(2 * length, 0);
+    let (head, tail) = buffer.split_at_mut(length);
+    let read = read_at(file, head, 0)?;
+    let rest = read_at(file, tail, size - length as u64)?;
+    buffer.copy_within(length..length + rest, read);
+    buffer.truncate(read + rest);
+    Ok((size, read))
+}
+
+/// Fills `part` from `offset` on, as far as the file goes; says how far.
+fn read_at(file: &File, part: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    loop {
+        let read = retry(|| read_some(file, &mut part[done..], offset + done as u64))?;
+        done += read;
+        if read == 0 || done == part.len() {
+            return Ok(done);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_some(file: &File, part: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, part, offset)
+}
+
+#[cfg(windows)]
+fn read_some(file: &File, part: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, part, offset)
 }
 
 fn digest(path: &str) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
+    digest_of(&File::open(path)?)
+}
+
+fn digest_of(mut file: &File) -> io::Result<[u8; 32]> {
     let mut digest = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -320,54 +404,6 @@ fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-fn settle(from: &str, to: &str) -> Result<(), ShareError> {
-    let flushed = OpenOptions::new().write(true).open(from);
-    flushed.and_then(|file| file.sync_all()).map_err(at(from))?;
-    rename_new(from, to)?;
-    sync_folder(to).map_err(at(to))
-}
-
-/// Gives a file a name that nobody has: in one step, where the system and the share can.
-#[cfg(target_os = "linux")]
-fn rename_new(from: &str, to: &str) -> Result<(), ShareError> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        Err(Errno::EXIST) => Err(at(to)(ErrorKind::AlreadyExists.into())),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_linking(from, to),
-        Err(error) => Err(at(from)(error.into())),
-    }
-}
-
-/// Gives a file a name that nobody has.
-#[cfg(not(target_os = "linux"))]
-fn rename_new(from: &str, to: &str) -> Result<(), ShareError> {
-    rename_linking(from, to)
-}
-
-/// The same in two steps. Killed between them, the file has both names: it is whole under either.
-fn rename_linking(from: &str, to: &str) -> Result<(), ShareError> {
-    // A rename replaces what is there; a second name is refused when it is taken, with no moment
-    // between look and act.
-    match fs::hard_link(from, to) {
-        Ok(()) => fs::remove_file(from).map_err(at(from)),
-        Err(error) if cause(&error) == Cause::Exists => Err(at(to)(error)),
-        Err(error) if cause(&error) == Cause::NotFound => Err(at(from)(error)),
-        // Not every share has second names.
-        Err(_) => rename_looking(from, to),
-    }
-}
-
-/// The same where the file system gives no way but to look first.
-fn rename_looking(from: &str, to: &str) -> Result<(), ShareError> {
-    match fs::symlink_metadata(to) {
-        Ok(_) => Err(at(to)(ErrorKind::AlreadyExists.into())),
-        Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(from, to).map_err(at(to)),
-        Err(error) => Err(at(to)(error)),
-    }
-}
-
 fn write(path: &str, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder_of(path))?;
     let aside = format!("{path}.new");
@@ -412,5 +448,8 @@ fn sync_folder(path: &str) -> io::Result<()> {
     }
 }
 
+mod cause;
+mod copying;
+mod many;
 #[cfg(test)]
 mod tests;

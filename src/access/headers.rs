@@ -4,15 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::StreamExt as _;
-
-use super::shares::{Cause, Entry, EntryKind, ShareError, Shares};
+use super::shares::{Cause, Entry, EntryKind, Looked, ShareError, Shares};
 use super::sql::Table;
-use crate::model::chain::{LogFile, fingerprint};
-use crate::model::header::{END_BYTES, Unreadable};
-
-/// Files whose ends are read at once.
-const AT_ONCE: usize = 16;
+use crate::model::chain::LogFile;
+use crate::model::header::Unreadable;
 
 /// Why a file gives no header here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +54,39 @@ struct Kept {
     read: Result<Arc<LogFile>, Unreadable>,
 }
 
+impl Kept {
+    fn of(look: Looked, entry: &Entry) -> Self {
+        Self {
+            size: look.size,
+            modified: entry.modified,
+            fingerprint: look.fingerprint,
+            read: look.read.map(Arc::new),
+        }
+    }
+
+    /// True while the file is as it was read.
+    fn is_of(&self, entry: &Entry) -> bool {
+        self.size == entry.size && self.modified == entry.modified
+    }
+
+    fn file(self, entry: Entry, path: String) -> FolderFile {
+        FolderFile {
+            path,
+            name: entry.name,
+            size: self.size,
+            modified: self.modified,
+            fingerprint: Some(self.fingerprint),
+            read: self.read.map_err(NotRead::Header),
+        }
+    }
+}
+
+/// Whether a name stands for a file that is looked into: all but the undo file of a standby.
+fn is_read(entry: &Entry) -> bool {
+    let undo = ending(&entry.name).is_some_and(|it| it.eq_ignore_ascii_case("tuf"));
+    entry.kind == EntryKind::File && !undo
+}
+
 /// What an instance answered of a file: the result sets of a batch. Told by path, by which it saw
 /// the file.
 type Answers = Vec<(String, Arc<Vec<Table>>)>;
@@ -87,72 +115,61 @@ impl Headers {
     ) -> Result<Vec<FolderFile>, ShareError> {
         let mut entries = shares.list(folder).await?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        let reads = entries.into_iter().map(|entry| {
-            let path = join(&entry.name);
-            self.file(shares, entry, path)
-        });
-        let files: Vec<_> = futures_util::stream::iter(reads)
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        Ok(files.into_iter().flatten().collect())
-    }
-
-    async fn file(&self, shares: &dyn Shares, entry: Entry, path: String) -> Option<FolderFile> {
-        let undo = ending(&entry.name).is_some_and(|it| it.eq_ignore_ascii_case("tuf"));
-        let not_read = match entry.kind {
-            EntryKind::File if undo => NotRead::Undo,
-            EntryKind::File => match self.ends(shares, &entry, &path).await {
-                Ok(kept) => {
-                    return Some(FolderFile {
-                        path,
-                        name: entry.name,
-                        size: kept.size,
-                        modified: kept.modified,
-                        fingerprint: Some(kept.fingerprint),
-                        read: kept.read.map_err(NotRead::Header),
-                    });
+        let entries: Vec<(Entry, String)> = entries
+            .into_iter()
+            .map(|entry| {
+                let path = join(&entry.name);
+                (entry, path)
+            })
+            .collect();
+        let known: Vec<Option<Kept>> = {
+            let kept = self.lock();
+            let known = |(entry, path): &(Entry, String)| {
+                let known = kept.get(path).filter(|kept| kept.is_of(entry));
+                known.cloned()
+            };
+            entries.iter().map(known).collect()
+        };
+        let new: Vec<String> = entries
+            .iter()
+            .zip(&known)
+            .filter(|((entry, _), known)| is_read(entry) && known.is_none())
+            .map(|((_, path), _)| path.clone())
+            .collect();
+        let mut looks = shares.look(&new).await.into_iter();
+        let mut kept = self.lock();
+        let files = entries.into_iter().zip(known);
+        let files = files.filter_map(|((entry, path), known)| {
+            let why = match entry.kind {
+                EntryKind::File if !is_read(&entry) => NotRead::Undo,
+                EntryKind::File => {
+                    let known = match known {
+                        Some(known) => Ok(known),
+                        None => looks.next()?.map(|look| {
+                            let new = Kept::of(look, &entry);
+                            kept.insert(path.clone(), new.clone());
+                            new
+                        }),
+                    };
+                    match known {
+                        Ok(known) => return Some(known.file(entry, path)),
+                        Err(gone) if gone.cause == Cause::NotFound => return None,
+                        Err(refusal) => NotRead::Share(refusal),
+                    }
                 }
-                Err(gone) if gone.cause == Cause::NotFound => return None,
-                Err(refusal) => NotRead::Share(refusal),
-            },
-            EntryKind::Folder => NotRead::Folder,
-            EntryKind::Other(what) => NotRead::NoFile(what),
-        };
-        Some(FolderFile {
-            path,
-            name: entry.name,
-            size: entry.size,
-            modified: entry.modified,
-            fingerprint: None,
-            read: Err(not_read),
-        })
-    }
-
-    async fn ends(
-        &self,
-        shares: &dyn Shares,
-        entry: &Entry,
-        path: &str,
-    ) -> Result<Kept, ShareError> {
-        let kept = self
-            .lock()
-            .get(path)
-            .filter(|kept| kept.size == entry.size && kept.modified == entry.modified)
-            .cloned();
-        if let Some(kept) = kept {
-            return Ok(kept);
-        }
-        let ends = shares.ends(path, END_BYTES).await?;
-        let read = LogFile::read(path.to_owned(), &ends.head, &ends.tail, ends.size);
-        let kept = Kept {
-            size: ends.size,
-            modified: entry.modified,
-            fingerprint: fingerprint(&ends.head, &ends.tail, ends.size),
-            read: read.map(Arc::new),
-        };
-        self.lock().insert(path.to_owned(), kept.clone());
-        Ok(kept)
+                EntryKind::Folder => NotRead::Folder,
+                EntryKind::Other(what) => NotRead::NoFile(what),
+            };
+            Some(FolderFile {
+                path,
+                name: entry.name,
+                size: entry.size,
+                modified: entry.modified,
+                fingerprint: None,
+                read: Err(why),
+            })
+        });
+        Ok(files.collect())
     }
 
     /// What an instance answered of the file by that path, or else of a copy of it.

@@ -1,12 +1,21 @@
 //! Files on shares: the operations that live folders and the rehearsal's folders in memory both
-//! have. What a copy is (chunks, `.wrk`, verify, rename) is built on them, once.
+//! have. What a copy is (chunks, a work name, verify, rename) is built on them, once.
 
 use std::fmt;
 
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
+use super::copy::{CopyError, grow_by_pieces};
+use crate::model::chain::{LogFile, fingerprint};
+use crate::model::header::{END_BYTES, Unreadable};
 use crate::model::{Place, Problem};
+use crate::site::Verify;
+
+/// Files looked at, or named, at once.
+pub(super) const AT_ONCE: usize = 16;
 
 /// What a name in a folder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +50,48 @@ pub struct Ends {
     pub tail: Vec<u8>,
     /// Size in bytes.
     pub size: u64,
+}
+
+impl Ends {
+    /// The first part in which a copy differs.
+    pub fn differs(&self, copy: &Self) -> Option<&'static str> {
+        if self.size != copy.size {
+            Some("size")
+        } else if self.head != copy.head {
+            Some("header")
+        } else if self.tail != copy.tail {
+            Some("closing copy")
+        } else {
+            None
+        }
+    }
+}
+
+/// What the ends of a file say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// Size in bytes.
+    pub size: u64,
+    /// Over size and both ends: equal for copies.
+    pub fingerprint: [u8; 32],
+    /// Its header, or why there is none.
+    pub read: Result<LogFile, Unreadable>,
+}
+
+impl Looked {
+    /// Reads the ends of the file `path`.
+    pub fn of(path: &str, head: &[u8], tail: &[u8], size: u64) -> Self {
+        let read = LogFile::read(path.to_owned(), head, tail, size);
+        let fingerprint = match &read {
+            Ok(file) => file.fingerprint,
+            Err(_) => fingerprint(head, tail, size),
+        };
+        Self {
+            size,
+            fingerprint,
+            read,
+        }
+    }
 }
 
 /// Why a share refused, as far as it decides what to do next (`reference/skype-powershell.md` 10).
@@ -127,6 +178,20 @@ pub trait Shares: Send + Sync {
     /// First and last `bytes` bytes of a file.
     fn ends<'a>(&'a self, path: &'a str, bytes: usize) -> Answer<'a, Ends>;
 
+    /// What the ends of many files say, in the order of `paths`, several at once. A refusal is that
+    /// file's.
+    fn look<'a>(&'a self, paths: &'a [String]) -> BoxFuture<'a, Vec<Result<Looked, ShareError>>> {
+        let looks = paths.iter().map(move |path| async move {
+            let ends = self.ends(path, END_BYTES).await?;
+            Ok(Looked::of(path, &ends.head, &ends.tail, ends.size))
+        });
+        Box::pin(
+            futures_util::stream::iter(looks)
+                .buffered(AT_ONCE)
+                .collect(),
+        )
+    }
+
     /// All of a small file.
     fn read<'a>(&'a self, path: &'a str) -> Answer<'a, Vec<u8>>;
 
@@ -149,6 +214,36 @@ pub trait Shares: Send + Sync {
     /// Flushes a file to its disk, then gives it another name in the same folder. Refuses
     /// ([`Cause::Exists`]) when that name is taken.
     fn settle<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, ()>;
+
+    /// Fills the file `work` anew with all bytes of `from`, sees that both are alike as far as
+    /// `verify` asks, and says how many they are. `progress` hears how many are there.
+    ///
+    /// # Errors
+    /// What the share says, bytes that differ, or a raised `stop`; `work` is then left as it is.
+    fn grow<'a>(
+        &'a self,
+        from: &'a str,
+        work: &'a str,
+        verify: Verify,
+        stop: &'a CancellationToken,
+        progress: &'a (dyn Fn(u64) + Send + Sync),
+    ) -> BoxFuture<'a, Result<u64, CopyError>> {
+        Box::pin(grow_by_pieces(self, from, work, verify, stop, progress))
+    }
+
+    /// [`settle`](Self::settle) for many pairs of names: flushed together, where the disk can. Each
+    /// has its own answer.
+    fn settle_all<'a>(
+        &'a self,
+        names: &'a [(String, String)],
+    ) -> BoxFuture<'a, Vec<Result<(), ShareError>>> {
+        let settled = names.iter().map(|(from, to)| self.settle(from, to));
+        Box::pin(
+            futures_util::stream::iter(settled)
+                .buffered(AT_ONCE)
+                .collect(),
+        )
+    }
 
     /// Removes a file.
     fn remove<'a>(&'a self, path: &'a str) -> Answer<'a, ()>;

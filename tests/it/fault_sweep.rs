@@ -197,11 +197,11 @@ fn every_operation_on_a_file_survives_every_cause() {
     let mut points = Vec::new();
     for (op, suffix) in [
         (Op::Ends, name.clone()),
-        (Op::Create, format!("{stem}.wrk")),
+        (Op::Create, format!("{stem}.pchadr.wrk")),
         (Op::Append, name.clone()),
-        (Op::Append, format!("{stem}.wrk")),
-        (Op::Ends, format!("{stem}.wrk")),
-        (Op::Settle, format!("{stem}.wrk")),
+        (Op::Append, format!("{stem}.pchadr.wrk")),
+        (Op::Ends, format!("{stem}.pchadr.wrk")),
+        (Op::Settle, format!("{stem}.pchadr.wrk")),
         (Op::Settle, name.clone()),
         (Op::List, "pchat-logs".to_owned()),
         (Op::List, "pchat-copy".to_owned()),
@@ -233,7 +233,7 @@ fn every_operation_on_a_file_survives_every_cause() {
             stage
                 .simulated
                 .folders
-                .lose_answer(op, &format!("{stem}.wrk"), 1);
+                .lose_answer(op, &format!("{stem}.pchadr.wrk"), 1);
             run_through_patiently(&drill, stage, &whole, &what).await;
         });
     }

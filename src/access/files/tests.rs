@@ -2,6 +2,8 @@
 
 use tempfile::TempDir;
 
+use super::cause::windows;
+use super::copying::rename_looking;
 use super::*;
 
 struct Place(TempDir);

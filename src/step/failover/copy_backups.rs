@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::access::copy::copy;
+use crate::access::copy::Copies;
 use crate::model::words::count;
 use crate::model::words::size;
 use crate::model::{Instance, Problem, Role};
@@ -316,6 +316,9 @@ async fn copy_files(
     let total: u64 = files.iter().map(|file| file.size).sum();
     let done = std::sync::atomic::AtomicU64::new(0);
     let done = &done;
+    let copy = &cx.site.copy;
+    let copier = Copies::new(&*cx.access.shares, copy.verify, copy.parallel, hands.stop);
+    let copier = &copier;
     let copies = each.into_iter().map(|(key, values)| async move {
         hands.check_stop()?;
         let (from, to) = hands.copy_paths(key, &values)?;
@@ -327,15 +330,7 @@ async fn copy_files(
             let sum = done.fetch_add(moved, Relaxed) + moved;
             hands.progress(sum, total, Unit::Bytes, name);
         };
-        copy(
-            &*cx.access.shares,
-            &from,
-            &to,
-            cx.site.copy.verify,
-            hands.stop,
-            &progress,
-        )
-        .await?;
+        copier.copy(&from, &to, &progress).await?;
         if let Some(handoff) = hands.handoff {
             handoff.land(name);
         }
@@ -344,7 +339,7 @@ async fn copy_files(
     // In order of the chain, so that what is applied first lands first. Every copier ends before
     // the step does: an error lets the others finish the file they are in.
     let results: Vec<Result<(), StepError>> = futures_util::stream::iter(copies)
-        .buffered(cx.site.copy.parallel.max(1))
+        .buffered(copier.at_once())
         .collect()
         .await;
     results.into_iter().collect()
