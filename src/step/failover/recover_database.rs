@@ -4,6 +4,7 @@
 mod commands;
 mod loss;
 mod primary;
+mod recovered;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -36,6 +37,7 @@ use commands::Key;
 use loss::loss_block;
 pub(in crate::step) use loss::{accepts, named};
 use primary::{PrimarySide, life_block, look_at_primary, primary_blocks};
+use recovered::judge_recovered;
 
 /// The database is recovered already (`sql-server.md` 4).
 const ALREADY_RECOVERED: u32 = 3153;
@@ -432,70 +434,4 @@ impl Kind for RecoverDatabase {
         }
         Ok(())
     }
-}
-
-/// It was recovered: is it as it should be? Owner, TRUSTWORTHY, broker and users are only reported.
-fn judge_recovered(facts: &Facts) -> Standing {
-    let Some(row) = facts.row() else {
-        return Standing::unknown("the database");
-    };
-    let in_service = facts.class() == BackupDatabase::InService;
-    if !in_service {
-        // A primary that came back before the pool changed sides: two writable databases.
-        let serving: Vec<Block> = primary_blocks(facts)
-            .into_iter()
-            .filter(|block| block.id == primary::SERVES)
-            .collect();
-        if !serving.is_empty() {
-            return Standing::Blocked { blocks: serving };
-        }
-    }
-    if row.collation.is_none() {
-        return Standing::underway("it takes no connections yet");
-    }
-    if row.user_access != 0 {
-        return Standing::pending("make it MULTI_USER");
-    }
-    if !row.is_sound() {
-        return Standing::Blocked {
-            blocks: vec![Block::site(
-                "unsound",
-                format!("it is ONLINE, but {}", row.unsound().join(", ")),
-                "mend that with ALTER DATABASE, then go on",
-            )],
-        };
-    }
-    let mut why = if in_service {
-        "in service: the pool uses it".to_owned()
-    } else {
-        "ONLINE, recovered".to_owned()
-    };
-    if let Observed::Seen(sets @ 1..) = &facts.files.look.sets_beyond {
-        let sets = count(*sets, "log backup");
-        why = format!("{why}; {sets} of the share end beyond it and were left out");
-    }
-    if let Some(orphans) = facts.orphans.seen().filter(|names| !names.is_empty()) {
-        why = format!("{why}; users without a login here: {}", orphans.join(", "));
-    }
-    if let Some(wanted) = &facts.wanted {
-        let unlike = |one: &Option<String>, other: &Option<String>| match (one, other) {
-            (Some(one), Some(other)) => !one.eq_ignore_ascii_case(other),
-            _ => one.is_some(),
-        };
-        if unlike(&wanted.owner, &row.owner) {
-            let owner = |owner: &Option<String>| owner.clone().unwrap_or_else(|| "?".to_owned());
-            why = format!(
-                "{why}; its owner is {}, the primary had {}",
-                owner(&row.owner),
-                owner(&wanted.owner)
-            );
-        }
-        if wanted.trustworthy && !row.trustworthy {
-            why.push_str("; TRUSTWORTHY is off, the primary had it on");
-        }
-        if wanted.broker && !row.broker {
-            why.push_str("; Service Broker is off, the primary had it on");
-        }
-    }
-    Standing::satisfied(why)
 }

@@ -2,377 +2,25 @@
 //! and not needed: it is applied, or left out for a reason that can be checked, or named before
 //! anything is given up (`design.md` 3, rule 15).
 
+mod kinds;
+
+use proptest::prelude::*;
+
 use pchadr::cli::rehearse::Stage;
-use pchadr::model::Lsn;
-use pchadr::rehearsal::backup_set::{BackupSet, Form, SetKind};
-use pchadr::rehearsal::folders::Folders;
+use pchadr::rehearsal::folders::Volume;
+use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::rehearsal::world::{LogRecipe, MadeLog, World};
 use pchadr::run::event::Outcome;
 use pchadr::run::store::MemoryStore;
 use pchadr::step::terms::{AcceptedLoss, Terms};
 
-use super::{Held, hold_on};
+use super::{Held, hold, hold_on, overriding, vary};
 use crate::site::{disaster, litware, paused, terms};
+use kinds::Needed::{Applied, Named, NamedLate};
+use kinds::{Kind, OPAQUE, UNSEEN, kinds, other_database, put, renamed};
 
 const SHARE: &str = r"\\fs1\pchat-logs";
 const COPIES: &str = r"\\sql3.dc2.litwareinc.com\pchat-copy";
-
-/// How a run ends that meets the file where its set is needed.
-enum Needed {
-    /// All log is applied.
-    Applied,
-    /// Refused before anything is touched, with these words; accepted, the run is done without it.
-    Named(&'static [&'static str]),
-    /// The same, once it was copied and the instance could tell: stopped before recovery.
-    NamedLate(&'static [&'static str]),
-}
-use Needed::{Applied, Named, NamedLate};
-
-/// One kind: what it is called, how it ends where it is needed (in the share, in the copy folder),
-/// and how it is laid under a path.
-struct Kind {
-    name: &'static str,
-    in_share: Needed,
-    in_copy: Needed,
-    lay: fn(&Folders, &str, &MadeLog),
-}
-
-const OPAQUE: Form = Form {
-    opaque: true,
-    broken_off: false,
-    stripe: (0, 0),
-};
-
-fn put(folders: &Folders, path: &str, sets: Vec<BackupSet>, form: Form) {
-    folders.put_formed(path, sets, 4 << 20, form).expect("laid");
-}
-
-fn renamed(path: &str, ending: &str) -> String {
-    format!("{}{ending}", path.trim_end_matches(".trn"))
-}
-
-fn log(folders: &Folders, path: &str, log: &MadeLog) {
-    put(folders, path, vec![log.set.clone()], Form::default());
-}
-
-/// The set, changed.
-fn changed(folders: &Folders, path: &str, log: &MadeLog, change: impl Fn(&mut BackupSet)) {
-    let mut set = log.set.clone();
-    change(&mut set);
-    put(folders, path, vec![set], Form::default());
-}
-
-fn other_database(set: &mut BackupSet) {
-    set.family = [9; 16];
-    set.fork = [8; 16];
-    set.first_fork = [8; 16];
-    set.database_created = set.started.saturating_sub(jiff::Span::new().hours(9));
-}
-
-const UNSEEN: &[&str] = &["is lost"];
-
-fn kinds() -> Vec<Kind> {
-    let kind = |name, in_share, in_copy, lay| Kind {
-        name,
-        in_share,
-        in_copy,
-        lay,
-    };
-    vec![
-        kind("a sound log backup", Applied, Applied, log),
-        kind("a whole work file", Applied, Applied, |f, path, it| {
-            log(f, &renamed(path, ".wrk"), it);
-        }),
-        kind("an ending in capitals", Applied, Applied, |f, path, it| {
-            log(f, &renamed(path, ".TRN"), it);
-        }),
-        kind("another ending", Applied, Applied, |f, path, it| {
-            log(f, &renamed(path, ".bak"), it);
-        }),
-        kind("no ending", Applied, Applied, |f, path, it| {
-            log(f, &renamed(path, ""), it);
-        }),
-        kind("compressed", Applied, Applied, |f, path, it| {
-            put(f, path, vec![it.set.clone()], OPAQUE);
-        }),
-        kind(
-            "compressed, a work file",
-            Applied,
-            Applied,
-            |f, path, it| {
-                put(f, &renamed(path, ".wrk"), vec![it.set.clone()], OPAQUE);
-            },
-        ),
-        kind(
-            "an appended set broken off",
-            Applied,
-            Applied,
-            |f, path, it| {
-                let form = Form {
-                    broken_off: true,
-                    ..Form::default()
-                };
-                put(f, path, vec![it.set.clone()], form);
-            },
-        ),
-        kind(
-            "a further set of another kind",
-            Applied,
-            Applied,
-            |f, path, it| {
-                let mut full = it.set.clone();
-                full.kind = SetKind::Full;
-                full.position = 2;
-                put(f, path, vec![it.set.clone(), full], Form::default());
-            },
-        ),
-        kind(
-            "compressed, several sets",
-            Applied,
-            Applied,
-            |f, path, it| {
-                let mut full = it.set.clone();
-                full.kind = SetKind::Differential;
-                full.position = 2;
-                put(f, path, vec![it.set.clone(), full], OPAQUE);
-            },
-        ),
-        kind(
-            "one of two stripes",
-            Named(&["stripe", "media set"]),
-            Named(&["stripe", "media set"]),
-            |f, path, it| {
-                let form = Form {
-                    stripe: (1, 2),
-                    ..OPAQUE
-                };
-                put(f, path, vec![it.set.clone()], form);
-            },
-        ),
-        kind(
-            "cut off",
-            Named(&["without its end"]),
-            Named(&["without its end"]),
-            |f, path, it| {
-                log(f, path, it);
-                f.truncate(path, 1 << 20).expect("cut");
-            },
-        ),
-        kind(
-            "cut off, compressed",
-            Named(&["finds no whole backup"]),
-            Named(&["finds no whole backup"]),
-            |f, path, it| {
-                put(f, path, vec![it.set.clone()], OPAQUE);
-                f.truncate(path, 1 << 20).expect("cut");
-            },
-        ),
-        kind(
-            "cut off in its header",
-            Named(&["truncated, or still being written"]),
-            Named(&["truncated, or still being written"]),
-            |f, path, it| {
-                log(f, path, it);
-                f.truncate(path, 3000).expect("cut");
-            },
-        ),
-        kind(
-            "a cut work file",
-            Named(&["without its end"]),
-            Named(&["without its end"]),
-            |f, path, it| {
-                let path = renamed(path, ".wrk");
-                log(f, &path, it);
-                f.truncate(&path, 1 << 20).expect("cut");
-            },
-        ),
-        kind(
-            "a damaged header",
-            Named(&["damaged"]),
-            Named(&["damaged"]),
-            |f, path, it| {
-                log(f, path, it);
-                f.corrupt_header(path).expect("damaged");
-            },
-        ),
-        kind(
-            "empty",
-            Named(&["the file is empty"]),
-            Named(&["the file is empty"]),
-            |f, path, _| f.put_bytes(path, b"").expect("laid"),
-        ),
-        kind(
-            "a text",
-            Named(&["no backup"]),
-            Named(&["no backup"]),
-            |f, path, _| f.put_bytes(path, b"see the other folder").expect("laid"),
-        ),
-        kind(
-            "a text that is called one",
-            Named(UNSEEN),
-            Named(UNSEEN),
-            |f, path, _| {
-                let path = renamed(path, ".txt");
-                f.put_bytes(&path, b"see the other folder").expect("laid");
-            },
-        ),
-        kind(
-            "denied",
-            Named(&["access denied"]),
-            Named(&["access denied"]),
-            |f, path, it| {
-                log(f, path, it);
-                f.deny(path, true).expect("denied");
-            },
-        ),
-        kind(
-            "denied, with another ending",
-            Named(&["access denied"]),
-            Named(&["access denied"]),
-            |f, path, it| {
-                let path = renamed(path, ".old");
-                log(f, &path, it);
-                f.deny(&path, true).expect("denied");
-            },
-        ),
-        kind(
-            "in use",
-            Named(&["in use by another program"]),
-            Named(&["in use by another program"]),
-            |f, path, it| {
-                log(f, path, it);
-                f.hold(path, true).expect("held");
-            },
-        ),
-        kind(
-            "a link to nothing",
-            Named(&["a link that leads nowhere"]),
-            Named(&["a link that leads nowhere"]),
-            |f, path, _| {
-                f.put_special(path, "a link that leads nowhere")
-                    .expect("laid")
-            },
-        ),
-        kind(
-            "a pipe",
-            Named(&["a pipe"]),
-            Named(&["a pipe"]),
-            |f, path, _| {
-                f.put_special(path, "a pipe").expect("laid");
-            },
-        ),
-        kind(
-            "a socket",
-            Named(&["a socket"]),
-            Named(&["a socket"]),
-            |f, path, _| {
-                f.put_special(path, "a socket").expect("laid");
-            },
-        ),
-        kind(
-            "a device",
-            Named(&["a device"]),
-            Named(&["a device"]),
-            |f, path, _| {
-                f.put_special(path, "a device").expect("laid");
-            },
-        ),
-        kind(
-            "a name that is no Unicode",
-            Named(&["no Unicode text"]),
-            Named(&["no Unicode text"]),
-            |f, path, _| {
-                f.put_special(path, "its name is no Unicode text")
-                    .expect("laid");
-            },
-        ),
-        kind(
-            "a folder that is called one",
-            Named(&["a folder"]),
-            Named(&["a folder"]),
-            |f, path, _| f.make_folder(path).expect("made"),
-        ),
-        kind(
-            "another folder",
-            Named(UNSEEN),
-            Named(UNSEEN),
-            |f, path, _| {
-                f.make_folder(&renamed(path, "")).expect("made");
-            },
-        ),
-        kind(
-            "an undo file",
-            Named(UNSEEN),
-            Named(UNSEEN),
-            |f, path, it| {
-                log(f, &renamed(path, ".tuf"), it);
-            },
-        ),
-        kind(
-            "a full backup",
-            Named(UNSEEN),
-            Named(UNSEEN),
-            |f, path, it| {
-                changed(f, path, it, |set| set.kind = SetKind::Full);
-            },
-        ),
-        kind(
-            "a differential one",
-            Named(UNSEEN),
-            Named(UNSEEN),
-            |f, path, it| {
-                changed(f, path, it, |set| set.kind = SetKind::Differential);
-            },
-        ),
-        kind(
-            "another database",
-            Named(UNSEEN),
-            Named(UNSEEN),
-            |f, path, it| {
-                changed(f, path, it, |set| "hr".clone_into(&mut set.database));
-            },
-        ),
-        kind(
-            "another one of the name",
-            Named(UNSEEN),
-            Named(UNSEEN),
-            |f, path, it| {
-                changed(f, path, it, other_database);
-            },
-        ),
-        kind(
-            "another one of the name, ahead",
-            Named(UNSEEN),
-            Named(UNSEEN),
-            |f, path, it| {
-                changed(f, path, it, |set| {
-                    other_database(set);
-                    set.first_lsn = Lsn::new(77, 1, 1);
-                    set.last_lsn = Lsn::new(77, 9, 1);
-                });
-            },
-        ),
-        kind(
-            "damaged data",
-            NamedLate(&["3183"]),
-            NamedLate(&["3183"]),
-            |f, path, it| {
-                log(f, path, it);
-                f.corrupt(path).expect("damaged");
-            },
-        ),
-        kind(
-            "LSNs that run backwards",
-            Named(&["damaged"]),
-            Named(&["damaged"]),
-            |f, path, it| {
-                changed(f, path, it, |set| {
-                    std::mem::swap(&mut set.first_lsn, &mut set.last_lsn);
-                });
-            },
-        ),
-    ]
-}
 
 /// The log backups of the site, as [`disaster`] makes them.
 fn logs() -> Vec<MadeLog> {
@@ -529,4 +177,191 @@ fn what_only_the_instance_can_read_and_not_on_the_share_is_copied_first_and_then
         held.assert_done();
         held.assert_has_all_messages();
     });
+}
+
+/// How many headers the instance was asked for so far.
+fn headers_asked(stage: &Stage) -> usize {
+    let history = stage.simulated.world.history();
+    let asked = history
+        .iter()
+        .map(|it| it.text.matches("RESTORE HEADERONLY").count());
+    asked.sum()
+}
+
+#[test]
+fn of_compressed_files_each_header_is_asked_for_once_in_a_whole_failover() {
+    paused(async {
+        let site = litware();
+        let recipe = Recipe::disaster(Logs::Made(400));
+        let mut stage = Stage::build(&site, &recipe).expect("the site");
+        let folders = &stage.simulated.folders;
+        for (path, size) in folders.snapshot() {
+            if !path.ends_with(".trn") {
+                continue;
+            }
+            let sets = folders.open("backup", &path).map(|view| view.sets);
+            let sets = sets.or_else(|_| {
+                let name = path.rsplit('\\').next().unwrap_or_default();
+                folders
+                    .open("backup", &format!(r"E:\pchat-copy\{name}"))
+                    .map(|view| view.sets)
+            });
+            let sets = sets.expect("a backup");
+            folders.put_formed(&path, sets, size, OPAQUE).expect("laid");
+        }
+        let held = hold_on(&site, &mut stage, &terms(), &MemoryStore::default()).await;
+        held.assert_done();
+        let asked = headers_asked(&stage);
+        assert!((300..=400).contains(&asked), "{asked} headers");
+    });
+}
+
+#[test]
+fn the_folder_that_log_shipping_names_is_read_and_must_be_named_before_anything_is_touched() {
+    let site = litware();
+    let real = r"\\fs1\real-logs";
+    let recipe = vary(|options| options.source = Some(r"\\fs1\real-logs".to_owned()));
+    let prepare = async |stage: &mut Stage| {
+        let folders = &stage.simulated.folders;
+        folders.add(Volume::new("real", real, "fs1"));
+        for log in &logs()[8..] {
+            let path = format!(r"{real}\{}", log.name);
+            put(
+                folders,
+                &path,
+                vec![log.set.clone()],
+                pchadr::rehearsal::backup_set::Form::default(),
+            );
+        }
+        for (path, _) in folders.snapshot() {
+            let later = logs()[8..]
+                .iter()
+                .any(|log| path == format!(r"{SHARE}\{}", log.name));
+            if later {
+                stage.access.shares.remove(&path).await.expect("removed");
+            }
+        }
+    };
+    let held = hold(&site, &recipe, &terms(), prepare);
+    held.assert_refused(
+        3,
+        "save-log-shipping",
+        &[real, SHARE],
+        &[
+            "`[shares] backup` or `extra`",
+            "--override other-folder=REASON",
+        ],
+    );
+    let held = hold(&site, &recipe, &overriding(&["other-folder"]), prepare);
+    held.assert_done();
+    held.assert_has_all_messages();
+    let mut site = litware();
+    site.shares.extra.push(real.parse().expect("a path"));
+    let held = hold(&site, &recipe, &terms(), prepare);
+    held.assert_done();
+    held.assert_has_all_messages();
+}
+
+/// What lies in place of a log backup in the property below.
+#[derive(Clone, Copy, Debug)]
+enum Lies {
+    Sound,
+    Work,
+    Opaque,
+    Extra,
+    Cut,
+    Denied,
+    Foreign,
+    Gone,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The instance could reach the end of the sets that lie there whole, one after another; the run
+    /// reaches it too, or names what stands between.
+    #[test]
+    fn what_is_reached_is_all_that_can_be_reached_or_the_consent_names_what_stands_between(
+        lies in proptest::collection::vec(
+            prop_oneof![
+                5 => Just(Lies::Sound), 2 => Just(Lies::Work), 2 => Just(Lies::Opaque), 2 => Just(Lies::Extra),
+                1 => Just(Lies::Cut), 1 => Just(Lies::Denied), 1 => Just(Lies::Foreign), 1 => Just(Lies::Gone),
+            ],
+            8,
+        ),
+        closed in any::<bool>(),
+    ) {
+        let logs = logs();
+        let first = logs.len() - lies.len();
+        let extra = r"\\fs2\old-logs";
+        let mut site = litware();
+        site.shares.extra.push(extra.parse().expect("a path"));
+        let whole = |it: &Lies| matches!(it, Lies::Sound | Lies::Work | Lies::Opaque | Lies::Extra);
+        // One of them is of an idle quarter of an hour: it holds no log that could be missed.
+        let idle = |index: usize| logs[index].set.first_lsn == logs[index].set.last_lsn;
+        let joined = lies.iter().zip(first..);
+        let reached = first + joined.take_while(|(it, index)| whole(it) || idle(*index)).count();
+        let messages = logs[..reached].last().expect("logs").set.messages;
+        let beyond = &lies[reached - first..];
+        // A set that is simply gone, and everything behind it too, leaves no trace.
+        let traces = beyond.iter().any(|it| !matches!(it, Lies::Gone | Lies::Foreign))
+            || lies.iter().any(|it| matches!(it, Lies::Denied));
+        paused(async {
+            let mut stage = Stage::build(&site, &disaster()).expect("the site");
+            let folders = &stage.simulated.folders;
+            folders.add(Volume::new("extra", extra, "fs2"));
+            folders.put_bytes(&format!(r"{extra}\readme.txt"), b"older ones").expect("laid");
+            let formed = pchadr::rehearsal::backup_set::Form::default();
+            for (log, lies) in logs[first..].iter().zip(&lies) {
+                let path = format!(r"{SHARE}\{}", log.name);
+                stage.access.shares.remove(&path).await.expect("removed");
+                let sets = vec![log.set.clone()];
+                match lies {
+                    Lies::Sound => put(folders, &path, sets, formed),
+                    Lies::Work => put(folders, &renamed(&path, ".wrk"), sets, formed),
+                    Lies::Opaque => put(folders, &path, sets, OPAQUE),
+                    Lies::Extra => put(folders, &format!(r"{extra}\{}", log.name), sets, formed),
+                    Lies::Cut => {
+                        put(folders, &path, sets, formed);
+                        folders.truncate(&path, 1 << 20).expect("cut");
+                    }
+                    Lies::Denied => {
+                        put(folders, &path, sets, formed);
+                        folders.deny(&path, true).expect("denied");
+                    }
+                    Lies::Foreign => {
+                        let mut set = log.set.clone();
+                        other_database(&mut set);
+                        put(folders, &path, vec![set], formed);
+                    }
+                    Lies::Gone => {}
+                }
+            }
+            if closed {
+                for share in ["backup", "extra"] {
+                    folders.change(share, |it| {
+                        it.denied.insert("backup".to_owned());
+                    });
+                }
+            }
+            let store = MemoryStore::default();
+            let held = hold_on(&site, &mut stage, &terms(), &store).await;
+            if traces {
+                assert_ne!(held.finished.outcome, Outcome::Done, "{lies:?}");
+                let why = &held.error().why;
+                for (log, lies) in logs[reached..].iter().zip(beyond) {
+                    if matches!(lies, Lies::Cut | Lies::Denied) {
+                        assert!(why.contains(&renamed(&log.name, "")) || why.contains("more"), "{lies:?}: {why}");
+                    }
+                }
+                let end = AcceptedLoss::Lsn(logs[reached - 1].set.last_lsn);
+                let held = hold_on(&site, &mut stage, &accepting(end), &store).await;
+                held.assert_done();
+                assert_eq!(held.chat().messages, messages, "{lies:?}");
+            } else {
+                held.assert_done();
+                assert_eq!(held.chat().messages, messages, "{lies:?}");
+            }
+        });
+    }
 }

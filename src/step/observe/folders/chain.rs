@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use serde::Serialize;
 
 use super::kin::name_of;
-use super::{File, Folder, Folders, Holds, Kin, OUR_WORK, looks_like_a_backup};
+use super::{CUT, File, Folder, Folders, Holds, Kin, OUR_WORK, looks_like_a_backup};
 use crate::model::chain::{Gap, Link, LogFile};
 use crate::model::header::BackupKind;
 use crate::model::{LogChain, Lsn, SharePath};
@@ -159,7 +159,10 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
             }
             Holds::Unread(why, head) => {
                 let head = head.as_deref();
-                if !is_excused(folders, file) && head.is_none_or(|it| concerns(site, it, redo)) {
+                // The instance found no whole set in it, and the log that it was to hold is there.
+                let covered = |it: &LogFile| why == CUT && it.header.last_lsn <= chain.to;
+                let missed = |it: &LogFile| concerns(site, it, redo) && !covered(it);
+                if !is_excused(folders, file) && head.is_none_or(missed) {
                     unreadable.push(unread(why, head));
                 }
             }
