@@ -70,6 +70,10 @@ pub struct LabOptions {
         value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub logs: u32,
 
+    /// Write log backups that only an instance can read, as compressed ones are
+    #[arg(long)]
+    pub compressed: bool,
+
     /// Make the same LSNs as another lab of this seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -150,6 +154,7 @@ pub fn command(
             LabTimes::Real => Times::Real,
         },
         logs: usize::try_from(options.logs)?,
+        compressed: options.compressed,
         seed: options.seed,
         password: secret()?,
         token: secret()?,

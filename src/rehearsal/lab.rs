@@ -63,6 +63,8 @@ pub struct Options {
     pub times: Times,
     /// Log backups on the share.
     pub logs: usize,
+    /// They are written so that only an instance can read them.
+    pub compressed: bool,
     /// GUIDs and LSNs follow from it.
     pub seed: u64,
     /// Password of [`USER`].
@@ -111,6 +113,7 @@ pub struct Place {
 pub struct Lab {
     folder: Folder,
     world: Shared,
+    shares: Arc<Shares>,
     pool: Arc<Mutex<Pool>>,
     ports: BTreeMap<Instance, Port>,
     /// Kept: dropped, it ends.
@@ -178,7 +181,7 @@ impl Lab {
                 (options.saved)(&own).and_then(|bytes| folder.write(folder::SAVED, &bytes, false));
             saved.map_err(wrote("the saved configuration cannot be written"))?;
         }
-        let (built, lost_at) =
+        let (built, shares, lost_at) =
             build(&own, &now, &folder, options).map_err(wrote("a log backup cannot be written"))?;
 
         for (instance, port) in &mut ports {
@@ -199,6 +202,7 @@ impl Lab {
         Ok(Self {
             folder,
             world: built.world,
+            shares,
             pool: built.pool,
             ports,
             _shell: shell,
@@ -251,6 +255,10 @@ impl Lab {
             Event::Down(target) => (target, false),
             Event::Up(target) => (target, true),
             Event::RebuildPrimary => return self.rebuild_primary().await,
+            Event::Share { open } => {
+                self.shares.close(!open);
+                return Ok(());
+            }
         };
         if let Target::DataCenter { primary } = target {
             let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
@@ -302,7 +310,7 @@ fn build(
     now: &Now,
     folder: &Folder,
     options: &Options,
-) -> io::Result<(Parts, Option<DateTime>)> {
+) -> io::Result<(Parts, Arc<Shares>, Option<DateTime>)> {
     // Headers know whole seconds.
     let opened = whole_second(world::utc(now()));
     let lost_at = opened.saturating_sub(SINCE_LOSS);
@@ -316,13 +324,19 @@ fn build(
         Start::Normal => opened,
         Start::Disaster | Start::FailedOver => lost_at,
     };
-    let logs = assembly.logs(options.logs, last.saturating_sub(SINCE_LAST_LOG), LOG_BYTES);
+    let mut logs = assembly.logs(options.logs, last.saturating_sub(SINCE_LAST_LOG), LOG_BYTES);
+    for log in &mut logs {
+        log.form.opaque = options.compressed;
+    }
     // In a disaster many are still on the share only; before it, log shipping is at its end.
     let shipped = match options.state {
         Start::Normal => (logs.len().saturating_sub(2), logs.len().saturating_sub(1)),
         Start::Disaster | Start::FailedOver => (logs.len() / 8, logs.len() / 4),
     };
-    let shares = Arc::new(Shares::new(&folder.shares())?);
+    let shares = Arc::new(Shares::new(
+        &folder.shares(),
+        Path::new(site.shares.backup.as_str()),
+    )?);
     let files = Arc::clone(&shares) as Arc<dyn Files>;
     let mut world = assembly.options(Arc::clone(now), files, logs, shipped);
     world.schedules = true;
@@ -340,5 +354,5 @@ fn build(
         parts.world.synchronize();
     }
     let disaster = options.state == Start::Disaster;
-    Ok((parts, disaster.then_some(lost_at)))
+    Ok((parts, shares, disaster.then_some(lost_at)))
 }

@@ -281,3 +281,32 @@ fn with_pause_every_step_waits_for_the_operator() {
     assert_eq!(end_state(&machine.status()), failed_over());
     assert_eq!(CONSENT[0], "--yes", "which was not given here");
 }
+
+#[test]
+fn log_backups_that_no_instance_may_read_on_the_share_are_copied_first_and_all_applied() {
+    let mut lab = Lab::open(&["--state", "disaster", "--logs", "24", "--compressed"]);
+    assert!(lab.happen("close share").contains("done"));
+    let machine = Machine::of(&lab);
+    // A time says nothing before they are copied.
+    let refused = machine.run(&[
+        "failover",
+        "--yes",
+        "--accept-loss-after",
+        "2026-01-01T00:00:00",
+    ]);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(5), "{told}");
+    assert!(
+        told.contains("is known when `copy-backups` is done"),
+        "{told}"
+    );
+    let said = machine.failover(&[]);
+    let told = text(&said.stderr);
+    assert_eq!(said.status.code(), Some(0), "{told}");
+    let sent = commands(&machine.journal());
+    assert!(
+        sent.iter().any(|it| it.starts_with("apply-logs")),
+        "{sent:?}"
+    );
+    assert_eq!(end_state(&machine.status()), failed_over());
+}

@@ -11,6 +11,12 @@ pub enum Event {
     Down(Target),
     /// It is back as it was.
     Up(Target),
+    /// The engines may no longer read the share of the log backups, or may again: the Agent copies,
+    /// and log shipping needs no more (`sql-server.md` 7).
+    Share {
+        /// Whether they may.
+        open: bool,
+    },
     /// The first data center is there again as it was installed: its databases empty, nothing
     /// mirrored, nothing shipped.
     RebuildPrimary,
@@ -64,6 +70,11 @@ impl Event {
             "lose one instance: primary, primary_mirror, backup, backup_mirror",
         ),
         ("up instance ROLE", "bring it back as it was"),
+        (
+            "close share",
+            "let no instance read the share of the log backups",
+        ),
+        ("open share", "let them read it again"),
     ];
 }
 
@@ -76,6 +87,8 @@ impl FromStr for Event {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let target = match words.as_slice() {
             ["rebuild", "primary"] => return Ok(Self::RebuildPrimary),
+            ["close", "share"] => return Ok(Self::Share { open: false }),
+            ["open", "share"] => return Ok(Self::Share { open: true }),
             [_, "primary"] => Target::DataCenter { primary: true },
             [_, "backup"] => Target::DataCenter { primary: false },
             [_, "instance", role] => {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +31,9 @@ type Ends = (u64, [u8; 32]);
 pub(super) struct Shares {
     /// Without links in them.
     roots: Vec<PathBuf>,
+    /// The one of log backups, and whether the engines may not read it.
+    backup: PathBuf,
+    closed: AtomicBool,
     known: Mutex<Known>,
 }
 
@@ -41,12 +45,19 @@ struct Known {
 
 impl Shares {
     /// Folders that are there.
-    pub(super) fn new(roots: &[PathBuf]) -> io::Result<Self> {
+    pub(super) fn new(roots: &[PathBuf], backup: &Path) -> io::Result<Self> {
         let roots: io::Result<Vec<_>> = roots.iter().map(fs::canonicalize).collect();
         Ok(Self {
             roots: roots?,
+            backup: fs::canonicalize(backup)?,
+            closed: AtomicBool::new(false),
             known: Mutex::default(),
         })
+    }
+
+    /// Says whether the engines may not read the share of the log backups.
+    pub(super) fn close(&self, closed: bool) {
+        self.closed.store(closed, Ordering::SeqCst);
     }
 
     /// Writes a backup, whole from the first instant at which it is seen, last written when its
@@ -157,7 +168,8 @@ impl Shares {
 impl Files for Shares {
     fn open(&self, _viewer: &str, path: &str) -> Result<FileView, u32> {
         let path = self.place(path)?;
-        if path.is_dir() {
+        let closed = self.closed.load(Ordering::SeqCst) && path.starts_with(&self.backup);
+        if closed || path.is_dir() {
             return Err(5);
         }
         File::open(path)

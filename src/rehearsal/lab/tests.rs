@@ -97,7 +97,7 @@ fn share() -> (tempfile::TempDir, Shares, PathBuf, MadeLog) {
     fs::create_dir(&root).unwrap();
     let day = jiff::civil::date(2026, 1, 14).at(2, 33, 0, 0);
     let log = World::make_logs(&LogRecipe::new("mgc", "SQL1", 1, day)).remove(0);
-    let shares = Shares::new(std::slice::from_ref(&root)).unwrap();
+    let shares = Shares::new(std::slice::from_ref(&root), &root).unwrap();
     let path = root.join(&log.name);
     shares
         .lay(
@@ -181,7 +181,8 @@ fn errors_are_those_that_windows_would_give() {
 #[test]
 fn a_file_of_another_site_is_a_backup_of_another_family() {
     let (_folder, shares, path, log) = share();
-    let stranger = Shares::new(&[path.parent().unwrap().to_owned()]).unwrap();
+    let parent = path.parent().unwrap();
+    let stranger = Shares::new(&[parent.to_owned()], parent).unwrap();
     let view = stranger.open("backup", text(&path)).unwrap();
     assert_eq!(view.sets[0].database, "mgc");
     assert_ne!(view.sets[0].family, log.set.family);

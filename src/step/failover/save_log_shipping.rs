@@ -162,7 +162,9 @@ impl Kind for SaveLogShipping {
                 "see sp_help_log_shipping_secondary_database; remove the one that is out of use",
             ));
         }
-        blocks.extend(other_folder(facts, rows));
+        if blocks.is_empty() {
+            blocks.extend(other_folder(facts, rows));
+        }
         if !blocks.is_empty() {
             return Standing::Blocked { blocks };
         }
