@@ -3,7 +3,8 @@
 //!
 //! `frozen/version-1` is a state folder and its site file, as the program wrote them at a lab: a
 //! failover, a failback that was cut off, undone in two executions under two plans, and one that was
-//! done. A new version of a document adds a folder; what stands here is never changed.
+//! done. `frozen/version-2` is a journal of format 2. A new version of a document adds a folder; what
+//! stands here is never changed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
@@ -18,6 +19,7 @@ use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::run::archive::{Archive, Found};
 use pchadr::run::event::{Event, Outcome, Record, StoredStanding};
 use pchadr::run::executor::undo::{refusal, to_undo};
+use pchadr::run::fold::fold;
 use pchadr::run::journal;
 use pchadr::run::resume::compare;
 use pchadr::run::store::{MemoryStore, Store as _};
@@ -408,12 +410,29 @@ fn no_run_is_found_where_one_cannot_be_read_without_its_being_named() {
         .path("state/runs")
         .join(FAILBACK)
         .join("journal.jsonl");
-    let later = text(&journal).replacen("\"format\":1", "\"format\":2", 1);
+    let later = text(&journal).replacen("\"format\":1", "\"format\":3", 1);
     fs::write(&journal, later).unwrap();
     let told = machine.0.run(&["abort"]).refused(1);
     let line = format!(
-        "`{}` cannot be read: it has version 2, written by {PROGRAM}; this program",
+        "`{}` cannot be read: it has version 3, written by {PROGRAM}; this program",
         journal.display()
     );
     assert!(told.contains(&line), "{told}");
+}
+
+/// The journal of a rehearsed failover in which a log backup landed late: format 2 has a record of
+/// that, which an earlier version of the program refuses.
+#[test]
+fn a_journal_of_version_2_tells_which_steps_were_reopened_and_that_they_were_done_again() {
+    let path = root().join("tests/it/frozen/version-2/journal.jsonl");
+    let records = journal::read(&fs::read(path).unwrap()).unwrap().records;
+    let reopened = records.iter().filter_map(|record| match &record.event {
+        Event::StepReopened { id, .. } => Some(id.as_str()),
+        _ => None,
+    });
+    let reopened: Vec<&str> = reopened.collect();
+    assert_eq!(reopened, ["copy-backups", "apply-logs"]);
+    let state = fold(&records).unwrap();
+    assert!(reopened.iter().all(|id| state.is_done(id)));
+    assert_eq!(state.ended, Some(Outcome::Done));
 }
