@@ -118,7 +118,9 @@ pub struct Chain {
 /// A log backup and where it lies.
 struct Placed<'a> {
     folder: &'a Folder,
-    /// In the copy folder, under a name that may be applied.
+    /// In the copy folder.
+    in_copies: bool,
+    /// There, and under a name that may be applied.
     copied: bool,
     log: &'a LogFile,
 }
@@ -263,6 +265,7 @@ fn places(folders: &Folders) -> Vec<Placed<'_>> {
         .flat_map(|(copies, folder)| {
             folder.sets().map(move |log| Placed {
                 folder,
+                in_copies: copies,
                 copied: copies && !is_work(&log.path),
                 log,
             })
@@ -288,7 +291,13 @@ fn is_work(path: &str) -> bool {
 
 /// A name without the ending that log shipping gives it.
 fn stem(name: &str) -> &str {
-    if looks_like_a_backup(name) {
+    let at = name.len().saturating_sub(OUR_WORK.len());
+    if name
+        .get(at..)
+        .is_some_and(|it| it.eq_ignore_ascii_case(OUR_WORK))
+    {
+        &name[..at]
+    } else if looks_like_a_backup(name) {
         name.rsplit_once('.').map_or(name, |(stem, _)| stem)
     } else {
         name
@@ -304,21 +313,34 @@ pub(super) fn is_log_of(site: &Site, file: &LogFile) -> bool {
     file.header.kind == BackupKind::Log && site.database.chat.is(&file.header.database)
 }
 
-/// Of two copies the sound one counts (`steps.md` 5.4); a copy of ours that was broken off is none.
+/// Of two copies the sound one counts (`steps.md` 5.4), and of two unsound ones the source is named; a
+/// copy of ours that was broken off is none.
 fn is_excused(folders: &Folders, file: &File) -> bool {
     let ours = file.name.to_lowercase().ends_with(OUR_WORK);
     let own = stem(&file.name);
-    ours || all_files(folders).any(|(_, other)| {
-        let sound = matches!(other.holds, Holds::Sets(_) | Holds::Opaque(..));
-        sound && other.path != file.path && stem(&other.name).eq_ignore_ascii_case(own)
-    })
+    let same = |other: &File| other.fingerprint.is_some() && other.fingerprint == file.fingerprint;
+    let sources = || folders.sources.iter().filter_map(|(_, seen)| seen.seen());
+    let named_there = || sources().any(|it| it.files.iter().any(same));
+    ours || is_in(folders.copies.seen(), file) && named_there()
+        || all_files(folders).any(|(_, other)| {
+            let sound = matches!(other.holds, Holds::Sets(_) | Holds::Opaque(..));
+            sound && other.path != file.path && stem(&other.name).eq_ignore_ascii_case(own)
+        })
+}
+
+fn is_in(folder: Option<&Folder>, file: &File) -> bool {
+    folder.is_some_and(|folder| folder.files.iter().any(|it| it.path == file.path))
 }
 
 fn set(places: &[&Placed<'_>], link: &Link) -> Option<Set> {
     let files = || link.files.iter().filter_map(|index| places.get(*index));
     let first = files().next()?;
     let copied = files().find(|it| it.copied);
-    let source = files().find(|it| !it.copied).map(|it| Source {
+    // A work file of the copy folder only where nothing else has the set.
+    let source = files()
+        .find(|it| !it.in_copies)
+        .or_else(|| files().find(|it| !it.copied));
+    let source = source.map(|it| Source {
         folder: it.folder.path.clone(),
         name: name_of(&it.log.path).to_owned(),
     });
