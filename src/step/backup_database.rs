@@ -171,15 +171,14 @@ async fn sets_beyond(cx: Context<'_>, look: &Look, seen: &Folders) -> (Observed<
     let mut count = 0;
     for (folder, file) in &beyond {
         let date = file.header.database_created;
-        let foreign = match dates.get(&date) {
-            Some(foreign) => *foreign,
-            None => {
-                let name = file.path.rsplit(['\\', '/']).next().unwrap_or(&file.path);
-                let path = folder.join(name);
-                let position = file.header.position;
-                let set = set_facts(cx.access, &path, file.fingerprint, position).await;
-                *dates.entry(date).or_insert(is_foreign(&set, lineage))
-            }
+        let foreign = if let Some(foreign) = dates.get(&date) {
+            *foreign
+        } else {
+            let name = file.path.rsplit(['\\', '/']).next().unwrap_or(&file.path);
+            let path = folder.join(name);
+            let position = file.header.position;
+            let set = set_facts(cx.access, &path, file.fingerprint, position).await;
+            *dates.entry(date).or_insert(is_foreign(&set, lineage))
         };
         count += usize::from(!foreign);
     }

@@ -114,9 +114,9 @@ impl Handoff {
 
     /// Waits until a file has landed; false when it never will.
     pub async fn wait(&self, name: &str) -> bool {
-        self.until(|landed| match landed.names.contains(name) {
-            true => Some(true),
-            false => landed.closed.then_some(false),
+        self.until(|landed| {
+            let landed_now = landed.names.contains(name);
+            (landed_now || landed.closed).then_some(landed_now)
         })
         .await
     }

@@ -167,6 +167,7 @@ pub(super) fn set(first: u16, last: u16) -> Set {
             folder: r"\\fs1\logs".parse().unwrap(),
             name: format!("mgc_{first}.trn"),
         }),
+        planned: None,
         server: r"SQL1\CHAT".to_owned(),
         finished: Some(time("03:15")),
         major: 13,

@@ -286,14 +286,14 @@ async fn apply_sets(
     let sets: Vec<(&Set, Values)> = chain
         .sets
         .iter()
-        .map(|set| (set, values(cx.site, chain, set)))
+        .map(|set| (set, values(cx.site, set)))
         .collect();
     let each: Vec<Values> = sets.iter().map(|(_, values)| values.clone()).collect();
     hands.announce_each(Key::RestoreLog, &each)?;
     let total = sets.len() as u64;
     for (index, (set, values)) in sets.iter().enumerate() {
         hands.check_stop()?;
-        wait_for_file(hands, chain, set).await?;
+        wait_for_file(hands, set).await?;
         let show = |detail: String| hands.progress(index as u64, total, Unit::Files, detail);
         let lsn = set.first_lsn;
         show(format!("LSN {lsn}"));
@@ -325,8 +325,8 @@ fn engine_path(site: &Site, set: &Set) -> String {
     }
 }
 
-fn values(site: &Site, chain: &Chain, set: &Set) -> Values {
-    let name = chain.copy_name(set).unwrap_or_default();
+fn values(site: &Site, set: &Set) -> Values {
+    let name = set.copy_name().unwrap_or_default();
     let file = site.shares.copy_local.join(name);
     Values::from([
         ("file".to_owned(), json!(file)),
@@ -364,8 +364,8 @@ async fn leave_standby(
 }
 
 /// Waits until `copy-backups` has landed the file, where both run together.
-async fn wait_for_file(hands: &Hands<'_, Key>, chain: &Chain, set: &Set) -> Result<(), StepError> {
-    let (None, Some(name)) = (&set.in_copy, chain.copy_name(set)) else {
+async fn wait_for_file(hands: &Hands<'_, Key>, set: &Set) -> Result<(), StepError> {
+    let (None, Some(name)) = (&set.in_copy, set.copy_name()) else {
         return Ok(());
     };
     let Some(handoff) = hands.handoff else {

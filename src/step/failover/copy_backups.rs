@@ -319,7 +319,7 @@ async fn copy_files(
     let copy = &cx.site.copy;
     let copier = Copies::new(&*cx.access.shares, copy.verify, copy.parallel, hands.stop);
     let copier = &copier;
-    let copies = each.into_iter().map(|(key, values)| async move {
+    let moves = each.into_iter().map(|(key, values)| async move {
         hands.check_stop()?;
         let (from, to) = hands.copy_paths(key, &values)?;
         let name = values["target"].as_str().unwrap_or_default();
@@ -338,7 +338,7 @@ async fn copy_files(
     });
     // In order of the chain, so that what is applied first lands first. Every copier ends before
     // the step does: an error lets the others finish the file they are in.
-    let results: Vec<Result<(), StepError>> = futures_util::stream::iter(copies)
+    let results: Vec<Result<(), StepError>> = futures_util::stream::iter(moves)
         .buffered(copier.at_once())
         .collect()
         .await;

@@ -41,6 +41,8 @@ pub enum Holds {
 /// One name in a folder.
 #[derive(Clone, Debug)]
 pub struct File {
+    /// The folder, as the tool sees it.
+    pub folder: SharePath,
     /// Its name.
     pub name: String,
     /// Its path, as the tool sees it.
@@ -140,7 +142,7 @@ async fn read(
         files: listed
             .into_iter()
             .filter(|file| file.read != Err(NotRead::Folder) || looks_like_a_backup(&file.name))
-            .map(file)
+            .map(|it| file(folder, it))
             .collect(),
     };
     ask_instance(access, &mut seen, copied).await;
@@ -152,7 +154,7 @@ fn looks_like_a_backup(name: &str) -> bool {
     ending(name).is_some_and(|it| ["trn", "wrk"].iter().any(|of| it.eq_ignore_ascii_case(of)))
 }
 
-fn file(it: FolderFile) -> File {
+fn file(folder: &SharePath, it: FolderFile) -> File {
     let unread = |why: &NotRead| Holds::Unread(why.to_string(), None);
     let holds = match &it.read {
         Ok(read) if read.header.complete => Holds::Sets(vec![Arc::clone(read)]),
@@ -160,7 +162,6 @@ fn file(it: FolderFile) -> File {
             // Whole sets may stand before one that was broken off (`backup-files.md`).
             Holds::Opaque(CUT.to_owned(), Some(Arc::clone(read)))
         }
-        Ok(_) => Holds::Nothing,
         Err(NotRead::Header(why)) => match why {
             Unreadable::Compressed
             | Unreadable::BlockSize { .. }
@@ -179,9 +180,10 @@ fn file(it: FolderFile) -> File {
             | Unreadable::Disagreement { .. } => Holds::Unread(why.to_string(), None),
         },
         Err(why @ (NotRead::Share(_) | NotRead::NoFile(_) | NotRead::Folder)) => unread(why),
-        Err(NotRead::Undo) => Holds::Nothing,
+        Ok(_) | Err(NotRead::Undo) => Holds::Nothing,
     };
     File {
+        folder: folder.clone(),
         name: it.name,
         path: it.path,
         size: it.size,

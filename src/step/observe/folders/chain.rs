@@ -4,7 +4,7 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::civil::DateTime;
 use serde::Serialize;
@@ -42,6 +42,8 @@ pub struct Set {
     pub in_copy: Option<String>,
     /// Where it lies else.
     pub source: Option<Source>,
+    /// Name under which it will be copied, where the copy folder lacks it.
+    pub planned: Option<String>,
     /// `server\instance` that wrote it.
     pub server: String,
     /// When it ended, that server's local time.
@@ -146,7 +148,8 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
     }
     let mut pending = Vec::new();
     let mut unreadable = Vec::new();
-    for (folder, file) in all_files(folders) {
+    let known = Known::of(folders);
+    for (is_copy, file) in marked(folders) {
         let unread = |why: &str, head: Option<&LogFile>| Unread {
             path: file.path.clone(),
             why: why.to_owned(),
@@ -155,7 +158,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
         match &file.holds {
             Holds::Sets(_) | Holds::Nothing => {}
             Holds::Opaque(why, head) => {
-                if copier.add_opaque(folder, file) {
+                if !is_copy && copier.add_opaque(&known, file) {
                     pending.push(unread(why, head.as_deref()));
                 }
             }
@@ -164,7 +167,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
                 // The instance found no whole set in it, and the log that it was to hold is there.
                 let covered = |it: &LogFile| why == CUT && it.header.last_lsn <= chain.to;
                 let missed = |it: &LogFile| concerns(site, it, redo) && !covered(it);
-                if !is_excused(folders, file) && head.is_none_or(missed) {
+                if !known.excuses(is_copy, file) && head.is_none_or(missed) {
                     unreadable.push(unread(why, head));
                 }
             }
@@ -273,13 +276,13 @@ fn places(folders: &Folders) -> Vec<Placed<'_>> {
         .collect()
 }
 
-pub(super) fn all_files(folders: &Folders) -> impl Iterator<Item = (&Folder, &File)> {
-    let copies = folders.copies.seen();
-    let sources = folders.sources.iter().filter_map(|(_, seen)| seen.seen());
-    copies
-        .into_iter()
-        .chain(sources)
-        .flat_map(|folder| folder.files.iter().map(move |file| (folder, file)))
+/// Every file, and whether it lies in the copy folder.
+pub(super) fn marked(folders: &Folders) -> impl Iterator<Item = (bool, &File)> {
+    let copies = folders.copies.seen().map(|folder| (true, folder));
+    let sources = folders.sources.iter();
+    let sources = sources.filter_map(|(_, seen)| Some((false, seen.seen()?)));
+    let folders = copies.into_iter().chain(sources);
+    folders.flat_map(|(is_copy, folder)| folder.files.iter().map(move |file| (is_copy, file)))
 }
 
 /// A work file: whole, it is a log backup, and is applied under another name (`sql-server.md` 1.6).
@@ -313,23 +316,47 @@ pub(super) fn is_log_of(site: &Site, file: &LogFile) -> bool {
     file.header.kind == BackupKind::Log && site.database.chat.is(&file.header.database)
 }
 
-/// Of two copies the sound one counts (`steps.md` 5.4), and of two unsound ones the source is named; a
-/// copy of ours that was broken off is none.
-fn is_excused(folders: &Folders, file: &File) -> bool {
-    let ours = file.name.to_lowercase().ends_with(OUR_WORK);
-    let own = stem(&file.name);
-    let same = |other: &File| other.fingerprint.is_some() && other.fingerprint == file.fingerprint;
-    let sources = || folders.sources.iter().filter_map(|(_, seen)| seen.seen());
-    let named_there = || sources().any(|it| it.files.iter().any(same));
-    ours || is_in(folders.copies.seen(), file) && named_there()
-        || all_files(folders).any(|(_, other)| {
-            let sound = matches!(other.holds, Holds::Sets(_) | Holds::Opaque(..));
-            sound && other.path != file.path && stem(&other.name).eq_ignore_ascii_case(own)
-        })
+/// What is known of the files of all folders together, looked up for each of thousands.
+struct Known {
+    /// Names without their endings, lower case, of the files that are sound, or may be.
+    sound: HashSet<String>,
+    /// Fingerprints of the copy folder's files.
+    copied: HashSet<[u8; 32]>,
+    /// Those of the other folders.
+    elsewhere: HashSet<[u8; 32]>,
 }
 
-fn is_in(folder: Option<&Folder>, file: &File) -> bool {
-    folder.is_some_and(|folder| folder.files.iter().any(|it| it.path == file.path))
+impl Known {
+    fn of(folders: &Folders) -> Self {
+        let mut known = Self {
+            sound: HashSet::new(),
+            copied: HashSet::new(),
+            elsewhere: HashSet::new(),
+        };
+        for (is_copy, file) in marked(folders) {
+            if matches!(file.holds, Holds::Sets(_) | Holds::Opaque(..)) {
+                known.sound.insert(stem(&file.name).to_lowercase());
+            }
+            let prints = if is_copy {
+                &mut known.copied
+            } else {
+                &mut known.elsewhere
+            };
+            prints.extend(file.fingerprint);
+        }
+        known
+    }
+
+    /// Of two copies the sound one counts (`steps.md` 5.4), and of two unsound ones the source is
+    /// named; a copy of ours that was broken off is none.
+    fn excuses(&self, is_copy: bool, file: &File) -> bool {
+        let ours = file.name.to_lowercase().ends_with(OUR_WORK);
+        let named_there = || {
+            let print = file.fingerprint.as_ref();
+            is_copy && print.is_some_and(|print| self.elsewhere.contains(print))
+        };
+        ours || named_there() || self.sound.contains(&stem(&file.name).to_lowercase())
+    }
 }
 
 fn set(places: &[&Placed<'_>], link: &Link) -> Option<Set> {
@@ -353,6 +380,7 @@ fn set(places: &[&Placed<'_>], link: &Link) -> Option<Set> {
         fingerprint: first.log.fingerprint,
         in_copy: copied.map(|it| name_of(&it.log.path).to_owned()),
         source,
+        planned: None,
         server: header.server.clone(),
         finished: header.finished,
         major: header.software.0,
@@ -379,53 +407,46 @@ fn last_set<'a>(
 
 /// What is to copy, and under which names: its own, or, where the copy folder has that name with
 /// other content, one that no file has (`steps.md` 4: never overwritten).
-struct Copier<'a> {
-    folders: &'a Folders,
+struct Copier {
+    /// Names of the copy folder, lower case.
     taken: HashSet<String>,
+    /// What each source is copied as.
+    named: HashMap<(String, String), String>,
     files: Vec<ToCopy>,
 }
 
-impl<'a> Copier<'a> {
-    fn new(folders: &'a Folders) -> Self {
+impl Copier {
+    fn new(folders: &Folders) -> Self {
         let names = folders.copies.seen().into_iter();
         let names = names.flat_map(|folder| folder.files.iter().map(|it| it.name.to_lowercase()));
         Self {
-            folders,
             taken: names.collect(),
+            named: HashMap::new(),
             files: Vec::new(),
         }
     }
 
-    /// Adds a set that the copy folder lacks, one a file; and says under which name it will be there.
+    /// Adds a set that the copy folder lacks, one a file, and names it there.
     fn add(&mut self, set: &mut Set) {
         if let (None, Some(source)) = (&set.in_copy, &set.source) {
             let mark = set.first_lsn.to_string();
-            self.put(source.clone(), set.size, &mark);
+            set.planned = Some(self.put(source.clone(), set.size, &mark));
         }
     }
 
-    /// Adds a file that only an instance can read, once it is copied. False where it is a copy, or
-    /// has one.
-    fn add_opaque(&mut self, folder: &Folder, file: &File) -> bool {
-        let Some(copies) = self.folders.copies.seen() else {
-            return true;
-        };
-        let copied = copies
-            .files
-            .iter()
-            .any(|it| it.fingerprint.is_some() && it.fingerprint == file.fingerprint);
-        if copied || folder.path == copies.path {
+    /// Adds a file that only an instance can read, once it is copied. False where it has a copy.
+    fn add_opaque(&mut self, known: &Known, file: &File) -> bool {
+        let print = file.fingerprint.unwrap_or_default();
+        if known.copied.contains(&print) {
             return false;
         }
-        let mark = file.fingerprint.map(|it| {
-            let first = it.iter().take(4).map(|byte| format!("{byte:02x}"));
-            first.collect::<String>()
-        });
+        let [a, b, c, d, ..] = print;
+        let mark = format!("{:08x}", u32::from_be_bytes([a, b, c, d]));
         let source = Source {
-            folder: folder.path.clone(),
+            folder: file.folder.clone(),
             name: file.name.clone(),
         };
-        self.put(source, file.size, &mark.unwrap_or_default());
+        self.put(source, file.size, &mark);
         true
     }
 
@@ -443,9 +464,10 @@ impl<'a> Copier<'a> {
         true
     }
 
-    fn put(&mut self, source: Source, size: u64, mark: &str) {
-        if self.files.iter().any(|it| it.source == source) {
-            return;
+    fn put(&mut self, source: Source, size: u64, mark: &str) -> String {
+        let key = (source.folder.to_string(), source.name.clone());
+        if let Some(known) = self.named.get(&key) {
+            return known.clone();
         }
         let own = stem(&source.name);
         let name = if is_work(&source.name) {
@@ -459,26 +481,24 @@ impl<'a> Copier<'a> {
             name
         };
         self.taken.insert(target.to_lowercase());
+        self.named.insert(key, target.clone());
         self.files.push(ToCopy {
             source,
-            target,
+            target: target.clone(),
             size,
         });
+        target
+    }
+}
+
+impl Set {
+    /// Name under which it lies in the copy folder, or will.
+    pub fn copy_name(&self) -> Option<&str> {
+        self.in_copy.as_deref().or(self.planned.as_deref())
     }
 }
 
 impl Chain {
-    /// Name under which a set lies in the copy folder, or will.
-    pub fn copy_name<'a>(&'a self, set: &'a Set) -> Option<&'a str> {
-        let planned = || {
-            let source = set.source.as_ref()?;
-            self.to_copy.iter().find(|it| it.source == *source)
-        };
-        set.in_copy
-            .as_deref()
-            .or_else(|| Some(planned()?.target.as_str()))
-    }
-
     /// Whether it gives all the log that its folders hold, as far as any file tells.
     pub fn is_plain(&self) -> bool {
         self.whole

@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::Serialize;
 
-use super::chain::{all_files, is_log_of};
+use super::chain::{is_log_of, marked};
 use super::{Folders, Holds, Kin};
 use crate::site::Site;
 
@@ -44,7 +44,7 @@ pub fn sign_of_life(
 ) -> Option<SignOfLife> {
     let mut sets = Vec::new();
     let mut offsets: BTreeMap<i64, usize> = BTreeMap::new();
-    for (_, file) in all_files(folders) {
+    for (_, file) in marked(folders) {
         let Holds::Sets(logs) = &file.holds else {
             continue;
         };

@@ -37,6 +37,7 @@ fn folder(files: Vec<Arc<LogFile>>) -> Observed<Folder> {
                 ..
             }) => sets.push(log),
             _ => seen.files.push(File {
+                folder: seen.path.clone(),
                 name: name.to_owned(),
                 path: log.path.clone(),
                 size: log.size,
@@ -52,6 +53,7 @@ fn folder(files: Vec<Arc<LogFile>>) -> Observed<Folder> {
 fn unreadable(folder: &Observed<Folder>, name: &str) -> Observed<Folder> {
     let mut folder = folder.seen().unwrap().clone();
     folder.files.push(File {
+        folder: folder.path.clone(),
         name: name.to_owned(),
         path: folder.path.join(name),
         size: 9,
@@ -67,6 +69,9 @@ fn of(share: &Observed<Folder>, copies: &Observed<Folder>) -> Chain {
         Seen(mut folder) => {
             folder.path = path.parse().unwrap();
             folder.engine = folder.path.clone();
+            for file in &mut folder.files {
+                file.folder = folder.path.clone();
+            }
             Seen(folder)
         }
         other @ (Observed::Absent | Unknown(_)) => other,
@@ -158,7 +163,7 @@ fn a_name_that_the_copy_folder_has_with_other_content_is_never_overwritten() {
     let share = folder(vec![shared("a.trn", 10, 20)]);
     let copies = unreadable(&folder(Vec::new()), "A.TRN");
     let chain = of(&share, &copies);
-    let name = chain.copy_name(&chain.sets[0]).unwrap();
+    let name = chain.sets[0].copy_name().unwrap();
     assert_eq!(name, format!("a_{}.trn", lsn(10)));
 }
 
@@ -170,7 +175,7 @@ fn two_sets_of_one_file_are_copied_once_and_to_one_name() {
     let copies = unreadable(&folder(Vec::new()), "a.trn");
     let chain = of(&share, &copies);
     assert_eq!(chain.to_copy.len(), 1);
-    let names: Vec<_> = chain.sets.iter().map(|set| chain.copy_name(set)).collect();
+    let names: Vec<_> = chain.sets.iter().map(Set::copy_name).collect();
     assert_eq!(names[0], names[1]);
     assert_eq!(chain.sets[1].position, 2);
 }
