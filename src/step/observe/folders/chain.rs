@@ -1,29 +1,23 @@
 //! The chain over all folders.
 
+mod copies;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::civil::DateTime;
 use serde::Serialize;
 
 use super::kin::name_of;
-use super::{CUT, File, Folder, Folders, Holds, Kin, OUR_WORK, looks_like_a_backup};
+use super::{CUT, File, Folder, Folders, Holds, Kin};
 use crate::model::chain::{Gap, Link, LogFile};
 use crate::model::header::BackupKind;
-use crate::model::{LogChain, Lsn, SharePath};
+use crate::model::{LogChain, Lsn};
 use crate::site::Site;
-
-/// Where a file lies that is no copy: a folder by its path, and the name there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The folder.
-    pub folder: SharePath,
-    /// The file's name.
-    pub name: String,
-}
+use copies::{Copier, Known, is_work};
+pub use copies::{Source, ToCopy};
 
 /// A set of the chain that needs a RESTORE, with the places where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +44,6 @@ pub struct Set {
     pub finished: Option<DateTime>,
     /// Major version of the software that wrote it.
     pub major: u8,
-}
-
-/// A file that the copy folder lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToCopy {
-    /// Where it lies.
-    pub source: Source,
-    /// Its name in the copy folder.
-    pub target: String,
-    /// Bytes.
-    pub size: u64,
 }
 
 /// A file that may hold log of the database and gives none.
@@ -285,28 +268,6 @@ pub(super) fn marked(folders: &Folders) -> impl Iterator<Item = (bool, &File)> {
     folders.flat_map(|(is_copy, folder)| folder.files.iter().map(move |file| (is_copy, file)))
 }
 
-/// A work file: whole, it is a log backup, and is applied under another name (`sql-server.md` 1.6).
-fn is_work(path: &str) -> bool {
-    path.len() >= 4 && path.is_char_boundary(path.len() - 4) && {
-        path[path.len() - 4..].eq_ignore_ascii_case(".wrk")
-    }
-}
-
-/// A name without the ending that log shipping gives it.
-fn stem(name: &str) -> &str {
-    let at = name.len().saturating_sub(OUR_WORK.len());
-    if name
-        .get(at..)
-        .is_some_and(|it| it.eq_ignore_ascii_case(OUR_WORK))
-    {
-        &name[..at]
-    } else if looks_like_a_backup(name) {
-        name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-    } else {
-        name
-    }
-}
-
 /// A log backup of the database beyond redo start, by its header.
 fn concerns(site: &Site, file: &LogFile, redo: Lsn) -> bool {
     is_log_of(site, file) && file.header.last_lsn > redo
@@ -314,49 +275,6 @@ fn concerns(site: &Site, file: &LogFile, redo: Lsn) -> bool {
 
 pub(super) fn is_log_of(site: &Site, file: &LogFile) -> bool {
     file.header.kind == BackupKind::Log && site.database.chat.is(&file.header.database)
-}
-
-/// What is known of the files of all folders together, looked up for each of thousands.
-struct Known {
-    /// Names without their endings, lower case, of the files that are sound, or may be.
-    sound: HashSet<String>,
-    /// Fingerprints of the copy folder's files.
-    copied: HashSet<[u8; 32]>,
-    /// Those of the other folders.
-    elsewhere: HashSet<[u8; 32]>,
-}
-
-impl Known {
-    fn of(folders: &Folders) -> Self {
-        let mut known = Self {
-            sound: HashSet::new(),
-            copied: HashSet::new(),
-            elsewhere: HashSet::new(),
-        };
-        for (is_copy, file) in marked(folders) {
-            if matches!(file.holds, Holds::Sets(_) | Holds::Opaque(..)) {
-                known.sound.insert(stem(&file.name).to_lowercase());
-            }
-            let prints = if is_copy {
-                &mut known.copied
-            } else {
-                &mut known.elsewhere
-            };
-            prints.extend(file.fingerprint);
-        }
-        known
-    }
-
-    /// Of two copies the sound one counts (`steps.md` 5.4), and of two unsound ones the source is
-    /// named; a copy of ours that was broken off is none.
-    fn excuses(&self, is_copy: bool, file: &File) -> bool {
-        let ours = file.name.to_lowercase().ends_with(OUR_WORK);
-        let named_there = || {
-            let print = file.fingerprint.as_ref();
-            is_copy && print.is_some_and(|print| self.elsewhere.contains(print))
-        };
-        ours || named_there() || self.sound.contains(&stem(&file.name).to_lowercase())
-    }
 }
 
 fn set(places: &[&Placed<'_>], link: &Link) -> Option<Set> {
@@ -403,92 +321,6 @@ fn last_set<'a>(
             ours && is_log_of(site, it.log) && header.last_lsn <= to
         })
         .max_by_key(|it| (it.log.header.last_lsn, it.log.header.finished, it.copied))
-}
-
-/// What is to copy, and under which names: its own, or, where the copy folder has that name with
-/// other content, one that no file has (`steps.md` 4: never overwritten).
-struct Copier {
-    /// Names of the copy folder, lower case.
-    taken: HashSet<String>,
-    /// What each source is copied as.
-    named: HashMap<(String, String), String>,
-    files: Vec<ToCopy>,
-}
-
-impl Copier {
-    fn new(folders: &Folders) -> Self {
-        let names = folders.copies.seen().into_iter();
-        let names = names.flat_map(|folder| folder.files.iter().map(|it| it.name.to_lowercase()));
-        Self {
-            taken: names.collect(),
-            named: HashMap::new(),
-            files: Vec::new(),
-        }
-    }
-
-    /// Adds a set that the copy folder lacks, one a file, and names it there.
-    fn add(&mut self, set: &mut Set) {
-        if let (None, Some(source)) = (&set.in_copy, &set.source) {
-            let mark = set.first_lsn.to_string();
-            set.planned = Some(self.put(source.clone(), set.size, &mark));
-        }
-    }
-
-    /// Adds a file that only an instance can read, once it is copied. False where it has a copy.
-    fn add_opaque(&mut self, known: &Known, file: &File) -> bool {
-        let print = file.fingerprint.unwrap_or_default();
-        if known.copied.contains(&print) {
-            return false;
-        }
-        let [a, b, c, d, ..] = print;
-        let mark = format!("{:08x}", u32::from_be_bytes([a, b, c, d]));
-        let source = Source {
-            folder: file.folder.clone(),
-            name: file.name.clone(),
-        };
-        self.put(source, file.size, &mark);
-        true
-    }
-
-    /// Adds the file of that path, where it is no copy.
-    fn add_path(&mut self, places: &[Placed<'_>], path: &str) -> bool {
-        let Some(it) = places.iter().find(|it| it.log.path == path && !it.copied) else {
-            return false;
-        };
-        let source = Source {
-            folder: it.folder.path.clone(),
-            name: name_of(path).to_owned(),
-        };
-        let mark = it.log.header.first_lsn.to_string();
-        self.put(source, it.log.size, &mark);
-        true
-    }
-
-    fn put(&mut self, source: Source, size: u64, mark: &str) -> String {
-        let key = (source.folder.to_string(), source.name.clone());
-        if let Some(known) = self.named.get(&key) {
-            return known.clone();
-        }
-        let own = stem(&source.name);
-        let name = if is_work(&source.name) {
-            format!("{own}.trn")
-        } else {
-            source.name.clone()
-        };
-        let target = if self.taken.contains(&name.to_lowercase()) {
-            format!("{own}_{mark}.trn")
-        } else {
-            name
-        };
-        self.taken.insert(target.to_lowercase());
-        self.named.insert(key, target.clone());
-        self.files.push(ToCopy {
-            source,
-            target: target.clone(),
-            size,
-        });
-        target
-    }
 }
 
 impl Set {
