@@ -42,20 +42,19 @@ impl Shares for Files {
         blocking(path, move |path| ends(path, bytes).map_err(at(path)))
     }
 
-    fn look<'a>(&'a self, paths: &'a [String]) -> BoxFuture<'a, Vec<Result<Looked, ShareError>>> {
-        let paths = paths.to_vec();
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'_, Vec<Result<Looked, ShareError>>> {
         async move {
             let waits = Waits::new();
             let waiting = waits.flag();
-            let lost = paths.first().map(|path| cut_short(path));
-            let count = paths.len();
+            let (count, first) = (paths.len(), paths.first().cloned().unwrap_or_default());
             let done = tokio::task::spawn_blocking(move || {
                 share_out(&paths, &waiting, Vec::new, |buffer, path| {
                     look(path, buffer).map_err(at(path))
                 })
             });
+            let cut = || Err(cut_short(&first));
             done.await
-                .unwrap_or_else(|_| lost.map_or_else(Vec::new, |lost| vec![Err(lost); count]))
+                .unwrap_or_else(|_| std::iter::repeat_with(cut).take(count).collect())
         }
         .boxed()
     }
@@ -292,7 +291,7 @@ fn ends_of(file: &File, bytes: usize) -> io::Result<Ends> {
 fn look(path: &str, buffer: &mut Vec<u8>) -> io::Result<Looked> {
     let (size, length) = read_ends(&File::open(path)?, END_BYTES, buffer)?;
     let (head, tail) = buffer.split_at(length);
-    Ok(Looked::of(path, head, tail, size))
+    Ok(Looked::of(path.to_owned(), head, tail, size))
 }
 
 /// Reads head and tail of a file, one behind the other, and says its size and the length of the
