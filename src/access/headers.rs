@@ -32,6 +32,58 @@ pub enum NotRead {
     Undo,
 }
 
+impl NotRead {
+    /// True where an instance can tell what is in the file.
+    pub fn asks_instance(&self) -> bool {
+        match self {
+            Self::Header(
+                Unreadable::Compressed
+                | Unreadable::BlockSize { .. }
+                | Unreadable::NoBlocks
+                | Unreadable::NoClosingCopy
+                | Unreadable::SeveralSets { .. },
+            ) => true,
+            Self::Header(
+                Unreadable::Empty
+                | Unreadable::TooShort { .. }
+                | Unreadable::NotABackup { .. }
+                | Unreadable::Damaged { .. }
+                | Unreadable::Disagreement { .. }
+                | Unreadable::OtherKind { .. },
+            )
+            | Self::Share(_)
+            | Self::Folder
+            | Self::NoFile(_)
+            | Self::Undo => false,
+        }
+    }
+
+    /// True where the file `name` may hold log, or have held it, though it is not read. What begins
+    /// as no backup does counts under a log backup's name only.
+    pub fn may_hold_log(&self, name: &str) -> bool {
+        match self {
+            Self::Header(Unreadable::Empty | Unreadable::NotABackup { .. }) => {
+                let log =
+                    |it: &str| it.eq_ignore_ascii_case("trn") || it.eq_ignore_ascii_case("wrk");
+                ending(name).is_some_and(log)
+            }
+            Self::Header(Unreadable::OtherKind { .. }) | Self::Folder | Self::Undo => false,
+            Self::Header(
+                Unreadable::TooShort { .. }
+                | Unreadable::Compressed
+                | Unreadable::Damaged { .. }
+                | Unreadable::Disagreement { .. }
+                | Unreadable::BlockSize { .. }
+                | Unreadable::NoBlocks
+                | Unreadable::NoClosingCopy
+                | Unreadable::SeveralSets { .. },
+            )
+            | Self::Share(_)
+            | Self::NoFile(_) => true,
+        }
+    }
+}
+
 /// One name in a folder.
 #[derive(Clone, Debug)]
 pub struct FolderFile {

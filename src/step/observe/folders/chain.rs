@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Folder, Observed};
+use crate::access::copy::is_work_name;
 use crate::model::chain::{Gap, Link, LogFile};
 use crate::model::header::BackupKind;
 use crate::model::{LogChain, Lsn};
@@ -137,13 +138,21 @@ fn is_log_of(site: &Site, file: &LogFile) -> bool {
 fn set(files: &[LogFile], border: usize, link: &Link) -> Option<Set> {
     let first = files.get(*link.files.first()?)?;
     let name = |index: &usize| files.get(*index).map(|file| name_of(&file.path).to_owned());
+    let in_share = link.files.iter().find(|it| **it >= border).and_then(name);
+    // A copy that was never given its name is made anew, while there is what it was made of.
+    let mut copies = link
+        .files
+        .iter()
+        .filter(|it| **it < border)
+        .filter_map(name);
+    let in_copy = copies.find(|name| in_share.is_none() || !is_work_name(name));
     Some(Set {
         first_lsn: link.first_lsn,
         last_lsn: link.last_lsn,
         position: first.header.position,
         size: first.size,
-        in_copy: link.files.iter().find(|it| **it < border).and_then(name),
-        in_share: link.files.iter().find(|it| **it >= border).and_then(name),
+        in_copy,
+        in_share,
         server: first.header.server.clone(),
         finished: first.header.finished,
         major: first.header.software.0,
