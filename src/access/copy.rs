@@ -182,11 +182,11 @@ impl<'a> Copies<'a> {
             named = &mut answer => return named.unwrap_or(Err(lost)),
             _turn = self.naming.lock() => {
                 let whole = std::mem::take(&mut *self.lock());
-                let (names, answers): (Vec<_>, Vec<_>) = whole
+                let (pairs, answers): (Vec<_>, Vec<_>) = whole
                     .into_iter()
                     .map(|it| ((it.work, it.to), it.named))
                     .unzip();
-                let results = self.shares.settle_all(&names).await;
+                let results = self.shares.settle_all(&pairs).await;
                 for (answer, result) in answers.into_iter().zip(results) {
                     // Who does not wait any more needs no answer.
                     let _ = answer.send(result);

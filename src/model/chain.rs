@@ -121,7 +121,9 @@ pub fn fingerprint(head: &[u8], tail: &[u8], size: u64) -> [u8; 32] {
     take([size, head.len() as u64, tail.len() as u64, 0]);
     for part in [head, tail] {
         let (blocks, rest) = part.as_chunks::<32>();
-        blocks.iter().for_each(|block| take(words(block)));
+        for block in blocks {
+            take(words(block));
+        }
         let mut last = [0; 32];
         last[..rest.len()].copy_from_slice(rest);
         take(words(&last));

@@ -53,8 +53,8 @@ struct File<'a> {
     finished: Option<String>,
     software: String,
     complete: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    work_file: bool,
+    #[serde(rename = "work_file", skip_serializing_if = "std::ops::Not::not")]
+    wrk: bool,
 }
 
 #[derive(Serialize)]
@@ -90,7 +90,7 @@ pub(super) fn write(
             finished: header.finished.map(|time| time.to_string()),
             software: software(header.software),
             complete: header.complete,
-            work_file: is_work_file(&file.path),
+            wrk: is_work_file(&file.path),
         }
     });
     let chains = found.chains.iter().map(|(database, chain)| {

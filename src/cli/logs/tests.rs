@@ -380,12 +380,12 @@ async fn a_stripe_is_named_with_its_media_set() {
     }
 }
 
-fn need(start: u32) -> Option<Need> {
-    Some(Need {
+fn need(start: u32) -> Need {
+    Need {
         server: "sql3.dc2".to_owned(),
         database: "mgc".to_owned(),
         start: Ok(Start::At(Lsn::new(39, start, 1))),
-    })
+    }
 }
 
 #[tokio::test]
@@ -421,7 +421,7 @@ async fn what_the_backup_needs_is_there_or_what_is_missing_is_said() {
             vec![format!("GAP   {} to {} is missing", at(25), at(30))],
         ),
     ] {
-        let (text, told, aside) = of(&files, need(start)).await;
+        let (text, told, aside) = of(&files, Some(need(start))).await;
         let told = &told["against"];
         let (_, text) = text.split_once("Log that mgc on sql3.dc2 needs").unwrap();
         assert!(
@@ -443,7 +443,7 @@ async fn what_the_backup_needs_is_there_or_what_is_missing_is_said() {
 async fn a_backup_that_does_not_tell_is_an_error_and_the_chains_are_shown() {
     let silent = Need {
         start: Err("it does not answer".into()),
-        ..need(0).unwrap()
+        ..need(0)
     };
     let files = BTreeMap::from([("1.trn", whole(10, 20))]);
     let (text, told, aside) = of(&files, Some(silent)).await;

@@ -252,9 +252,9 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Res
     let done = std::sync::atomic::AtomicU64::new(0);
     let done = &done;
     let copy = &cx.site.copy;
-    let copier = Copies::new(&*cx.access.shares, copy.verify, copy.parallel, hands.stop);
-    let copier = &copier;
-    let copies = values.into_iter().map(|values| async move {
+    let copies = Copies::new(&*cx.access.shares, copy.verify, copy.parallel, hands.stop);
+    let copies = &copies;
+    let each = values.into_iter().map(|values| async move {
         hands.check_stop()?;
         let (from, to) = hands.copy_paths(Key::Copy, &values)?;
         let name = values["target"].as_str().unwrap_or_default();
@@ -265,7 +265,7 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Res
             let sum = done.fetch_add(moved, Relaxed) + moved;
             hands.progress(sum, total, Unit::Bytes, name);
         };
-        copier.copy(&from, &to, &progress).await?;
+        copies.copy(&from, &to, &progress).await?;
         if let (Some(handoff), Some(source)) = (hands.handoff, values["source"].as_str()) {
             handoff.land(source, name);
         }
@@ -273,8 +273,8 @@ async fn copy_all(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Res
     });
     // In order of the chain, so that what is applied first lands first. Every copier ends before
     // the step does: an error lets the others finish the file they are in.
-    let results: Vec<Result<(), StepError>> = futures_util::stream::iter(copies)
-        .buffered(copier.at_once())
+    let results: Vec<Result<(), StepError>> = futures_util::stream::iter(each)
+        .buffered(copies.at_once())
         .collect()
         .await;
     results.into_iter().collect()
