@@ -90,6 +90,27 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
+/// Lines of a text from outside, without what steers a terminal.
+pub(crate) fn many_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(one_line).collect();
+    lines.join("\n")
+}
+
+/// JSON that says the same and cannot steer a terminal.
+pub(crate) fn plain_json(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Below U+0020 JSON has line breaks only, and those are its own. The others stand in texts.
+        if steers(c) && c != '\n' {
+            // Writing to a String cannot fail.
+            let _ = write!(plain, "\\u{:04x}", u32::from(c));
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
 /// Control characters, and those that turn the direction of what follows.
 fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -109,6 +130,17 @@ mod tests {
         assert_eq!(lines.values.len(), 1);
         assert_eq!(lines.unreadable, [2, 4]);
         assert_eq!(lines.records(), []);
+    }
+
+    #[test]
+    fn json_and_lines_that_cannot_steer_say_the_same() {
+        let text = "a\u{7}b\u{1b}[2J\u{7f}\u{9b}\u{202e}c";
+        let json = serde_json::to_string_pretty(&vec![text]).unwrap_or_default();
+        let plain = plain_json(&json);
+        assert!(!plain.chars().any(|c| steers(c) && c != '\n'), "{plain}");
+        let back: Result<Vec<String>, _> = serde_json::from_str(&plain);
+        assert_eq!(back.ok(), Some(vec![text.to_owned()]));
+        assert_eq!(many_lines("a\u{7}\n  b\n"), "a\\u{7}\n  b\n");
     }
 
     #[test]

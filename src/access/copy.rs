@@ -182,11 +182,11 @@ impl<'a> Copies<'a> {
             named = &mut answer => return named.unwrap_or(Err(lost)),
             _turn = self.naming.lock() => {
                 let whole = std::mem::take(&mut *self.lock());
-                let (names, answers): (Vec<_>, Vec<_>) = whole
+                let (pairs, answers): (Vec<_>, Vec<_>) = whole
                     .into_iter()
                     .map(|it| ((it.work, it.to), it.named))
                     .unzip();
-                let results = self.shares.settle_all(&names).await;
+                let results = self.shares.settle_all(&pairs).await;
                 for (answer, result) in answers.into_iter().zip(results) {
                     // Who does not wait any more needs no answer.
                     let _ = answer.send(result);
@@ -201,9 +201,18 @@ impl<'a> Copies<'a> {
     }
 }
 
-/// Name under which a copy grows: one that nobody else gives.
+/// Ending of the names under which copies grow: one that nobody else gives.
+const WORK: &str = ".pchadr.wrk";
+
+/// Name under which a copy grows.
 pub fn work_name(to: &str) -> String {
-    format!("{}.pchadr.wrk", to.strip_suffix(".trn").unwrap_or(to))
+    format!("{}{WORK}", to.strip_suffix(".trn").unwrap_or(to))
+}
+
+/// True for a name under which a copy grows, or grew until a crash: whether its bytes are on the
+/// disk is not known.
+pub fn is_work_name(name: &str) -> bool {
+    name.ends_with(WORK)
 }
 
 /// [`Shares::grow`] of what the other operations give.

@@ -42,20 +42,19 @@ impl Shares for Files {
         blocking(path, move |path| ends(path, bytes).map_err(at(path)))
     }
 
-    fn look<'a>(&'a self, paths: &'a [String]) -> BoxFuture<'a, Vec<Result<Looked, ShareError>>> {
-        let paths = paths.to_vec();
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'_, Vec<Result<Looked, ShareError>>> {
         async move {
             let waits = Waits::new();
             let waiting = waits.flag();
-            let lost = paths.first().map(|path| cut_short(path));
-            let count = paths.len();
+            let (count, first) = (paths.len(), paths.first().cloned().unwrap_or_default());
             let done = tokio::task::spawn_blocking(move || {
                 share_out(&paths, &waiting, Vec::new, |buffer, path| {
                     look(path, buffer).map_err(at(path))
                 })
             });
+            let cut = || Err(cut_short(&first));
             done.await
-                .unwrap_or_else(|_| lost.map_or_else(Vec::new, |lost| vec![Err(lost); count]))
+                .unwrap_or_else(|_| std::iter::repeat_with(cut).take(count).collect())
         }
         .boxed()
     }
@@ -204,19 +203,18 @@ fn list(folder: &str) -> Result<Vec<Entry>, ShareError> {
         .map_err(&at)?;
     // Windows has told all of it by now; elsewhere each name is asked for.
     let told = share_out(&entries, &AtomicBool::new(true), || (), |(), it| entry(it));
-    let told: io::Result<Vec<_>> = told.into_iter().collect();
-    Ok(told.map_err(&at)?.into_iter().flatten().collect())
+    Ok(told.into_iter().flatten().collect())
 }
 
 /// What a name stands for; `None` where it is gone since the folder was read.
-fn entry(entry: &fs::DirEntry) -> io::Result<Option<Entry>> {
+fn entry(entry: &fs::DirEntry) -> Option<Entry> {
     let (name, unicode) = match entry.file_name().into_string() {
         Ok(name) => (name, true),
         Err(name) => (name.to_string_lossy().into_owned(), false),
     };
     let (link, metadata) = match entry.metadata() {
         Ok(it) if it.is_symlink() => (true, fs::metadata(entry.path())),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
         other => (false, other),
     };
     let kind = match &metadata {
@@ -224,21 +222,21 @@ fn entry(entry: &fs::DirEntry) -> io::Result<Option<Entry>> {
         Err(_) if link => EntryKind::Other("a link that leads nowhere"),
         // Nothing more is known of it: opening it will tell why.
         Err(_) => EntryKind::File,
-        Ok(metadata) => kind(&metadata.file_type()),
+        Ok(metadata) => kind(metadata.file_type()),
     };
     let file = metadata.ok().filter(|_| kind == EntryKind::File);
-    Ok(Some(Entry {
+    Some(Entry {
         name,
         kind,
         size: file.as_ref().map_or(0, fs::Metadata::len),
         modified: file
             .and_then(|metadata| metadata.modified().ok())
             .map_or(0, seconds),
-    }))
+    })
 }
 
 /// What stands there, links followed. A pipe is never opened: that would wait for its other end.
-fn kind(it: &fs::FileType) -> EntryKind {
+fn kind(it: fs::FileType) -> EntryKind {
     if it.is_file() {
         EntryKind::File
     } else if it.is_dir() {
@@ -249,7 +247,7 @@ fn kind(it: &fs::FileType) -> EntryKind {
 }
 
 #[cfg(unix)]
-fn special(it: &fs::FileType) -> EntryKind {
+fn special(it: fs::FileType) -> EntryKind {
     use std::os::unix::fs::FileTypeExt as _;
     EntryKind::Other(if it.is_fifo() {
         "a pipe"
@@ -261,7 +259,7 @@ fn special(it: &fs::FileType) -> EntryKind {
 }
 
 #[cfg(not(unix))]
-fn special(_: &fs::FileType) -> EntryKind {
+fn special(_: fs::FileType) -> EntryKind {
     EntryKind::Other("no file")
 }
 
@@ -292,7 +290,7 @@ fn ends_of(file: &File, bytes: usize) -> io::Result<Ends> {
 fn look(path: &str, buffer: &mut Vec<u8>) -> io::Result<Looked> {
     let (size, length) = read_ends(&File::open(path)?, END_BYTES, buffer)?;
     let (head, tail) = buffer.split_at(length);
-    Ok(Looked::of(path, head, tail, size))
+    Ok(Looked::of(path.to_owned(), head, tail, size))
 }
 
 /// Reads head and tail of a file, one behind the other, and says its size and the length of the

@@ -1,8 +1,12 @@
 //! The files of folders and their headers: one reader for all commands. A header is read once: kept
 //! by path, size and time (`design.md` 9). The error of one file is that file's (rule 15).
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt as _;
 
 use super::shares::{Cause, Entry, EntryKind, Looked, ShareError, Shares};
 use super::sql::Table;
@@ -29,6 +33,58 @@ pub enum NotRead {
     Undo,
 }
 
+impl NotRead {
+    /// True where an instance can tell what is in the file.
+    pub fn asks_instance(&self) -> bool {
+        match self {
+            Self::Header(
+                Unreadable::Compressed
+                | Unreadable::BlockSize { .. }
+                | Unreadable::NoBlocks
+                | Unreadable::NoClosingCopy
+                | Unreadable::SeveralSets { .. },
+            ) => true,
+            Self::Header(
+                Unreadable::Empty
+                | Unreadable::TooShort { .. }
+                | Unreadable::NotABackup { .. }
+                | Unreadable::Damaged { .. }
+                | Unreadable::Disagreement { .. }
+                | Unreadable::OtherKind { .. },
+            )
+            | Self::Share(_)
+            | Self::Folder
+            | Self::NoFile(_)
+            | Self::Undo => false,
+        }
+    }
+
+    /// True where the file `name` may hold log, or have held it, though it is not read. What begins
+    /// as no backup does counts under a log backup's name only.
+    pub fn may_hold_log(&self, name: &str) -> bool {
+        match self {
+            Self::Header(Unreadable::Empty | Unreadable::NotABackup { .. }) => {
+                let log =
+                    |it: &str| it.eq_ignore_ascii_case("trn") || it.eq_ignore_ascii_case("wrk");
+                ending(name).is_some_and(log)
+            }
+            Self::Header(Unreadable::OtherKind { .. }) | Self::Folder | Self::Undo => false,
+            Self::Header(
+                Unreadable::TooShort { .. }
+                | Unreadable::Compressed
+                | Unreadable::Damaged { .. }
+                | Unreadable::Disagreement { .. }
+                | Unreadable::BlockSize { .. }
+                | Unreadable::NoBlocks
+                | Unreadable::NoClosingCopy
+                | Unreadable::SeveralSets { .. },
+            )
+            | Self::Share(_)
+            | Self::NoFile(_) => true,
+        }
+    }
+}
+
 /// One name in a folder.
 #[derive(Clone, Debug)]
 pub struct FolderFile {
@@ -46,21 +102,67 @@ pub struct FolderFile {
     pub read: Result<Arc<LogFile>, NotRead>,
 }
 
+/// Files that are looked at together.
+const BATCH: usize = 512;
+
+/// Names of a folder with their paths, and what is known of them.
+type Batch = Vec<(Entry, String, Option<Kept>)>;
+
+/// What was seen of those of a batch that were not known.
+type Looks = Vec<Result<Looked, ShareError>>;
+
+/// What is kept of a file while it is as it was; found by its path.
 #[derive(Clone)]
 struct Kept {
     size: u64,
     modified: i64,
-    fingerprint: [u8; 32],
-    read: Result<Arc<LogFile>, Unreadable>,
+    read: Result<Arc<LogFile>, Arc<Refused>>,
 }
 
+/// A file that gives no header.
+struct Refused {
+    path: String,
+    fingerprint: [u8; 32],
+    why: Unreadable,
+}
+
+impl Borrow<str> for Kept {
+    fn borrow(&self) -> &str {
+        match &self.read {
+            Ok(file) => &file.path,
+            Err(refused) => &refused.path,
+        }
+    }
+}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Borrow::<str>::borrow(self).hash(state);
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        Borrow::<str>::borrow(self) == Borrow::<str>::borrow(other)
+    }
+}
+
+impl Eq for Kept {}
+
 impl Kept {
-    fn of(look: Looked, entry: &Entry) -> Self {
+    fn of(look: Looked, entry: &Entry, path: &str) -> Self {
+        let fingerprint = look.fingerprint;
+        let refused = |why| {
+            Arc::new(Refused {
+                path: path.to_owned(),
+                fingerprint,
+                why,
+            })
+        };
         Self {
             size: look.size,
             modified: entry.modified,
-            fingerprint: look.fingerprint,
-            read: look.read.map(Arc::new),
+            read: look.read.map(Arc::new).map_err(refused),
         }
     }
 
@@ -70,13 +172,17 @@ impl Kept {
     }
 
     fn file(self, entry: Entry, path: String) -> FolderFile {
+        let (fingerprint, read) = match self.read {
+            Ok(file) => (file.fingerprint, Ok(file)),
+            Err(it) => (it.fingerprint, Err(NotRead::Header(it.why.clone()))),
+        };
         FolderFile {
             path,
             name: entry.name,
             size: self.size,
             modified: self.modified,
-            fingerprint: Some(self.fingerprint),
-            read: self.read.map_err(NotRead::Header),
+            fingerprint: Some(fingerprint),
+            read,
         }
     }
 }
@@ -94,7 +200,7 @@ type Answers = Vec<(String, Arc<Vec<Table>>)>;
 /// The headers read so far, here and by an instance.
 #[derive(Default)]
 pub struct Headers {
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<HashSet<Kept>>,
     /// By fingerprint: copies of a file hold the same.
     answers: Mutex<HashMap<[u8; 32], Answers>>,
     /// Folders, as an instance sees them, that it may not read.
@@ -114,62 +220,89 @@ impl Headers {
         join: impl Fn(&str) -> String,
     ) -> Result<Vec<FolderFile>, ShareError> {
         let mut entries = shares.list(folder).await?;
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        let entries: Vec<(Entry, String)> = entries
-            .into_iter()
-            .map(|entry| {
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let mut files = Vec::with_capacity(entries.len());
+        let mut entries = entries.into_iter().peekable();
+        // In batches: what is read of ten thousand files need not be held twice. The next is looked
+        // at while one is taken in.
+        let batches = std::iter::from_fn(|| {
+            entries.peek()?;
+            let batch = entries.by_ref().take(BATCH).map(|entry| {
                 let path = join(&entry.name);
                 (entry, path)
+            });
+            Some(self.look(shares, batch.collect()))
+        });
+        let mut batches = std::pin::pin!(futures_util::stream::iter(batches).buffered(2));
+        while let Some((batch, looks)) = batches.next().await {
+            self.take_in(batch, looks, &mut files);
+        }
+        Ok(files)
+    }
+
+    /// Looks at the files of a batch that are not known.
+    async fn look(&self, shares: &dyn Shares, batch: Vec<(Entry, String)>) -> (Batch, Looks) {
+        let known = |entry: &Entry, path: &str| {
+            let kept = self.lock();
+            kept.get(path).filter(|kept| kept.is_of(entry)).cloned()
+        };
+        let batch: Batch = batch
+            .into_iter()
+            .map(|(entry, path)| {
+                let known = known(&entry, &path);
+                (entry, path, known)
             })
             .collect();
-        let known: Vec<Option<Kept>> = {
-            let kept = self.lock();
-            let known = |(entry, path): &(Entry, String)| {
-                let known = kept.get(path).filter(|kept| kept.is_of(entry));
-                known.cloned()
-            };
-            entries.iter().map(known).collect()
-        };
-        let new: Vec<String> = entries
+        let new = batch
             .iter()
-            .zip(&known)
-            .filter(|((entry, _), known)| is_read(entry) && known.is_none())
-            .map(|((_, path), _)| path.clone())
+            .filter(|(entry, _, known)| is_read(entry) && known.is_none())
+            .map(|(_, path, _)| path.clone())
             .collect();
-        let mut looks = shares.look(&new).await.into_iter();
+        (batch, shares.look(new).await)
+    }
+
+    fn take_in(&self, batch: Batch, looks: Looks, files: &mut Vec<FolderFile>) {
+        let mut looks = looks.into_iter();
         let mut kept = self.lock();
-        let files = entries.into_iter().zip(known);
-        let files = files.filter_map(|((entry, path), known)| {
+        for (entry, path, known) in batch {
             let why = match entry.kind {
                 EntryKind::File if !is_read(&entry) => NotRead::Undo,
                 EntryKind::File => {
-                    let known = match known {
-                        Some(known) => Ok(known),
-                        None => looks.next()?.map(|look| {
-                            let new = Kept::of(look, &entry);
-                            kept.insert(path.clone(), new.clone());
-                            new
-                        }),
-                    };
+                    let known = known.map_or_else(
+                        || {
+                            let look = looks.next()?.map(|look| {
+                                let new = Kept::of(look, &entry, &path);
+                                kept.replace(new.clone());
+                                new
+                            });
+                            Some(look)
+                        },
+                        |known| Some(Ok(known)),
+                    );
                     match known {
-                        Ok(known) => return Some(known.file(entry, path)),
-                        Err(gone) if gone.cause == Cause::NotFound => return None,
-                        Err(refusal) => NotRead::Share(refusal),
+                        Some(Ok(known)) => {
+                            files.push(known.file(entry, path));
+                            continue;
+                        }
+                        Some(Err(refusal)) if refusal.cause != Cause::NotFound => {
+                            NotRead::Share(refusal)
+                        }
+                        // It vanished meanwhile.
+                        Some(Err(_)) | None => continue,
                     }
                 }
                 EntryKind::Folder => NotRead::Folder,
                 EntryKind::Other(what) => NotRead::NoFile(what),
             };
-            Some(FolderFile {
+            files.push(FolderFile {
                 path,
                 name: entry.name,
                 size: entry.size,
                 modified: entry.modified,
                 fingerprint: None,
                 read: Err(why),
-            })
-        });
-        Ok(files.collect())
+            });
+        }
     }
 
     /// What an instance answered of the file by that path, or else of a copy of it.
@@ -199,8 +332,8 @@ impl Headers {
         closed.insert(folder.to_owned());
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {
-        // A map of whole entries stays usable whoever panicked while holding it.
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Kept>> {
+        // A set of whole entries stays usable whoever panicked while holding it.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -80,8 +80,8 @@ pub struct Looked {
 
 impl Looked {
     /// Reads the ends of the file `path`.
-    pub fn of(path: &str, head: &[u8], tail: &[u8], size: u64) -> Self {
-        let read = LogFile::read(path.to_owned(), head, tail, size);
+    pub fn of(path: String, head: &[u8], tail: &[u8], size: u64) -> Self {
+        let read = LogFile::read(path, head, tail, size);
         let fingerprint = match &read {
             Ok(file) => file.fingerprint,
             Err(_) => fingerprint(head, tail, size),
@@ -180,9 +180,9 @@ pub trait Shares: Send + Sync {
 
     /// What the ends of many files say, in the order of `paths`, several at once. A refusal is that
     /// file's.
-    fn look<'a>(&'a self, paths: &'a [String]) -> BoxFuture<'a, Vec<Result<Looked, ShareError>>> {
-        let looks = paths.iter().map(move |path| async move {
-            let ends = self.ends(path, END_BYTES).await?;
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'_, Vec<Result<Looked, ShareError>>> {
+        let looks = paths.into_iter().map(move |path| async move {
+            let ends = self.ends(&path, END_BYTES).await?;
             Ok(Looked::of(path, &ends.head, &ends.tail, ends.size))
         });
         Box::pin(

@@ -1,63 +1,92 @@
-//! `pchadr logs`: the log chains of folders, read from the files alone.
+//! `pchadr logs`: the log chains of folders, read from the files alone; with `--against` beside
+//! what the backup needs.
 
+mod against;
+mod found;
 mod human;
 mod json;
 #[cfg(test)]
 mod tests;
 
 use std::io::Write;
-use std::sync::Arc;
 
 use super::Environment;
+use super::doors::doors;
 use super::options::{LogsOptions, LogsOutput};
 use crate::access::files::Files;
-use crate::access::headers::{FolderFile, Headers, NotRead};
+use crate::access::headers::Headers;
 use crate::access::shares::{Cause, ShareError, Shares};
-use crate::model::chain::{LogChain, LogFile, survey};
 use crate::report::error::write_error;
 use crate::report::one_line;
 use crate::run::event::ErrorRecord;
 use crate::run::exit::Exit;
 use crate::site::Site;
+use against::{Against, Need};
 use anyhow::Context;
+use found::Found;
 
 /// Shows the log chains of the folders that are named, else of the site's two shares. A folder that
-/// cannot be read is told on `err` and makes the status 1; the others are shown all the same.
+/// cannot be read is told on `err` and makes the status 1, as does a backup that does not tell what it
+/// needs; the others are shown all the same. A gap, or a file that may hold log and is not read,
+/// makes it 3.
 ///
 /// # Errors
-/// Those of the site file, where no folder is named; that `out` takes nothing.
+/// Those of the site file, where no folder is named or one is given to compare with; those of the
+/// sign-in; that `out` takes nothing.
 pub fn command(
     options: &LogsOptions,
     environment: &Environment,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let dirs = if options.dirs.is_empty() {
-        let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
+    let against = match &options.against {
+        Some(file) => {
+            let site = Site::load(file)?;
+            let doors = doors(&site)?;
+            Some((site, doors))
+        }
+        None => None,
+    };
+    let shares_of = |site: &Site| {
         [&site.shares.backup, &site.shares.copy]
             .map(|share| share.as_str().to_owned())
             .into()
-    } else {
-        options.dirs.clone()
+    };
+    let dirs = match &against {
+        _ if !options.dirs.is_empty() => options.dirs.clone(),
+        Some((site, _)) => shares_of(site),
+        None => shares_of(&Site::load(
+            &environment.site_file(options.config.as_deref())?,
+        )?),
     };
     let json = options.form.output == LogsOutput::Json;
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .context("cannot start")?;
-    let aside = runtime.block_on(run(&dirs, json, &Files, out))?;
+    let aside = runtime.block_on(async {
+        let need = match against {
+            Some((site, doors)) => Some(Box::pin(Need::ask(&site, &doors.open())).await),
+            None => None,
+        };
+        run(&dirs, need, json, &Files, out).await
+    })?;
     // The data comes first, also where both go to one terminal.
     out.flush().map_err(super::error::output)?;
     // The data is out: what `err` does not take changes nothing.
     for note in &aside.notes {
         let _ = writeln!(err, "note: {}", one_line(note));
     }
-    for failure in &aside.failures {
-        let _ = write_error(&describe(failure), err);
+    let failures = aside.failures.iter().map(describe);
+    for failure in failures.chain(aside.not_told.clone()) {
+        let _ = write_error(&failure, err);
     }
-    Ok(if aside.failures.is_empty() {
-        Exit::Done
-    } else {
+    Ok(if !aside.failures.is_empty() || aside.not_told.is_some() {
         Exit::Refused
+    } else if aside.incomplete {
+        Exit::Blocked
+    } else {
+        Exit::Done
     })
 }
 
@@ -80,37 +109,24 @@ fn describe(failure: &ShareError) -> ErrorRecord {
 
 /// What [`run`] has to say beside its data, for stderr.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Aside {
+struct Aside {
     /// Files that were not looked at, and why; one sentence each.
     pub notes: Vec<String>,
     /// Folders that could not be read; the data names them among the unreadable too.
     pub failures: Vec<ShareError>,
-}
-
-/// A file whose header was not readable, or a folder: one that cannot be read is not empty.
-#[derive(Debug, serde::Serialize)]
-struct Refused {
-    path: String,
-    reason: String,
-}
-
-/// All that was found.
-#[derive(Debug, Default)]
-struct Found {
-    files: Vec<LogFile>,
-    unreadable: Vec<Refused>,
-    chains: Vec<(String, LogChain)>,
+    /// A gap, or a file that may hold log and is not read.
+    pub incomplete: bool,
+    /// Why the backup does not tell what it needs, where it was asked.
+    pub not_told: Option<ErrorRecord>,
 }
 
 /// Reads every file of the folders, whatever its name, and writes to `out` what they are and the
-/// log chains they make: tables, or the JSON of `design.md` 8. Folders and the undo files of a standby
-/// (`.tuf`) are noted, not read. Nothing is changed.
-///
-/// Exit status of the command: 0 when all folders could be read, whatever was in them; 1 when
-/// [`Aside::failures`] names one (the others were read and written all the same). An error is one
-/// of `out`.
-pub async fn run(
+/// log chains they make: tables, or the JSON of `design.md` 8; beside them what the backup needs,
+/// where it was asked. Folders and the undo files of a standby (`.tuf`) are noted, not read. Nothing
+/// is changed. An error is one of `out`.
+async fn run(
     dirs: &[String],
+    need: Option<Need>,
     json: bool,
     shares: &dyn Shares,
     out: &mut dyn Write,
@@ -126,21 +142,23 @@ pub async fn run(
             Ok(files) => files
                 .into_iter()
                 .for_each(|file| found.add(file, &mut aside.notes)),
-            Err(failure) => {
-                let reason = format!("{}: {}", failure.cause, failure.text);
-                found.unreadable.push(Refused {
-                    path: dir.clone(),
-                    reason,
-                });
-                aside.failures.push(failure);
-            }
+            Err(failure) => aside.failures.push(failure),
         }
     }
-    found.chains = survey(&found.files);
+    drop(headers);
+    found.add_lost(&aside.failures);
+    found.finish(shares).await;
+    let against = need.map(|need| Against::new(need, &found.files));
+    aside.incomplete = found.is_doubtful()
+        || match &against {
+            Some(against) => against.is_incomplete(),
+            None => found.chains.iter().any(|(_, chain)| !chain.is_whole()),
+        };
+    aside.not_told = against.as_ref().and_then(Against::not_told);
     let written = if json {
-        json::write(&found, out)
+        json::write(&found, against.as_ref(), out)
     } else {
-        human::write(&found, out)
+        human::write(&found, against.as_ref(), out)
     };
     written.context("cannot write the log chains")?;
     Ok(aside)
@@ -153,50 +171,6 @@ fn join(dir: &str, name: &str) -> String {
         format!("{dir}{name}")
     } else {
         format!("{dir}{}{name}", if windows { '\\' } else { '/' })
-    }
-}
-
-impl Found {
-    /// Takes up one name of a folder.
-    fn add(&mut self, file: FolderFile, notes: &mut Vec<String>) {
-        match file.read {
-            Ok(read) => self.files.push(Arc::unwrap_or_clone(read)),
-            Err(why @ (NotRead::Undo | NotRead::Folder)) => {
-                notes.push(format!("{}: not read: {why}", file.path));
-            }
-            Err(why @ (NotRead::Header(_) | NotRead::Share(_) | NotRead::NoFile(_))) => {
-                self.unreadable.push(Refused {
-                    path: file.path,
-                    reason: why.to_string(),
-                });
-            }
-        }
-    }
-
-    /// The one file of each link that stands for its copies, and what is in no chain, each with its
-    /// reason, copies too.
-    fn places<'a>(&'a self, chain: &'a LogChain) -> (Vec<&'a str>, Vec<Refused>) {
-        let path = |file: &usize| self.files[*file].path.as_str();
-        let mut first = Vec::with_capacity(chain.links.len());
-        let mut left: Vec<(usize, String)> = chain
-            .left_out
-            .iter()
-            .map(|it| (it.file, it.reason.clone()))
-            .collect();
-        for link in &chain.links {
-            let Some((one, copies)) = link.files.split_first() else {
-                continue;
-            };
-            first.push(path(one));
-            let reason = format!("a copy of `{}`", path(one));
-            left.extend(copies.iter().map(|copy| (*copy, reason.clone())));
-        }
-        left.sort();
-        let left = left.into_iter().map(|(file, reason)| Refused {
-            path: path(&file).to_owned(),
-            reason,
-        });
-        (first, left.collect())
     }
 }
 

@@ -196,8 +196,12 @@ pub struct LogsOptions {
     pub dirs: Vec<String>,
 
     /// The site file; without it, see [`crate::site::Site::find`].
-    #[arg(long, value_name = "FILE", conflicts_with = "dirs", help = CONFIG)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dirs", "against"], help = CONFIG)]
     pub config: Option<PathBuf>,
+
+    /// Ask the backup instance of the site file SITE which log it needs, and say what of it is there
+    #[arg(long, value_name = "SITE")]
+    pub against: Option<PathBuf>,
 
     /// The form.
     #[command(flatten)]

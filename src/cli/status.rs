@@ -8,6 +8,7 @@ use super::doors::doors;
 use super::error::output;
 use super::options::{LogsOutput, StatusOptions};
 use super::runs;
+use crate::report::{many_lines, plain_json};
 use crate::run::exit::Exit;
 use crate::site::Site;
 use crate::status::Status;
@@ -31,12 +32,9 @@ pub fn command(
         let access = doors.open();
         let status = Box::pin(Status::observe(&site, &access)).await;
         // First what was asked for: a share that is gone keeps whoever writes there waiting.
-        match options.form.output {
-            LogsOutput::Human => status.write_human(out),
-            LogsOutput::Json => status.write_json(out),
-        }
-        .and_then(|()| out.flush())
-        .map_err(output)?;
+        write(&status, options.form.output, out)
+            .and_then(|()| out.flush())
+            .map_err(output)?;
         let kept = match &archive {
             Ok(archive) => configuration::keep(&site, &access, &status, archive).await,
             Err(error) => Err(io::Error::other(error.to_string())),
@@ -55,4 +53,19 @@ pub fn command(
         }
         Ok(Exit::Done)
     })
+}
+
+/// Writes what was seen; names of servers and files cannot steer a terminal.
+fn write(status: &Status, form: LogsOutput, out: &mut dyn Write) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    match form {
+        LogsOutput::Human => status.write_human(&mut bytes)?,
+        LogsOutput::Json => status.write_json(&mut bytes)?,
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let plain = match form {
+        LogsOutput::Human => many_lines(&text),
+        LogsOutput::Json => plain_json(&text),
+    };
+    out.write_all(plain.as_bytes())
 }

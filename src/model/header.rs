@@ -144,6 +144,20 @@ pub enum Unreadable {
     },
 }
 
+/// What a file says of the media set that it belongs to (`reference/backup-files.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// Media family ID.
+    pub family: u32,
+    /// Media sequence number, from 1.
+    pub sequence: u16,
+}
+
+/// Reads the media block at the beginning of a file; `None` where there is no sound one.
+pub fn media(head: &[u8]) -> Option<Media> {
+    blocks::media(Bytes::new(head, 0))
+}
+
 /// Reads the header of a file from its first and last [`END_BYTES`] (fewer where it is shorter)
 /// and its size in bytes.
 ///

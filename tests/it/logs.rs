@@ -27,7 +27,7 @@ fn a_folder_without_backups_is_shown_and_a_missing_one_is_told_with_status_1() {
         .iter()
         .map(|it| it["path"].as_str().unwrap())
         .collect();
-    assert_eq!(paths, ["logs/mgc_1.wrk", "logs/readme.txt", "missing"]);
+    assert_eq!(paths, ["missing", "logs/mgc_1.wrk", "logs/readme.txt"]);
     let lines: Vec<_> = said.err.lines().collect();
     assert_eq!(
         lines[..2],
@@ -52,10 +52,30 @@ fn without_a_folder_the_two_shares_of_the_site_are_read() {
         .replace("/srv/pchat logs", logs.to_str().unwrap())
         .replace("/srv/pchat-copy", copy.to_str().unwrap());
     program.write("site.toml", &site);
-    let out = program.run(&["logs"]).done();
+    let said = program.run(&["logs"]);
+    assert_eq!(said.status, Some(3), "{}", said.err);
+    let out = said.out;
     for name in ["a.trn", "b.trn"] {
         assert!(out.contains(name), "{name} is missing: {out}");
     }
+}
+
+#[test]
+fn what_lies_in_a_subfolder_is_not_read_and_the_folder_is_named() {
+    let program = Program::new();
+    fs::create_dir_all(program.folder.path().join("logs/old")).unwrap();
+    let said = program.run(&["logs", "logs", "--output", "json"]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(told["folders"], json!(["logs/old"]));
+    assert_eq!(said.err, "note: logs/old: not read: a folder\n");
+}
+
+#[test]
+fn a_site_to_compare_with_that_is_not_there_is_refused_before_anything_is_read() {
+    let program = Program::new();
+    let err = program.run(&["logs", "--against", "no.toml"]).refused(2);
+    assert!(err.contains("no.toml"), "{err}");
 }
 
 #[test]

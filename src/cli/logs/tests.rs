@@ -8,11 +8,14 @@ use jiff::civil::date;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::against::Start;
 use super::*;
 use crate::access::files::Files;
 use crate::access::shares::Cause;
+use crate::cli::rehearse::Stage;
 use crate::model::Lsn;
 use crate::model::header::{BackupHeader, sample};
+use crate::rehearsal::simulated::{Logs, Recipe};
 
 fn log(first: u32, last: u32) -> BackupHeader {
     let started = date(2024, 5, 6).at(7, 8, 9, 0);
@@ -30,7 +33,7 @@ fn folder(files: &BTreeMap<&str, Vec<u8>>) -> (TempDir, String) {
 
 async fn told(dirs: &[String], json: bool) -> (String, Aside) {
     let mut out = Vec::new();
-    let aside = run(dirs, json, &Files, &mut out).await.unwrap();
+    let aside = run(dirs, None, json, &Files, &mut out).await.unwrap();
     (String::from_utf8(out).unwrap(), aside)
 }
 
@@ -59,7 +62,7 @@ async fn the_json_has_the_agreed_shape() {
             "type": "L", "position": 1,
             "first_lsn": "39000000001000001", "last_lsn": "39000000002000001",
             "checkpoint_lsn": "39000000001000001", "database_backup_lsn": "1000000000200003",
-            "started": "2024-05-06T07:08:09", "software": "13.0.5081", "complete": true,
+            "started": "2024-05-06T07:08:09", "finished": "2024-05-06T07:08:09", "software": "13.0.5081", "complete": true,
         })
     );
     assert_eq!(told["version"], 1);
@@ -103,17 +106,18 @@ async fn the_table_is_aligned_and_names_gap_and_reasons() {
     assert_eq!(
         lines[0],
         format!(
-            "File{:width$}  Server                 Database  Type          First LSN           Last LSN  Started               Size",
+            "File{:width$}  Server                 Database  Type               First LSN           Last LSN  Started              Finished              Size",
             ""
         )
     );
     assert_eq!(
         lines[1],
         format!(
-            "D/1{:6}  SQL1\\CHAT (13.0.5081)  mgc       log   39000000001000001  39000000002000001  2024-05-06 07:08:09  {size}",
+            "D/1{:6}  SQL1\\CHAT (13.0.5081)  mgc       log        39000000001000001  39000000002000001  2024-05-06 07:08:09  2024-05-06 07:08:09  {size}",
             ""
         )
     );
+    assert!(lines[4].contains("  log, .wrk  "), "{}", lines[4]);
     assert_eq!(
         &lines[5..],
         [
@@ -205,6 +209,295 @@ async fn a_name_that_a_terminal_would_obey_is_defused() {
     let (text, _) = told(&[dir], true).await;
     let told: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(told["files"][0]["database"], header.database);
+}
+
+/// What is told of these files, and what beside it.
+async fn of(files: &BTreeMap<&str, Vec<u8>>, need: Option<Need>) -> (String, Value, Aside) {
+    let (_folder, dir) = folder(files);
+    let dirs = [dir];
+    let mut texts = [false, true].map(|json| (json, Vec::new()));
+    let again = need.as_ref().map(|need| Need {
+        server: need.server.clone(),
+        database: need.database.clone(),
+        start: need.start.clone(),
+    });
+    let [human, json] = &mut texts;
+    run(&dirs, need, human.0, &Files, &mut human.1)
+        .await
+        .unwrap();
+    let aside = run(&dirs, again, json.0, &Files, &mut json.1)
+        .await
+        .unwrap();
+    let text = shown_in(&String::from_utf8(human.1.clone()).unwrap(), &dirs[0]);
+    let value = shown_in(&String::from_utf8(json.1.clone()).unwrap(), &dirs[0]);
+    (text, serde_json::from_str(&value).unwrap(), aside)
+}
+
+fn whole(first: u32, last: u32) -> Vec<u8> {
+    sample::file(&log(first, last), 512, 0)
+}
+
+/// Says in the last block of the set that it is the second one of its file.
+fn of_two_sets(mut file: Vec<u8>) -> Vec<u8> {
+    let end = file.len() - 1536;
+    file[end + 52 + 26] = 2;
+    file
+}
+
+#[tokio::test]
+async fn files_stand_in_the_order_of_their_chain_whatever_they_are_called() {
+    let mut other = log(15, 25);
+    other.database = "another".to_owned();
+    let (text, told, aside) = of(
+        &BTreeMap::from([
+            ("a", whole(30, 40)),
+            ("b", whole(10, 20)),
+            ("c", whole(20, 30)),
+            ("d", sample::file(&other, 512, 0)),
+        ]),
+        None,
+    )
+    .await;
+    let paths: Vec<_> = told["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["path"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(paths, ["D/d", "D/b", "D/c", "D/a"]);
+    let places = ["D/d", "D/b", "D/c", "D/a"].map(|name| text.find(name).unwrap());
+    assert!(places.is_sorted(), "{text}");
+    assert!(!aside.incomplete);
+}
+
+#[tokio::test]
+async fn a_gap_or_a_file_that_may_hold_log_and_is_not_read_is_incomplete_and_nothing_else_is() {
+    let chain = || BTreeMap::from([("1.trn", whole(10, 20)), ("2.trn", whole(20, 30))]);
+    for (name, bytes, incomplete) in [
+        ("3.trn", whole(30, 40), false),
+        ("4.trn", whole(40, 50), true),
+        ("5.trn", b"garbage".to_vec(), true),
+        ("5.WRK", Vec::new(), true),
+        ("6.trn", of_two_sets(whole(30, 40)), true),
+        ("7.trn", whole(30, 40)[..20_000].to_vec(), true),
+        ("readme.txt", b"hello".to_vec(), false),
+        ("empty", Vec::new(), false),
+        ("mgc.tuf", b"undo".to_vec(), false),
+    ] {
+        let mut files = chain();
+        files.insert(name, bytes);
+        let (text, _, aside) = of(&files, None).await;
+        assert_eq!(aside.incomplete, incomplete, "{name}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn every_file_that_could_fill_a_gap_is_named_under_it() {
+    let mut damaged = whole(25, 30);
+    damaged[0xE40] ^= 1;
+    let (text, told, _) = of(
+        &BTreeMap::from([
+            ("1.trn", whole(10, 20)),
+            ("2 cut.trn", whole(20, 30)[..20_000].to_vec()),
+            ("3 damaged.trn", damaged),
+            ("4 empty.trn", Vec::new()),
+            ("5 stripe.trn", sample::file(&log(20, 30), 512, 1)),
+            ("5 stripe 2.trn", sample::file(&log(20, 30), 512, 2)),
+            ("6 cut, elsewhere.trn", whole(5, 9)[..20_000].to_vec()),
+            ("7.trn", whole(30, 40)),
+            ("readme.txt", b"hello".to_vec()),
+        ]),
+        None,
+    )
+    .await;
+    let gap = "  GAP   39000000002000001 to 39000000003000001 is missing; it may have been in";
+    let after = text.split_once(gap).unwrap_or_else(|| panic!("{text}")).1;
+    let under: Vec<_> = after
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with("          D/"))
+        .map(|line| line.trim().split_once(".trn").unwrap().0)
+        .collect();
+    assert_eq!(
+        under,
+        [
+            "D/2 cut",
+            "D/5 stripe 2",
+            "D/5 stripe",
+            "D/3 damaged",
+            "D/4 empty"
+        ]
+    );
+    let gap = &told["chains"][0]["gaps"][0];
+    assert_eq!(gap["after"], "39000000002000001");
+    assert_eq!(gap["may_fill"].as_array().unwrap().len(), 5);
+    assert_eq!(gap["may_fill"][4]["reason"], "the file is empty");
+}
+
+#[tokio::test]
+async fn what_only_an_instance_can_read_is_no_gap_but_named_as_what_may_fill_it() {
+    let (text, told, aside) = of(
+        &BTreeMap::from([
+            ("1.trn", whole(10, 20)),
+            ("2.trn", of_two_sets(whole(20, 30))),
+            ("3.trn", whole(30, 40)),
+        ]),
+        None,
+    )
+    .await;
+    assert!(!text.contains("GAP"), "{text}");
+    let open = "  OPEN  39000000002000001 to 39000000003000001 is in no header read here; an instance can tell whether it is in\n          D/2.trn  holds 2 backup sets";
+    assert!(text.contains(open), "{text}");
+    let filler = &told["chains"][0]["gaps"][0]["may_fill"][0];
+    assert_eq!(
+        (&filler["path"], &filler["ask_instance"]),
+        (&json!("D/2.trn"), &json!(true))
+    );
+    assert!(aside.incomplete);
+}
+
+#[tokio::test]
+async fn a_stripe_is_named_with_its_media_set() {
+    let stripe = |filler, family: u32| {
+        let mut file = sample::file(&log(10, 20), 512, filler);
+        file[52..56].copy_from_slice(&family.to_le_bytes());
+        file[60] = 1;
+        file
+    };
+    let (text, ..) = of(
+        &BTreeMap::from([
+            ("a.trn", stripe(1, 0x53A6_C862)),
+            ("b.trn", stripe(2, 0x3867_EB25)),
+        ]),
+        None,
+    )
+    .await;
+    for media in [
+        "media family 53A6C862, medium 1",
+        "media family 3867EB25, medium 1",
+    ] {
+        assert!(text.contains(media), "{text}");
+    }
+}
+
+fn need(start: u32) -> Need {
+    Need {
+        server: "sql3.dc2".to_owned(),
+        database: "mgc".to_owned(),
+        start: Ok(Start::At(Lsn::new(39, start, 1))),
+    }
+}
+
+#[tokio::test]
+async fn what_the_backup_needs_is_there_or_what_is_missing_is_said() {
+    let files = BTreeMap::from([
+        ("1.trn", whole(10, 20)),
+        ("3.trn", whole(30, 40)),
+        ("4.trn", whole(40, 50)),
+    ]);
+    let at = |block: u32| Lsn::new(39, block, 1).to_string();
+    for (start, whole, lines) in [
+        (
+            30,
+            true,
+            vec![
+                format!("there {} to {} in 2 sets", at(30), at(50)),
+                "all ".to_owned(),
+            ],
+        ),
+        (50, true, vec!["none ".to_owned()]),
+        (60, true, vec!["none ".to_owned()]),
+        (
+            15,
+            false,
+            vec![
+                format!("there {} to {} in 1 sets", at(15), at(20)),
+                format!("GAP   {} to {} is missing", at(20), at(30)),
+            ],
+        ),
+        (
+            25,
+            false,
+            vec![format!("GAP   {} to {} is missing", at(25), at(30))],
+        ),
+    ] {
+        let (text, told, aside) = of(&files, Some(need(start))).await;
+        let told = &told["against"];
+        let (_, text) = text.split_once("Log that mgc on sql3.dc2 needs").unwrap();
+        assert!(
+            text.starts_with(&format!(", from {} on\n", at(start))),
+            "{text}"
+        );
+        let said: Vec<_> = text.lines().skip(1).collect();
+        assert_eq!(said.len(), lines.len(), "{start}: {text}");
+        for (said, line) in said.iter().zip(&lines) {
+            assert!(said.trim().starts_with(line), "{start}: {text}");
+        }
+        assert_eq!(told["whole"], whole, "{start}");
+        assert_eq!(told["redo_start"], at(start));
+        assert_eq!(aside.incomplete, !whole, "{start}");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_does_not_tell_is_an_error_and_the_chains_are_shown() {
+    let silent = Need {
+        start: Err("it does not answer".into()),
+        ..need(0)
+    };
+    let files = BTreeMap::from([("1.trn", whole(10, 20))]);
+    let (text, told, aside) = of(&files, Some(silent)).await;
+    assert!(text.contains("What mgc on sql3.dc2 needs is not known: it does not answer"));
+    assert!(text.contains("Log chain of mgc"));
+    assert_eq!(told["against"]["whole"], Value::Null);
+    assert_eq!(told["against"]["error"], "it does not answer");
+    assert_eq!(aside.not_told.unwrap().why, "it does not answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backup_of_a_site_tells_which_log_it_needs() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks/litware.toml");
+    let site = Site::load(&file).unwrap();
+    let recipe = Recipe::disaster(Logs::Made(16));
+    let stage = Stage::build(&site, &recipe).unwrap();
+    let need = Need::ask(&site, &stage.access).await;
+    assert!(matches!(need.start, Ok(Start::At(_))), "{need:?}");
+    let dirs = [&site.shares.backup, &site.shares.copy].map(|it| it.as_str().to_owned());
+    let shares = &*stage.access.shares;
+    let mut out = Vec::new();
+    let aside = run(&dirs, Some(need), false, shares, &mut out)
+        .await
+        .unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(!aside.incomplete, "{text}");
+    assert!(text.contains("  all   what is needed"), "{text}");
+
+    let served = Stage::build(&site, &Recipe::failed_over(Logs::Made(1))).unwrap();
+    let need = Need::ask(&site, &served.access).await;
+    assert_eq!(need.start, Ok(Start::Serves));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn no_name_steers_a_terminal_in_any_form_and_json_gives_it_back_verbatim() {
+    let name = "a\u{1b}[2J\u{7}\u{202e}\u{9b}\nb.trn";
+    let mut header = log(10, 20);
+    header.server = "SQL\u{202e}1\u{7}".to_owned();
+    let files = BTreeMap::from([
+        (name, sample::file(&header, 512, 0)),
+        ("\u{7}.trn", b"\x1b".to_vec()),
+    ]);
+    let (_folder, dir) = folder(&files);
+    for json in [false, true] {
+        let (text, _) = told(std::slice::from_ref(&dir), json).await;
+        let steers = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+        assert!(!text.contains(steers), "{text:?}");
+        if json {
+            let told: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(told["files"][0]["path"], format!("{dir}/{name}"));
+            assert_eq!(told["files"][0]["server"], header.server);
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use jiff::civil::{DateTime, date};
 use proptest::prelude::*;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::model::header::{BackupKind, sample};
 
@@ -384,6 +386,34 @@ proptest! {
             let behind = files.iter().enumerate().all(|(n, it)| refused.contains(&n) || it.header.last_lsn <= lsn(at));
             prop_assert!(held != (in_gap || behind), "{}", at);
             prop_assert!(!in_chain || held);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_changed_byte_or_another_size_is_another_fingerprint(
+        head in prop::collection::vec(any::<u8>(), 0..200),
+        tail in prop::collection::vec(any::<u8>(), 1..200),
+        size in any::<u64>(),
+        at in any::<prop::sample::Index>(),
+        change in 1..=u8::MAX,
+    ) {
+        let of = super::fingerprint;
+        let whole = of(&head, &tail, size);
+        prop_assert_eq!(whole, of(&head, &tail, size));
+        prop_assert_ne!(whole, of(&head, &tail, size.wrapping_add(u64::from(change))));
+        prop_assert_ne!(whole, of(&tail, &head, size.wrapping_add(1)));
+        let mut other = tail.clone();
+        other[at.index(tail.len())] ^= change;
+        prop_assert_ne!(whole, of(&head, &other, size));
+        other.clone_from(&tail);
+        other.push(0);
+        prop_assert_ne!(whole, of(&head, &other, size));
+        if !head.is_empty() {
+            let mut other = head.clone();
+            other[at.index(head.len())] ^= change;
+            prop_assert_ne!(whole, of(&other, &tail, size));
         }
     }
 }

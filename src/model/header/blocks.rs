@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 
 use super::bytes::Bytes;
-use super::{END_BYTES, Unreadable};
+use super::{END_BYTES, Media, Unreadable};
 
 /// Descriptor blocks take whole kibibytes, filemarks one physical block.
 const FORMAT_BLOCK: usize = 1024;
@@ -17,6 +17,8 @@ const STREAM_HEADER: usize = 22;
 
 /// Offsets in blocks.
 const FIRST_STREAM: usize = 8;
+const TAPE_FAMILY: usize = 52;
+const TAPE_SEQUENCE: usize = 52 + 8;
 const SSET_NUMBER: usize = 52 + 10;
 const ESET_NUMBER: usize = 52 + 26;
 const ESET_DATE: usize = 52 + 28;
@@ -127,6 +129,15 @@ impl Layout {
     fn configuration(self) -> usize {
         self.volume() + self.block()
     }
+}
+
+/// The media set, as the first block names it.
+pub(super) fn media(head: Bytes<'_>) -> Option<Media> {
+    let tape = block(head, *b"TAPE", 0, "media block (TAPE)").ok()?;
+    Some(Media {
+        family: tape.u32(TAPE_FAMILY)?,
+        sequence: tape.u16(TAPE_SEQUENCE)?,
+    })
 }
 
 /// The block `name` at `offset`, its checksum verified.

@@ -55,6 +55,10 @@ impl<'a> Bytes<'a> {
         self.array(offset).map(u16::from_le_bytes)
     }
 
+    pub(super) fn u32(self, offset: usize) -> Option<u32> {
+        self.array(offset).map(u32::from_le_bytes)
+    }
+
     pub(super) fn u64(self, offset: usize) -> Option<u64> {
         self.array(offset).map(u64::from_le_bytes)
     }
