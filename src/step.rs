@@ -40,7 +40,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
-use crate::model::Direction;
+use crate::model::{Direction, Lsn};
 use crate::site::{Limits, Site};
 use before::Before;
 use command::Command;
@@ -200,6 +200,12 @@ trait Kind {
         None
     }
 
+    /// Where the chain ends, of the step that gives up what was written after it; `None` where that
+    /// is not known yet.
+    fn end_of_chain(_facts: &Self::Facts) -> Option<Lsn> {
+        None
+    }
+
     /// Seconds of chat that are lost by what the step is about to do; `None` where it loses nothing,
     /// or where that is not known.
     fn loss_seconds(_facts: &Self::Facts, _terms: &Terms) -> Option<i64> {
@@ -351,6 +357,12 @@ macro_rules! steps {
             /// where nothing does. Asked once the effect had its time to show.
             pub fn held_up_by(&self) -> Option<String> {
                 match self { $($(Facts::$variant(facts) => $folder::$module::$variant::held_up_by(facts),)+)+ }
+            }
+
+            /// Where the chain ends, of the step that gives up what was written after it; `None` where
+            /// that is not known yet.
+            pub fn end_of_chain(&self) -> Option<Lsn> {
+                match self { $($(Facts::$variant(facts) => $folder::$module::$variant::end_of_chain(facts),)+)+ }
             }
 
             /// Seconds of chat that are lost by what the step is about to do; `None` where it loses

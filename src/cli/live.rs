@@ -36,6 +36,7 @@ use crate::site::Site;
 use crate::status::Status;
 use crate::step::ledger::Ledger as _;
 use crate::step::saved::Saved;
+use crate::step::terms::AcceptedLoss;
 
 /// Runs a plan on the real site, or goes on with a run.
 ///
@@ -143,11 +144,19 @@ impl Live<'_> {
         let stop = CancellationToken::new();
         stop::watch(stop.clone(), resume.clone());
         let guard = Held(&self.lock);
+        let mut terms = self.options.rehearsal.terms();
+        if terms.accepted.is_none() && self.way == Way::On {
+            // What was agreed to stays agreed to, while no more is lost by it.
+            let state = ledger.state();
+            terms.accepted = state
+                .and_then(|it| it.accepted_end())
+                .map(AcceptedLoss::Lsn);
+        }
         let execution = Execution {
             site: self.site,
             plan: self.plan,
             access: self.access,
-            terms: &self.options.rehearsal.terms(),
+            terms: &terms,
             operator: &AtTerminal,
             guard: &guard,
             pause: self.options.pause,

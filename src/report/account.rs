@@ -96,7 +96,7 @@ impl Account {
                 self.started = Some(started.clone());
             }
             Event::StepChecked { .. } | Event::RunStopped { .. } => {}
-            Event::Consent { step, what, by } => self.consents.push(Consent {
+            Event::Consent { step, what, by, .. } => self.consents.push(Consent {
                 at,
                 step: step.clone(),
                 what: what.clone(),

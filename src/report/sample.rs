@@ -153,6 +153,7 @@ pub(crate) fn stopped_run() -> Vec<Record> {
         step: "recover-database".to_owned(),
         what: "lose at most 4 min 12 s of chat".to_owned(),
         by: "--accept-loss-after end-of-chain".to_owned(),
+        end: None,
     };
     let copy = Event::Command {
         step: "copy-backups".to_owned(),

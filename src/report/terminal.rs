@@ -283,7 +283,7 @@ impl Sink for Terminal {
         match &record.event {
             Event::RunStarted(_) => self.header(),
             Event::StepChecked { id, standing, .. } => self.checked(id, standing),
-            Event::Consent { step, what, by } => {
+            Event::Consent { step, what, by, .. } => {
                 let text = format!("{step}: {what} ({by})");
                 self.line(&format!("  {:<10}  {}", "agreed", one_line(&text)));
             }

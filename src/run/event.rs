@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::model::Lsn;
+
 pub use crate::step::ledger::{Progress, Unit};
 pub use stored::{
     ErrorRecord, StoredBlock, StoredEffect, StoredLift, StoredRemedy, StoredStanding,
@@ -51,6 +53,9 @@ pub enum Event {
         what: String,
         /// `typed`, `--yes`, `--accept-loss-after …`, `--override …`, `rehearsal`.
         by: String,
+        /// Where the chain ended, of a consent to lose what was written after it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end: Option<Lsn>,
     },
     /// A step is about to act.
     StepStarted {

@@ -16,7 +16,7 @@ use super::ledger::RunLedger;
 use super::operator::{Guard, Operator};
 use super::preflight::{Checked, Verdict, is_overtaken, verdict};
 use crate::access::Access;
-use crate::model::{Document, Problem, WayOn};
+use crate::model::{Document, Lsn, Problem, WayOn};
 use crate::plan::{Plan, PlannedStep};
 use crate::site::Site;
 use crate::step::hands::StepError;
@@ -98,18 +98,20 @@ impl Execution<'_> {
         for planned in &self.plan.steps {
             let step = planned.step;
             let done = self.is_done(step);
-            let (standing, back_to) = if done {
+            let (standing, back_to, end) = if done {
                 let why = "recorded done".to_owned();
-                (Standing::Satisfied { why }, None)
+                (Standing::Satisfied { why }, None, None)
             } else {
                 let (facts, standing) = self.check(step).await?;
-                (standing, facts.back_to().map(|(step, _)| step))
+                let back_to = facts.back_to().map(|(step, _)| step);
+                (standing, back_to, facts.end_of_chain())
             };
             checked.push(Checked {
                 step,
                 done,
                 standing,
                 back_to,
+                end,
             });
         }
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
@@ -156,8 +158,8 @@ impl Execution<'_> {
     fn record_terms(&self, checked: &[Checked]) -> Result<(), JournalError> {
         let recovers = checked
             .iter()
-            .any(|it| it.step == Step::RecoverDatabase && !it.done && !it.standing.is_satisfied());
-        if recovers {
+            .find(|it| it.step == Step::RecoverDatabase && !it.done && !it.standing.is_satisfied());
+        if let Some(recovers) = recovers {
             let (what, by) = match (&self.terms.accepted, self.terms.rehearsal) {
                 (Some(loss), _) => (
                     format!("what was written after {loss} is lost"),
@@ -169,7 +171,7 @@ impl Execution<'_> {
                 ),
                 (None, false) => return self.record_overrides(checked),
             };
-            self.consent(Step::RecoverDatabase, what, by)?;
+            self.consent(Step::RecoverDatabase, what, by, recovers.end)?;
         }
         self.record_overrides(checked)
     }
@@ -180,7 +182,7 @@ impl Execution<'_> {
         };
         for (id, reason) in &self.terms.overrides {
             let what = format!("interlock {id}: {reason}");
-            self.consent(first.step, what, "--override".to_owned())?;
+            self.consent(first.step, what, "--override".to_owned(), None)?;
         }
         Ok(())
     }
@@ -363,11 +365,18 @@ impl Execution<'_> {
         })
     }
 
-    fn consent(&self, step: Step, what: String, by: String) -> Result<(), JournalError> {
+    fn consent(
+        &self,
+        step: Step,
+        what: String,
+        by: String,
+        end: Option<Lsn>,
+    ) -> Result<(), JournalError> {
         self.ledger.record(Event::Consent {
             step: step.id().to_owned(),
             what,
             by,
+            end,
         })
     }
 

@@ -5,7 +5,7 @@
 //! and of a run that is under way ([`super::recorder`]).
 
 use super::event::{Event, Outcome, Record, RunFinished, RunStarted, StepOutcome};
-use crate::model::Direction;
+use crate::model::{Direction, Lsn};
 use crate::step::Effect;
 
 /// Where a run stands after its records so far.
@@ -74,6 +74,8 @@ pub struct Given {
     pub what: String,
     /// How.
     pub by: String,
+    /// Where the chain ended, of a consent to lose what was written after it.
+    pub end: Option<Lsn>,
 }
 
 /// Why records are not a run.
@@ -214,12 +216,18 @@ impl RunState {
         match event {
             Event::RunStarted(_) => Err("`run_started` twice".to_owned()),
             Event::StepChecked { id, .. } => self.place(id).map(|_| ()),
-            Event::Consent { step, what, by } => {
+            Event::Consent {
+                step,
+                what,
+                by,
+                end,
+            } => {
                 self.place(step)?;
                 self.consents.push(Given {
                     step: step.clone(),
                     what: what.clone(),
                     by: by.clone(),
+                    end: *end,
                 });
                 Ok(())
             }
@@ -249,6 +257,11 @@ impl RunState {
     /// True when the step is recorded done: it is neither judged nor run again.
     pub fn is_done(&self, id: &str) -> bool {
         self.step(id).is_some_and(StepEntry::is_done)
+    }
+
+    /// The LSN up to which nothing may be lost, by the last consent to lose what lies after it.
+    pub fn accepted_end(&self) -> Option<Lsn> {
+        self.consents.iter().rev().find_map(|given| given.end)
     }
 
     /// The step that a resume goes on with: the first that is not done.

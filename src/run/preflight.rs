@@ -1,7 +1,7 @@
 //! Preflight: all checks before the first change, and what they add up to (`design.md` 5). Pure.
 
 use super::exit::Exit;
-use crate::model::{Problem, Remedy, WayOn};
+use crate::model::{Lsn, Problem, Remedy, WayOn};
 use crate::step::{Block, Effect, Lift, Standing, Step};
 
 /// A step of the run with its judgement.
@@ -15,6 +15,8 @@ pub struct Checked {
     pub standing: Standing,
     /// The step before it that has work again, where one has: it is done first.
     pub back_to: Option<Step>,
+    /// Where the chain ends, of the step that gives up what was written after it.
+    pub end: Option<Lsn>,
 }
 
 /// What is to do.

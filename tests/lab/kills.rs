@@ -237,3 +237,30 @@ fn of_two_runs_at_once_the_second_is_told_who_holds_the_site() {
     assert_eq!(exit, Some(0), "{told}");
     assert_eq!(end_state(&machine.status()), failed_over());
 }
+
+#[test]
+fn what_was_agreed_to_be_lost_stays_agreed_to_after_a_kill_while_no_more_is_lost() {
+    let lab = Lab::open(DISASTER);
+    let machine = Machine::of(&lab);
+    assert!(killed_at(&machine, ("command", "stop-log-shipping-jobs", 1, 0)));
+    // Of the files that were there when it was agreed, the last one is gone now.
+    let share = lab.folder.join("shares/backup");
+    let last = lab.files("backup").pop().unwrap();
+    let aside = lab.folder.join("aside.trn");
+    fs::rename(&last, &aside).unwrap();
+    let copy = lab
+        .files("copy")
+        .into_iter()
+        .find(|it| it.file_name() == last.file_name());
+    if let Some(copy) = &copy {
+        fs::remove_file(copy).unwrap();
+    }
+    let more = machine.run(&["failover", "--resume", "--yes"]);
+    let told = text(&more.stderr);
+    assert_eq!(more.status.code(), Some(4), "{told}");
+    assert!(told.contains("accepted was only"), "{told}");
+    fs::rename(&aside, share.join(last.file_name().unwrap())).unwrap();
+    let said = machine.run(&["failover", "--resume", "--yes"]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    assert_eq!(end_state(&machine.status()), failed_over());
+}

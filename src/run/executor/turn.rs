@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::halt::{Halt, blocked, not_met};
 use super::{Execution, Turn};
 use crate::access::sql::Fate;
-use crate::model::{Problem, Remedy};
+use crate::model::{Lsn, Problem, Remedy};
 use crate::run::event::{Event, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
@@ -33,7 +33,8 @@ impl Execution<'_> {
         if let Some(loss) = facts.loss_seconds(self.terms) {
             *loss_seconds = Some(loss);
         }
-        if let Some(halt) = self.hold_and_ask(step, &standing).await? {
+        let end = facts.end_of_chain();
+        if let Some(halt) = self.hold_and_ask(step, &standing, end).await? {
             return Ok(Turn::Halted(Box::new(halt)));
         }
         self.ledger.record(Event::StepStarted {
@@ -64,7 +65,7 @@ impl Execution<'_> {
                 Problem::new(why, "see to it by hand, or consent"),
             )
         };
-        let halt = if self.ask(step, &pending).await?.is_some() {
+        let halt = if self.ask(step, &pending, None).await?.is_some() {
             halted(
                 Exit::NoConsent,
                 format!("it is held up, and the operator did not consent to this: {what}"),
@@ -145,12 +146,13 @@ impl Execution<'_> {
         &self,
         step: Step,
         standing: &Standing,
+        end: Option<Lsn>,
     ) -> Result<Option<Halt>, JournalError> {
         if step.info().effect == Effect::Irreversible {
             if let Err(problem) = self.guard.check().await {
                 return Ok(Some(Halt::new(step, Exit::Held, problem)));
             }
-            return self.ask(step, standing).await;
+            return self.ask(step, standing, end).await;
         }
         if self.pause {
             return Ok(self.ask_to_go_on(step).await);
@@ -166,7 +168,12 @@ impl Execution<'_> {
     }
 
     /// Consent for an irreversible step; a halt where it is refused.
-    async fn ask(&self, step: Step, standing: &Standing) -> Result<Option<Halt>, JournalError> {
+    async fn ask(
+        &self,
+        step: Step,
+        standing: &Standing,
+        end: Option<Lsn>,
+    ) -> Result<Option<Halt>, JournalError> {
         let what = match standing {
             Standing::Pending { what, .. } => format!("{}: {what}", step.info().title),
             Standing::Satisfied { .. } | Standing::Blocked { .. } | Standing::Unknown(_) => {
@@ -192,7 +199,7 @@ impl Execution<'_> {
                 }
             }
         };
-        self.consent(step, what, by.to_owned())?;
+        self.consent(step, what, by.to_owned(), end)?;
         Ok(None)
     }
 

@@ -103,6 +103,7 @@ impl Execution<'_> {
                 step: step.id.clone(),
                 what,
                 by: by.to_owned(),
+                end: None,
             })?;
         }
         for step in steps {

@@ -324,6 +324,7 @@ fn consents_are_kept_and_a_journal_without_a_beginning_is_no_run() {
         step: "recover".to_owned(),
         what: "lose at most 4 min 12 s".to_owned(),
         by: "typed".to_owned(),
+        end: None,
     };
     assert_eq!(folded(&[given]).unwrap().consents[0].by, "typed");
     assert_eq!(fold(&[]), Err(FoldError::Empty));

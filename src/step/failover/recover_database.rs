@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::model::states::DatabaseState;
 use crate::model::words::count;
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Lsn, Role};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Values};
@@ -151,6 +151,11 @@ impl Kind for RecoverDatabase {
 
     fn settle(limits: &Limits) -> Duration {
         limits.step
+    }
+
+    fn end_of_chain(facts: &Facts) -> Option<Lsn> {
+        let chain = facts.files.chain.as_ref()?;
+        chain.pending.is_empty().then_some(chain.to)
     }
 
     /// From the end of the last set to the moment of the disaster, never to the present (`steps.md`
