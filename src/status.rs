@@ -13,8 +13,9 @@ use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{DatabaseName, Instance, Role};
 use crate::site::Site;
 use crate::step::observe::Observed;
+use crate::step::observe::backups::log_backups;
 use crate::step::observe::database::{Database, database};
-use crate::step::observe::log_shipping::{JobIds, jobs, primary, secondary};
+use crate::step::observe::log_shipping::{JobIds, Primary, jobs, primary, secondary};
 use crate::step::observe::pool;
 
 /// The whole site.
@@ -95,6 +96,10 @@ pub struct LogShippingStatus {
     pub last_copied: Option<String>,
     /// Last file restored.
     pub last_restored: Option<String>,
+    /// The newest log backup that was taken to another folder: log shipping lacks it, and cannot go on
+    /// without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_elsewhere: Option<String>,
 }
 
 impl Status {
@@ -196,6 +201,11 @@ impl LogShippingStatus {
         let mut text = format!("{}; {}", self.role, jobs.join(", "));
         if let Some(file) = &self.last_restored {
             text = format!("{text}; last restored {file}");
+        }
+        if let Some(file) = &self.taken_elsewhere {
+            text = format!(
+                "{text}; a log backup was taken elsewhere, and log shipping stops without it: put {file} into its folder"
+            );
         }
         text
     }
@@ -304,6 +314,7 @@ async fn log_shipping(site: &Site, access: &Access, at: Instance) -> Option<LogS
             backup_job: None,
             last_copied: row.last_copied_file.clone(),
             last_restored: row.last_restored_file.clone(),
+            taken_elsewhere: None,
         });
     }
     let rows = primary(access, at, name).await;
@@ -316,5 +327,29 @@ async fn log_shipping(site: &Site, access: &Access, at: Instance) -> Option<LogS
         backup_job: state(&jobs, &row.backup_job),
         last_copied: None,
         last_restored: None,
+        taken_elsewhere: taken_elsewhere(site, access, at, row).await,
     })
+}
+
+/// The newest log backup of the primary that did not go where log shipping looks.
+async fn taken_elsewhere(
+    site: &Site,
+    access: &Access,
+    at: Instance,
+    row: &Primary,
+) -> Option<String> {
+    let backups = log_backups(access, at, &site.database.chat).await;
+    let folders = [Some(&row.directory), row.share.as_ref()];
+    let is_there = |device: &str| {
+        let device = device.to_lowercase();
+        let mut folders = folders.iter().flatten();
+        folders.any(|folder| {
+            let folder = folder.trim_end_matches(['\\', '/']).to_lowercase();
+            let rest = device.strip_prefix(&folder);
+            rest.is_some_and(|rest| rest.starts_with(['\\', '/']))
+        })
+    };
+    let mut backups = backups.seen()?.iter();
+    let elsewhere = backups.find(|it| !it.copy_only && !is_there(&it.device))?;
+    Some(elsewhere.device.clone())
 }

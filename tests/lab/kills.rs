@@ -242,7 +242,10 @@ fn of_two_runs_at_once_the_second_is_told_who_holds_the_site() {
 fn what_was_agreed_to_be_lost_stays_agreed_to_after_a_kill_while_no_more_is_lost() {
     let lab = Lab::open(DISASTER);
     let machine = Machine::of(&lab);
-    assert!(killed_at(&machine, ("command", "stop-log-shipping-jobs", 1, 0)));
+    assert!(killed_at(
+        &machine,
+        ("command", "stop-log-shipping-jobs", 1, 0)
+    ));
     // Of the files that were there when it was agreed, the last one is gone now.
     let share = lab.folder.join("shares/backup");
     let last = lab.files("backup").pop().unwrap();

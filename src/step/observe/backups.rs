@@ -76,6 +76,8 @@ pub struct LogBackup {
     pub last_lsn: Lsn,
     /// Place in the file.
     pub position: i64,
+    /// Taken WITH `COPY_ONLY`: it breaks no chain.
+    pub copy_only: bool,
     /// The file.
     pub device: String,
 }
@@ -93,6 +95,7 @@ pub async fn log_backups(
             first_lsn: row.parse("first_lsn")?,
             last_lsn: row.parse("last_lsn")?,
             position: row.int("position")?,
+            copy_only: row.bit("is_copy_only") == Some(true),
             device: row.text("physical_device_name")?,
         })
     })

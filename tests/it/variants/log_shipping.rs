@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use pchadr::rehearsal::world::{ServiceTimes, WorldOptions};
+use pchadr::cli::rehearse::Stage;
+use pchadr::model::{Instance, Role};
+use pchadr::rehearsal::simulated::Recipe;
+use pchadr::rehearsal::world::{ServiceTimes, Start, WorldOptions};
 use pchadr::run::event::StepOutcome;
 use pchadr::run::store::MemoryStore;
+use pchadr::status::Status;
 
 use super::{BACKUP, hold, hold_on, hold_varied, overriding, vary};
 use crate::site::{disaster, litware, paused, terms};
@@ -202,4 +206,39 @@ fn an_instance_that_answers_for_two_roles_is_refused() {
         ],
         &["[sql]", "alias"],
     );
+}
+
+#[test]
+fn status_names_a_log_backup_that_was_taken_where_log_shipping_does_not_look() {
+    paused(async {
+        let site = litware();
+        let recipe = Recipe {
+            start: Start::Normal,
+            ..disaster()
+        };
+        let mut stage = Stage::build(&site, &recipe).expect("the site");
+        stage.reopen(&site);
+        let primary = Instance::chat(Role::Primary);
+        for (file, options, named) in [
+            (r"\\fs1\pchat-archive\copy.trn", "INIT, COPY_ONLY", false),
+            (r"\\fs1\pchat-logs\by-hand.trn", "INIT", false),
+            (r"\\fs1\pchat-archive\by-hand.trn", "INIT", true),
+        ] {
+            let mut session = Box::pin(stage.access.sql.open(primary))
+                .await
+                .expect("a session");
+            let backup = format!("BACKUP LOG [mgc] TO DISK = N'{file}' WITH {options};");
+            session.send(&backup).await.expect("taken");
+            drop(session);
+            let status = Status::observe(&site, &stage.access).await;
+            let mut told = Vec::new();
+            status.write_human(&mut told).expect("written");
+            let told = String::from_utf8(told).expect("text");
+            assert_eq!(
+                told.contains(&format!("put {file} into its folder")),
+                named,
+                "{told}"
+            );
+        }
+    });
 }
