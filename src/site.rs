@@ -174,6 +174,9 @@ pub struct Shares {
     pub mirror: Option<SharePath>,
     /// What failback keeps of the old primary.
     pub archive: Option<SharePath>,
+    /// Hosts of shares that stand in the primary data center: evidence that it is gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts_in_primary: Vec<Fqdn>,
 }
 
 /// `[powershell]`

@@ -190,6 +190,11 @@ trait Kind {
         None
     }
 
+    /// What was seen and decides, a line each, for whoever consents; none where the facts are few.
+    fn evidence(_facts: &Self::Facts) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Seconds of chat that are lost by what the step is about to do; `None` where it loses nothing,
     /// or where that is not known.
     fn loss_seconds(_facts: &Self::Facts, _terms: &Terms) -> Option<i64> {
@@ -336,6 +341,11 @@ macro_rules! steps {
             /// where nothing does. Asked once the effect had its time to show.
             pub fn held_up_by(&self) -> Option<String> {
                 match self { $($(Facts::$variant(facts) => $folder::$module::$variant::held_up_by(facts),)+)+ }
+            }
+
+            /// What was seen and decides, a line each, for whoever consents.
+            pub fn evidence(&self) -> Vec<String> {
+                match self { $($(Facts::$variant(facts) => $folder::$module::$variant::evidence(facts),)+)+ }
             }
 
             /// Seconds of chat that are lost by what the step is about to do; `None` where it loses

@@ -137,6 +137,7 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
     let copy_local = table.optional("copy_local", path);
     let mirror = table.optional("mirror", path);
     let archive = table.optional("archive", path);
+    let hosts_in_primary = table.or("hosts_in_primary", Vec::new(), pool::servers);
 
     if sql::names_backup_mirror(root) && !table.has("mirror") {
         table.missing(
@@ -160,6 +161,7 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
         copy,
         mirror: mirror?,
         archive: archive?,
+        hosts_in_primary: pool::names(hosts_in_primary?),
     })
 }
 

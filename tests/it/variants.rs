@@ -3,6 +3,7 @@
 mod database;
 mod log_shipping;
 mod pool;
+mod presence;
 mod primary;
 mod remedies;
 mod share;

@@ -27,7 +27,7 @@ impl Execution<'_> {
         if let Some(loss) = facts.loss_seconds(self.terms) {
             *loss_seconds = Some(loss);
         }
-        if let Some(halt) = self.hold_and_ask(step, &standing).await? {
+        if let Some(halt) = self.hold_and_ask(step, &facts, &standing).await? {
             return Ok(Turn::Halted(Box::new(halt)));
         }
         self.ledger.record(Event::StepStarted {
@@ -58,7 +58,7 @@ impl Execution<'_> {
                 Problem::new(why, "see to it by hand, or consent"),
             )
         };
-        let halt = if self.ask(step, &pending).await?.is_some() {
+        let halt = if self.ask(step, facts, &pending).await?.is_some() {
             halted(
                 Exit::NoConsent,
                 format!("it is held up, and the operator did not consent to this: {what}"),
@@ -135,13 +135,14 @@ impl Execution<'_> {
     async fn hold_and_ask(
         &self,
         step: Step,
+        facts: &Facts,
         standing: &Standing,
     ) -> Result<Option<Halt>, JournalError> {
         if step.info().effect == Effect::Irreversible {
             if let Err(problem) = self.guard.check().await {
                 return Ok(Some(Halt::new(step, Exit::Held, problem)));
             }
-            return self.ask(step, standing).await;
+            return self.ask(step, facts, standing).await;
         }
         if self.pause {
             return Ok(self.ask_to_go_on(step).await);
@@ -157,13 +158,21 @@ impl Execution<'_> {
     }
 
     /// Consent for an irreversible step; a halt where it is refused.
-    async fn ask(&self, step: Step, standing: &Standing) -> Result<Option<Halt>, JournalError> {
-        let what = match standing {
+    async fn ask(
+        &self,
+        step: Step,
+        facts: &Facts,
+        standing: &Standing,
+    ) -> Result<Option<Halt>, JournalError> {
+        let mut what = match standing {
             Standing::Pending { what, .. } => format!("{}: {what}", step.info().title),
             Standing::Satisfied { .. } | Standing::Blocked { .. } | Standing::Unknown(_) => {
                 step.info().title.to_owned()
             }
         };
+        for line in facts.evidence() {
+            what = format!("{what}\n  seen: {line}");
+        }
         let by = if self.terms.rehearsal {
             "rehearsal"
         } else if self.terms.yes {

@@ -2,6 +2,8 @@
 //! (`steps.md` 3, 4; `sql-server.md` 4).
 
 mod commands;
+mod evidence;
+mod fence;
 mod loss;
 mod primary;
 #[cfg(test)]
@@ -10,6 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::json;
 
@@ -32,6 +35,8 @@ use crate::step::terms::Terms;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 use commands::Key;
+use evidence::{Host, NewestLog};
+use fence::Fence;
 pub(in crate::step) use loss::accepts;
 use loss::loss_block;
 use primary::{PrimarySide, look_at_primary, primary_blocks};
@@ -52,6 +57,10 @@ pub struct Facts {
     restores: Observed<Vec<RunningRestore>>,
     sessions: Observed<Vec<Holder>>,
     primary_side: Vec<PrimarySide>,
+    /// The other hosts of the primary data center that the site names.
+    hosts: Vec<Host>,
+    newest_log: Observed<NewestLog>,
+    fence: Fence,
     accepted: Option<String>,
     loss_is_accepted: bool,
     overrides: Vec<String>,
@@ -151,6 +160,10 @@ impl Kind for RecoverDatabase {
         limits.step
     }
 
+    fn evidence(facts: &Facts) -> Vec<String> {
+        evidence::table(facts)
+    }
+
     /// From the end of the last set to the moment of the disaster, never to the present (`steps.md`
     /// 2).
     fn loss_seconds(facts: &Facts, terms: &Terms) -> Option<i64> {
@@ -181,21 +194,17 @@ impl Kind for RecoverDatabase {
         };
         let rows = secondary(access, backup, name).await;
         let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
-        let mut primary_side = Vec::new();
-        for role in [Role::Primary, Role::PrimaryMirror] {
-            if access.sql.has(Instance::chat(role)) {
-                primary_side.push(look_at_primary(cx, role).await);
-            }
-        }
+        let serves = files.look.database.seen().filter(|row| row.serves());
+        let looks = [Role::Primary, Role::PrimaryMirror].into_iter();
+        let looks = looks.filter_map(|role| Some(look_at_primary(cx, role, cx.site.chat(role)?)));
+        let others = evidence::others(cx.site, access, serves.is_some());
+        // At once: a dead data center costs one limit.
+        let (primary_side, (hosts, newest_log)) = tokio::join!(join_all(looks), others);
         let loss_is_accepted = files
             .chain
             .as_ref()
             .is_some_and(|chain| accepts(cx.terms, chain));
-        let serves = files
-            .look
-            .database
-            .seen()
-            .is_some_and(|row| row.serves() && row.collation.is_some());
+        let serves = serves.is_some_and(|row| row.collation.is_some());
         let wanted = cx
             .saved
             .and_then(|saved| saved.primary.as_ref())
@@ -211,6 +220,9 @@ impl Kind for RecoverDatabase {
             restores: restores(access, backup, name).await,
             sessions: sessions(access, backup, name).await,
             primary_side,
+            hosts,
+            newest_log,
+            fence: Fence::of(cx.site, access.clock.now()),
             accepted: cx.terms.accepted.map(|loss| loss.to_string()),
             loss_is_accepted,
             overrides: cx.terms.overrides.keys().cloned().collect(),
