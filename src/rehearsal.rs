@@ -14,6 +14,7 @@ pub mod engine;
 pub mod folders;
 pub mod hex;
 pub mod lab;
+pub mod manner;
 pub mod message;
 pub mod select;
 pub mod simulated;

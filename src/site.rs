@@ -177,6 +177,9 @@ pub struct Shares {
     /// More folders where log backups may lie.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra: Vec<SharePath>,
+    /// Hosts of shares that stand in the primary data center: evidence that it is gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts_in_primary: Vec<Fqdn>,
 }
 
 /// `[powershell]`

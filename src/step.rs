@@ -206,6 +206,11 @@ trait Kind {
         None
     }
 
+    /// What was seen and decides, a line each, for whoever consents; none where the facts are few.
+    fn evidence(_facts: &Self::Facts) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Seconds of chat that are lost by what the step is about to do; `None` where it loses nothing,
     /// or where that is not known.
     fn loss_seconds(_facts: &Self::Facts, _terms: &Terms) -> Option<i64> {
@@ -363,6 +368,11 @@ macro_rules! steps {
             /// that is not known yet.
             pub fn end_of_chain(&self) -> Option<Lsn> {
                 match self { $($(Facts::$variant(facts) => $folder::$module::$variant::end_of_chain(facts),)+)+ }
+            }
+
+            /// What was seen and decides, a line each, for whoever consents.
+            pub fn evidence(&self) -> Vec<String> {
+                match self { $($(Facts::$variant(facts) => $folder::$module::$variant::evidence(facts),)+)+ }
             }
 
             /// Seconds of chat that are lost by what the step is about to do; `None` where it loses

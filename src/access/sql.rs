@@ -35,7 +35,7 @@ use crate::site::Site;
 use driver::Driver;
 pub use driver::SERVER_MESSAGES;
 
-pub use error::{Certificate, Failure, Fate, SqlError};
+pub use error::{Certificate, Failure, Fate, Life, SqlError};
 pub use lock::{LockError, LockHolder, SiteLock, site_resource};
 pub use sign_in::{SignIn, SignInError};
 pub use table::{Row, Table, Value};
@@ -47,6 +47,16 @@ pub trait Dial: Send + Sync {
     /// Connects to the instance; TLS is not its matter. An error that carries a [`Failure`] is
     /// shown as that, any other as "not reachable".
     fn dial(&self, instance: Instance) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>>;
+
+    /// Sees whether a host takes a connection at a TCP port, and lets it go. Errors as those of
+    /// [`Dial::dial`].
+    fn knock<'a>(&'a self, _host: &'a str, _port: u16) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async {
+            Err(io::Error::other(
+                "nothing but the instances is reached here",
+            ))
+        })
+    }
 
     /// What the instance that was last dialed is called in its certificate and its SPN; `None` where
     /// neither matters.
@@ -67,7 +77,7 @@ pub struct Peer {
 /// Time limits of the door.
 #[derive(Clone, Copy, Debug)]
 pub struct DoorLimits {
-    /// Connect.
+    /// Dialing, whole: name, port, connection.
     pub connect: Duration,
     /// Sign-in.
     pub login: Duration,
@@ -150,8 +160,8 @@ impl SqlDoor {
             .map(|(instance, server)| (*instance, server.to_string()))
             .collect();
         let limits = DoorLimits {
-            // The dial keeps this limit itself and tells what it waited for; ours stands behind it.
-            connect: site.limits.connect + Duration::from_secs(1),
+            // The dial keeps its limits itself and tells what it waited for; ours stands behind them.
+            connect: Tcp::longest(site.limits.connect),
             login: site.limits.login,
             query: site.limits.query,
         };
@@ -228,6 +238,20 @@ impl SqlDoor {
         answer
     }
 
+    /// Sees whether a host takes a connection at a TCP port.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn knock(&self, host: &str, port: u16) -> Result<(), Failure> {
+        let waited_for = format!("`{host}` on port {port}");
+        reached(
+            self.limits.connect,
+            &waited_for,
+            self.dial.knock(host, port),
+        )
+        .await
+    }
+
     /// Opens a connection of its own, for effects.
     pub async fn open(&self, instance: Instance) -> Result<Session<'_>, SqlError> {
         let mut driver = self.connect(instance, "sign-in").await?;
@@ -250,20 +274,9 @@ impl SqlDoor {
         let place = self.place(instance);
         let failed = |failure| place.error(statement, failure, Fate::NotSent);
         let limit = self.limits.connect;
-        let stream = tokio::time::timeout(limit, self.dial.dial(instance))
+        let stream = reached(limit, "the instance", self.dial.dial(instance))
             .await
-            .map_err(|_| {
-                failed(Failure::ConnectTimedOut {
-                    waited_for: "the instance".to_owned(),
-                    limit,
-                })
-            })?
-            .map_err(|cause| {
-                failed(match cause.downcast::<Failure>() {
-                    Ok(failure) => failure,
-                    Err(cause) => Failure::Unreachable(cause.to_string()),
-                })
-            })?;
+            .map_err(failed)?;
         let peer = self.dial.peer(instance);
         let signing_in = Driver::connect(stream, &self.sign_in, peer);
         let signed_in = tokio::time::timeout(self.limits.login, signing_in)
@@ -304,6 +317,24 @@ impl SqlDoor {
         self.place(instance)
             .error(statement, Failure::Garbled(why.to_owned()), Fate::Refused)
     }
+}
+
+/// Waits for a connection no longer than that.
+async fn reached<T>(
+    limit: Duration,
+    waited_for: &str,
+    connecting: impl Future<Output = io::Result<T>>,
+) -> Result<T, Failure> {
+    let Ok(connected) = tokio::time::timeout(limit, connecting).await else {
+        return Err(Failure::ConnectTimedOut {
+            waited_for: waited_for.to_owned(),
+            limit,
+        });
+    };
+    connected.map_err(|cause| match cause.downcast::<Failure>() {
+        Ok(failure) => failure,
+        Err(cause) => Failure::NotTried(cause.to_string()),
+    })
 }
 
 /// Where something is asked.

@@ -28,6 +28,9 @@ pub struct Problem {
     pub number: Option<u32>,
     /// Why.
     pub why: String,
+    /// What was seen that says so, a line each; empty where the words above say all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
     /// What to do, in order; empty where nothing is known that would mend it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remedies: Vec<Remedy>,

@@ -16,7 +16,9 @@ use super::backup_file;
 use super::backup_set::{Form, SetKind};
 use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness, lock};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
+use super::manner::Keys;
 use super::world::{Executed, MadeLog, Outcome, Shared, Start, WorldOptions};
+pub use doors::Manners;
 use doors::SimulatedDial;
 pub(super) use doors::WorldDatabases;
 
@@ -156,6 +158,10 @@ pub struct SimulatedSite {
     pub pool: Arc<Mutex<Pool>>,
     /// Its management shell.
     pub cmdlets: Arc<Cmdlets>,
+    /// How its instances answer.
+    pub manners: Manners,
+    /// Their certificates; none where no client wants any.
+    pub keys: Arc<Keys>,
     /// What changed it.
     pub changes: Changes,
     /// When it begins, UTC.
@@ -216,6 +222,8 @@ impl SimulatedSite {
             folders,
             pool,
             cmdlets,
+            manners: Manners::default(),
+            keys: Arc::new(Keys::none()),
             changes,
             begins,
             lost_at,
@@ -224,7 +232,12 @@ impl SimulatedSite {
 
     /// Door to its instances. One that is down never answers: that is what a dead host looks like.
     pub fn dial(&self) -> Arc<dyn Dial> {
-        Arc::new(SimulatedDial(Arc::clone(&self.world)))
+        Arc::new(SimulatedDial {
+            world: Arc::clone(&self.world),
+            pool: Arc::clone(&self.pool),
+            manners: self.manners.clone(),
+            keys: Arc::clone(&self.keys),
+        })
     }
 
     /// Door to its management shell.

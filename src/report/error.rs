@@ -9,12 +9,20 @@ use crate::run::event::ErrorRecord;
 /// empty is left out.
 pub fn write_error(error: &ErrorRecord, writer: &mut (impl Write + ?Sized)) -> io::Result<()> {
     writeln!(writer, "error: {}{}", one_line(&error.what), place(error))?;
-    for (label, part) in [("why", &error.why), ("what to do", &error.hint)] {
-        if !part.trim().is_empty() {
-            writeln!(writer, "  {:<12}{}", format!("{label}:"), one_line(part))?;
-        }
+    part(writer, "why:", &error.why)?;
+    let mut label = "seen:";
+    for line in &error.evidence {
+        part(writer, label, line)?;
+        label = "";
     }
-    Ok(())
+    part(writer, "what to do:", &error.hint)
+}
+
+fn part(writer: &mut (impl Write + ?Sized), label: &str, part: &str) -> io::Result<()> {
+    if part.trim().is_empty() {
+        return Ok(());
+    }
+    writeln!(writer, "  {label:<12}{}", one_line(part))
 }
 
 /// ` (on sql3, error 4305)`, as far as it is known.
@@ -54,6 +62,27 @@ mod tests {
 error: `mgc` did not take the log backup `mgc_2.trn` (on sql3.dc2.litwareinc.com\\chat, error 4305)
   why:        The log in this backup set begins too late.
   what to do: find the log backup before it
+"
+        );
+    }
+
+    #[test]
+    fn what_was_seen_stands_between_why_and_what_to_do_a_line_each() {
+        let error = ErrorRecord {
+            what: "step".to_owned(),
+            why: "it lives".to_owned(),
+            evidence: vec!["sql1: closed".to_owned(), "fe1: answers".to_owned()],
+            hint: "stop it".to_owned(),
+            ..ErrorRecord::default()
+        };
+        assert_eq!(
+            written(&error),
+            "\
+error: step
+  why:        it lives
+  seen:       sql1: closed
+              fe1: answers
+  what to do: stop it
 "
         );
     }

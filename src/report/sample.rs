@@ -118,6 +118,7 @@ fn blocked(id: &str, why: &str, lift: Lift, cleared_by: Option<&str>) -> Event {
 
 fn error() -> ErrorRecord {
     ErrorRecord {
+        evidence: Vec::new(),
         what: "`mgc` was not recovered".to_owned(),
         why: "Exclusive access could not be obtained\nbecause the database is in use.".to_owned(),
         hint: "end the sessions that hold `mgc`, then go on".to_owned(),

@@ -133,6 +133,17 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
     Verdict::Go { first }
 }
 
+/// What was seen of all of them, each line once.
+pub(super) fn seen<'a>(problems: impl Iterator<Item = &'a Problem>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for line in problems.flat_map(|problem| &problem.evidence) {
+        if !seen.contains(line) {
+            seen.push(line.clone());
+        }
+    }
+    seen
+}
+
 /// All problems as one: a single one as it is, several numbered, each with its own remedy.
 fn add_up(exit: Exit, problems: impl Iterator<Item = (Step, Problem)>) -> Option<No> {
     let mut different: Vec<(Step, Problem)> = Vec::new();
@@ -158,6 +169,7 @@ fn add_up(exit: Exit, problems: impl Iterator<Item = (Step, Problem)>) -> Option
             .map(|(n, (_, it))| numbered(it.to_string(), n))
             .collect();
         problem.why = whys.join("; ");
+        problem.evidence = seen(different.iter().map(|(_, it)| it));
         // The way on is the run's to name, once.
         problem.remedies = different
             .iter()

@@ -141,6 +141,7 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
         let read: Vec<_> = field.list()?.iter().map(path).collect();
         read.into_iter().collect::<Result<Vec<_>, _>>()
     });
+    let hosts_in_primary = table.or("hosts_in_primary", Vec::new(), pool::servers);
 
     if sql::names_backup_mirror(root) && !table.has("mirror") {
         table.missing(
@@ -165,6 +166,7 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
         mirror: mirror?,
         archive: archive?,
         extra: extra?.unwrap_or_default(),
+        hosts_in_primary: pool::names(hosts_in_primary?),
     })
 }
 

@@ -6,12 +6,12 @@ use crate::problem::nearest;
 use crate::problem::toml::{Field, Reported, Table};
 
 /// A server as the file lists it, and where.
-struct Listed<'a> {
+pub(super) struct Listed<'a> {
     server: Fqdn,
     field: Field<'a>,
 }
 
-type Servers<'a> = Vec<Listed<'a>>;
+pub(super) type Servers<'a> = Vec<Listed<'a>>;
 
 /// As many chat servers may be active at a time (`procedure.md`, The site).
 const MOST_ACTIVE: usize = 4;
@@ -74,12 +74,12 @@ const BACKUP: &str = "backup = [\"pc5.dc2.litwareinc.com\"]";
 const NORMAL: &str = "normal = [\"pc1.dc1.litwareinc.com\"]";
 const FAILED_OVER: &str = "failed_over = [\"pc5.dc2.litwareinc.com\"]";
 
-fn names(servers: Servers<'_>) -> Vec<Fqdn> {
+pub(super) fn names(servers: Servers<'_>) -> Vec<Fqdn> {
     servers.into_iter().map(|l| l.server).collect()
 }
 
 /// Reads a list of servers: at least one, each once.
-fn servers<'a>(field: &Field<'a>) -> Result<Servers<'a>, Reported> {
+pub(super) fn servers<'a>(field: &Field<'a>) -> Result<Servers<'a>, Reported> {
     let items = field.list()?;
     if items.is_empty() {
         return Err(field.problem("is an empty list", "name at least one server"));

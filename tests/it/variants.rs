@@ -4,6 +4,7 @@ mod database;
 mod files;
 mod log_shipping;
 mod pool;
+mod presence;
 mod primary;
 mod remedies;
 mod share;

@@ -127,9 +127,9 @@ fn of_sign_in(cause: Error, notes: &Notes, channel: &Channel) -> Failure {
                     scope: Scope::Strict,
                     ..
                 } if ended && notes.is_silent() => Failure::NoStrict,
-                _ if ended && notes.is_silent() => Failure::Unreachable(
-                    "the connection was closed before the first answer".to_owned(),
-                ),
+                _ if ended && notes.is_silent() => {
+                    Failure::Cut("it was closed before the first answer".to_owned())
+                }
                 // Schannel without a common version closes without a word (`tds.md` 5.4).
                 Channel::Tls { .. } if message.contains("tls handshake") => {
                     Failure::TlsTooOld("the server ended the TLS handshake".to_owned())

@@ -33,7 +33,7 @@ pub enum Failure {
         /// IP address and port.
         address: String,
     },
-    /// Nothing answered within the connect limit.
+    /// Nothing answered the TCP connect within its limit.
     ConnectTimedOut {
         /// What was waited for.
         waited_for: String,
@@ -44,6 +44,9 @@ pub enum Failure {
     BrowserSilent {
         /// Its host.
         host: String,
+        /// The port at which it was last seen, where it was: that one is refused now, and the
+        /// instance may listen at another.
+        refused: Option<u16>,
     },
     /// SQL Server Browser does not know the instance.
     NotListed {
@@ -59,8 +62,10 @@ pub enum Failure {
         /// The name that was looked for.
         instance: String,
     },
-    /// No connection, for another reason.
+    /// The network says that there is no way to the host.
     Unreachable(String),
+    /// This machine could not try to connect: of the other one that says nothing.
+    NotTried(String),
     /// What listens there does not speak SQL Server's protocol.
     NotSqlServer,
     /// The certificate of the server was not accepted.
@@ -186,6 +191,9 @@ impl SqlError {
             Failure::NoTcp { .. } => {
                 "enable TCP/IP for that instance in SQL Server Configuration Manager and restart it"
             }
+            Failure::NotTried(_) => {
+                "see this machine: its network, its firewall, how many files it may open"
+            }
             Failure::NotSqlServer => "see the port in `[sql]` of the site file",
             Failure::Certificate(certificate) => certificate.hint(),
             Failure::EncryptionRefused => {
@@ -219,7 +227,49 @@ impl SqlError {
     }
 }
 
+/// What a failure says of the one that was asked (`design.md` 3, rule 16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Nothing takes a connection there.
+    Dead,
+    /// Something took the connection, or answered for it: it may serve.
+    Lives,
+    /// Neither was seen.
+    Unknown,
+}
+
 impl Failure {
+    /// Whether what was asked is dead. Only silence is death, and a refusal of the connect.
+    pub fn life(&self) -> Life {
+        match self {
+            Self::ConnectionRefused { .. }
+            | Self::ConnectTimedOut { .. }
+            | Self::Unreachable(_) => Life::Dead,
+            // Nobody was asked.
+            Self::NoInstance
+            | Self::NameNotFound { .. }
+            | Self::BrowserSilent { .. }
+            | Self::NotTried(_) => Life::Unknown,
+            Self::NotListed { .. }
+            | Self::NoTcp { .. }
+            | Self::NotSqlServer
+            | Self::Certificate(_)
+            | Self::EncryptionRefused
+            | Self::EncryptionDemanded
+            | Self::NoStrict
+            | Self::TlsTooOld(_)
+            | Self::Tls(_)
+            | Self::SignInTimedOut(_)
+            | Self::SignIn(_)
+            | Self::NotAllowed(_)
+            | Self::Routed { .. }
+            | Self::Server { .. }
+            | Self::Cut(_)
+            | Self::TimedOut(_)
+            | Self::Garbled(_) => Life::Lives,
+        }
+    }
+
     /// Number of the server's own error; `None` where the server did not get to say one.
     pub fn number(&self) -> Option<u32> {
         if let Self::Server { number, .. } = self {
@@ -307,10 +357,16 @@ impl fmt::Display for Failure {
                     "not reachable: no answer from {waited_for} within {limit} s"
                 )
             }
-            Self::BrowserSilent { host } => write!(
-                f,
-                "the port is not known: SQL Server Browser on `{host}` did not answer"
-            ),
+            Self::BrowserSilent { host, refused } => {
+                write!(
+                    f,
+                    "the port is not known: SQL Server Browser on `{host}` did not answer"
+                )?;
+                if let Some(port) = refused {
+                    write!(f, ", and port {port}, where it was last seen, is refused")?;
+                }
+                Ok(())
+            }
             Self::NotListed {
                 host,
                 instance,
@@ -324,6 +380,7 @@ impl fmt::Display for Failure {
                 write!(f, "the instance `{instance}` does not listen on TCP")
             }
             Self::Unreachable(why) => write!(f, "not reachable: {why}"),
+            Self::NotTried(why) => write!(f, "no connection was tried: {why}"),
             Self::NotSqlServer => f.write_str("what listens on that port is no SQL Server"),
             Self::Certificate(certificate) => write!(f, "certificate not accepted: {certificate}"),
             Self::EncryptionRefused => f.write_str("the server has no encryption"),

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::browser::{self, Answer};
-use super::error::Failure;
+use super::error::{Failure, Life};
 use super::{Dial, Peer};
 use crate::access::ByteStream;
 use crate::model::{Instance, SqlServer};
@@ -35,7 +35,8 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Dials these. `limit` is for name, port and connection together.
+    /// Dials these. `limit` is for the name, and once more for the connection: a slow name must not
+    /// make a living instance look dead. The port has a limit of its own.
     pub fn new(servers: BTreeMap<Instance, SqlServer>, limit: Duration) -> Self {
         Self {
             servers,
@@ -52,27 +53,20 @@ impl Tcp {
         self
     }
 
+    /// How long a dial takes at most, with that limit.
+    pub(super) fn longest(limit: Duration) -> Duration {
+        2 * limit + 2 * browser::WAIT + Duration::from_secs(1)
+    }
+
     async fn reach(&self, instance: Instance) -> Result<TcpStream, Failure> {
         let server = self.servers.get(&instance).ok_or(Failure::NoInstance)?;
-        let end = Instant::now() + self.limit;
-        let timed_out = |waited_for: String| Failure::ConnectTimedOut {
-            waited_for,
-            limit: self.limit,
-        };
-        let resolving = addresses(&server.host);
-        let addresses = timeout_at(end, resolving)
-            .await
-            .map_err(|_| timed_out(format!("DNS for `{}`", server.host)))??;
-        let port = timeout_at(end, self.port(server, &addresses))
-            .await
-            .map_err(|_| timed_out(format!("SQL Server Browser on `{}`", server.host)))??;
+        let addresses = resolve(&server.host, self.limit).await?;
+        let port = self.port(server, &addresses).await?;
         self.ports
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(instance, port);
-        let stream = connect(&addresses, port, end).await.map_err(|failure| {
-            failure.unwrap_or_else(|| timed_out(format!("`{}` on port {port}", server.host)))
-        })?;
+        let stream = connect(&server.host, &addresses, port, self.limit).await?;
         keep_alive(&stream);
         Ok(stream)
     }
@@ -92,7 +86,10 @@ impl Tcp {
                 instance,
                 known,
             }),
-            Answer::Silent => Err(Failure::BrowserSilent { host }),
+            Answer::Silent => Err(Failure::BrowserSilent {
+                host,
+                refused: None,
+            }),
         }
     }
 }
@@ -102,6 +99,14 @@ impl Dial for Tcp {
         Box::pin(async move {
             let stream = self.reach(instance).await.map_err(io::Error::other)?;
             Ok(Box::new(stream) as Box<dyn ByteStream>)
+        })
+    }
+
+    fn knock<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move {
+            let addresses = resolve(host, self.limit).await.map_err(io::Error::other)?;
+            let connected = connect(host, &addresses, port, self.limit).await;
+            connected.map(drop).map_err(io::Error::other)
         })
     }
 
@@ -136,13 +141,30 @@ async fn addresses(host: &str) -> Result<Vec<IpAddr>, Failure> {
     Ok(addresses)
 }
 
+/// The addresses of a host, within a limit.
+async fn resolve(host: &str, limit: Duration) -> Result<Vec<IpAddr>, Failure> {
+    let answer = tokio::time::timeout(limit, addresses(host)).await;
+    answer.unwrap_or_else(|_| {
+        Err(Failure::NameNotFound {
+            host: host.to_owned(),
+            why: format!("no answer within {} s", limit.as_secs_f64()),
+        })
+    })
+}
+
 /// Connects to all addresses at once and keeps the first that answers: a dead one costs nothing
-/// where another lives. `None` as an error: time was up.
+/// where another lives. Of several failures the one is told that speaks most for life.
 async fn connect(
+    host: &str,
     addresses: &[IpAddr],
     port: u16,
-    end: Instant,
-) -> Result<TcpStream, Option<Failure>> {
+    limit: Duration,
+) -> Result<TcpStream, Failure> {
+    let end = Instant::now() + limit;
+    let timed_out = || Failure::ConnectTimedOut {
+        waited_for: format!("`{host}` on port {port}"),
+        limit,
+    };
     let mut connecting: FuturesUnordered<_> = addresses
         .iter()
         .map(|address| {
@@ -150,22 +172,28 @@ async fn connect(
             async move {
                 match timeout_at(end, TcpStream::connect(address)).await {
                     Ok(Ok(stream)) => Ok(stream),
-                    Ok(Err(cause)) => Err(Some(of_connect(&cause, address))),
-                    Err(_) => Err(None),
+                    Ok(Err(cause)) => Err(of_connect(&cause, address)),
+                    Err(_) => Err(timed_out()),
                 }
             }
         })
         .collect();
-    let mut told = None;
+    let mut failures = Vec::new();
     while let Some(answer) = connecting.next().await {
         match answer {
             Ok(stream) => return Ok(stream),
-            // A refusal tells most: the host is up.
-            Err(Some(failure @ Failure::ConnectionRefused { .. })) => told = Some(failure),
-            Err(failure) => told = told.or(failure),
+            Err(failure) => failures.push(failure),
         }
     }
-    Err(told)
+    let told = failures
+        .into_iter()
+        .max_by_key(|failure| match failure.life() {
+            // A refusal tells more than silence: the host is up.
+            Life::Dead => u8::from(matches!(failure, Failure::ConnectionRefused { .. })),
+            Life::Unknown => 2,
+            Life::Lives => 3,
+        });
+    Err(told.unwrap_or_else(timed_out))
 }
 
 #[expect(
@@ -173,11 +201,18 @@ async fn connect(
     reason = "the kinds of another library, which grow"
 )]
 fn of_connect(cause: &io::Error, address: SocketAddr) -> Failure {
+    let told = format!("{address}: {cause}");
     match cause.kind() {
         io::ErrorKind::ConnectionRefused => Failure::ConnectionRefused {
             address: address.to_string(),
         },
-        _ => Failure::Unreachable(format!("{address}: {cause}")),
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::TimedOut => Failure::Unreachable(told),
+        // Somebody took it and let it go.
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Failure::Cut(told),
+        // No descriptor, no port, no right, no network of its own.
+        _ => Failure::NotTried(told),
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Pool {
     pub version: u8,
     /// Chat servers of both data centers.
     pub servers: Vec<ChatServer>,
+    /// Other hosts of the primary data center, Front Ends among them, and whether they answer.
+    pub hosts: BTreeMap<String, bool>,
     /// Instances that the topology names; those of compliance are there where it is on.
     pub databases: BTreeMap<Instance, SqlServer>,
     /// The Central Management Store.
@@ -88,6 +90,11 @@ impl Pool {
         };
         let primary = site.pool.primary_servers.iter().map(|n| server(n, true));
         let backup = site.pool.backup_servers.iter().map(|n| server(n, false));
+        let hosts = site
+            .pool
+            .front_ends
+            .iter()
+            .chain(&site.shares.hosts_in_primary);
         let mut databases = BTreeMap::new();
         for role in Role::ALL {
             let mut add = |instance: Instance| {
@@ -109,6 +116,7 @@ impl Pool {
             file_store_path: format!(r"\\files.{domain}\chat"),
             version: if lync { 6 } else { 7 },
             servers: primary.chain(backup).collect(),
+            hosts: hosts.map(|host| (host.as_str().to_owned(), true)).collect(),
             databases,
             store: ManagementStore {
                 reachable: true,
@@ -191,6 +199,17 @@ impl Pool {
                 server.alive = alive;
             }
         }
+        if primary {
+            for answers in self.hosts.values_mut() {
+                *answers = alive;
+            }
+        }
+    }
+
+    /// Says whether a host of the site answers; `None` where nobody knows its name.
+    pub fn answers(&self, host: &str) -> Option<bool> {
+        let server = self.server(host).map(|server| server.alive);
+        server.or_else(|| self.hosts.get(host).copied())
     }
 
     /// Says whether the last change has reached a server's replica. A dead server's never is

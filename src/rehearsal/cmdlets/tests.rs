@@ -55,6 +55,7 @@ pub(super) fn site() -> site::Site {
             },
         },
         shares: site::Shares {
+            hosts_in_primary: Vec::new(),
             backup: r"\\fs1\logs".parse().unwrap(),
             copy: r"\\sql3\copy".parse().unwrap(),
             copy_local: r"E:\copy".parse().unwrap(),

@@ -1,15 +1,17 @@
 //! What stands behind the doors of the simulated site, and between its parts.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 
 use crate::access::ByteStream;
-use crate::access::sql::Dial;
+use crate::access::sql::{Dial, Failure};
 use crate::model::states::PoolState;
 use crate::model::{Instance, SqlServer};
-use crate::rehearsal::cmdlets::{Databases, FailOverDatabase, InstallMirror, Pool};
-use crate::rehearsal::tds;
+use crate::rehearsal::cmdlets::{Databases, FailOverDatabase, InstallMirror, Pool, lock};
+use crate::rehearsal::manner::{self, Keys, Manner};
 use crate::rehearsal::world::{Idle, Shared};
 
 /// Bytes that a connection in memory holds.
@@ -65,22 +67,60 @@ impl Databases for WorldDatabases {
     }
 }
 
-/// Connections in memory. An instance that is down never answers.
-pub(super) struct SimulatedDial(pub(super) Shared);
+/// Connections in memory. An instance that is down never answers, as any other host that is.
+pub(super) struct SimulatedDial {
+    pub(super) world: Shared,
+    pub(super) pool: Arc<Mutex<Pool>>,
+    pub(super) manners: Manners,
+    pub(super) keys: Arc<Keys>,
+}
 
 impl Dial for SimulatedDial {
     fn dial(&self, instance: Instance) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
         Box::pin(async move {
-            if !self.0.is_up(instance) {
+            let manner = self.manners.of(instance);
+            if let Some(failure) = manner.of_dial("sql1") {
+                return Err(io::Error::other(failure));
+            }
+            if manner == Manner::NoAnswer || !self.world.is_up(instance) {
                 return std::future::pending().await;
             }
             let (ours, theirs) = tokio::io::duplex(PIPE);
-            let server = self.0.server(instance);
+            let (server, keys) = (self.world.server(instance), Arc::clone(&self.keys));
             tokio::spawn(async move {
                 // How the connection ended is seen at its other end.
-                let _ = tds::serve(server, theirs).await;
+                let _ = manner::serve(manner, server, theirs, &keys).await;
             });
             Ok(Box::new(ours) as Box<dyn ByteStream>)
         })
+    }
+
+    fn knock<'a>(&'a self, host: &'a str, _port: u16) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move {
+            let answers = lock(&self.pool).answers(host);
+            match answers {
+                Some(true) => Ok(()),
+                Some(false) => std::future::pending().await,
+                None => Err(io::Error::other(Failure::NameNotFound {
+                    host: host.to_owned(),
+                    why: "name or service not known".to_owned(),
+                })),
+            }
+        })
+    }
+}
+
+/// How the instances answer.
+#[derive(Clone, Default)]
+pub struct Manners(Arc<Mutex<BTreeMap<Instance, Manner>>>);
+
+impl Manners {
+    /// Gives an instance a manner.
+    pub fn set(&self, instance: Instance, manner: Manner) {
+        lock(&self.0).insert(instance, manner);
+    }
+
+    fn of(&self, instance: Instance) -> Manner {
+        lock(&self.0).get(&instance).copied().unwrap_or_default()
     }
 }

@@ -101,6 +101,9 @@ pub struct ErrorRecord {
     /// The same, each by its kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remedies: Vec<StoredRemedy>,
+    /// What was seen that says so, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
     /// Instance, where it was one.
     pub instance: Option<String>,
     /// SQL Server's error number, where there is one.
@@ -186,6 +189,7 @@ impl ErrorRecord {
             why: problem.reason(),
             hint: problem.hint(way_on),
             remedies: stored(&problem.remedies, way_on),
+            evidence: problem.evidence.clone(),
             instance: instance_of(problem),
             number: problem.number,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{Problem, Remedy, WayOn};
 use crate::run::event::{ErrorRecord, Outcome};
 use crate::run::exit::Exit;
-use crate::run::preflight::No;
+use crate::run::preflight::{No, seen};
 use crate::step::{Block, Standing, Step};
 
 /// How a step, or the run, came to a halt.
@@ -83,6 +83,7 @@ pub(super) fn not_met(said: Option<Problem>, limit: Duration, standing: &Standin
         problem.place = seen.place;
         problem.number = seen.number;
     }
+    problem.evidence.extend(seen.evidence);
     // What was refused comes first; what is in the way now, behind it.
     for remedy in seen.remedies {
         if !problem.remedies.contains(&remedy) {
@@ -112,7 +113,10 @@ pub(super) fn blocked(blocks: &[Block]) -> Problem {
             remedies.push(remedy.clone());
         }
     }
-    Problem::new(why.join("; "), remedies)
+    Problem {
+        evidence: seen(blocks.iter().map(|block| &block.problem)),
+        ..Problem::new(why.join("; "), remedies)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::halt::{Halt, blocked, not_met};
 use super::{Execution, Turn};
 use crate::access::sql::Fate;
-use crate::model::{Lsn, Problem, Remedy};
+use crate::model::{Problem, Remedy};
 use crate::run::event::{Event, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
@@ -33,8 +33,7 @@ impl Execution<'_> {
         if let Some(loss) = facts.loss_seconds(self.terms) {
             *loss_seconds = Some(loss);
         }
-        let end = facts.end_of_chain();
-        if let Some(halt) = self.hold_and_ask(step, &standing, end).await? {
+        if let Some(halt) = self.hold_and_ask(step, &facts, &standing).await? {
             return Ok(Turn::Halted(Box::new(halt)));
         }
         self.ledger.record(Event::StepStarted {
@@ -65,7 +64,7 @@ impl Execution<'_> {
                 Problem::new(why, "see to it by hand, or consent"),
             )
         };
-        let halt = if self.ask(step, &pending, None).await?.is_some() {
+        let halt = if self.ask(step, facts, &pending).await?.is_some() {
             halted(
                 Exit::NoConsent,
                 format!("it is held up, and the operator did not consent to this: {what}"),
@@ -145,14 +144,14 @@ impl Execution<'_> {
     async fn hold_and_ask(
         &self,
         step: Step,
+        facts: &Facts,
         standing: &Standing,
-        end: Option<Lsn>,
     ) -> Result<Option<Halt>, JournalError> {
         if step.info().effect == Effect::Irreversible {
             if let Err(problem) = self.guard.check().await {
                 return Ok(Some(Halt::new(step, Exit::Held, problem)));
             }
-            return self.ask(step, standing, end).await;
+            return self.ask(step, facts, standing).await;
         }
         if self.pause {
             return Ok(self.ask_to_go_on(step).await);
@@ -171,15 +170,18 @@ impl Execution<'_> {
     async fn ask(
         &self,
         step: Step,
+        facts: &Facts,
         standing: &Standing,
-        end: Option<Lsn>,
     ) -> Result<Option<Halt>, JournalError> {
-        let what = match standing {
+        let mut what = match standing {
             Standing::Pending { what, .. } => format!("{}: {what}", step.info().title),
             Standing::Satisfied { .. } | Standing::Blocked { .. } | Standing::Unknown(_) => {
                 step.info().title.to_owned()
             }
         };
+        for line in facts.evidence() {
+            what = format!("{what}\n  seen: {line}");
+        }
         let by = if self.terms.rehearsal {
             "rehearsal"
         } else if self.terms.yes {
@@ -199,7 +201,7 @@ impl Execution<'_> {
                 }
             }
         };
-        self.consent(step, what, by.to_owned(), end)?;
+        self.consent(step, what, by.to_owned(), facts.end_of_chain())?;
         Ok(None)
     }
 

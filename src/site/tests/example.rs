@@ -59,6 +59,7 @@ fn the_example_is_the_site_of_the_design() {
             },
         },
         shares: Shares {
+            hosts_in_primary: Vec::new(),
             backup: path(r"\\fs1\pchat-logs"),
             copy: path(r"\\sql3.dc2.litwareinc.com\pchat-copy"),
             copy_local: path(r"E:\pchat-copy"),

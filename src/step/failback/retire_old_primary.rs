@@ -273,7 +273,7 @@ fn blocks(facts: &Facts) -> Vec<Block> {
     let mut blocks = Vec::new();
     let names = facts.sides.iter().filter_map(|side| match &side.presence {
         Presence::Answers(identity) => Some((side.role, identity.server_name.as_str())),
-        Presence::Refuses(_) | Presence::Silent(_) => None,
+        Presence::Lives(_) | Presence::Unseen(_) | Presence::Dead(_) => None,
     });
     let ours = facts
         .backup_name

@@ -2,6 +2,8 @@
 //! (`steps.md` 3, 4; `sql-server.md` 4).
 
 mod commands;
+mod evidence;
+mod fence;
 mod loss;
 mod primary;
 mod recovered;
@@ -11,6 +13,7 @@ mod tests;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::json;
 
@@ -34,9 +37,11 @@ use crate::step::terms::Terms;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 use commands::Key;
+use evidence::{Host, NewestLog};
+use fence::Fence;
 use loss::loss_block;
 pub(in crate::step) use loss::{accepts, named};
-use primary::{PrimarySide, life_block, look_at_primary, primary_blocks};
+use primary::{PrimarySide, look_at_primary, primary_blocks};
 use recovered::judge_recovered;
 
 /// The database is recovered already (`sql-server.md` 4).
@@ -55,6 +60,10 @@ pub struct Facts {
     restores: Observed<Vec<RunningRestore>>,
     sessions: Observed<Vec<Holder>>,
     primary_side: Vec<PrimarySide>,
+    /// The other hosts of the primary data center that the site names.
+    hosts: Vec<Host>,
+    newest_log: Observed<NewestLog>,
+    fence: Fence,
     accepted: Option<String>,
     loss_is_accepted: bool,
     overrides: Vec<String>,
@@ -158,6 +167,10 @@ impl Kind for RecoverDatabase {
         chain.pending.is_empty().then_some(chain.to)
     }
 
+    fn evidence(facts: &Facts) -> Vec<String> {
+        evidence::table(facts)
+    }
+
     /// From the end of the last set to the moment of the disaster, never to the present (`steps.md`
     /// 2).
     fn loss_seconds(facts: &Facts, terms: &Terms) -> Option<i64> {
@@ -186,21 +199,17 @@ impl Kind for RecoverDatabase {
         };
         let rows = secondary(access, backup, name).await;
         let jobs = jobs_of_rows(access, backup, &rows, cx.saved_rows()).await;
-        let mut primary_side = Vec::new();
-        for role in [Role::Primary, Role::PrimaryMirror] {
-            if access.sql.has(Instance::chat(role)) {
-                primary_side.push(look_at_primary(cx, role).await);
-            }
-        }
+        let serves = files.look.database.seen().filter(|row| row.serves());
+        let looks = [Role::Primary, Role::PrimaryMirror].into_iter();
+        let looks = looks.filter_map(|role| Some(look_at_primary(cx, role, cx.site.chat(role)?)));
+        let others = evidence::others(cx.site, access, serves.is_some());
+        // At once: a dead data center costs one limit.
+        let (primary_side, (hosts, newest_log)) = tokio::join!(join_all(looks), others);
         let loss_is_accepted = files
             .chain
             .as_ref()
             .is_some_and(|chain| accepts(cx.terms, chain));
-        let serves = files
-            .look
-            .database
-            .seen()
-            .is_some_and(|row| row.serves() && row.collation.is_some());
+        let serves = serves.is_some_and(|row| row.collation.is_some());
         let wanted = cx
             .saved
             .and_then(|saved| saved.primary.as_ref())
@@ -216,6 +225,9 @@ impl Kind for RecoverDatabase {
             restores: restores(access, backup, name).await,
             sessions: sessions(access, backup, name).await,
             primary_side,
+            hosts,
+            newest_log,
+            fence: Fence::of(cx.site, access.clock.now()),
             accepted: cx.terms.accepted.map(|loss| loss.to_string()),
             loss_is_accepted,
             overrides: cx.terms.overrides.keys().cloned().collect(),
@@ -306,7 +318,6 @@ impl Kind for RecoverDatabase {
             blocks.push(loss_block(facts, chain));
         }
         blocks.extend(primary_blocks(facts));
-        blocks.extend(life_block(facts));
         let agent = facts.agent_runs != Some(false);
         if facts
             .jobs

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Observed, every, first, table};
 use crate::access::Access;
-use crate::access::sql::{Failure, Query, Table};
+use crate::access::sql::{Life, Query, Table};
 use crate::model::{Instance, Problem};
 
 /// Who answers.
@@ -33,17 +33,20 @@ impl Identity {
     }
 }
 
-/// Whether an instance is there. A disaster looks like silence; one that refuses us is alive, and
-/// may serve (`steps.md` 1.2).
+/// Whether an instance is there. Only silence is death; one that refuses us is alive, and may serve
+/// (`steps.md` 1.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
     /// It says who it is.
     Answers(Identity),
-    /// It is alive, and says no: a refused sign-in, TLS, an answer that is none.
-    Refuses(Problem),
-    /// Nothing comes from it.
-    Silent(Problem),
+    /// It is alive and does not let us look: a refused sign-in, TLS, a wait behind the connect, an
+    /// answer that is none.
+    Lives(Problem),
+    /// Neither was seen: nobody says where it would be.
+    Unseen(Problem),
+    /// Nothing takes a connection there.
+    Dead(Problem),
 }
 
 /// O1, of an instance that may be lost.
@@ -53,35 +56,13 @@ pub async fn presence(access: &Access, instance: Instance) -> Presence {
         Ok(table) => match read(Ok(table)) {
             Observed::Seen(identity) => Presence::Answers(identity),
             Observed::Absent | Observed::Unknown(_) => {
-                Presence::Refuses("the answer lacks a column".into())
+                Presence::Lives("the answer lacks a column".into())
             }
         },
-        Err(error) => match error.failure {
-            // Nothing took the connection, or nobody knows where it would go.
-            Failure::NoInstance
-            | Failure::NameNotFound { .. }
-            | Failure::ConnectionRefused { .. }
-            | Failure::ConnectTimedOut { .. }
-            | Failure::BrowserSilent { .. }
-            | Failure::Unreachable(_) => Presence::Silent(error.into()),
-            // Something lives there: whatever it says, it may serve.
-            Failure::NotListed { .. }
-            | Failure::NoTcp { .. }
-            | Failure::NotSqlServer
-            | Failure::Certificate(_)
-            | Failure::EncryptionRefused
-            | Failure::EncryptionDemanded
-            | Failure::NoStrict
-            | Failure::TlsTooOld(_)
-            | Failure::Tls(_)
-            | Failure::SignInTimedOut(_)
-            | Failure::SignIn(_)
-            | Failure::NotAllowed(_)
-            | Failure::Routed { .. }
-            | Failure::Server { .. }
-            | Failure::Cut(_)
-            | Failure::TimedOut(_)
-            | Failure::Garbled(_) => Presence::Refuses(error.into()),
+        Err(error) => match error.failure.life() {
+            Life::Dead => Presence::Dead(error.into()),
+            Life::Lives => Presence::Lives(error.into()),
+            Life::Unknown => Presence::Unseen(error.into()),
         },
     }
 }

@@ -103,6 +103,10 @@ impl Dial for SpyDial {
             Ok(Box::new(SpyStream(self.0.clone(), inner)) as Box<dyn ByteStream>)
         })
     }
+
+    fn knock<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<()>> {
+        self.1.knock(host, port)
+    }
 }
 
 struct SpyLaunch(Spy, Arc<dyn Launch>);

@@ -223,6 +223,8 @@ pub(super) const EVERY_INTERLOCK: &[&str] = &[
     "unclear",
     "fresh-primary",
     "mirror-alive",
+    "primary-answers",
+    "primary-unseen",
     "primary-serves",
     "created-empty",
 ];

@@ -24,7 +24,11 @@ fn a_primary_that_serves_is_refused_and_nothing_overrides_that() {
                 "the primary answers and its chat database is ONLINE",
                 "two writable",
             ],
-            &["fenced", "cannot be overridden"],
+            &[
+                "fenced",
+                "type `ALTER DATABASE [mgc] SET PARTNER OFF`; type `BACKUP LOG [mgc] TO DISK",
+                "cannot be overridden",
+            ],
         );
     }
 }

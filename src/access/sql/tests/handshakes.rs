@@ -213,7 +213,7 @@ async fn another_service_on_the_port_is_told() {
     assert_eq!(error.failure, Failure::NotSqlServer);
     let closing = Listener::start(Manner::Foreign(b"")).await;
     let error = end(&closing, Encrypt::Required, None).await;
-    assert!(matches!(error.failure, Failure::Unreachable(_)), "{error}");
+    assert!(matches!(error.failure, Failure::Cut(_)), "{error}");
 }
 
 #[tokio::test]

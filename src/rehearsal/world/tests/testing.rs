@@ -61,6 +61,7 @@ pub(in crate::rehearsal) fn site() -> Site {
             },
         },
         shares: Shares {
+            hosts_in_primary: Vec::new(),
             backup: path(r"\\fs1\pchat-logs"),
             copy: path(r"\\sql3\pchat-copy"),
             copy_local: path(r"E:\pchat-copy"),

@@ -257,7 +257,7 @@ impl Side {
         let role = self.role;
         match &self.presence {
             Presence::Answers(_) => {}
-            Presence::Refuses(why) | Presence::Silent(why) => {
+            Presence::Lives(why) | Presence::Unseen(why) | Presence::Dead(why) => {
                 return vec![Block::site(
                     "primary-not-there",
                     why.about(format!("the {role} does not answer")),

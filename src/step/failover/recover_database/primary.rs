@@ -1,10 +1,13 @@
 //! The primary side: never two writable databases (`design.md` 3, rule 2).
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Facts;
-use crate::model::states::{DatabaseState, MirroringRole};
-use crate::model::{Instance, Problem, Role};
+use super::evidence::{self, ANSWERS};
+use super::fence::{fail_over_inside, silence, tail};
+use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
+use crate::model::{Instance, IntoRemedies as _, Problem, Remedy, Role, SqlServer};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Content, Database, content, database, lineage};
 use crate::step::observe::instance::{Presence, presence};
@@ -14,19 +17,22 @@ use crate::step::{Block, Context, Lift};
 /// Id of the block that nothing overrides.
 pub(super) const SERVES: &str = "primary-serves";
 
+/// Id of the block of an instance that lives and does not show whether it serves; nothing overrides it.
+const LIVES: &str = "primary-lives";
+
+/// Interlock: nobody can say whether an instance of the primary side is dead.
+const UNSEEN: &str = "primary-unseen";
+
 /// Interlock: a fresh, empty chat database on the primary side.
 const FRESH_PRIMARY: &str = "fresh-primary";
 
 /// Interlock: the primary's mirror is alive, and may hold more than the share.
 const MIRROR_ALIVE: &str = "mirror-alive";
 
-/// Interlock: something of the first data center answers, or goes on working.
-pub(super) const PRIMARY_ANSWERS: &str = "primary-answers";
-
 /// A log backup that was taken after the run began: who took it writes on.
-pub(super) fn life_block(facts: &Facts) -> Option<Block> {
+fn life_block(facts: &Facts) -> Option<Block> {
     let life = facts.files.life.as_ref()?;
-    if facts.overrides.iter().any(|id| id == PRIMARY_ANSWERS) {
+    if facts.overrides.iter().any(|id| id == ANSWERS) {
         return None;
     }
     let why = format!(
@@ -34,30 +40,40 @@ pub(super) fn life_block(facts: &Facts) -> Option<Block> {
         life.path, life.finished, life.server
     );
     let mend = format!(
-        "see that {} is down, or stop it; if nobody writes there any more, say so with --override {PRIMARY_ANSWERS}=REASON",
+        "see that {} is down, or stop it; if nobody writes there any more, say so with --override {ANSWERS}=REASON",
         life.server
     );
-    Some(Block::site(PRIMARY_ANSWERS, why, mend).lifted_by(Lift::Override))
+    Some(Block::site(ANSWERS, why, mend).lifted_by(Lift::Override))
 }
 
 /// One instance of the primary side.
 #[derive(Debug, Serialize)]
 pub(super) struct PrimarySide {
     pub role: Role,
+    /// As the site file has it.
+    pub server: SqlServer,
+    /// When it was asked.
+    pub at: Timestamp,
     pub presence: Presence,
-    /// Absent where the instance is silent: nothing was asked.
+    /// Absent where the instance does not answer: nothing was asked.
     pub database: Observed<Database>,
     pub family: Option<String>,
     pub content: Observed<Content>,
 }
 
-pub(super) async fn look_at_primary(cx: Context<'_>, role: Role) -> PrimarySide {
+pub(super) async fn look_at_primary(
+    cx: Context<'_>,
+    role: Role,
+    server: &SqlServer,
+) -> PrimarySide {
     let access = cx.access;
     let instance = Instance::chat(role);
     let name = &cx.site.database.chat;
     let mut side = PrimarySide {
         role,
+        server: server.clone(),
         presence: presence(access, instance).await,
+        at: access.clock.now(),
         database: Observed::Absent,
         family: None,
         content: Observed::Absent,
@@ -76,12 +92,27 @@ pub(super) async fn look_at_primary(cx: Context<'_>, role: Role) -> PrimarySide 
     side
 }
 
+impl PrimarySide {
+    /// The name of another instance that answers in its place: a port that was its own once.
+    fn another_answers(&self) -> Option<&str> {
+        let Presence::Answers(identity) = &self.presence else {
+            return None;
+        };
+        let wanted = self.server.instance.as_deref()?;
+        let name = identity.server_name.as_str();
+        let is_it = name
+            .split_once('\\')
+            .is_some_and(|(_, instance)| instance.eq_ignore_ascii_case(wanted));
+        (!is_it).then_some(name)
+    }
+}
+
 /// Everything on the primary side that forbids recovery.
 pub(super) fn primary_blocks(facts: &Facts) -> Vec<Block> {
     let sides = facts.primary_side.iter();
     let named = sides.clone().filter_map(|side| match &side.presence {
         Presence::Answers(identity) => Some((side.role, identity.server_name.as_str())),
-        Presence::Refuses(_) | Presence::Silent(_) => None,
+        Presence::Lives(_) | Presence::Unseen(_) | Presence::Dead(_) => None,
     });
     let ours = facts
         .identity
@@ -90,9 +121,15 @@ pub(super) fn primary_blocks(facts: &Facts) -> Vec<Block> {
     if let Some(block) = one_instance(ours.into_iter().chain(named)) {
         return vec![block];
     }
-    sides
+    let mut blocks: Vec<Block> = sides
         .filter_map(|side| primary_block(facts, side))
-        .collect()
+        .chain(evidence::answers_block(facts))
+        .chain(life_block(facts))
+        .collect();
+    if let Some(first) = blocks.first_mut() {
+        first.problem.evidence = evidence::table(facts);
+    }
+    blocks
 }
 
 /// Roles whose instance answers with a database that cannot start: its log may still be read
@@ -111,31 +148,25 @@ pub(super) fn damaged_but_up(facts: &Facts) -> impl Iterator<Item = Role> {
         .map(|side| side.role)
 }
 
-/// Silence is what a disaster looks like; an instance that is alive and hides its database is not.
+/// Only silence is death: whatever lives must be known not to serve.
 fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
-    let unclear = |why: &Problem| {
-        let about = format!(
-            "the {} is alive, but whether its database serves cannot be seen",
-            side.role
-        );
-        Some(Block::site(
-            "primary-unclear",
-            why.about(about).or("or shut that instance down"),
-            "",
-        ))
-    };
     match &side.presence {
-        Presence::Silent(_) => return None,
-        Presence::Refuses(why) => return unclear(why),
+        Presence::Dead(_) => return in_touch(facts, side),
+        Presence::Unseen(why) => return in_touch(facts, side).or_else(|| unseen(facts, side, why)),
+        Presence::Lives(why) => return Some(unclear(side, why)),
         Presence::Answers(_) => {}
+    }
+    if let Some(name) = side.another_answers() {
+        let why = format!("`{name}` answers there, which is another instance").into();
+        return in_touch(facts, side).or_else(|| unseen(facts, side, &why));
     }
     let row = match &side.database {
         Observed::Absent => return None,
-        Observed::Unknown(why) => return unclear(why),
+        Observed::Unknown(why) => return Some(unclear(side, why)),
         Observed::Seen(row) => row,
     };
     if row.serves() {
-        return serving(facts, side);
+        return serving(facts, side, row);
     }
     if row.state == DatabaseState::Recovering {
         return Some(Block::site(
@@ -151,29 +182,72 @@ fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
         .mirroring
         .as_ref()
         .is_some_and(|mirroring| mirroring.role != Some(MirroringRole::Principal));
-    (is_mirror && !facts.overrides.iter().any(|id| id == MIRROR_ALIVE)).then(|| {
-        Block::site(
-            MIRROR_ALIVE,
-            format!(
-                "the {} is alive as a mirror and may hold more than the share does",
-                side.role
-            ),
-            format!(
-                "fail over inside the first data center, or say with --override {MIRROR_ALIVE}=REASON that it is out of use"
-            ),
-        )
-        .lifted_by(Lift::Override)
+    (is_mirror && !is_overridden(facts, MIRROR_ALIVE)).then(|| {
+        let mut mend = fail_over_inside(&facts.fence);
+        mend.push(Remedy::to_do(format!(
+            "or say with --override {MIRROR_ALIVE}=REASON that it is out of use"
+        )));
+        let why = format!(
+            "the {} is alive as a mirror and may hold more than the share does",
+            side.role
+        );
+        Block::site(MIRROR_ALIVE, why, mend).lifted_by(Lift::Override)
     })
 }
 
-fn serving(facts: &Facts, side: &PrimarySide) -> Option<Block> {
+fn is_overridden(facts: &Facts, interlock: &str) -> bool {
+    facts.overrides.iter().any(|id| id == interlock)
+}
+
+/// It lives, and does not let us see whether it serves.
+fn unclear(side: &PrimarySide, why: &Problem) -> Block {
+    let about = format!(
+        "the {} is alive, but whether its database serves cannot be seen",
+        side.role
+    );
+    let why = why.about(about).or(silence(side));
+    Block::site(LIVES, why, "")
+}
+
+/// It does not answer us, and its mirror is in touch with it: it lives, behind a cut of the network.
+fn in_touch(facts: &Facts, side: &PrimarySide) -> Option<Block> {
+    let others = facts.primary_side.iter().filter(|it| it.role != side.role);
+    let state = others
+        .filter_map(|it| it.database.seen()?.mirroring.as_ref()?.state)
+        .find(|state| match state {
+            MirroringState::Synchronizing
+            | MirroringState::Synchronized
+            | MirroringState::PendingFailover => true,
+            MirroringState::Suspended
+            | MirroringState::Disconnected
+            | MirroringState::Unsynchronized => false,
+        })?;
+    let why = format!(
+        "the {} does not answer here, but its partner is in touch with it ({state}): it is alive",
+        side.role
+    );
+    Some(Block::site(LIVES, why, silence(side)))
+}
+
+/// Nobody can say whether it is dead.
+fn unseen(facts: &Facts, side: &PrimarySide, why: &Problem) -> Option<Block> {
+    (!is_overridden(facts, UNSEEN)).then(|| {
+        let about = format!("whether the {} is dead cannot be seen", side.role);
+        let why = why.about(about).or(format!(
+            "or say with --override {UNSEEN}=REASON how you know that it is dead"
+        ));
+        Block::site(UNSEEN, why, "").lifted_by(Lift::Override)
+    })
+}
+
+fn serving(facts: &Facts, side: &PrimarySide, row: &Database) -> Option<Block> {
     let other_family = side
         .family
         .as_deref()
         .zip(facts.family())
         .is_some_and(|(theirs, ours)| !theirs.eq_ignore_ascii_case(ours));
     if other_family && side.content.is_absent() {
-        return (!facts.overrides.iter().any(|id| id == FRESH_PRIMARY)).then(|| {
+        return (!is_overridden(facts, FRESH_PRIMARY)).then(|| {
             Block::site(
                 FRESH_PRIMARY,
                 format!("the {} serves a fresh, empty chat database", side.role),
@@ -184,12 +258,17 @@ fn serving(facts: &Facts, side: &PrimarySide) -> Option<Block> {
             .lifted_by(Lift::Override)
         });
     }
+    let mut mend = vec![Remedy::to_do(
+        "it can be fenced, and nothing is lost: clear the active servers, disable its log-shipping backup job, end its sessions",
+    )];
+    mend.extend(tail(&facts.fence, row.mirroring.is_some()));
+    mend.extend("this cannot be overridden".into_remedies());
     Some(Block::site(
         SERVES,
         format!(
             "the {} answers and its chat database is ONLINE: there would be two writable ones",
             side.role
         ),
-        "it can be fenced: clear the active servers, then BACKUP LOG … WITH NORECOVERY there, into the share; this cannot be overridden",
+        mend,
     ))
 }

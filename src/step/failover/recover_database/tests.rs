@@ -6,8 +6,8 @@ use crate::step::observe::folders::Chain;
 use crate::step::observe::instance::Presence;
 use crate::step::sample::{
     chain, content, database, files, holder, identity, in_service, in_short, job, look, lsn,
-    mirrored, online, only_block, restore, restored, restoring, set, set_facts, standby, time,
-    unknown, way_out, words,
+    mirrored, online, only_block, restore, restored, restoring, set, set_facts, site, standby,
+    time, unknown, way_out, words,
 };
 use crate::step::terms::AcceptedLoss;
 
@@ -16,7 +16,7 @@ mod primary_side;
 
 /// Everything applied, the loss accepted, the primary side silent.
 fn facts() -> Facts {
-    let silent = |role| side(role, Presence::Silent("no answer".into()), Observed::Absent);
+    let silent = |role| side(role, Presence::Dead("no answer".into()), Observed::Absent);
     Facts {
         files: files(chain(Vec::new())),
         last_set: Observed::Seen(set_facts()),
@@ -25,6 +25,9 @@ fn facts() -> Facts {
         restores: Observed::Seen(Vec::new()),
         sessions: Observed::Seen(Vec::new()),
         primary_side: vec![silent(Role::Primary), silent(Role::PrimaryMirror)],
+        hosts: Vec::new(),
+        newest_log: Observed::Absent,
+        fence: Fence::of(&site(), jiff::Timestamp::UNIX_EPOCH),
         accepted: None,
         loss_is_accepted: true,
         overrides: Vec::new(),
@@ -37,8 +40,14 @@ fn facts() -> Facts {
 }
 
 fn side(role: Role, presence: Presence, database: Observed<Database>) -> PrimarySide {
+    let server = match role {
+        Role::Primary => r"sql1.dc1.x.com\chat",
+        _ => r"sql2.dc1.x.com\chat",
+    };
     PrimarySide {
         role,
+        server: server.parse().unwrap(),
+        at: jiff::Timestamp::UNIX_EPOCH,
         presence,
         database,
         family: Some("FAMILY".to_owned()),

@@ -67,10 +67,10 @@ fn a_primary_that_is_starting_blocks_for_it_will_serve() {
 
 #[test]
 fn a_primary_that_is_alive_and_hides_its_database_blocks_and_a_silent_one_does_not() {
-    assert_eq!(in_short(&judge(&primary(unknown()))), "primary-unclear");
+    assert_eq!(in_short(&judge(&primary(unknown()))), "primary-lives");
     let mut refuses = facts();
-    refuses.primary_side[0].presence = Presence::Refuses("error 18456".into());
-    assert_eq!(in_short(&judge(&refuses)), "primary-unclear");
+    refuses.primary_side[0].presence = Presence::Lives("error 18456".into());
+    assert_eq!(in_short(&judge(&refuses)), "primary-lives");
     assert_eq!(in_short(&judge(&facts())), "pending");
 }
 
