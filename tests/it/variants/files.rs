@@ -74,7 +74,6 @@ fn the_last_log_backup_is_applied_or_named_whatever_kind_of_file_it_is() {
     for kind in &kinds {
         for (folder, needed) in [(SHARE, &kind.in_share), (COPIES, &kind.in_copy)] {
             let case = format!("{} in {folder}", kind.name);
-            println!("{case}");
             paused(async {
                 let (mut stage, store, held) = meet(kind, folder, last).await;
                 let words = match needed {
@@ -115,7 +114,6 @@ fn no_kind_of_file_disturbs_where_its_log_is_applied_already() {
     let logs = logs();
     for kind in &kinds() {
         for folder in [SHARE, COPIES] {
-            println!("{} in {folder}", kind.name);
             paused(async {
                 let (_, _, held) = meet(kind, folder, &logs[0]).await;
                 if kind.name == "denied, with another ending" {
@@ -196,7 +194,7 @@ fn of_compressed_files_each_header_is_asked_for_once_in_a_whole_failover() {
         let mut stage = Stage::build(&site, &recipe).expect("the site");
         let folders = &stage.simulated.folders;
         for (path, size) in folders.snapshot() {
-            if !path.ends_with(".trn") {
+            if !path.contains(".trn") {
                 continue;
             }
             let sets = folders.open("backup", &path).map(|view| view.sets);

@@ -238,7 +238,7 @@ pub(super) fn kinds() -> Vec<Kind> {
             Named(&["a link that leads nowhere"]),
             |f, path, _| {
                 f.put_special(path, "a link that leads nowhere")
-                    .expect("laid")
+                    .expect("laid");
             },
         ),
         kind(
