@@ -65,6 +65,7 @@ async fn meet(kind: &Kind, folder: &str, log: &MadeLog) -> (Stage, MemoryStore, 
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "which case it was that failed")]
 fn the_last_log_backup_is_applied_or_named_whatever_kind_of_file_it_is() {
     let logs = logs();
     let last = logs.last().expect("logs");
@@ -74,6 +75,7 @@ fn the_last_log_backup_is_applied_or_named_whatever_kind_of_file_it_is() {
     for kind in &kinds {
         for (folder, needed) in [(SHARE, &kind.in_share), (COPIES, &kind.in_copy)] {
             let case = format!("{} in {folder}", kind.name);
+            println!("{case}");
             paused(async {
                 let (mut stage, store, held) = meet(kind, folder, last).await;
                 let words = match needed {
@@ -110,10 +112,12 @@ fn the_last_log_backup_is_applied_or_named_whatever_kind_of_file_it_is() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "which case it was that failed")]
 fn no_kind_of_file_disturbs_where_its_log_is_applied_already() {
     let logs = logs();
     for kind in &kinds() {
         for folder in [SHARE, COPIES] {
+            println!("{} in {folder}", kind.name);
             paused(async {
                 let (_, _, held) = meet(kind, folder, &logs[0]).await;
                 if kind.name == "denied, with another ending" {
