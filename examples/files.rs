@@ -40,7 +40,7 @@ fn say(text: &str) {
 fn main() -> Result<(), Any> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
     // On a disk: what memory holds needs no flush.
-    let place = TempDir::new_in(option_env!("CARGO_TARGET_TMPDIR").unwrap_or("."))?;
+    let place = TempDir::new_in(".")?;
     let mut missed = Vec::new();
     headers(&runtime, place.path(), &mut missed)?;
     let small = Copied {
@@ -184,7 +184,7 @@ fn headers(runtime: &Runtime, place: &Path, missed: &mut Vec<String>) -> Result<
     }
 
     let peer = place.join("peer");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/files_peer.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/files_peer.c");
     let compiled = installed("cc")
         && run(Command::new("cc")
             .args(["-O2", "-pthread", "-o"])
