@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod imports;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
