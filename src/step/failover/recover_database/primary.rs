@@ -108,6 +108,13 @@ pub(super) fn primary_blocks(facts: &Facts) -> Vec<Block> {
         .filter_map(|side| primary_block(facts, side))
         .chain(evidence::answers_block(facts))
         .collect();
+    // A mirror whose principal lives holds no more than that.
+    if blocks
+        .iter()
+        .any(|it| [SERVES, LIVES].contains(&it.id.as_str()))
+    {
+        blocks.retain(|it| it.id != MIRROR_ALIVE);
+    }
     if let Some(first) = blocks.first_mut() {
         first.problem.evidence = evidence::table(facts);
     }
