@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::model::Role;
+use crate::rehearsal::manner::Manner;
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Event {
     /// The first data center is there again as it was installed: its databases empty, nothing
     /// mirrored, nothing shipped.
     RebuildPrimary,
+    /// The instances of a role answer in that manner.
+    Answer(Role, Manner),
 }
 
 /// What it happens to.
@@ -64,6 +67,10 @@ impl Event {
             "lose one instance: primary, primary_mirror, backup, backup_mirror",
         ),
         ("up instance ROLE", "bring it back as it was"),
+        (
+            "answer ROLE WAY",
+            "let one instance answer badly: mute, closes, garbage, expired, self-signed, other-name, old-tls, no-encryption, sign-in-refused, sign-in-hangs, query-hangs, cuts; or well again",
+        ),
     ];
 }
 
@@ -76,6 +83,15 @@ impl FromStr for Event {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let target = match words.as_slice() {
             ["rebuild", "primary"] => return Ok(Self::RebuildPrimary),
+            ["answer", role, way] => {
+                let role = Role::ALL.into_iter().find(|r| r.key() == *role);
+                // Who takes no connection is `down`; no lab has a network of its own.
+                let way = Manner::named(way).filter(|it| it.takes_connections());
+                return role
+                    .zip(way)
+                    .map(|(role, way)| Self::Answer(role, way))
+                    .ok_or_else(no_event);
+            }
             [_, "primary"] => Target::DataCenter { primary: true },
             [_, "backup"] => Target::DataCenter { primary: false },
             [_, "instance", role] => {
