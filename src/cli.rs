@@ -10,6 +10,7 @@ pub mod lab_shell;
 pub mod live;
 pub mod logs;
 pub mod options;
+mod ports;
 pub mod rehearse;
 pub mod state;
 pub mod status;

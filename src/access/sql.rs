@@ -151,8 +151,13 @@ impl SqlDoor {
     }
 
     /// A door to the real instances of a site. `password` is what `[sql.auth] password` resolved to
-    /// ([`super::secret::password_of`]). Opens no connection.
-    pub fn live(site: &Site, password: Option<Password>) -> Result<Self, SignInError> {
+    /// ([`super::secret::password_of`]); `ports` are those at which named instances were last seen.
+    /// Opens no connection.
+    pub fn live(
+        site: &Site,
+        password: Option<Password>,
+        ports: BTreeMap<Instance, u16>,
+    ) -> Result<Self, SignInError> {
         let sign_in = SignIn::from_site(&site.sql.auth, &site.sql.tls, password)?;
         let servers = &site.sql.instances;
         let names = servers
@@ -165,7 +170,7 @@ impl SqlDoor {
             login: site.limits.login,
             query: site.limits.query,
         };
-        let dial = Tcp::new(servers.clone(), site.limits.connect);
+        let dial = Tcp::new(servers.clone(), site.limits.connect).with_recorded(ports);
         Ok(Self::new(Arc::new(dial), names, sign_in, limits))
     }
 
@@ -177,6 +182,11 @@ impl SqlDoor {
     /// Address of an instance, as messages name it.
     pub fn server(&self, instance: Instance) -> &str {
         self.servers.get(&instance).map_or("?", String::as_str)
+    }
+
+    /// TCP port of an instance as it was last dialed; `None` where it was not, or has none.
+    pub fn port(&self, instance: Instance) -> Option<u16> {
+        self.dial.peer(instance).map(|peer| peer.port)
     }
 
     /// Reads one result set; the last one where the batch gives several.

@@ -157,7 +157,7 @@ pub(super) fn not_kept(error: &io::Error) -> String {
 
 /// Name of a site's folder: its pool, and a digest of its databases and instances. What was kept of
 /// other instances is not of this site.
-fn key(site: &Site) -> String {
+pub(super) fn key(site: &Site) -> String {
     let digest = hex(&Sha256::digest(SiteIdentity::of(site).text()));
     format!("{}-{digest:.8}", site.pool.fqdn)
 }

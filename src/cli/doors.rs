@@ -1,5 +1,6 @@
 //! The doors of the real site, made of what its site file says.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::access::powershell::{PowerShellDoor, Process};
 use crate::access::secret::password_of;
 use crate::access::sql::SqlDoor;
 use crate::access::{Access, Clock};
+use crate::model::Instance;
 use crate::site::{Auth, Secret, Site};
 
 /// What the doors are made of, before there is a runtime.
@@ -30,8 +32,9 @@ impl Doors {
     }
 }
 
-/// Gets the password and makes the live doors; connects to nothing.
-pub(super) fn doors(site: &Site) -> anyhow::Result<Doors> {
+/// Gets the password and makes the live doors; connects to nothing. `ports` are those at which named
+/// instances were last seen.
+pub(super) fn doors(site: &Site, ports: BTreeMap<Instance, u16>) -> anyhow::Result<Doors> {
     let password = password_of(&site.sql.auth, |user| {
         if !io::stdin().is_terminal() {
             return Err(io::Error::other("standard input is no terminal"));
@@ -45,7 +48,7 @@ pub(super) fn doors(site: &Site) -> anyhow::Result<Doors> {
             error.hint(),
         )
     })?;
-    let sql = SqlDoor::live(site, password).map_err(|error| {
+    let sql = SqlDoor::live(site, password, ports).map_err(|error| {
         refused(
             "the sign-in of `[sql.auth]`",
             &error.to_string(),

@@ -306,7 +306,7 @@ fn refusal(error: &LabError) -> anyhow::Error {
             Exit::Usage,
             "name a folder with a short, plain path with --dir",
         ),
-        LabError::NotIssued(_) | LabError::Tls(_) => (Exit::Defect, ""),
+        LabError::NoKeys(_) => (Exit::Defect, ""),
     };
     Failure::new(
         exit,

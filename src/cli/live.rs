@@ -12,6 +12,7 @@ use super::error::{Failure, output, refused};
 use super::log;
 use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
+use super::ports;
 use super::rehearse::terminal;
 use super::runs::{archive, none_unfinished, note, run_id, same_site, tell_unreadable, unfinished};
 use super::stop;
@@ -67,7 +68,7 @@ pub(super) fn go(
         None => configuration::newest(site, &archive),
     };
     tell_unreadable(&known.unreadable);
-    let access_parts = doors(site)?;
+    let access_parts = doors(site, ports::known(site, &archive))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -99,6 +100,9 @@ pub(super) fn go(
         // A failback that is done has just set it up again.
         if is_done && let Err(error) = configuration::keep(site, &access, &status, &archive).await {
             note()(&configuration::not_kept(&error));
+        }
+        if let Err(error) = ports::keep(site, &access, &archive) {
+            note()(&ports::not_kept(&error));
         }
         Ok(Exit::of(finished.exit))
     });

@@ -8,6 +8,7 @@ mod json;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::Environment;
@@ -42,15 +43,19 @@ pub fn command(
     let against = match &options.against {
         Some(file) => {
             let site = Site::load(file)?;
-            let doors = doors(&site)?;
+            // Only the backup is asked, and it is up.
+            let doors = doors(&site, BTreeMap::new())?;
             Some((site, doors))
         }
         None => None,
     };
     let shares_of = |site: &Site| {
-        [&site.shares.backup, &site.shares.copy]
+        let shares = &site.shares;
+        let sources = std::iter::once(&shares.backup).chain(&shares.extra);
+        sources
+            .chain(std::iter::once(&shares.copy))
             .map(|share| share.as_str().to_owned())
-            .into()
+            .collect()
     };
     let dirs = match &against {
         _ if !options.dirs.is_empty() => options.dirs.clone(),

@@ -1,5 +1,6 @@
 //! `pchadr status`: where everything stands.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Environment;
@@ -7,6 +8,7 @@ use super::configuration;
 use super::doors::doors;
 use super::error::output;
 use super::options::{LogsOutput, StatusOptions};
+use super::ports;
 use super::runs;
 use crate::report::{many_lines, plain_json};
 use crate::run::exit::Exit;
@@ -23,7 +25,8 @@ pub fn command(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
-    let doors = doors(&site)?;
+    // What is kept is not waited for: a share that is gone would keep us from looking.
+    let doors = doors(&site, BTreeMap::new())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -41,6 +44,11 @@ pub fn command(
         };
         if let Err(error) = kept {
             runs::note()(&configuration::not_kept(&error));
+        }
+        if let Ok(archive) = &archive
+            && let Err(error) = ports::keep(&site, &access, archive)
+        {
+            runs::note()(&ports::not_kept(&error));
         }
         match (options.form.output, &archive) {
             (LogsOutput::Human, archive) => {

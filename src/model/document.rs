@@ -71,6 +71,8 @@ documents! {
     Site: "site.json", version 1, reconciled true;
     /// The log-shipping configuration, which F1 destroys and a failback rebuilds.
     LogShipping: "log-shipping.json", version 1, reconciled true;
+    /// The ports at which a site's named instances were last seen.
+    Ports: "ports.json", version 1, reconciled false;
     /// The second data center before a failback changed it.
     BeforeFailback: "before-failback.json", version 1, reconciled true;
 }

@@ -20,17 +20,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::DateTime;
-use jiff::{SignedDuration, Timestamp};
 
 pub use event::{Event, Target, UnknownEvent};
 pub use folder::{FolderError, MARK};
 pub use shell::TOKEN_LIMIT;
 
 use super::assembly::{Assembly, Parts, SINCE_LAST_LOG, SINCE_LOSS, lay_logs};
-use super::certificate::{Authority, NotIssued};
 use super::cmdlets::Pool;
+use super::manner::{Keys, NoKeys};
 use super::simulated::{Changes, Times};
-use super::tds::{self, Encryption};
+use super::tds::Encryption;
 use super::world::{self, Files, Now, Shared, Start};
 use crate::access::Clock;
 use crate::model::{Instance, SqlServer};
@@ -46,9 +45,6 @@ pub const USER: &str = "pchadr";
 
 /// Bytes of a log backup: small, since clients copy them in full.
 const LOG_BYTES: u64 = 256 * 1024;
-
-/// How long the certificates last.
-const CERTIFICATE_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
 
 /// What lab to open.
 #[derive(Clone)]
@@ -87,12 +83,9 @@ pub enum LabError {
     /// A file of it cannot be written, or a port cannot be had.
     #[error("{0}: {1}")]
     Io(String, #[source] io::Error),
-    /// No certificates.
+    /// No certificates, or no TLS with them.
     #[error(transparent)]
-    NotIssued(#[from] NotIssued),
-    /// No TLS with them.
-    #[error("no TLS: {0}")]
-    Tls(String),
+    NoKeys(#[from] NoKeys),
     /// What was written is no site file: the site or the folder has a name that cannot stand there.
     #[error("the lab's site file would not load: {0}")]
     SiteFile(String),
@@ -133,24 +126,13 @@ impl Lab {
         let folder = Folder::take(&options.folder)?;
         let now: Now = Arc::new(move || clock.now());
 
-        let authority = Authority::new(now())?;
-        let life = now()
-            .saturating_add(CERTIFICATE_LIFE)
-            .unwrap_or(Timestamp::MAX);
-        let from = now().saturating_sub(SignedDuration::from_hours(24));
-        let certificate = authority.issue(
-            &["127.0.0.1", "localhost"],
-            from.unwrap_or(Timestamp::UNIX_EPOCH),
-            life,
-        )?;
-        let tls = tds::tls_config(options.encryption, &certificate)
-            .map_err(|error| LabError::Tls(error.to_string()))?;
+        let keys = Arc::new(Keys::new(now(), options.encryption)?);
         let wrote = |what: &str| {
             let what = what.to_owned();
             move |error| LabError::Io(what, error)
         };
         folder
-            .write(folder::AUTHORITY, authority.pem().as_bytes(), false)
+            .write(folder::AUTHORITY, keys.authority().as_bytes(), false)
             .map_err(wrote("the authority cannot be written"))?;
         for (name, text) in [
             (folder::PASSWORD, &options.password),
@@ -188,8 +170,8 @@ impl Lab {
             let server = Guarded::new(built.world.server(*instance), USER, &options.password);
             port.serve(Terms {
                 server: Arc::new(server),
-                encryption: options.encryption,
-                tls: tls.clone(),
+                keys: Arc::clone(&keys),
+                manner: Arc::default(),
             });
             if built.world.is_up(*instance) {
                 port.up().map_err(wrote("a port cannot be listened at"))?;
@@ -257,6 +239,14 @@ impl Lab {
             Event::RebuildPrimary => return self.rebuild_primary().await,
             Event::Share { open } => {
                 self.shares.close(!open);
+                return Ok(());
+            }
+            Event::Answer(role, manner) => {
+                for instance in [Instance::chat(role), Instance::compliance(role)] {
+                    if let Some(port) = self.ports.get(&instance) {
+                        port.answer(manner);
+                    }
+                }
                 return Ok(());
             }
         };

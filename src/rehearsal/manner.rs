@@ -71,6 +71,11 @@ impl Manner {
             .or((name == "well").then_some(Self::Well))
     }
 
+    /// True where a connection comes into being.
+    pub fn takes_connections(self) -> bool {
+        self != Self::NoAnswer && self.of_dial("").is_none()
+    }
+
     /// What a dial ends with before there is a connection; `None` where there is one, or never an end.
     pub(super) fn of_dial(self, host: &str) -> Option<Failure> {
         let host = host.to_owned();

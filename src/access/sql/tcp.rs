@@ -30,6 +30,8 @@ pub struct Tcp {
     servers: BTreeMap<Instance, SqlServer>,
     limit: Duration,
     browser_port: u16,
+    /// Ports of named instances as an earlier look found them.
+    recorded: BTreeMap<Instance, u16>,
     /// Ports as last found.
     ports: Mutex<BTreeMap<Instance, u16>>,
 }
@@ -42,8 +44,15 @@ impl Tcp {
             servers,
             limit,
             browser_port: browser::PORT,
+            recorded: BTreeMap::new(),
             ports: Mutex::default(),
         }
+    }
+
+    /// With the ports at which named instances were last seen: tried where no browser answers.
+    pub(super) fn with_recorded(mut self, ports: BTreeMap<Instance, u16>) -> Self {
+        self.recorded = ports;
+        self
     }
 
     /// With a browser that listens elsewhere.
@@ -61,12 +70,27 @@ impl Tcp {
     async fn reach(&self, instance: Instance) -> Result<TcpStream, Failure> {
         let server = self.servers.get(&instance).ok_or(Failure::NoInstance)?;
         let addresses = resolve(&server.host, self.limit).await?;
-        let port = self.port(server, &addresses).await?;
+        let (port, recorded) = match self.port(server, &addresses).await {
+            Ok(port) => (port, false),
+            Err(failure @ Failure::BrowserSilent { .. }) => match self.recorded.get(&instance) {
+                Some(port) => (*port, true),
+                None => return Err(failure),
+            },
+            Err(failure) => return Err(failure),
+        };
         self.ports
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(instance, port);
-        let stream = connect(&server.host, &addresses, port, self.limit).await?;
+        let connected = connect(&server.host, &addresses, port, self.limit).await;
+        let stream = connected.map_err(|failure| match failure {
+            // Its host lives, and a named instance may take another port at each start.
+            Failure::ConnectionRefused { .. } if recorded => Failure::BrowserSilent {
+                host: server.host.clone(),
+                refused: Some(port),
+            },
+            other => other,
+        })?;
         keep_alive(&stream);
         Ok(stream)
     }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::model::Role;
+use crate::rehearsal::manner::Manner;
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Event {
     /// The first data center is there again as it was installed: its databases empty, nothing
     /// mirrored, nothing shipped.
     RebuildPrimary,
+    /// The instances of a role answer in that manner.
+    Answer(Role, Manner),
 }
 
 /// What it happens to.
@@ -75,6 +78,10 @@ impl Event {
             "let no instance read the share of the log backups",
         ),
         ("open share", "let them read it again"),
+        (
+            "answer ROLE WAY",
+            "let one instance answer badly: mute, closes, garbage, expired, self-signed, other-name, old-tls, no-encryption, sign-in-refused, sign-in-hangs, query-hangs, cuts; or well again",
+        ),
     ];
 }
 
@@ -89,6 +96,15 @@ impl FromStr for Event {
             ["rebuild", "primary"] => return Ok(Self::RebuildPrimary),
             ["close", "share"] => return Ok(Self::Share { open: false }),
             ["open", "share"] => return Ok(Self::Share { open: true }),
+            ["answer", role, way] => {
+                let role = Role::ALL.into_iter().find(|r| r.key() == *role);
+                // Who takes no connection is `down`; no lab has a network of its own.
+                let way = Manner::named(way).filter(|it| it.takes_connections());
+                return role
+                    .zip(way)
+                    .map(|(role, way)| Self::Answer(role, way))
+                    .ok_or_else(no_event);
+            }
             [_, "primary"] => Target::DataCenter { primary: true },
             [_, "backup"] => Target::DataCenter { primary: false },
             [_, "instance", role] => {

@@ -2,15 +2,16 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::rustls::ServerConfig;
 
 use crate::model::SqlServer;
-use crate::rehearsal::tds::{self, Encryption, Server};
+use crate::rehearsal::cmdlets::lock;
+use crate::rehearsal::manner::{self, Keys, Manner};
+use crate::rehearsal::tds::Server;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -19,8 +20,9 @@ const BACKLOG: u32 = 1024;
 #[derive(Clone)]
 pub(super) struct Terms {
     pub(super) server: Arc<dyn Server>,
-    pub(super) encryption: Encryption,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) keys: Arc<Keys>,
+    /// How it answers; a new connection asks.
+    pub(super) manner: Arc<Mutex<Manner>>,
 }
 
 pub(super) struct Port {
@@ -59,6 +61,13 @@ impl Port {
             host: Ipv4Addr::LOCALHOST.to_string(),
             instance: None,
             port: Some(self.number),
+        }
+    }
+
+    /// From now on it answers so; what is connected goes on.
+    pub(super) fn answer(&self, manner: Manner) {
+        if let Some(terms) = &self.terms {
+            *lock(&terms.manner) = manner;
         }
     }
 
@@ -132,10 +141,11 @@ async fn accept(listener: TcpListener, terms: Terms) {
                 Ok((stream, _)) => {
                     // Answers are small: none waits for another.
                     let _ = stream.set_nodelay(true);
-                    let Terms { server, encryption, tls } = terms.clone();
+                    let Terms { server, keys, manner } = terms.clone();
+                    let manner = *lock(&manner);
                     connections.spawn(async move {
                         // How the connection ended is seen at its other end.
-                        let _ = tds::serve_with(server, stream, encryption, tls).await;
+                        let _ = manner::serve(manner, server, stream, &keys).await;
                     });
                 }
                 // No descriptor is free, or the client has gone: others may come.

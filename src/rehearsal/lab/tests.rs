@@ -7,6 +7,7 @@ use super::shares::Shares;
 use super::*;
 use crate::model::Role;
 use crate::rehearsal::backup_set::Form;
+use crate::rehearsal::manner::Manner;
 use crate::rehearsal::tds::{Login, Server, Session};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::FileView;
@@ -28,9 +29,13 @@ fn an_event_is_a_verb_and_what_it_happens_to() {
         [Role::Backup, Role::BackupMirror]
     );
     assert_eq!(Target::Instance(Role::Backup).roles(), [Role::Backup]);
+    let answers = Event::Answer(Role::Primary, Manner::OldTls);
+    assert_eq!("answer primary old-tls".parse(), Ok(answers));
     for line in [
         "",
         "down",
+        "answer primary no-answer",
+        "answer primary",
         "primary",
         "down primary now",
         "kick primary",
@@ -45,7 +50,7 @@ fn an_event_is_a_verb_and_what_it_happens_to() {
 #[test]
 fn every_event_that_help_lists_is_one() {
     for (line, _) in Event::HELP {
-        let line = line.replace("ROLE", "primary");
+        let line = line.replace("ROLE", "primary").replace("WAY", "mute");
         assert!(line.parse::<Event>().is_ok(), "{line}");
     }
 }
@@ -202,8 +207,8 @@ async fn a_port_is_kept_while_nobody_listens_at_it() {
     assert!(steal().await.is_err());
     port.serve(Terms {
         server: Arc::new(Open::default()),
-        encryption: Encryption::NotSupported,
-        tls: None,
+        keys: Arc::new(Keys::none()),
+        manner: Arc::default(),
     });
     for _ in 0..3 {
         port.up().unwrap();

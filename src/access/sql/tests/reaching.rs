@@ -87,6 +87,24 @@ async fn a_silent_browser_is_told() {
 }
 
 #[tokio::test]
+async fn where_no_browser_answers_the_port_of_the_last_look_is_tried_and_its_refusal_is_no_death() {
+    let deaf = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tcp = tcp(r"127.0.0.1\chat")
+        .with_browser(deaf.local_addr().unwrap().port())
+        .with_recorded(BTreeMap::from([(BACKUP, port)]));
+    dial(&tcp).await.unwrap();
+    assert_eq!(tcp.peer(BACKUP).unwrap().port, port);
+    // Its host lives: it may have started again at another port.
+    drop(listener);
+    let failure = dial(&tcp).await.unwrap_err();
+    let (host, refused) = ("127.0.0.1".to_owned(), Some(port));
+    assert_eq!(failure, Failure::BrowserSilent { host, refused });
+    assert_eq!(failure.life(), Life::Unknown);
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_told_with_its_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -84,6 +84,6 @@ fn a_door_to_a_real_site_opens_no_connection() {
     let mut site = Site::parse(crate::site::EXAMPLE, "site.toml", folder.path()).unwrap();
     site.sql.auth = sql_login();
     site.sql.tls = tls(Some(ca));
-    let door = SqlDoor::live(&site, Some(password())).unwrap();
+    let door = SqlDoor::live(&site, Some(password()), BTreeMap::new()).unwrap();
     assert_eq!(door.server(BACKUP), r"sql3.dc2.litwareinc.com\chat");
 }

@@ -35,7 +35,7 @@ pub(super) fn silence(side: &PrimarySide) -> Vec<Remedy> {
     let host = &server.host;
     let mut remedies = vec![
         Remedy::to_do(format!(
-            "or silence it: on {host} stop its service, in PowerShell as an administrator"
+            "silence it: on {host} stop its service, in PowerShell as an administrator"
         )),
         Remedy::Statement(format!("Stop-Service -Force -Name {}", service(server)).into()),
         Remedy::to_do(format!("or power {host} off, or block its port there")),

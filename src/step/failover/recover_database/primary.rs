@@ -126,6 +126,13 @@ pub(super) fn primary_blocks(facts: &Facts) -> Vec<Block> {
         .chain(evidence::answers_block(facts))
         .chain(life_block(facts))
         .collect();
+    // A mirror whose principal lives holds no more than that.
+    if blocks
+        .iter()
+        .any(|it| [SERVES, LIVES].contains(&it.id.as_str()))
+    {
+        blocks.retain(|it| it.id != MIRROR_ALIVE);
+    }
     if let Some(first) = blocks.first_mut() {
         first.problem.evidence = evidence::table(facts);
     }
