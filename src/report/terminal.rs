@@ -284,6 +284,8 @@ impl Sink for Terminal {
             Event::RunStarted(_) => self.header(),
             Event::StepChecked { id, standing, .. } => self.checked(id, standing),
             Event::Consent { step, what, by, .. } => {
+                // What was seen stands in the question and in the record.
+                let what = what.lines().next().unwrap_or_default();
                 let text = format!("{step}: {what} ({by})");
                 self.line(&format!("  {:<10}  {}", "agreed", one_line(&text)));
             }

@@ -19,7 +19,7 @@ use crate::model::{Instance, Lsn, Remedy, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::backup_database::{BackupDatabase, classify};
 use crate::step::command::{Command, Hole, HoleType, Values};
-use crate::step::failover::copy_backups;
+use crate::step::failover::copy_backups::{self, left_to_copy};
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
@@ -306,14 +306,6 @@ async fn apply_sets(
     }
     hands.progress(total, total, Unit::Files, format!("LSN {}", chain.to));
     Ok(())
-}
-
-/// What sends a run back to its copying.
-pub(in crate::step) fn left_to_copy(files: usize) -> String {
-    format!(
-        "{} to copy that the copy folder lacks",
-        count(files, "file")
-    )
 }
 
 /// Where the instance reads a set: in the copy folder, or, before it is copied, in the share.

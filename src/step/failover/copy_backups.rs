@@ -357,3 +357,11 @@ fn values(site: &Site, file: &ToCopy) -> (Key, Values) {
         (Key::CopyFrom, values)
     }
 }
+
+/// What sends a run back to its copying.
+pub(in crate::step) fn left_to_copy(files: usize) -> String {
+    format!(
+        "{} to copy that the copy folder lacks",
+        count(files, "file")
+    )
+}

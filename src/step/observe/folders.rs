@@ -18,7 +18,7 @@ use crate::model::header::{BackupKind, Unreadable};
 use crate::model::words::count;
 use crate::model::{BackupHeader, SharePath};
 use crate::site::Site;
-pub use chain::{Chain, Set, Source, ToCopy, Unread, chain};
+pub use chain::{Chain, Set, Source, ToCopy, Unread, chain, named};
 pub use kin::Kin;
 pub use life::{SignOfLife, sign_of_life};
 

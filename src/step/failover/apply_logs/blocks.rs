@@ -5,9 +5,8 @@ use serde::Serialize;
 
 use super::Facts;
 use crate::model::chain::Gap;
-use crate::step::failover::recover_database::named;
 use crate::step::observe::Observed;
-use crate::step::observe::folders::Chain;
+use crate::step::observe::folders::{Chain, named};
 use crate::step::observe::sets::SetHeader;
 use crate::step::{Block, Lift};
 

@@ -2,13 +2,9 @@
 
 use super::Facts;
 use super::primary::damaged_but_up;
-use crate::model::words::count;
-use crate::step::observe::folders::{Chain, Unread};
+use crate::step::observe::folders::{Chain, named};
 use crate::step::terms::{AcceptedLoss, Terms};
 use crate::step::{Block, Lift};
-
-/// Files that are named one by one; of more, their number.
-const NAMED: usize = 5;
 
 /// Whether what lies beyond the chain's end is accepted as lost. `end-of-chain` is no answer to a
 /// gap, to files that cannot be read, or to a share that is unknown. While files are still to be
@@ -40,7 +36,7 @@ pub(super) fn loss_block(facts: &Facts, chain: &Chain) -> Block {
     );
     if !chain.whole {
         why.push_str("; there is log beyond it that cannot be applied");
-        let beyond = chain.left_out.iter().take(NAMED);
+        let beyond = chain.left_out.iter().take(5);
         for (path, reason) in beyond {
             why = format!("{why}: `{path}`, {reason}");
         }
@@ -80,21 +76,4 @@ fn not_known_yet(facts: &Facts, chain: &Chain) -> Block {
         "accept the end of all log that can be had with --accept-loss-after end-of-chain, or an LSN: it is judged again before recovery",
     )
     .lifted_by(Lift::Loss)
-}
-
-/// Files with their reasons, the first ones by name.
-pub(in crate::step) fn named<'a>(files: impl IntoIterator<Item = &'a Unread>) -> String {
-    let files: Vec<&Unread> = files.into_iter().collect();
-    let mut named: Vec<String> = files
-        .iter()
-        .take(NAMED)
-        .map(|it| match it.lsns {
-            Some((first, last)) => format!("`{}` ({}; LSN {first} to {last})", it.path, it.why),
-            None => format!("`{}` ({})", it.path, it.why),
-        })
-        .collect();
-    if files.len() > NAMED {
-        named.push(format!("and {} more", count(files.len() - NAMED, "file")));
-    }
-    named.join(", ")
 }

@@ -14,6 +14,7 @@ use super::kin::name_of;
 use super::{CUT, File, Folder, Folders, Holds, Kin};
 use crate::model::chain::{Gap, Link, LogFile};
 use crate::model::header::BackupKind;
+use crate::model::words::count;
 use crate::model::{LogChain, Lsn};
 use crate::site::Site;
 use copies::{Copier, Known, is_work};
@@ -339,4 +340,24 @@ impl Chain {
             && self.unread_folders.is_empty()
             && self.pending.is_empty()
     }
+}
+
+/// Files that are named one by one; of more, their number.
+const NAMED: usize = 5;
+
+/// Files with their reasons, the first ones by name.
+pub fn named<'a>(files: impl IntoIterator<Item = &'a Unread>) -> String {
+    let files: Vec<&Unread> = files.into_iter().collect();
+    let mut named: Vec<String> = files
+        .iter()
+        .take(NAMED)
+        .map(|it| match it.lsns {
+            Some((first, last)) => format!("`{}` ({}; LSN {first} to {last})", it.path, it.why),
+            None => format!("`{}` ({})", it.path, it.why),
+        })
+        .collect();
+    if files.len() > NAMED {
+        named.push(format!("and {} more", count(files.len() - NAMED, "file")));
+    }
+    named.join(", ")
 }
