@@ -14,7 +14,7 @@ use crate::model::{DatabaseName, Instance, Role};
 use crate::site::Site;
 use crate::step::observe::Observed;
 use crate::step::observe::backups::log_backups;
-use crate::step::observe::database::{Database, database};
+use crate::step::observe::database::{Database, database, redo_start};
 use crate::step::observe::log_shipping::{JobIds, Primary, jobs, primary, secondary};
 use crate::step::observe::pool;
 
@@ -351,5 +351,9 @@ async fn taken_elsewhere(
     };
     let mut backups = backups.seen()?.iter();
     let elsewhere = backups.find(|it| !it.copy_only && !is_there(&it.device))?;
-    Some(elsewhere.device.clone())
+    // Somebody may have carried it there: that of a mirror's set-up is applied by the failback.
+    let backup = Instance::chat(Role::Backup);
+    let redo = redo_start(access, backup, &site.database.chat).await;
+    let lacks = redo.seen().is_some_and(|redo| redo.lsn < elsewhere.last_lsn);
+    lacks.then(|| elsewhere.device.clone())
 }
