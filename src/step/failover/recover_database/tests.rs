@@ -42,7 +42,7 @@ fn facts() -> Facts {
 fn side(role: Role, presence: Presence, database: Observed<Database>) -> PrimarySide {
     let server = match role {
         Role::Primary => r"sql1.dc1.x.com\chat",
-        _ => r"sql2.dc1.x.com\chat",
+        Role::PrimaryMirror | Role::Backup | Role::BackupMirror => r"sql2.dc1.x.com\chat",
     };
     PrimarySide {
         role,
