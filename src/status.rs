@@ -354,6 +354,8 @@ async fn taken_elsewhere(
     // Somebody may have carried it there: that of a mirror's set-up is applied by the failback.
     let backup = Instance::chat(Role::Backup);
     let redo = redo_start(access, backup, &site.database.chat).await;
-    let lacks = redo.seen().is_some_and(|redo| redo.lsn < elsewhere.last_lsn);
+    let lacks = redo
+        .seen()
+        .is_some_and(|redo| redo.lsn < elsewhere.last_lsn);
     lacks.then(|| elsewhere.device.clone())
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use futures_util::future::BoxFuture;
 
+use crate::report::one_line;
 use crate::run::operator::{Answer, Operator};
 
 /// Asks on standard error, reads from standard input.
@@ -16,6 +17,9 @@ impl Operator for AtTerminal {
 
     fn ask<'a>(&'a self, what: &'a str, word: &'a str) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
+            // What servers said stands in it.
+            let what: Vec<_> = what.lines().map(shown).collect();
+            let what = what.join("\n");
             let question = format!("\n{what}\nType `{word}` to go on: ");
             let typed = tokio::task::spawn_blocking(move || line(&question)).await;
             match typed {
@@ -24,6 +28,13 @@ impl Operator for AtTerminal {
             }
         })
     }
+}
+
+/// A line without what a terminal would obey; its indentation stays.
+fn shown(line: &str) -> String {
+    let text = line.trim_start();
+    let indent = &line[..line.len() - text.len()];
+    format!("{indent}{}", one_line(text))
 }
 
 fn line(question: &str) -> io::Result<String> {

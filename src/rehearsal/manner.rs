@@ -232,7 +232,7 @@ where
         | Manner::Closes => Ok(()),
         Manner::NoAnswer | Manner::Mute => listen(&mut stream).await,
         Manner::Garbage => {
-            hear(&mut stream).await?;
+            heard(&mut stream).await?;
             let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
             stream.write_all(answer).await?;
             stream.shutdown().await
@@ -243,7 +243,7 @@ where
         }
         Manner::OldTls => {
             prelogin(&mut stream).await?;
-            hear(&mut stream).await?;
+            heard(&mut stream).await?;
             // The alert 70, protocol_version, in a packet.
             let alert = [0x12, 1, 0, 15, 0, 0, 1, 0, 0x15, 3, 1, 0, 2, 2, 70];
             stream.write_all(&alert).await?;
@@ -252,20 +252,20 @@ where
     }
 }
 
+/// Waits until the client has said something.
+async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    stream.read(&mut [0; 4096]).await.map(drop)
+}
+
 /// Reads for ever.
 async fn listen(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     while stream.read(&mut [0; 4096]).await? > 0 {}
     Ok(())
 }
 
-/// Reads whatever comes first.
-async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
-    stream.read(&mut [0; 4096]).await
-}
-
 /// Answers PRELOGIN: version 12, encryption on (`tds.md` 2.1).
 async fn prelogin(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
-    hear(stream).await?;
+    heard(stream).await?;
     let mut answer = vec![0x04, 0x01, 0, 26, 0, 0, 1, 0];
     answer.extend_from_slice(&[0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xFF]);
     answer.extend_from_slice(&[12, 0, 0x17, 0x88, 0, 0, 1]);

@@ -8,7 +8,7 @@ use std::io;
 use crate::model::Document;
 
 pub use folder::FolderStore;
-pub(super) use folder::{JOURNAL, keep_in};
+pub(super) use folder::{JOURNAL, keep_in, make_folders};
 pub use memory::{MemoryStore, Operation};
 
 /// Keeps one journal, and small documents beside it.

@@ -210,6 +210,27 @@ fn a_site_that_is_served_by_its_first_data_center_is_not_failed_over() {
 }
 
 #[test]
+fn a_primary_that_lives_and_answers_badly_is_refused_until_it_is_silenced() {
+    let mut lab = Lab::open(DISASTER);
+    let machine = Machine::of(&lab);
+    lab.happen("up instance primary");
+    for way in ["expired", "closes", "garbage", "cuts", "sign-in-refused"] {
+        lab.happen(&format!("answer primary {way}"));
+        let said = machine.failover(&["--override", "primary-unseen=so it seems"]);
+        let words = [
+            "the primary is alive, but whether its database serves cannot be seen",
+            "seen:",
+            "Stop-Service -Force -Name MSSQLSERVER",
+            "New-NetFirewallRule",
+        ];
+        refused(&machine, &said, 3, &words);
+    }
+    lab.happen("down instance primary");
+    let said = machine.failover(&[]);
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+}
+
+#[test]
 fn what_is_typed_or_written_wrong_is_told_before_anything_is_asked() {
     let lab = Lab::open(DISASTER);
     let machine = with(

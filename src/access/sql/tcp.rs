@@ -83,13 +83,13 @@ impl Tcp {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(instance, port);
         let connected = connect(&server.host, &addresses, port, self.limit).await;
-        let stream = connected.map_err(|failure| match failure {
-            // Its host lives, and a named instance may take another port at each start.
-            Failure::ConnectionRefused { .. } if recorded => Failure::BrowserSilent {
-                host: server.host.clone(),
-                refused: Some(port),
-            },
-            other => other,
+        let stream = connected.map_err(|failure| {
+            if recorded && matches!(failure, Failure::ConnectionRefused { .. }) {
+                // Its host lives, and a named instance may take another port at each start.
+                let (host, refused) = (server.host.clone(), Some(port));
+                return Failure::BrowserSilent { host, refused };
+            }
+            failure
         })?;
         keep_alive(&stream);
         Ok(stream)

@@ -1,7 +1,6 @@
 //! Documents of a site that belong to no run: kept by whatever looks at it, for a run that may come
 //! years later. On this machine, and a second copy beside those of the runs (`steps.md` 5.1).
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,7 @@ use super::Archive;
 use super::kept::{Kept, copies};
 use crate::model::Document;
 use crate::model::document::Unread;
-use crate::run::store::keep_in;
+use crate::run::store::{keep_in, make_folders};
 
 /// Folder of such documents, beside the runs.
 const SITES: &str = "sites";
@@ -21,7 +20,7 @@ impl Archive {
     /// When one of the two copies cannot be written; the other one is written all the same.
     pub fn keep_of_site(&self, site: &str, document: Document, bytes: &[u8]) -> io::Result<()> {
         let [here, there] = self.folders_of(site);
-        let kept = fs::create_dir_all(&here).and_then(|()| keep_in(&here, document, bytes));
+        let kept = make_folders(&here).and_then(|()| keep_in(&here, document, bytes));
         self.keep_second(&there, document, bytes).and(kept)
     }
 
@@ -42,7 +41,7 @@ impl Archive {
 
     fn keep_second(&self, folder: &Path, document: Document, bytes: &[u8]) -> io::Result<()> {
         self.above_the_mirror()?;
-        fs::create_dir_all(folder)?;
+        make_folders(folder)?;
         keep_in(folder, document, bytes)
     }
 }
@@ -50,6 +49,8 @@ impl Archive {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const DOCUMENT: Document = Document::LogShipping;

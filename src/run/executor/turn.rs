@@ -173,21 +173,25 @@ impl Execution<'_> {
         facts: &Facts,
         standing: &Standing,
     ) -> Result<Option<Halt>, JournalError> {
-        let mut what = match standing {
+        let what = match standing {
             Standing::Pending { what, .. } => format!("{}: {what}", step.info().title),
             Standing::Satisfied { .. } | Standing::Blocked { .. } | Standing::Unknown(_) => {
                 step.info().title.to_owned()
             }
         };
-        for line in facts.evidence() {
-            what = format!("{what}\n  seen: {line}");
-        }
         let by = if self.terms.rehearsal {
             "rehearsal"
         } else if self.terms.yes {
             "--yes"
         } else {
-            match self.operator.ask(&what, self.site.pool.fqdn.as_str()).await {
+            // In the record it stands in the check before this.
+            let mut question = what.clone();
+            for line in facts.evidence() {
+                question.push_str("\n  seen: ");
+                question.push_str(&line);
+            }
+            let word = self.site.pool.fqdn.as_str();
+            match self.operator.ask(&question, word).await {
                 Answer::Yes => "typed",
                 Answer::No => {
                     return Ok(Some(Halt::new(

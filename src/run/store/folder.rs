@@ -1,6 +1,6 @@
 //! The run folder on a disk or a share.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -27,16 +27,13 @@ impl FolderStore {
             .collect();
         missing.reverse();
         for above in missing {
-            match fs::create_dir(above) {
+            match ours().create(above) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => sync_parent(above)?,
             }
         }
-        fs::create_dir(folder)?;
-        let journal = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(folder.join(JOURNAL))?;
+        ours().create(folder)?;
+        let journal = new_file().append(true).open(folder.join(JOURNAL))?;
         // The journal's name must survive a crash as well as its bytes: its folder, and the
         // folder's own name.
         sync_folder(folder)?;
@@ -49,7 +46,11 @@ impl FolderStore {
 
     /// Opens the folder of a run that began earlier.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        let journal = OpenOptions::new().append(true).open(folder.join(JOURNAL))?;
+        let path = folder.join(JOURNAL);
+        if fs::symlink_metadata(&path)?.is_symlink() {
+            return Err(io::Error::other("the journal is a link to another place"));
+        }
+        let journal = OpenOptions::new().append(true).open(path)?;
         Ok(Self {
             folder: folder.to_owned(),
             journal,
@@ -73,7 +74,17 @@ impl Store for FolderStore {
 
     fn sync(&mut self) -> io::Result<()> {
         // Data and length are enough: nobody reads the times.
-        self.journal.sync_data()
+        self.journal.sync_data()?;
+        // What was deleted, or moved away, can still be written, and is no record any more.
+        let path = self.folder.join(JOURNAL);
+        if is_at(&self.journal, &path)? {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!(
+                "`{}` is not the journal that this run writes: it was deleted or replaced",
+                path.display()
+            )))
+        }
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
@@ -102,13 +113,65 @@ impl Store for FolderStore {
 pub(in crate::run) fn keep_in(folder: &Path, document: Document, bytes: &[u8]) -> io::Result<()> {
     let name = document.name();
     // Written aside and synced before it gets its name: the name never stands for half of it.
-    let aside = folder.join(format!(".{name}.new"));
-    let mut file = File::create(&aside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    // New, under a name that nobody can guess: nothing that lies there is written through.
+    let random = getrandom::u64().map_err(io::Error::other)?;
+    let aside = folder.join(format!(".{name}.{random:016x}"));
+    let mut file = new_file().write(true).open(&aside)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
     drop(file);
-    fs::rename(&aside, folder.join(name))?;
+    let kept = written.and_then(|()| fs::rename(&aside, folder.join(name)));
+    if kept.is_err() {
+        // What is left of it says nothing.
+        let _ = fs::remove_file(&aside);
+    }
+    kept?;
     sync_folder(folder)
+}
+
+/// Makes a folder and those above it, for this user alone.
+pub(in crate::run) fn make_folders(folder: &Path) -> io::Result<()> {
+    ours().recursive(true).create(folder)
+}
+
+/// Makes folders that only this user may enter, where the system has such rights.
+fn ours() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    #[cfg(not(unix))]
+    builder.recursive(false);
+    builder
+}
+
+/// Makes a file that was not there, which only this user may read; never through a link.
+fn new_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(same(&file.metadata()?, &there))
+}
+
+#[cfg(unix)]
+fn same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Windows tells no identity here; a file that is open there cannot be deleted or replaced unseen.
+#[cfg(not(unix))]
+fn same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    one.len() == other.len()
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
@@ -129,4 +192,58 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "the other system's can fail")]
 fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_was_deleted_or_replaced_is_not_written_on() {
+        let home = tempfile::tempdir().unwrap();
+        let changes: [fn(&Path); 3] = [
+            |folder| fs::remove_file(folder.join(JOURNAL)).unwrap(),
+            |folder| fs::remove_dir_all(folder).unwrap(),
+            |folder| {
+                fs::rename(folder.join(JOURNAL), folder.join("away")).unwrap();
+                fs::write(folder.join(JOURNAL), b"one\n").unwrap();
+            },
+        ];
+        for (n, change) in changes.into_iter().enumerate() {
+            let folder = home.path().join(n.to_string());
+            let mut store = FolderStore::create(&folder).unwrap();
+            store.append(b"one\n").unwrap();
+            store.sync().unwrap();
+            change(&folder);
+            store.append(b"two\n").unwrap();
+            assert!(store.sync().is_err(), "{n}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_and_only_this_user_reads_it() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("runs/run");
+        let mut store = FolderStore::create(&folder).unwrap();
+        let precious = home.path().join("precious");
+        fs::write(&precious, b"precious").unwrap();
+        let name = Document::LogShipping.name();
+        symlink(&precious, folder.join(name)).unwrap();
+        symlink(&precious, folder.join(format!(".{name}.new"))).unwrap();
+        store.keep(Document::LogShipping, b"{}").unwrap();
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+        assert_eq!(store.kept(Document::LogShipping).unwrap().unwrap(), b"{}");
+        let rights = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(rights(&folder), 0o700);
+        assert_eq!(rights(folder.parent().unwrap()), 0o700);
+        assert_eq!(rights(&folder.join(JOURNAL)), 0o600);
+        assert_eq!(rights(&folder.join(name)), 0o600);
+        drop(store);
+        fs::remove_file(folder.join(JOURNAL)).unwrap();
+        symlink(&precious, folder.join(JOURNAL)).unwrap();
+        assert!(FolderStore::open(&folder).is_err());
+    }
 }

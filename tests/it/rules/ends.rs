@@ -154,6 +154,14 @@ fn a_person_is_asked_at_the_point_of_no_return_and_no_stops_there() {
                 "{asked:?}"
             );
             assert!(asked[0].ends_with("[pchat.litwareinc.com]"), "{asked:?}");
+            // Why the first data center counts as dead.
+            for line in [
+                "seen: primary sql1.dc1.litwareinc.com\\chat, SQL Server: dead: not reachable",
+                "seen: Front End fe1.dc1.litwareinc.com, TCP 5061: not reachable",
+                "seen: newest log backup on the share: ",
+            ] {
+                assert!(asked[0].contains(line), "{asked:?}");
+            }
             let summary = stage.simulated.world.summary();
             let chat = summary.database(crate::variants::BACKUP, "mgc");
             let wanted = match answer {

@@ -120,7 +120,7 @@ fn verdict(role: Role, manner: Manner, known: Known) -> Verdict {
         ),
         (Life::Lives, _) => ("is alive, but whether", "Stop-Service -Force -Name"),
         (Life::Dead | Life::Unknown, Known::MirrorInTouch) => {
-            ("its partner is in touch with it", "Stop-Service")
+            ("its mirror is in touch with it", "Stop-Service")
         }
         (Life::Dead | Life::Unknown, Known::Word) | (Life::Dead, Known::Nothing) => return None,
         (Life::Unknown, _) => ("is dead cannot be seen", "--override primary-unseen=REASON"),

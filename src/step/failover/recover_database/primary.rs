@@ -216,11 +216,14 @@ fn unclear(side: &PrimarySide, why: &Problem) -> Block {
     Block::site(LIVES, why, "")
 }
 
-/// It does not answer us, and its mirror is in touch with it: it lives, behind a cut of the network.
+/// It does not answer us, and its mirror is in touch with it: it lives, behind a cut of the network. (A
+/// mirror that is silent beside a living principal serves nobody.)
 fn in_touch(facts: &Facts, side: &PrimarySide) -> Option<Block> {
     let others = facts.primary_side.iter().filter(|it| it.role != side.role);
     let state = others
-        .filter_map(|it| it.database.seen()?.mirroring.as_ref()?.state)
+        .filter_map(|it| it.database.seen()?.mirroring.as_ref())
+        .filter(|it| it.role == Some(MirroringRole::Mirror))
+        .filter_map(|it| it.state)
         .find(|state| match state {
             MirroringState::Synchronizing
             | MirroringState::Synchronized
@@ -230,7 +233,7 @@ fn in_touch(facts: &Facts, side: &PrimarySide) -> Option<Block> {
             | MirroringState::Unsynchronized => false,
         })?;
     let why = format!(
-        "the {} does not answer here, but its partner is in touch with it ({state}): it is alive",
+        "the {} does not answer here, but its mirror is in touch with it ({state}): it is alive",
         side.role
     );
     Some(Block::site(LIVES, why, silence(side)))

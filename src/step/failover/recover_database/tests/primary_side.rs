@@ -75,6 +75,103 @@ fn a_primary_that_is_alive_and_hides_its_database_blocks_and_a_silent_one_does_n
 }
 
 #[test]
+fn what_cannot_be_seen_is_an_interlock_and_what_lives_is_none() {
+    let mut facts = facts();
+    facts.primary_side[0].presence = Presence::Unseen("no such name".into());
+    let block = only_block(judge(&facts));
+    assert_eq!(
+        (block.id.as_str(), block.lift),
+        ("primary-unseen", Lift::Override)
+    );
+    override_with(&mut facts, "primary-unseen");
+    assert_eq!(in_short(&judge(&facts)), "pending");
+    override_with(&mut facts, "primary-lives");
+    facts.primary_side[0].presence = Presence::Lives("the connection broke".into());
+    let block = only_block(judge(&facts));
+    assert_eq!(
+        (block.id.as_str(), block.lift),
+        ("primary-lives", Lift::Site)
+    );
+    let hint = block.hint();
+    assert!(
+        hint.contains("`Stop-Service -Force -Name 'MSSQL$chat'`"),
+        "{hint}"
+    );
+}
+
+#[test]
+fn another_instance_that_answers_at_the_port_says_nothing_of_the_one_that_is_asked_for() {
+    let mut facts = primary(Observed::Absent);
+    facts.primary_side[0].presence = Presence::Answers(identity(r"SQL1\MAIL"));
+    assert_eq!(in_short(&judge(&facts)), "primary-unseen");
+    facts.primary_side[0].presence = Presence::Answers(identity("SQL1"));
+    assert_eq!(in_short(&judge(&facts)), "primary-unseen");
+    facts.primary_side[0].presence = Presence::Answers(identity(r"SQL1\CHAT"));
+    assert_eq!(in_short(&judge(&facts)), "pending");
+}
+
+#[test]
+fn a_primary_that_is_silent_here_and_in_touch_with_its_mirror_lives() {
+    for (state, lives) in [
+        (MirroringState::Synchronized, true),
+        (MirroringState::Synchronizing, true),
+        (MirroringState::PendingFailover, true),
+        (MirroringState::Disconnected, false),
+        (MirroringState::Suspended, false),
+        (MirroringState::Unsynchronized, false),
+    ] {
+        let mut facts = facts();
+        let mirror = mirrored(restoring(), MirroringRole::Mirror, state, "SQL1");
+        let answers = Presence::Answers(identity(r"SQL2\CHAT"));
+        facts.primary_side[1] = side(Role::PrimaryMirror, answers, Observed::Seen(mirror));
+        override_with(&mut facts, "mirror-alive");
+        let wanted = if lives { "primary-lives" } else { "pending" };
+        assert_eq!(in_short(&judge(&facts)), wanted, "{state}");
+    }
+}
+
+#[test]
+fn the_hint_for_a_primary_that_serves_fits_its_mirroring() {
+    let hint = |row| only_block(judge(&primary(Observed::Seen(row)))).hint();
+    assert!(!hint(online()).contains("PARTNER"));
+    let principal = mirrored(
+        online(),
+        MirroringRole::Principal,
+        MirroringState::Synchronized,
+        "SQL2",
+    );
+    let hint = hint(principal);
+    let off = hint.find("ALTER DATABASE [mgc] SET PARTNER OFF");
+    let tail = hint.find(r"BACKUP LOG [mgc] TO DISK = N'\\fs1\logs\mgc_tail_19700101000000.trn'");
+    assert!(off.unwrap() < tail.unwrap(), "{hint}");
+}
+
+#[test]
+fn what_else_answers_in_the_first_data_center_is_an_interlock_with_its_evidence() {
+    let mut facts = facts();
+    let host = |name: &str, answers| Host {
+        what: "Front End",
+        name: name.to_owned(),
+        port: 5061,
+        answers,
+        came: "what came".to_owned(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    facts.hosts = vec![host("fe1.x.com", true), host("fe2.x.com", false)];
+    let block = only_block(judge(&facts));
+    assert_eq!(
+        (block.id.as_str(), block.lift),
+        ("primary-answers", Lift::Override)
+    );
+    assert!(block.why().contains("fe1.x.com") && !block.why().contains("fe2.x.com"));
+    let seen = block.problem.evidence;
+    let line = "Front End fe2.x.com, TCP 5061: what came (00:00:00 UTC)".to_owned();
+    assert!(seen.contains(&line), "{seen:#?}");
+    override_with(&mut facts, "primary-answers");
+    assert_eq!(in_short(&judge(&facts)), "pending");
+}
+
+#[test]
 fn a_fenced_a_standby_a_missing_and_a_broken_primary_do_not_block() {
     for database in [
         Observed::Seen(restoring()),
