@@ -118,7 +118,7 @@ fn circles(named: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
                     break;
                 }
                 if next > start && seen.insert(next.clone()) {
-                    ways.push([way.as_slice(), &[next.clone()]].concat());
+                    ways.push([way.as_slice(), std::slice::from_ref(next)].concat());
                 }
             }
         }
