@@ -79,6 +79,16 @@ struct Whole {
 /// Copies that may be whole and wait for their names, beside those that grow.
 const UNNAMED: usize = 256;
 
+impl CopyError {
+    /// True where a person wanted it.
+    pub fn is_stop(&self) -> bool {
+        match self {
+            Self::Stopped { .. } => true,
+            Self::Share(_) | Self::Differs { .. } | Self::Grew { .. } => false,
+        }
+    }
+}
+
 impl<'a> Copies<'a> {
     /// Copies of which `parallel` grow at a time.
     pub fn new(

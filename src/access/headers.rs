@@ -205,6 +205,8 @@ pub struct Headers {
     answers: Mutex<HashMap<[u8; 32], Answers>>,
     /// Folders, as an instance sees them, that it may not read.
     closed: Mutex<HashSet<String>>,
+    /// Files that could not be copied, and why.
+    refused: Mutex<HashMap<String, String>>,
 }
 
 impl Headers {
@@ -318,6 +320,18 @@ impl Headers {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = answers.entry(fingerprint).or_default();
         known.push((path.to_owned(), Arc::new(answer)));
+    }
+
+    /// Why a file could not be copied, where that was tried.
+    pub fn not_copied(&self, path: &str) -> Option<String> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.get(path).cloned()
+    }
+
+    /// Says that a file could not be copied: it is not tried again by this program.
+    pub fn keep_not_copied(&self, path: String, why: String) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(path, why);
     }
 
     /// Whether an instance was found not to read that folder.

@@ -194,6 +194,7 @@ pub(super) fn chain(sets: Vec<Set>) -> Chain {
                     source,
                     target,
                     size,
+                    needed: true,
                 })
             })
             .collect(),

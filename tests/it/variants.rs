@@ -1,5 +1,6 @@
 //! The simulated site in each variant: how the run ends, what it says, and what it changed.
 
+mod broken;
 mod database;
 mod files;
 mod log_shipping;

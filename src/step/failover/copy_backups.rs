@@ -342,7 +342,17 @@ async fn copy_files(
         .buffered(copier.at_once())
         .collect()
         .await;
-    results.into_iter().collect()
+    for (file, result) in files.iter().zip(results) {
+        match result {
+            Err(StepError::Copy(refusal)) if !file.needed && !refusal.is_stop() => {
+                // Its error is its own: it is named before anything is given up.
+                let path = file.source.folder.join(&file.source.name);
+                cx.access.headers.keep_not_copied(path, refusal.to_string());
+            }
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn values(site: &Site, file: &ToCopy) -> (Key, Values) {

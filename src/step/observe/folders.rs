@@ -14,7 +14,7 @@ use super::sets::{Asked, Told, ask};
 use crate::access::Access;
 use crate::access::headers::{FolderFile, NotRead, ending};
 use crate::model::chain::LogFile;
-use crate::model::header::{BackupKind, Unreadable};
+use crate::model::header::Unreadable;
 use crate::model::words::count;
 use crate::model::{BackupHeader, SharePath};
 use crate::site::Site;
@@ -55,6 +55,8 @@ pub struct File {
     pub fingerprint: Option<[u8; 32]>,
     /// What it holds.
     pub holds: Holds,
+    /// A further set was begun behind its whole ones, and broken off.
+    pub broken_off: bool,
 }
 
 /// A folder as the tool sees it; what the tool cannot read, as the backup instance does.
@@ -158,7 +160,7 @@ fn file(folder: &SharePath, it: FolderFile) -> File {
     let unread = |why: &NotRead| Holds::Unread(why.to_string(), None);
     let holds = match &it.read {
         Ok(read) if read.header.complete => Holds::Sets(vec![Arc::clone(read)]),
-        Ok(read) if read.header.kind == BackupKind::Log => {
+        Ok(read) => {
             // Whole sets may stand before one that was broken off (`backup-files.md`).
             Holds::Opaque(CUT.to_owned(), Some(Arc::clone(read)))
         }
@@ -180,7 +182,7 @@ fn file(folder: &SharePath, it: FolderFile) -> File {
             | Unreadable::Disagreement { .. } => Holds::Unread(why.to_string(), None),
         },
         Err(why @ (NotRead::Share(_) | NotRead::NoFile(_) | NotRead::Folder)) => unread(why),
-        Ok(_) | Err(NotRead::Undo) => Holds::Nothing,
+        Err(NotRead::Undo) => Holds::Nothing,
     };
     File {
         folder: folder.clone(),
@@ -190,6 +192,7 @@ fn file(folder: &SharePath, it: FolderFile) -> File {
         modified: it.modified,
         fingerprint: it.fingerprint,
         holds,
+        broken_off: false,
     }
 }
 
@@ -214,18 +217,19 @@ async fn ask_instance(access: &Access, folder: &mut Folder, copied: bool) {
     let answered = |it: &Asked| access.headers.answer(&it.path, &it.fingerprint).is_some();
     let mut failed = Vec::new();
     for (at, it) in opaque.iter().filter(|(_, it)| !answered(it)) {
-        if access.headers.is_closed(engine.as_str()) {
+        // In the copy folder each is asked for: what it does not read there it reads nowhere.
+        if copied || access.headers.is_closed(engine.as_str()) {
             break;
         }
         match ask(access, std::slice::from_ref(it)).await.pop() {
             Some(why @ Told::Unknown(_)) => failed.push((*at, why)),
-            Some(Told::Sets(_) | Told::Stripe { .. }) | None => break,
+            Some(Told::Sets(..) | Told::Stripe { .. }) | None => break,
         }
         if failed.len() == TRIALS {
             access.headers.close(engine.as_str());
         }
     }
-    let closed = access.headers.is_closed(engine.as_str());
+    let closed = !copied && access.headers.is_closed(engine.as_str());
     let rest: Vec<(usize, Asked)> = opaque
         .into_iter()
         .filter(|(at, it)| answered(it) || !closed && failed.iter().all(|(other, _)| other != at))
@@ -235,6 +239,13 @@ async fn ask_instance(access: &Access, folder: &mut Folder, copied: bool) {
     let told = rest.into_iter().map(|(at, _)| at).zip(told);
     for (at, told) in told.chain(failed) {
         folder.files[at].take(told, copied);
+    }
+    for file in &mut folder.files {
+        if let (Holds::Opaque(why, head), Some(refusal)) =
+            (&file.holds, access.headers.not_copied(&file.path))
+        {
+            file.holds = Holds::Unread(format!("{why}; not copied: {refusal}"), head.clone());
+        }
     }
 }
 
@@ -246,7 +257,7 @@ impl File {
             Holds::Sets(_) | Holds::Unread(..) | Holds::Nothing => return,
         };
         self.holds = match told {
-            Told::Sets(sets) if sets.is_empty() => {
+            Told::Sets(sets, _) if sets.is_empty() => {
                 let what = if head.is_some() {
                     why
                 } else {
@@ -254,7 +265,8 @@ impl File {
                 };
                 Holds::Unread(what, head)
             }
-            Told::Sets(sets) => {
+            Told::Sets(sets, broken_off) => {
+                self.broken_off = broken_off;
                 let headers = sets.into_iter().filter_map(|set| set.header);
                 Holds::Sets(headers.map(|header| self.log(header)).collect())
             }
@@ -262,12 +274,15 @@ impl File {
                 of,
                 number,
                 media_set,
+                sets,
             } => Holds::Unread(
                 format!(
                     "file {number} of {} of media set {media_set}, which can only be restored together",
                     count(usize::try_from(of).unwrap_or_default(), "stripe")
                 ),
-                head,
+                sets.into_iter()
+                    .find_map(|set| set.header)
+                    .map(|header| self.log(header)),
             ),
             Told::Unknown(cause) if copied => Holds::Unread(format!("{why}; {cause}"), head),
             Told::Unknown(cause) => Holds::Opaque(format!("{why}; {cause}"), head),

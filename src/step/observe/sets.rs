@@ -16,6 +16,9 @@ const CANNOT_OPEN: u32 = 3201;
 /// The file is no backup, or not a whole one (`sql-server.md` 2.5).
 pub(super) const NO_BACKUP: [u32; 9] = [3241, 3242, 3243, 3254, 3255, 3256, 3266, 3208, 3203];
 
+/// A read of the file failed.
+const READ_FAILED: u32 = 3203;
+
 /// What the last row of a file is called whose last set was broken off (`backup-files.md`).
 const INCOMPLETE: &str = "*** INCOMPLETE ***";
 
@@ -167,8 +170,9 @@ pub(super) struct Asked {
 /// What the backup instance says of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    /// Its whole sets; none where it is no backup, or not a whole one.
-    Sets(Vec<SetHeader>),
+    /// Its whole sets; none where it is no backup, or not a whole one. And whether one more was begun
+    /// behind them, and broken off.
+    Sets(Vec<SetHeader>, bool),
     /// One of several files that hold its sets together: how many, and their media set.
     Stripe {
         /// Files.
@@ -177,6 +181,8 @@ pub(super) enum Told {
         number: i64,
         /// `MediaSetId`
         media_set: String,
+        /// What they hold together.
+        sets: Vec<SetHeader>,
     },
     /// It could not say.
     Unknown(Problem),
@@ -250,12 +256,13 @@ async fn ask_one(access: &Access, file: &Asked) -> Told {
             told
         }
         Err(error) => match error.number() {
-            Some(number) if NO_BACKUP.contains(&number) => {
+            // A read that failed says nothing of the file.
+            Some(number) if NO_BACKUP.contains(&number) && number != READ_FAILED => {
                 // So it will say again.
                 access
                     .headers
                     .keep_answer(&file.path, file.fingerprint, vec![Table::default(); 2]);
-                Told::Sets(Vec::new())
+                Told::Sets(Vec::new(), false)
             }
             _ => Told::Unknown(error.into()),
         },
@@ -271,11 +278,15 @@ fn understand(tables: &[Table]) -> Told {
             of: row.int("FamilyCount").filter(|count| *count > 1)?,
             number: row.int("FamilySequenceNumber").unwrap_or_default(),
             media_set: row.text("MediaSetId").unwrap_or_default(),
+            sets: SetHeader::all(headers).unwrap_or_default(),
         })
     });
     match (stripes, SetHeader::all(headers)) {
         (Some(stripe), _) => stripe,
-        (None, Some(sets)) => Told::Sets(sets),
+        (None, Some(sets)) => {
+            let broken_off = headers.rows().count() > sets.len();
+            Told::Sets(sets, broken_off)
+        }
         (None, None) => Told::Unknown("RESTORE HEADERONLY lacks a column".into()),
     }
 }
@@ -292,7 +303,7 @@ pub async fn set_facts(
         fingerprint,
     };
     match ask(access, &[asked]).await.pop() {
-        Some(Told::Sets(sets)) => sets
+        Some(Told::Sets(sets, _)) => sets
             .into_iter()
             .find(|set| set.position == i64::from(position))
             .map_or(Observed::Absent, Observed::Seen),

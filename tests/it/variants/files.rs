@@ -16,7 +16,7 @@ use pchadr::step::terms::{AcceptedLoss, Terms};
 
 use super::{Held, hold, hold_on, overriding, vary};
 use crate::site::{disaster, litware, paused, terms};
-use kinds::Needed::{Applied, Named, NamedLate};
+use kinds::Needed::{Applied, Kept, Named, NamedLate};
 use kinds::{Kind, OPAQUE, UNSEEN, kinds, other_database, put, renamed};
 
 const SHARE: &str = r"\\fs1\pchat-logs";
@@ -78,6 +78,7 @@ fn the_last_log_backup_is_applied_or_named_whatever_kind_of_file_it_is() {
             println!("{case}");
             paused(async {
                 let (mut stage, store, held) = meet(kind, folder, last).await;
+                let mut applied = 14;
                 let words = match needed {
                     Applied => {
                         held.assert_done();
@@ -94,6 +95,11 @@ fn the_last_log_backup_is_applied_or_named_whatever_kind_of_file_it_is() {
                         held.assert_refused(5, "recover-database", words, &["--accept-loss-after"]);
                         words
                     }
+                    Kept(words) => {
+                        held.assert_refused(5, "recover-database", words, &["--accept-loss-after"]);
+                        applied = 15;
+                        words
+                    }
                     NamedLate(words) => {
                         assert_eq!(held.finished.outcome, Outcome::Stopped, "{case}");
                         held.assert_words(words, &[]);
@@ -105,7 +111,7 @@ fn the_last_log_backup_is_applied_or_named_whatever_kind_of_file_it_is() {
                 let accepted = accepting(AcceptedLoss::Lsn(before));
                 let held = hold_on(&litware(), &mut stage, &accepted, &store).await;
                 held.assert_done();
-                assert_eq!(held.chat().messages, 100 + 3 * 14, "{case}");
+                assert_eq!(held.chat().messages, 100 + 3 * applied, "{case}");
             });
         }
     }

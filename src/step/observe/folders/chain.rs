@@ -132,7 +132,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
     }
     let mut pending = Vec::new();
     let mut unreadable = Vec::new();
-    let known = Known::of(folders);
+    let known = Known::of(folders, |log| is_log_of(site, log));
     for (is_copy, file) in marked(folders) {
         let unread = |why: &str, head: Option<&LogFile>| Unread {
             path: file.path.clone(),
@@ -140,7 +140,14 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
             lsns: head.map(|it| (it.header.first_lsn, it.header.last_lsn)),
         };
         match &file.holds {
-            Holds::Sets(_) | Holds::Nothing => {}
+            Holds::Nothing => {}
+            Holds::Sets(sets) => {
+                // What was broken off may be the log that comes next: it is lost, and named.
+                let next = |it: &LogFile| is_log_of(site, it) && it.header.last_lsn >= chain.to;
+                if file.broken_off && sets.last().is_some_and(|it| next(it)) {
+                    unreadable.push(unread(BROKEN_OFF, None));
+                }
+            }
             Holds::Opaque(why, head) => {
                 if !is_copy && copier.add_opaque(&known, file) {
                     pending.push(unread(why, head.as_deref()));
@@ -218,7 +225,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
 /// Sets of a date of which it is not known yet whether they are of this database count where they
 /// join; else they make no gap.
 fn build(site: &Site, files: &[LogFile], redo: Lsn, kin: &Kin) -> LogChain {
-    let stranger = |file: &LogFile| kin.strangers.get(&file.header.database_created).cloned();
+    let stranger = |file: &LogFile| kin.strangers.get(&file.fingerprint).cloned();
     let name = site.database.chat.as_str();
     let all = LogChain::of(files, name, redo, kin.created, |_, file| stranger(file));
     if kin.unclear.is_empty() {
@@ -318,7 +325,8 @@ fn last_set<'a>(
         .iter()
         .filter(|it| {
             let header = &it.log.header;
-            let ours = !kin.strangers.contains_key(&header.database_created);
+            let ours = kin.is_of(header.database_created)
+                && !kin.strangers.contains_key(&it.log.fingerprint);
             ours && is_log_of(site, it.log) && header.last_lsn <= to
         })
         .max_by_key(|it| (it.log.header.last_lsn, it.log.header.finished, it.copied))
@@ -341,6 +349,8 @@ impl Chain {
             && self.pending.is_empty()
     }
 }
+
+const BROKEN_OFF: &str = "behind its whole sets one was begun, and broken off";
 
 /// Files that are named one by one; of more, their number.
 const NAMED: usize = 5;

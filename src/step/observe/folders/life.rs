@@ -50,7 +50,9 @@ pub fn sign_of_life(
         };
         for log in logs {
             let date = log.header.database_created;
-            let ours = is_log_of(site, log) && !kin.strangers.contains_key(&date);
+            let ours = is_log_of(site, log)
+                && kin.is_of(date)
+                && !kin.strangers.contains_key(&log.fingerprint);
             if let (true, Some(finished)) = (ours, log.header.finished) {
                 if let Some(offset) = offset(finished, file.modified) {
                     *offsets.entry(offset).or_default() += 1;

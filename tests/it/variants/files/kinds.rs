@@ -11,10 +11,12 @@ pub(super) enum Needed {
     Applied,
     /// Refused before anything is touched, with these words; accepted, the run is done without it.
     Named(&'static [&'static str]),
+    /// Named, and all the log that it holds is applied.
+    Kept(&'static [&'static str]),
     /// The same, once it was copied and the instance could tell: stopped before recovery.
     NamedLate(&'static [&'static str]),
 }
-use Needed::{Applied, Named, NamedLate};
+use Needed::{Applied, Kept, Named, NamedLate};
 
 /// One kind: what it is called, how it ends where it is needed (in the share, in the copy folder),
 /// and how it is laid under a path.
@@ -93,8 +95,8 @@ pub(super) fn kinds() -> Vec<Kind> {
         ),
         kind(
             "an appended set broken off",
-            Applied,
-            Applied,
+            Kept(&["begun, and broken off"]),
+            Kept(&["begun, and broken off"]),
             |f, path, it| {
                 let form = Form {
                     broken_off: true,

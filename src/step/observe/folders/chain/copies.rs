@@ -6,6 +6,7 @@ use super::super::kin::name_of;
 use super::super::{File, Folders, Holds, OUR_WORK, looks_like_a_backup};
 use super::{Placed, Set, marked};
 use crate::model::SharePath;
+use crate::model::chain::LogFile;
 
 /// Where a file lies that is no copy: a folder by its path, and the name there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct ToCopy {
     pub target: String,
     /// Bytes.
     pub size: u64,
+    /// A set of the chain; else a file that is copied for the instance to look at.
+    pub needed: bool,
 }
 
 /// A work file: whole, it is a log backup, and is applied under another name (`sql-server.md` 1.6).
@@ -51,8 +54,8 @@ fn stem(name: &str) -> &str {
 
 /// What is known of the files of all folders together, looked up for each of thousands.
 pub(super) struct Known {
-    /// Names without their endings, lower case, of the files that are sound, or may be.
-    sound: HashSet<String>,
+    /// By names without their endings, lower case: the largest file that is sound, or may be.
+    sound: HashMap<String, u64>,
     /// Fingerprints of the copy folder's files.
     copied: HashSet<[u8; 32]>,
     /// Those of the other folders.
@@ -60,15 +63,23 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn of(folders: &Folders) -> Self {
+    /// `ours` says of a set whether it is a log backup of the database.
+    pub(super) fn of(folders: &Folders, ours: impl Fn(&LogFile) -> bool) -> Self {
         let mut known = Self {
-            sound: HashSet::new(),
+            sound: HashMap::new(),
             copied: HashSet::new(),
             elsewhere: HashSet::new(),
         };
         for (is_copy, file) in marked(folders) {
-            if matches!(file.holds, Holds::Sets(_) | Holds::Opaque(..)) {
-                known.sound.insert(stem(&file.name).to_lowercase());
+            let sound = match &file.holds {
+                Holds::Sets(sets) => sets.iter().any(|set| ours(set)),
+                Holds::Opaque(..) => true,
+                Holds::Unread(..) | Holds::Nothing => false,
+            };
+            if sound {
+                let stem = stem(&file.name).to_lowercase();
+                let size = known.sound.entry(stem).or_default();
+                *size = file.size.max(*size);
             }
             let prints = if is_copy {
                 &mut known.copied
@@ -80,15 +91,15 @@ impl Known {
         known
     }
 
-    /// Of two copies the sound one counts (`steps.md` 5.4), and of two unsound ones the source is
-    /// named; a copy of ours that was broken off is none.
+    /// Of two copies the sound one counts (`steps.md` 5.4), where it has as much; of two unsound ones
+    /// the source is named.
     pub(super) fn excuses(&self, is_copy: bool, file: &File) -> bool {
-        let ours = file.name.to_lowercase().ends_with(OUR_WORK);
         let named_there = || {
             let print = file.fingerprint.as_ref();
             is_copy && print.is_some_and(|print| self.elsewhere.contains(print))
         };
-        ours || named_there() || self.sound.contains(&stem(&file.name).to_lowercase())
+        let sound = self.sound.get(&stem(&file.name).to_lowercase());
+        named_there() || sound.is_some_and(|size| file.size <= *size)
     }
 }
 
@@ -117,7 +128,7 @@ impl Copier {
     pub(super) fn add(&mut self, set: &mut Set) {
         if let (None, Some(source)) = (&set.in_copy, &set.source) {
             let mark = set.first_lsn.to_string();
-            set.planned = Some(self.put(source.clone(), set.size, &mark));
+            set.planned = Some(self.put(source.clone(), set.size, &mark, true));
         }
     }
 
@@ -133,7 +144,7 @@ impl Copier {
             folder: file.folder.clone(),
             name: file.name.clone(),
         };
-        self.put(source, file.size, &mark);
+        self.put(source, file.size, &mark, false);
         true
     }
 
@@ -147,11 +158,11 @@ impl Copier {
             name: name_of(path).to_owned(),
         };
         let mark = it.log.header.first_lsn.to_string();
-        self.put(source, it.log.size, &mark);
+        self.put(source, it.log.size, &mark, false);
         true
     }
 
-    fn put(&mut self, source: Source, size: u64, mark: &str) -> String {
+    fn put(&mut self, source: Source, size: u64, mark: &str, needed: bool) -> String {
         let key = (source.folder.to_string(), source.name.clone());
         if let Some(known) = self.named.get(&key) {
             return known.clone();
@@ -162,17 +173,20 @@ impl Copier {
         } else {
             source.name.clone()
         };
-        let target = if self.taken.contains(&name.to_lowercase()) {
-            format!("{own}_{mark}.trn")
-        } else {
-            name
-        };
+        let marked = (0_usize..).map(|nth| match nth {
+            0 => name.clone(),
+            1 => format!("{own}_{mark}.trn"),
+            nth => format!("{own}_{mark}_{nth}.trn"),
+        });
+        let mut free = marked.filter(|name| !self.taken.contains(&name.to_lowercase()));
+        let target = free.next().unwrap_or_default();
         self.taken.insert(target.to_lowercase());
         self.named.insert(key, target.clone());
         self.files.push(ToCopy {
             source,
             target: target.clone(),
             size,
+            needed,
         });
         target
     }

@@ -44,6 +44,7 @@ fn folder(files: Vec<Arc<LogFile>>) -> Observed<Folder> {
                 modified: 0,
                 fingerprint: Some(log.fingerprint),
                 holds: Holds::Sets(vec![log]),
+                broken_off: false,
             }),
         }
     }
@@ -60,6 +61,7 @@ fn unreadable(folder: &Observed<Folder>, name: &str) -> Observed<Folder> {
         modified: 0,
         fingerprint: None,
         holds: Holds::Unread("damaged".to_owned(), None),
+        broken_off: false,
     });
     Seen(folder)
 }
