@@ -365,7 +365,20 @@ impl Kind for RecoverDatabase {
                 }
                 _ => "",
             };
-            Standing::pending(format!("recover it at LSN {}{upgrade}", chain.to))
+            let mut left: Vec<String> = chain
+                .left_out
+                .iter()
+                .take(3)
+                .map(|(path, reason)| format!("`{path}` ({reason})"))
+                .collect();
+            if let more @ 1.. = chain.left_out.len() - left.len() {
+                left.push(format!("{} more", count(more, "file")));
+            }
+            let left = match left.as_slice() {
+                [] => String::new(),
+                left => format!("; left out: {}", left.join(", ")),
+            };
+            Standing::pending(format!("recover it at LSN {}{upgrade}{left}", chain.to))
         })
     }
 

@@ -248,7 +248,7 @@ fn other_folder(facts: &Facts, rows: &[Secondary]) -> Option<Block> {
         share.unwrap_or_default()
     );
     let mend = format!(
-        "name the folder of log shipping in the site file, in `[shares] backup` or `extra`; both are read in any case: to go on as it is, --override {OTHER_FOLDER}=REASON"
+        "name the folder of log shipping in the site file, in `[shares] backup` or `extra`; both are read where they can be: to go on as it is, --override {OTHER_FOLDER}=REASON"
     );
     Some(Block::site(OTHER_FOLDER, why, mend).lifted_by(Lift::Override))
 }

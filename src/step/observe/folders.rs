@@ -87,6 +87,8 @@ pub struct Folders {
     pub sources: Vec<(SharePath, Observed<Folder>)>,
     /// The copy folder.
     pub copies: Observed<Folder>,
+    /// What log shipping's rows name and is no absolute path: nobody can look there from here.
+    pub nowhere: Vec<String>,
 }
 
 /// The folders of log backups: those of the site file, and those that log shipping's rows name.
@@ -110,7 +112,13 @@ pub async fn folders(access: &Access, site: &Site, rows: &[Secondary]) -> Folder
         let seen = share(access, &folder).await;
         sources.push((folder, seen));
     }
-    Folders { sources, copies }
+    let nowhere = rows.iter().map(|row| &row.source);
+    let nowhere = nowhere.filter(|source| source.parse::<SharePath>().is_err());
+    Folders {
+        sources,
+        copies,
+        nowhere: nowhere.cloned().collect(),
+    }
 }
 
 /// D1: a share of log backups. One without a file is unknown: a denied folder looks the same

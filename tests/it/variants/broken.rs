@@ -1,6 +1,7 @@
 //! What somebody who owns a folder can lay there: no log is lost unnamed by it, and a run can go on.
 
 mod names;
+mod unread;
 
 use pchadr::access::shares::Cause;
 use pchadr::cli::rehearse::Stage;

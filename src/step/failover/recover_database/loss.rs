@@ -37,8 +37,11 @@ pub(super) fn loss_block(facts: &Facts, chain: &Chain) -> Block {
     if !chain.whole {
         why.push_str("; there is log beyond it that cannot be applied");
         let beyond = chain.left_out.iter().take(5);
-        for (path, reason) in beyond {
-            why = format!("{why}: `{path}`, {reason}");
+        let beyond: Vec<String> = beyond
+            .map(|(path, reason)| format!("`{path}` ({reason})"))
+            .collect();
+        if !beyond.is_empty() {
+            why = format!("{why}: {}", beyond.join(", "));
         }
     }
     let unread = named(chain.unreadable.iter().chain(&chain.unread_folders));

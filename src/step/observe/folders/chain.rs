@@ -185,6 +185,12 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
         let lsns = None;
         Some(Unread { path, why, lsns })
     });
+    let nowhere = folders.nowhere.iter().map(|path| Unread {
+        path: path.clone(),
+        why: "the folder of log shipping's row is no absolute path".to_owned(),
+        lsns: None,
+    });
+    let unread_folders = unread_folders.chain(nowhere);
     let behind = chain.gaps.first().and_then(|gap| {
         let file = files.iter().find(|it| it.header.first_lsn == gap.before)?;
         Some((file.header.server.clone(), file.header.finished))

@@ -14,6 +14,9 @@ use crate::site::Site;
 /// Clocks of two machines may differ by so many seconds.
 const SKEW: i64 = 60;
 
+/// By so much daylight time moves a clock, seconds.
+const HOUR: i64 = 3600;
+
 /// What a file's time may lie behind the end of its set, seconds.
 const WRITTEN: i64 = 180;
 
@@ -57,13 +60,17 @@ pub fn sign_of_life(
                 if let Some(offset) = offset(finished, file.modified) {
                     *offsets.entry(offset).or_default() += 1;
                 }
-                sets.push((finished, log));
+                sets.push((finished, file.modified, log));
             }
         }
     }
-    let (offset, _) = offsets.into_iter().max_by_key(|(_, files)| *files)?;
+    let (finished, modified, log) = sets.into_iter().max_by_key(|(finished, ..)| *finished)?;
+    let (most, _) = offsets.into_iter().max_by_key(|(_, files)| *files)?;
+    // Daylight time may have begun or ended since most of them were written; any other offset of its
+    // own is that of a copy.
+    let own = offset(finished, modified).filter(|own| (own - most).abs() == HOUR);
+    let offset = own.unwrap_or(most);
     let offset = Offset::from_seconds(i32::try_from(offset).ok()?).ok()?;
-    let (finished, log) = sets.into_iter().max_by_key(|(finished, _)| *finished)?;
     let finished_utc = offset.to_timestamp(finished).ok()?;
     (finished_utc.as_second() > began.as_second() + SKEW).then(|| SignOfLife {
         path: log.path.clone(),

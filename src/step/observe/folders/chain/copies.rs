@@ -58,8 +58,8 @@ pub(super) struct Known {
     sound: HashMap<String, u64>,
     /// Fingerprints of the copy folder's files.
     copied: HashSet<[u8; 32]>,
-    /// Those of the other folders.
-    elsewhere: HashSet<[u8; 32]>,
+    /// Those of files of other folders that are named as not read.
+    named: HashSet<[u8; 32]>,
 }
 
 impl Known {
@@ -68,12 +68,19 @@ impl Known {
         let mut known = Self {
             sound: HashMap::new(),
             copied: HashSet::new(),
-            elsewhere: HashSet::new(),
+            named: HashSet::new(),
         };
+        let unread: HashSet<[u8; 32]> = marked(folders)
+            .filter(|(is_copy, file)| *is_copy && matches!(file.holds, Holds::Unread(..)))
+            .filter_map(|(_, file)| file.fingerprint)
+            .collect();
         for (is_copy, file) in marked(folders) {
+            // What nobody has read excuses only where it is still to be copied and asked for.
             let sound = match &file.holds {
                 Holds::Sets(sets) => sets.iter().any(|set| ours(set)),
-                Holds::Opaque(..) => true,
+                Holds::Opaque(..) => !file
+                    .fingerprint
+                    .is_some_and(|print| unread.contains(&print)),
                 Holds::Unread(..) | Holds::Nothing => false,
             };
             if sound {
@@ -81,12 +88,12 @@ impl Known {
                 let size = known.sound.entry(stem).or_default();
                 *size = file.size.max(*size);
             }
-            let prints = if is_copy {
-                &mut known.copied
-            } else {
-                &mut known.elsewhere
-            };
-            prints.extend(file.fingerprint);
+            let is_named = matches!(file.holds, Holds::Unread(..));
+            match (is_copy, is_named) {
+                (true, _) => known.copied.extend(file.fingerprint),
+                (false, true) => known.named.extend(file.fingerprint),
+                (false, false) => {}
+            }
         }
         known
     }
@@ -96,7 +103,7 @@ impl Known {
     pub(super) fn excuses(&self, is_copy: bool, file: &File) -> bool {
         let named_there = || {
             let print = file.fingerprint.as_ref();
-            is_copy && print.is_some_and(|print| self.elsewhere.contains(print))
+            is_copy && print.is_some_and(|print| self.named.contains(print))
         };
         let sound = self.sound.get(&stem(&file.name).to_lowercase());
         named_there() || sound.is_some_and(|size| file.size <= *size)

@@ -81,6 +81,7 @@ fn of(share: &Observed<Folder>, copies: &Observed<Folder>) -> Chain {
     let folders = Folders {
         sources: vec![(r"\\fs1\logs".parse().unwrap(), place(r"\\fs1\logs", share))],
         copies: place(r"\\sql3\copy", copies),
+        nowhere: Vec::new(),
     };
     chain(&site(), &folders, lsn(10), &Kin::default())
 }
