@@ -212,17 +212,11 @@ impl<'a> Copies<'a> {
 }
 
 /// Ending of the names under which copies grow: one that nobody else gives.
-const WORK: &str = ".pchadr.wrk";
+pub const WORK: &str = ".pchadr.wrk";
 
 /// Name under which a copy grows.
 pub fn work_name(to: &str) -> String {
     format!("{}{WORK}", to.strip_suffix(".trn").unwrap_or(to))
-}
-
-/// True for a name under which a copy grows, or grew until a crash: whether its bytes are on the
-/// disk is not known.
-pub fn is_work_name(name: &str) -> bool {
-    name.ends_with(WORK)
 }
 
 /// [`Shares::grow`] of what the other operations give.

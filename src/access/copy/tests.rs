@@ -355,7 +355,7 @@ async fn while_the_disk_flushes_others_grow_and_are_flushed_together_and_none_is
             !place
                 .names()
                 .iter()
-                .any(|it| !is_work_name(it) && it != "from")
+                .any(|it| !it.ends_with(WORK) && it != "from")
         );
         slow.open.add_permits(20);
     };

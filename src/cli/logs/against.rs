@@ -47,7 +47,7 @@ async fn start(site: &Site, access: &Access, backup: Instance) -> Result<Start, 
         Observed::Absent => {
             return Err(Problem::new(
                 "it has no such database",
-                "see `pchadr status`",
+                "see `[sql] backup` and `[database] chat` in the site file",
             ));
         }
         Observed::Unknown(why) => return Err(why),

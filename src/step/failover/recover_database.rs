@@ -384,9 +384,10 @@ impl Kind for RecoverDatabase {
 
     fn back_to(facts: &Facts) -> Option<(Step, String)> {
         let chain = facts.files.chain.as_ref()?;
-        let open = !facts.class().is_recovered();
+        if facts.class().is_recovered() {
+            return None;
+        }
         match (chain.to_copy.len(), chain.sets.len()) {
-            _ if !open => None,
             (0, 0) => None,
             (0, sets) => {
                 let sets = count(sets, "log backup");

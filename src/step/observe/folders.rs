@@ -22,9 +22,6 @@ pub use chain::{Chain, Set, Source, ToCopy, Unread, chain, named};
 pub use kin::Kin;
 pub use life::{SignOfLife, sign_of_life};
 
-/// Name of a copy of ours that is under way.
-const OUR_WORK: &str = ".pchadr.wrk";
-
 /// What a file holds, as far as it is known.
 #[derive(Clone, Debug)]
 pub enum Holds {

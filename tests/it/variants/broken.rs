@@ -245,17 +245,23 @@ fn one_foreign_set_of_a_date_does_not_make_all_sets_of_that_date_foreign() {
     assert_not_silent(&held, &logs()[15].name);
 }
 
+/// A set that begins where one begins that is still to be copied, and reaches to the end.
+fn longer_than_one_to_copy(folders: &Folders, logs: &[MadeLog]) -> MadeLog {
+    let log = logs.iter().find(|log| {
+        let copy = format!(r"{COPIES}\{}", log.name);
+        log.set.first_lsn != log.set.last_lsn
+            && !folders.snapshot().iter().any(|(it, _)| *it == copy)
+    });
+    let mut longer = log.expect("one to copy").clone();
+    longer.set.last_lsn = logs[15].set.last_lsn;
+    longer
+}
+
 #[test]
 fn a_longer_set_of_another_family_does_not_push_the_real_one_out() {
     let held = met(&terms(), async |stage, logs| {
         let folders = &stage.simulated.folders;
-        let log = logs.iter().find(|log| {
-            let copy = format!(r"{COPIES}\{}", log.name);
-            log.set.first_lsn != log.set.last_lsn
-                && !folders.snapshot().iter().any(|(it, _)| *it == copy)
-        });
-        let mut foreign = log.expect("one to copy").clone();
-        foreign.set.last_lsn = logs[15].set.last_lsn;
+        let mut foreign = longer_than_one_to_copy(folders, logs);
         foreign.set.family = [9; 16];
         foreign.set.fork = [8; 16];
         foreign.set.first_fork = [8; 16];
@@ -435,13 +441,7 @@ fn a_stripe_of_another_database_holds_no_log_of_this_one() {
 fn a_fork_that_begins_where_the_real_log_begins_does_not_push_it_out() {
     let held = met(&terms(), async |stage, logs| {
         let folders = &stage.simulated.folders;
-        let log = logs.iter().find(|log| {
-            let copy = format!(r"{COPIES}\{}", log.name);
-            log.set.first_lsn != log.set.last_lsn
-                && !folders.snapshot().iter().any(|(it, _)| *it == copy)
-        });
-        let mut foreign = log.expect("one to copy").clone();
-        foreign.set.last_lsn = logs[15].set.last_lsn;
+        let mut foreign = longer_than_one_to_copy(folders, logs);
         foreign.set.fork = [8; 16];
         foreign.set.first_fork = [8; 16];
         put(

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::kin::name_of;
-use super::super::{File, Folders, Holds, OUR_WORK, looks_like_a_backup};
+use super::super::{File, Folders, Holds, looks_like_a_backup};
 use super::{Placed, Set, marked};
+use crate::access::copy::WORK;
 use crate::model::SharePath;
 use crate::model::chain::LogFile;
 
@@ -39,10 +40,10 @@ pub(super) fn is_work(path: &str) -> bool {
 
 /// A name without the ending that log shipping gives it.
 fn stem(name: &str) -> &str {
-    let at = name.len().saturating_sub(OUR_WORK.len());
+    let at = name.len().saturating_sub(WORK.len());
     if name
         .get(at..)
-        .is_some_and(|it| it.eq_ignore_ascii_case(OUR_WORK))
+        .is_some_and(|it| it.eq_ignore_ascii_case(WORK))
     {
         &name[..at]
     } else if looks_like_a_backup(name) {
