@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::shares::{Cause, ShareError, Shares};
+use crate::model::chain::fingerprint;
 use crate::model::header::END_BYTES;
 use crate::site::Verify;
 
@@ -214,9 +215,24 @@ impl<'a> Copies<'a> {
 /// Ending of the names under which copies grow: one that nobody else gives.
 pub const WORK: &str = ".pchadr.wrk";
 
-/// Name under which a copy grows.
+/// Most characters of a file's name that its copy keeps while it grows: no file system takes a name
+/// of more than 255 UTF-16 units, or of as many bytes.
+pub const KEPT: usize = 200;
+
+/// Path under which a copy grows: one for each target, and never too long.
 pub fn work_name(to: &str) -> String {
-    format!("{}{WORK}", to.strip_suffix(".trn").unwrap_or(to))
+    let name = to.rfind(['\\', '/']).map_or(to, |at| &to[at + 1..]);
+    if name.len() <= KEPT {
+        return format!("{to}{WORK}");
+    }
+    let folder = &to[..to.len() - name.len()];
+    let kept = &name[..name.floor_char_boundary(KEPT)];
+    let print = fingerprint(name.as_bytes(), b"", 0);
+    let [a, b, c, d, ..] = print;
+    format!(
+        "{folder}{kept}~{:08x}{WORK}",
+        u32::from_be_bytes([a, b, c, d])
+    )
 }
 
 /// [`Shares::grow`] of what the other operations give.

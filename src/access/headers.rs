@@ -42,16 +42,13 @@ impl NotRead {
                 | Unreadable::BlockSize { .. }
                 | Unreadable::NoBlocks
                 | Unreadable::NoClosingCopy
-                | Unreadable::SeveralSets { .. },
-            ) => true,
-            Self::Header(
-                Unreadable::Empty
+                | Unreadable::SeveralSets { .. }
                 | Unreadable::TooShort { .. }
                 | Unreadable::NotABackup { .. }
                 | Unreadable::Damaged { .. }
-                | Unreadable::Disagreement { .. }
-                | Unreadable::OtherKind { .. },
-            )
+                | Unreadable::Disagreement { .. },
+            ) => true,
+            Self::Header(Unreadable::Empty | Unreadable::OtherKind { .. })
             | Self::Share(_)
             | Self::Folder
             | Self::NoFile(_)
@@ -197,6 +194,9 @@ fn is_read(entry: &Entry) -> bool {
 /// the file.
 type Answers = Vec<(String, Arc<Vec<Table>>)>;
 
+/// Files with one fingerprint that an instance found damaged: path and why.
+type Damage = Vec<(String, String)>;
+
 /// The headers read so far, here and by an instance.
 #[derive(Default)]
 pub struct Headers {
@@ -207,6 +207,8 @@ pub struct Headers {
     closed: Mutex<HashSet<String>>,
     /// Files that could not be copied, and why.
     refused: Mutex<HashMap<String, String>>,
+    /// By fingerprint.
+    damaged: Mutex<HashMap<[u8; 32], Damage>>,
 }
 
 impl Headers {
@@ -332,6 +334,22 @@ impl Headers {
     pub fn keep_not_copied(&self, path: String, why: String) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.insert(path, why);
+    }
+
+    /// Why a file is known to be damaged inside, where neither header shows it: an instance said so
+    /// of it, or of two copies, and then there is no sound one to be had from it.
+    pub fn damaged(&self, path: &str, fingerprint: &[u8; 32]) -> Option<String> {
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = damaged.get(fingerprint)?;
+        let own = known.iter().find(|(other, _)| other == path);
+        let copies = known.get(1).filter(|_| own.is_none());
+        own.or(copies).map(|(_, why)| why.clone())
+    }
+
+    /// Keeps that an instance found the data of a file damaged.
+    pub fn keep_damaged(&self, path: String, fingerprint: [u8; 32], why: String) {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.entry(fingerprint).or_default().push((path, why));
     }
 
     /// Whether an instance was found not to read that folder.

@@ -305,7 +305,10 @@ impl SqlDoor {
     ) -> Result<Vec<Table>, SqlError> {
         let place = self.place(instance);
         let began = Instant::now();
-        let answer = limited(&place, query.text, self.limits.query, driver.ask(query)).await;
+        let mut answer = limited(&place, query.text, self.limits.query, driver.ask(query)).await;
+        if let Err(error) = &mut answer {
+            error.before = driver.take_before();
+        }
         place.log("read", query.text, began, &answer);
         answer
     }
@@ -361,6 +364,7 @@ impl Place {
             statement: error::first_line(statement),
             failure,
             fate,
+            before: Vec::new(),
         }
     }
 
@@ -434,6 +438,19 @@ impl Session<'_> {
             .await
             .map_err(|failure| place.sent(batch, failure));
         place.log("sent", batch, began, &answer);
+        let keeps = answer.as_ref().err().is_none_or(SqlError::keeps_connection);
+        self.driver = keeps.then_some(driver);
+        answer
+    }
+
+    /// Reads every result set of a batch, within the limit of reads.
+    pub async fn read_all(&mut self, query: Query<'_>) -> Result<Vec<Table>, SqlError> {
+        let Some(mut driver) = self.driver.take() else {
+            let place = self.door.place(self.instance);
+            let failure = Failure::Cut("the connection was lost before".to_owned());
+            return Err(place.error(query.text, failure, Fate::NotSent));
+        };
+        let answer = self.door.ask(self.instance, &mut driver, &query).await;
         let keeps = answer.as_ref().err().is_none_or(SqlError::keeps_connection);
         self.driver = keeps.then_some(driver);
         answer

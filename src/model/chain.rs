@@ -9,7 +9,7 @@
 //! | `LastLSN` ≤ redo start | left out: already applied |
 //! | several fit | the one that begins at the current LSN, then the longest; the others are covered |
 //! | same LSNs and start date, same bytes | copies: one link |
-//! | same LSNs and start date, other bytes | stripes or a conflict: all left out |
+//! | same LSNs and start date, other bytes | one link of those that hold it alone, as an instance says; else stripes or a conflict, and all left out |
 //! | anything behind a hole | left out |
 
 mod build;
@@ -17,11 +17,14 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use jiff::civil::DateTime;
 use serde::Serialize;
 
 use super::header::{self, Unreadable};
 use super::{BackupHeader, Lsn};
+use build::Members;
 pub use survey::survey;
 
 /// A backup file whose header was read, wherever it lies.
@@ -35,6 +38,17 @@ pub struct LogFile {
     pub header: BackupHeader,
     /// Of [`fingerprint`]: equal for copies of one another.
     pub fingerprint: [u8; 32],
+}
+
+/// What an instance said of a file, as far as a chain asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing: of several files with the LSNs and start of one set, none is taken.
+    Nothing,
+    /// It is no stripe: it holds its sets alone, and either of two such files will do.
+    Alone,
+    /// It is no log of the database, and makes no gap: why.
+    Stranger(String),
 }
 
 /// A link of the chain: one set, in one or more places.
@@ -85,6 +99,12 @@ pub struct LogChain {
 }
 
 impl LogFile {
+    /// What copies and stripes of a set have in common.
+    pub fn identity(&self) -> (Lsn, Lsn, DateTime) {
+        let header = &self.header;
+        (header.first_lsn, header.last_lsn, header.started)
+    }
+
     /// Reads a file from its first and last [`header::END_BYTES`] and its size in bytes.
     pub fn read(path: String, head: &[u8], tail: &[u8], size: u64) -> Result<Self, Unreadable> {
         Ok(Self {
@@ -151,34 +171,47 @@ impl LogChain {
     /// Builds the chain of `database` (compared without case) from a redo start on. Every file that
     /// is in no link stands in `left_out`. The order of `files` plays no part.
     pub fn build(files: &[LogFile], database: &str, redo_start: Lsn) -> Self {
-        Self::of(files, database, redo_start, None, |_, _| None)
+        Self::of(files, database, redo_start, None, |_, _| Known::Nothing)
     }
 
     /// The same, of a database whose source was created at that date, where it is known: where sets
-    /// compete, its own go first. What `stranger` gives a reason for, by the index of the file, is no
-    /// log of it, and makes no gap.
+    /// compete, its own go first. `known` says what else is known of a file, by its index.
     pub fn of(
         files: &[LogFile],
         database: &str,
         redo_start: Lsn,
         created: Option<DateTime>,
-        stranger: impl Fn(usize, &LogFile) -> Option<String>,
+        known: impl Fn(usize, &LogFile) -> Known,
     ) -> Self {
         let database = database.to_lowercase();
         let mut left_out = Vec::new();
         let mut members = Vec::new();
+        let mut alone = HashSet::new();
         for (file, it) in files.iter().enumerate() {
             let other = it.header.database.to_lowercase() != database;
-            let reason = if other {
-                Some(format!("of database `{}`", it.header.database))
+            let known = if other {
+                Known::Stranger(format!("of database `{}`", it.header.database))
             } else {
-                stranger(file, it)
+                known(file, it)
             };
-            match reason {
-                None => members.push(file),
-                Some(reason) => left_out.push(LeftOut { file, reason }),
-            }
+            let reason = match known {
+                Known::Nothing => {
+                    members.push(file);
+                    continue;
+                }
+                Known::Alone => {
+                    alone.insert(file);
+                    members.push(file);
+                    continue;
+                }
+                Known::Stranger(reason) => reason,
+            };
+            left_out.push(LeftOut { file, reason });
         }
+        let members = Members {
+            files: members,
+            alone,
+        };
         build::build(files, members, Some(redo_start), created, left_out)
     }
 

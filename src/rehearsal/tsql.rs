@@ -217,6 +217,8 @@ pub enum Statement {
     Commit,
     /// `ROLLBACK`
     Rollback,
+    /// `RETURN`, without a value: ends the batch.
+    Return,
     /// `IF condition statement [ELSE statement]`
     If {
         /// For the SELECT evaluator.
@@ -243,7 +245,8 @@ impl Statement {
             | Self::WaitFor(_)
             | Self::Begin
             | Self::Commit
-            | Self::Rollback => false,
+            | Self::Rollback
+            | Self::Return => false,
             Self::Kill { status_only, .. } => !status_only,
             Self::Restore(media) => {
                 matches!(media.subject, Subject::Database | Subject::Log)

@@ -59,6 +59,8 @@ pub struct State {
     pub service: ServiceTimes,
     /// What was executed.
     pub history: Vec<Executed>,
+    /// How often RESTORE HEADERONLY ran.
+    pub headers_asked: usize,
     /// Faults that wait.
     pub faults: Vec<SqlFault>,
     /// Every batch is error 102.

@@ -233,7 +233,9 @@ impl Execution<'_> {
                     if rounds > ROUNDS {
                         return Ok(Some(gone_back_too_often(it.step, &why)));
                     }
-                    index = self.go_back(&checked[..index], to, &why)?;
+                    // In a pair the second sends back to the first.
+                    let before = index + usize::from(pair.is_some());
+                    index = self.go_back(&checked[..before], to, &why)?;
                 }
                 // Nothing holds up a step whose turn is over.
                 Turn::Done | Turn::HeldUp(..) => index += if pair.is_some() { 2 } else { 1 },

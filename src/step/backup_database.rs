@@ -157,7 +157,7 @@ async fn sets_beyond(cx: Context<'_>, look: &Look, seen: &Folders) -> (Observed<
     }
     let sources = seen.sources.iter().filter_map(|(_, folder)| folder.seen());
     let mut beyond: Vec<_> = sources
-        .flat_map(|folder| folder.sets().map(move |set| (&folder.engine, set)))
+        .flat_map(|folder| folder.sets().map(move |(_, set)| (&folder.engine, set)))
         .filter(|(_, file)| {
             file.header.kind == BackupKind::Log
                 && cx.site.database.chat.is(&file.header.database)

@@ -193,15 +193,15 @@ fn every_operation_on_a_file_survives_every_cause() {
         .collect();
     assert!(copied.len() >= 8, "{copied:?} is no sweep");
     let name = copied[copied.len() / 2].clone();
-    let stem = name.trim_end_matches(".trn").to_owned();
+
     let mut points = Vec::new();
     for (op, suffix) in [
         (Op::Ends, name.clone()),
-        (Op::Create, format!("{stem}.pchadr.wrk")),
+        (Op::Create, format!("{name}.pchadr.wrk")),
         (Op::Append, name.clone()),
-        (Op::Append, format!("{stem}.pchadr.wrk")),
-        (Op::Ends, format!("{stem}.pchadr.wrk")),
-        (Op::Settle, format!("{stem}.pchadr.wrk")),
+        (Op::Append, format!("{name}.pchadr.wrk")),
+        (Op::Ends, format!("{name}.pchadr.wrk")),
+        (Op::Settle, format!("{name}.pchadr.wrk")),
         (Op::Settle, name.clone()),
         (Op::List, "pchat-logs".to_owned()),
         (Op::List, "pchat-copy".to_owned()),
@@ -233,7 +233,7 @@ fn every_operation_on_a_file_survives_every_cause() {
             stage
                 .simulated
                 .folders
-                .lose_answer(op, &format!("{stem}.pchadr.wrk"), 1);
+                .lose_answer(op, &format!("{name}.pchadr.wrk"), 1);
             run_through_patiently(&drill, stage, &whole, &what).await;
         });
     }

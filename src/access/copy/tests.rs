@@ -202,7 +202,10 @@ async fn a_name_that_is_taken_is_refused_and_what_has_it_stays() {
 async fn a_work_file_that_a_crash_left_is_grown_anew_and_its_other_name_stays() {
     let place = Place::new();
     let from = place.put("from", b"new");
-    let work = place.put("a.pchadr.wrk", b"whole, and named just before the crash");
+    let work = place.put(
+        "a.trn.pchadr.wrk",
+        b"whole, and named just before the crash",
+    );
     fs::hard_link(&work, place.path("b.trn")).unwrap();
     copied(&Files, &from, &place.path("a.trn"), Verify::Header)
         .await
@@ -226,7 +229,7 @@ async fn a_refusal_names_the_side_that_refused() {
     let nowhere = copied(&Files, &from, &place.path("no/a.trn"), Verify::Hash).await;
     for (refused, path) in [
         (missing, place.path("no")),
-        (nowhere, place.path("no/a.pchadr.wrk")),
+        (nowhere, place.path("no/a.trn.pchadr.wrk")),
     ] {
         let CopyError::Share(error) = refused.unwrap_err() else {
             panic!("another error");

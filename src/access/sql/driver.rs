@@ -17,7 +17,11 @@ pub const SERVER_MESSAGES: &str = "tiberius::tds::stream::token";
 
 /// One signed-in connection. After any failure but a plain server error it is to be dropped: the
 /// driver would answer the next question with the rest of the last answer (`tds.md` 5.3).
-pub(super) struct Driver(Client<Compat<Witness>>);
+pub(super) struct Driver {
+    client: Client<Compat<Witness>>,
+    /// Whole result sets of the last answer that came before it failed.
+    before: Vec<Table>,
+}
 
 impl Driver {
     /// Negotiates encryption and signs in, without a time limit.
@@ -31,14 +35,22 @@ impl Driver {
         // Boxed: the driver's future for this is large, and rarely made.
         Box::pin(Client::connect(config(sign_in, peer), witness.compat()))
             .await
-            .map(Self)
+            .map(|client| Self {
+                client,
+                before: Vec::new(),
+            })
             .map_err(|cause| of_sign_in(cause, &notes, &sign_in.channel))
     }
 
     /// Sends a literal batch and reads its answer to the end.
     pub(super) async fn send(&mut self, batch: &str) -> Result<Vec<Table>, Failure> {
-        let stream = self.0.simple_query(batch).await.map_err(failure)?;
-        collect(stream).await.map_err(failure)
+        let stream = self.client.simple_query(batch).await.map_err(failure)?;
+        collect(stream, &mut self.before).await.map_err(failure)
+    }
+
+    /// The whole result sets that came before the last answer failed.
+    pub(super) fn take_before(&mut self) -> Vec<Table> {
+        std::mem::take(&mut self.before)
     }
 
     /// Sends a read, with its parameters where it has some, and reads its answer to the end.
@@ -52,11 +64,11 @@ impl Driver {
             .map(|value| value as &dyn tiberius::ToSql)
             .collect();
         let stream = self
-            .0
+            .client
             .query(query.text, &parameters)
             .await
             .map_err(failure)?;
-        collect(stream).await.map_err(failure)
+        collect(stream, &mut self.before).await.map_err(failure)
     }
 }
 
@@ -168,10 +180,23 @@ fn failure(cause: Error) -> Failure {
     }
 }
 
-async fn collect(mut stream: tiberius::QueryStream<'_>) -> Result<Vec<Table>, Error> {
+/// Reads an answer to its end. The driver tells a server error behind all result sets.
+async fn collect(
+    mut stream: tiberius::QueryStream<'_>,
+    before: &mut Vec<Table>,
+) -> Result<Vec<Table>, Error> {
     use futures_util::TryStreamExt as _;
+    before.clear();
     let mut tables = Vec::new();
-    while let Some(item) = stream.try_next().await? {
+    loop {
+        let item = match stream.try_next().await {
+            Ok(Some(item)) => item,
+            Ok(None) => return Ok(tables),
+            Err(error) => {
+                *before = tables;
+                return Err(error);
+            }
+        };
         match item {
             tiberius::QueryItem::Metadata(metadata) => {
                 let names = metadata
@@ -188,7 +213,6 @@ async fn collect(mut stream: tiberius::QueryStream<'_>) -> Result<Vec<Table>, Er
             }
         }
     }
-    Ok(tables)
 }
 
 #[expect(

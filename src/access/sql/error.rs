@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::table::Table;
 use crate::model::{Instance, IntoRemedies as _, Place, Problem, Remedy};
 
 /// What became of a statement that failed.
@@ -138,7 +139,7 @@ pub enum Certificate {
 }
 
 /// A statement that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SqlError {
     /// Where.
     pub instance: Instance,
@@ -150,6 +151,8 @@ pub struct SqlError {
     pub failure: Failure,
     /// Whether it took effect.
     pub fate: Fate,
+    /// Whole result sets of a read that came before it.
+    pub before: Vec<Table>,
 }
 
 impl SqlError {

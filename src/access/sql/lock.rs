@@ -43,7 +43,7 @@ pub struct LockHolder {
 }
 
 /// Why a lock is not held.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum LockError {
     /// Somebody else holds it.
     Held {

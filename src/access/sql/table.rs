@@ -38,6 +38,13 @@ impl Table {
         }
     }
 
+    /// A result set with these rows.
+    #[cfg(test)]
+    pub(crate) fn with_rows(columns: &[&str], rows: Vec<Vec<Value>>) -> Self {
+        let columns = columns.iter().map(|&name| name.to_owned()).collect();
+        Self { columns, rows }
+    }
+
     pub(super) fn push(&mut self, row: Vec<Value>) {
         self.rows.push(row);
     }
@@ -48,6 +55,12 @@ impl Table {
             columns: &self.columns,
             values,
         })
+    }
+
+    /// Whether it has that column.
+    pub fn has(&self, column: &str) -> bool {
+        let mut columns = self.columns.iter();
+        columns.any(|name| name.eq_ignore_ascii_case(column))
     }
 
     /// True without rows.

@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_secs(1);
 const NOT_ACTIVE: u32 = 6106;
 
 /// What became of a session that was left.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Watched {
     /// It is no more; the site can be looked at.
     Gone,

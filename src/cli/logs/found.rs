@@ -81,12 +81,12 @@ impl Found {
             }
             return;
         }
-        let holds = if why.asks_instance() {
-            Holds::AskInstance
-        } else if why.may_hold_log(&file.name) {
-            Holds::Perhaps
-        } else {
+        let holds = if !why.may_hold_log(&file.name) {
             Holds::Nothing
+        } else if why.asks_instance() {
+            Holds::AskInstance
+        } else {
+            Holds::Perhaps
         };
         self.unreadable.push(Refused {
             path: file.path,

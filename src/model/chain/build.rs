@@ -1,5 +1,6 @@
 //! One pass over the sets of a database in LSN order.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use jiff::civil::DateTime;
@@ -19,22 +20,41 @@ struct Set {
     linked: bool,
 }
 
+/// Files of one database, by their indexes.
+pub(super) struct Members {
+    pub(super) files: Vec<usize>,
+    /// Those that are known to hold their sets alone.
+    pub(super) alone: HashSet<usize>,
+}
+
+impl Members {
+    /// Files of which nothing else is known.
+    pub(super) fn plain(files: Vec<usize>) -> Self {
+        let alone = HashSet::new();
+        Self { files, alone }
+    }
+}
+
 /// Builds the chain of the files `members`, all of one database, from `from` on, or else from the
 /// lowest `FirstLSN`.
 pub(super) fn build(
     files: &[LogFile],
-    members: Vec<usize>,
+    members: Members,
     from: Option<Lsn>,
     created: Option<DateTime>,
     mut left_out: Vec<LeftOut>,
 ) -> LogChain {
     let is_log = |file: &usize| files[*file].header.kind == BackupKind::Log;
+    let Members {
+        files: members,
+        alone,
+    } = members;
     let logs = || members.iter().filter(|file| is_log(file));
     let reaches = logs().map(|file| files[*file].header.last_lsn).max();
     let lowest = logs().map(|file| files[*file].header.first_lsn).min();
 
-    let sound = sound(files, members, &mut left_out);
-    let mut sets = sets(files, &sound, &mut left_out);
+    let sound = sound(files, members, &alone, &mut left_out);
+    let mut sets = sets(files, &sound, &alone, &mut left_out);
     let from = from
         .or(sets.first().map(|set| set.first))
         .or(lowest)
@@ -73,7 +93,12 @@ pub(super) fn build(
 }
 
 /// The whole log backups among the members, sorted so that the files of one set stand together.
-fn sound(files: &[LogFile], members: Vec<usize>, left_out: &mut Vec<LeftOut>) -> Vec<usize> {
+fn sound(
+    files: &[LogFile],
+    members: Vec<usize>,
+    alone: &HashSet<usize>,
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<usize> {
     let mut sound = Vec::with_capacity(members.len());
     for file in members {
         let header = &files[file].header;
@@ -96,36 +121,42 @@ fn sound(files: &[LogFile], members: Vec<usize>, left_out: &mut Vec<LeftOut>) ->
     }
     sound.sort_unstable_by_key(|file| {
         let it = &files[*file];
-        (identity(it), it.fingerprint, *file)
+        (it.identity(), !alone.contains(file), it.fingerprint, *file)
     });
     sound
 }
 
-/// What copies and stripes of a set have in common.
-fn identity(file: &LogFile) -> (Lsn, Lsn, DateTime) {
-    let header = &file.header;
-    (header.first_lsn, header.last_lsn, header.started)
-}
-
-/// The sets of the sorted files; those that several different files claim to hold are left out.
-fn sets(files: &[LogFile], sound: &[usize], left_out: &mut Vec<LeftOut>) -> Vec<Set> {
+/// The sets of the sorted files. Of those that several different files claim to hold, the files that
+/// are known to hold them alone, which stand first.
+fn sets(
+    files: &[LogFile],
+    sound: &[usize],
+    alone: &HashSet<usize>,
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<Set> {
     let mut sets = Vec::with_capacity(sound.len());
     let mut at = 0;
-    for same in sound.chunk_by(|a, b| identity(&files[*a]) == identity(&files[*b])) {
-        let range = at..at + same.len();
+    for same in sound.chunk_by(|a, b| files[*a].identity() == files[*b].identity()) {
+        let mut range = at..at + same.len();
         at = range.end;
-        let mut bytes: Vec<_> = same.iter().map(|file| files[*file].fingerprint).collect();
+        let print = |file: &usize| files[*file].fingerprint;
+        let mut bytes: Vec<_> = same.iter().map(print).collect();
+        bytes.sort_unstable();
         bytes.dedup();
         if bytes.len() > 1 {
+            let usable = same.iter().take_while(|file| alone.contains(file)).count();
+            range.end = range.start + usable;
             let reason = format!(
                 "{} different files have the same LSNs and start date: stripes of one set, or a conflict",
                 bytes.len()
             );
-            left_out.extend(same.iter().map(|file| LeftOut {
+            left_out.extend(same[usable..].iter().map(|file| LeftOut {
                 file: *file,
                 reason: reason.clone(),
             }));
-            continue;
+            if usable == 0 {
+                continue;
+            }
         }
         let header = &files[same[0]].header;
         sets.push(Set {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::DateTime;
 
+use super::build::Members;
 use super::{LogChain, LogFile, build};
 use crate::model::Lsn;
 use crate::model::header::BackupKind;
@@ -28,7 +29,10 @@ pub fn survey(files: &[LogFile]) -> Vec<(String, LogChain)> {
                 .min_by_key(|it| (it.header.first_lsn, &it.header.database))
                 .map(|it| it.header.database.clone())
                 .unwrap_or_default();
-            chains.push((name, build::build(files, part, None, None, Vec::new())));
+            chains.push((
+                name,
+                build::build(files, Members::plain(part), None, None, Vec::new()),
+            ));
         }
     }
     chains

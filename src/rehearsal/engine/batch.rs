@@ -56,6 +56,9 @@ impl<'a> Batch<'a> {
     pub(super) async fn run(&mut self, statements: &[Statement]) -> Option<u32> {
         let mut waiting: Vec<&Statement> = statements.iter().rev().collect();
         while let Some(statement) = waiting.pop() {
+            if *statement == Statement::Return {
+                break;
+            }
             let outcome = if let Statement::If { condition, yes, no } = statement {
                 self.holds(condition).map(|holds| {
                     waiting.extend((if holds { yes } else { no }).iter().rev());
@@ -183,7 +186,7 @@ impl<'a> Batch<'a> {
             Statement::Commit => self.transactions(|n| (n - 1).max(0)),
             Statement::Rollback => self.transactions(|_| 0),
             // Taken apart where the batch runs.
-            Statement::If { .. } => {}
+            Statement::If { .. } | Statement::Return => {}
         }
         Ok(())
     }

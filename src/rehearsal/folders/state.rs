@@ -162,7 +162,17 @@ impl State {
         let Some((used, disk, by_network)) = best else {
             return Err(OsError(if wanted.root == Root::Unc { 53 } else { 3 }));
         };
-        let path = wanted.names[used..].join("/");
+        // `skype-powershell.md` 10.
+        let names = &wanted.names[used..];
+        let refused = |c: char| c.is_control() || r#"<>:"|?*"#.contains(c);
+        let windows = wanted.root != Root::Posix;
+        if names
+            .iter()
+            .any(|name| name.encode_utf16().count() > 255 || windows && name.contains(refused))
+        {
+            return Err(OsError(123));
+        }
+        let path = names.join("/");
         let key = if parts(&self.disks[disk].volume.path).root == Root::Posix {
             path.clone()
         } else {

@@ -96,6 +96,7 @@ fn statement(
             }
         }
         "IF" => conditional(cursor, depth)?,
+        "RETURN" => Statement::Return,
         other => {
             cursor.go_to(start);
             match other {

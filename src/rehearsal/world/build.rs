@@ -62,6 +62,7 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
         files: options.files.clone(),
         service: options.service,
         history: Vec::new(),
+        headers_asked: 0,
         faults: options.faults.clone(),
         answer_102_to_everything: options.answer_102_to_everything,
         unknown: Vec::new(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::halt::{Halt, blocked, not_met};
-use super::{Execution, Turn};
+use super::{Execution, ROUNDS, Turn};
 use crate::access::sql::Fate;
 use crate::model::{Problem, Remedy};
 use crate::run::event::{Event, StepOutcome};
@@ -91,8 +91,8 @@ impl Execution<'_> {
         b: Step,
         loss_seconds: &mut Option<i64>,
     ) -> Result<Turn, JournalError> {
-        let (facts_a, standing_a) = self.check(a).await?;
-        let (facts_b, standing_b) = self.check(b).await?;
+        let (mut facts_a, mut standing_a) = self.check(a).await?;
+        let (mut facts_b, mut standing_b) = self.check(b).await?;
         if !matches!(standing_a, Standing::Pending { .. })
             || !matches!(standing_b, Standing::Pending { .. })
         {
@@ -112,21 +112,38 @@ impl Execution<'_> {
                 id: step.id().to_owned(),
             })?;
         }
-        let handoff = Handoff::default();
-        let (acted_a, acted_b) = tokio::join!(
-            self.act(a, &facts_a, &standing_a, Some(&handoff)),
-            self.act(b, &facts_b, &standing_b, Some(&handoff)),
-        );
+        let mut rounds = 0;
+        let (acted_a, acted_b) = loop {
+            let handoff = Handoff::default();
+            let acted = tokio::join!(
+                self.act(a, &facts_a, &standing_a, Some(&handoff)),
+                self.act(b, &facts_b, &standing_b, Some(&handoff)),
+            );
+            rounds += 1;
+            if acted.0.is_err() || acted.1.is_err() || rounds > ROUNDS {
+                break acted;
+            }
+            // What the second found out may be more to do for both.
+            (facts_b, standing_b) = self.check(b).await?;
+            if !matches!(
+                standing_b,
+                Standing::Pending {
+                    underway: false,
+                    ..
+                }
+            ) {
+                break acted;
+            }
+            (facts_a, standing_a) = self.check(a).await?;
+        };
         let a = self.settle(a, acted_a, StepOutcome::Done).await?;
         let b = self.settle(b, acted_b, StepOutcome::Done).await?;
         Ok(match (a, b) {
             // What stopped the copies is the cause of what stopped behind them.
             (Turn::Halted(halt), _) | (_, Turn::Halted(halt)) => Turn::Halted(halt),
-            // Nothing holds up a step of a pair, and only its turn sends back.
-            (
-                Turn::Done | Turn::HeldUp(..) | Turn::Back(..),
-                Turn::Done | Turn::HeldUp(..) | Turn::Back(..),
-            ) => Turn::Done,
+            (_, back @ Turn::Back(..)) | (back @ Turn::Back(..), _) => back,
+            // Nothing holds up a step of a pair.
+            (Turn::Done | Turn::HeldUp(..), Turn::Done | Turn::HeldUp(..)) => Turn::Done,
         })
     }
 
@@ -261,6 +278,14 @@ impl Execution<'_> {
                 (None, self.check_undo(step).await?)
             } else {
                 let (facts, standing) = self.check(step).await?;
+                if acted.is_ok()
+                    && !standing.is_satisfied()
+                    && let Some((to, why)) = facts.back_to()
+                    && self.is_done(to)
+                {
+                    self.end(step, StepOutcome::Stopped, &why)?;
+                    return Ok(Turn::Back(to, why));
+                }
                 // Blocked, or not seen whole: then nothing more is asked for.
                 let by = matches!(standing, Standing::Pending { underway: true, .. })
                     .then(|| facts.held_up_by())

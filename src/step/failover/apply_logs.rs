@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::access::sql::Session;
+use crate::access::sql::{Session, SqlError};
 use crate::model::states::DatabaseState;
 use crate::model::words::count;
 use crate::model::words::size;
@@ -259,12 +259,16 @@ impl Kind for ApplyLogs {
         let mut fresh;
         let mut chain = facts.files.chain.as_ref();
         for _ in 0..=copy_backups::ROUNDS {
-            if let Some(chain) = chain.filter(|chain| !chain.sets.is_empty()) {
-                apply_sets(cx, chain, hands, &mut session).await?;
+            let sets = chain.filter(|chain| !chain.sets.is_empty());
+            let sound = match sets {
+                Some(chain) => apply_sets(cx, chain, hands, &mut session).await?,
+                None => true,
+            };
+            if sound {
+                // What landed late, or what only the instance could tell, is applied too.
+                let Some(handoff) = hands.handoff else { break };
+                handoff.wait_closed().await;
             }
-            // What landed late, or what only the instance could tell, is applied too.
-            let Some(handoff) = hands.handoff else { break };
-            handoff.wait_closed().await;
             hands.check_stop()?;
             fresh = copy_backups::observe(cx).await;
             chain = fresh.chain.as_ref();
@@ -277,12 +281,13 @@ impl Kind for ApplyLogs {
     }
 }
 
+/// False where the instance found a file damaged: it is kept in mind, and the chain is another.
 async fn apply_sets(
     cx: Context<'_>,
     chain: &Chain,
     hands: &Hands<'_, Key>,
     session: &mut Session<'_>,
-) -> Result<(), StepError> {
+) -> Result<bool, StepError> {
     let sets: Vec<(&Set, Values)> = chain
         .sets
         .iter()
@@ -299,13 +304,29 @@ async fn apply_sets(
         show(format!("LSN {lsn}"));
         // A large one takes its time; then it is shown how far it is.
         let part = |percent: u64| show(format!("LSN {lsn}, {percent} % of this one"));
-        apply(hands, session, values, &part).await?;
+        match apply(hands, session, values, &part).await {
+            Err(StepError::Sql(error)) if is_damage(&error) => {
+                let name = set.copy_name().unwrap_or_default();
+                let path = cx.site.shares.copy.join(name);
+                let headers = &cx.access.headers;
+                headers.keep_damaged(path, set.fingerprint, error.to_string());
+                return Ok(false);
+            }
+            other => other?,
+        }
         if (index + 1) % LOOK_EVERY == 0 {
             confirm(cx, set.last_lsn).await?;
         }
     }
     hands.progress(total, total, Unit::Files, format!("LSN {}", chain.to));
-    Ok(())
+    Ok(true)
+}
+
+/// The instance found the file damaged (`sql-server.md` 2.5): another copy of it may be sound.
+fn is_damage(error: &SqlError) -> bool {
+    error
+        .number()
+        .is_some_and(|number| matches!(number, 3182..=3186 | 3189 | 3242 | 3243))
 }
 
 /// Where the instance reads a set: in the copy folder, or, before it is copied, in the share.

@@ -68,11 +68,14 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Its whole sets.
-    pub fn sets(&self) -> impl Iterator<Item = &Arc<LogFile>> {
-        self.files.iter().flat_map(|file| match &file.holds {
-            Holds::Sets(sets) => sets.as_slice(),
-            Holds::Opaque(..) | Holds::Unread(..) | Holds::Nothing => &[],
+    /// Its whole sets, each with the file that holds it.
+    pub fn sets(&self) -> impl Iterator<Item = (&File, &Arc<LogFile>)> {
+        self.files.iter().flat_map(|file| {
+            let sets = match &file.holds {
+                Holds::Sets(sets) => sets.as_slice(),
+                Holds::Opaque(..) | Holds::Unread(..) | Holds::Nothing => &[],
+            };
+            sets.iter().map(move |set| (file, set))
         })
     }
 }
@@ -170,21 +173,22 @@ fn file(folder: &SharePath, it: FolderFile) -> File {
             Holds::Opaque(CUT.to_owned(), Some(Arc::clone(read)))
         }
         Err(NotRead::Header(why)) => match why {
-            Unreadable::Compressed
-            | Unreadable::BlockSize { .. }
-            | Unreadable::NoBlocks
-            | Unreadable::NoClosingCopy
-            | Unreadable::SeveralSets { .. } => Holds::Opaque(why.to_string(), None),
             Unreadable::OtherKind { .. } => Holds::Nothing,
             // Without a header it may be one whose beginning was lost, if it is called like one.
             Unreadable::NotABackup { .. } | Unreadable::Empty if !looks_like_a_backup(&it.name) => {
                 Holds::Nothing
             }
+            Unreadable::Empty => Holds::Unread(why.to_string(), None),
+            // What is damaged to this reader may be whole to an instance, which has the last word.
             Unreadable::NotABackup { .. }
-            | Unreadable::Empty
             | Unreadable::TooShort { .. }
             | Unreadable::Damaged { .. }
-            | Unreadable::Disagreement { .. } => Holds::Unread(why.to_string(), None),
+            | Unreadable::Disagreement { .. }
+            | Unreadable::Compressed
+            | Unreadable::BlockSize { .. }
+            | Unreadable::NoBlocks
+            | Unreadable::NoClosingCopy
+            | Unreadable::SeveralSets { .. } => Holds::Opaque(why.to_string(), None),
         },
         Err(why @ (NotRead::Share(_) | NotRead::NoFile(_) | NotRead::Folder)) => unread(why),
         Err(NotRead::Undo) => Holds::Nothing,
@@ -251,6 +255,12 @@ async fn ask_instance(access: &Access, folder: &mut Folder, copied: bool) {
         {
             file.holds = Holds::Unread(format!("{why}; not copied: {refusal}"), head.clone());
         }
+        if let Holds::Sets(sets) = &file.holds
+            && let Some(print) = &file.fingerprint
+            && let Some(why) = access.headers.damaged(&file.path, print)
+        {
+            file.holds = Holds::Unread(why, sets.first().cloned());
+        }
     }
 }
 
@@ -269,6 +279,9 @@ impl File {
                     format!("{why}, and it finds no whole backup there")
                 };
                 Holds::Unread(what, head)
+            }
+            Told::Sets(sets, _) if sets.iter().any(|set| set.last_lsn < set.first_lsn) => {
+                Holds::Unread(format!("{why}; to it, its LSNs run backwards"), None)
             }
             Told::Sets(sets, broken_off) => {
                 self.broken_off = broken_off;

@@ -1,6 +1,9 @@
 //! The sets of a backup file, as an instance reads them: D3. One reader for all answers of
 //! `RESTORE HEADERONLY` (`sql-server.md` 2.1).
 
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
 
 use super::Observed;
@@ -21,6 +24,15 @@ const READ_FAILED: u32 = 3203;
 
 /// What the last row of a file is called whose last set was broken off (`backup-files.md`).
 const INCOMPLETE: &str = "*** INCOMPLETE ***";
+
+/// Columns without which a row is no set.
+const NEEDED: [&str; 5] = [
+    "BackupType",
+    "DatabaseName",
+    "Position",
+    "FirstLSN",
+    "LastLSN",
+];
 
 const HEADER_ONLY: &str = include_str!("../../sql/header_only.sql");
 const LABEL_ONLY: &str = include_str!("../../sql/label_only.sql");
@@ -68,13 +80,15 @@ pub struct SetHeader {
 }
 
 impl SetHeader {
-    /// The sets of an answer, without one that was broken off.
+    /// The whole sets of an answer. A row without their columns is none of SQL Server's, or of a set
+    /// that was broken off: it has no LSNs. `None` where the answer lacks such a column altogether.
     fn all(answer: &Table) -> Option<Vec<Self>> {
-        answer
-            .rows()
-            .filter(|row| row.text("BackupName").as_deref() != Some(INCOMPLETE))
-            .map(Self::read)
-            .collect()
+        let broken_off = |row: &Row<'_>| row.text("BackupName").as_deref() == Some(INCOMPLETE);
+        let has = |column: &&str| answer.has(column);
+        (answer.is_empty() || NEEDED.iter().all(has)).then(|| {
+            let rows = answer.rows().filter(|row| !broken_off(row));
+            rows.filter_map(Self::read).collect()
+        })
     }
 
     fn read(row: Row<'_>) -> Option<Self> {
@@ -188,85 +202,140 @@ pub(super) enum Told {
     Unknown(Problem),
 }
 
-/// Asks the backup instance about files, several in one round trip: HEADERONLY and LABELONLY of each.
-/// What it answered is kept, for the whole run. The order is that of the files.
+/// Asks the backup instance about files: HEADERONLY and LABELONLY of each, once, several in one round
+/// trip, and where there are many, over several connections. What it answered is kept, for the whole
+/// run. The order is that of the files.
 pub(super) async fn ask(access: &Access, files: &[Asked]) -> Vec<Told> {
-    let mut told = Vec::with_capacity(files.len());
-    for chunk in files.chunks(AT_ONCE) {
-        let unknown: Vec<&Asked> = chunk
-            .iter()
-            .filter(|file| {
-                access
-                    .headers
-                    .answer(&file.path, &file.fingerprint)
-                    .is_none()
-            })
-            .collect();
-        let answered = match unknown.as_slice() {
-            [] | [_] => false,
-            several => ask_at_once(access, several).await,
-        };
-        for file in chunk {
-            told.push(match access.headers.answer(&file.path, &file.fingerprint) {
-                Some(tables) => understand(&tables),
-                None if answered => Told::Unknown("the answer lacks a result".into()),
-                // One that fails ends the whole batch.
-                None => ask_one(access, file).await,
-            });
-        }
-    }
-    told
-}
-
-/// True where all of them were answered.
-async fn ask_at_once(access: &Access, files: &[&Asked]) -> bool {
-    let numbered = (1..=files.len()).map(|n| {
-        let parameter = format!("@P{n}");
-        let one = |text: &str| text.trim().replace("@P1", &parameter);
-        format!("{};\n{};", one(HEADER_ONLY), one(LABEL_ONLY))
+    let mut open = HashSet::new();
+    let open = files.iter().filter(|file| {
+        let known = access.headers.answer(&file.path, &file.fingerprint);
+        known.is_none() && open.insert((&file.path, file.fingerprint))
     });
-    let text = numbered.collect::<Vec<_>>().join("\n");
-    let query = Query {
-        text: &text,
-        parameters: files.iter().map(|file| Some(file.path.as_str())).collect(),
+    let queue = Queue::new(open.cloned().collect());
+    let lanes = queue.lock().open.len().div_ceil(A_LANE).clamp(1, LANES);
+    let lanes = (0..lanes).map(|lane| queue.work(access, lane > 0));
+    futures_util::future::join_all(lanes).await;
+    let unknown = std::mem::take(&mut queue.lock().unknown);
+    let of = |file: &Asked| match access.headers.answer(&file.path, &file.fingerprint) {
+        Some(tables) => understand(&tables),
+        None => match unknown.get(&(file.path.clone(), file.fingerprint)) {
+            Some(error) => Told::Unknown(error.clone().into()),
+            None => Told::Unknown("the instance was not asked".into()),
+        },
     };
-    let answer = Box::pin(access.sql.read_all(Instance::chat(Role::Backup), query)).await;
-    let Ok(tables) = answer else { return false };
-    if tables.len() != 2 * files.len() {
-        return false;
-    }
-    for (file, pair) in files.iter().zip(tables.chunks(2)) {
-        access
-            .headers
-            .keep_answer(&file.path, file.fingerprint, pair.to_vec());
-    }
-    true
+    files.iter().map(of).collect()
 }
 
-async fn ask_one(access: &Access, file: &Asked) -> Told {
-    let text = format!("{};\n{};", HEADER_ONLY.trim(), LABEL_ONLY.trim());
-    let query = Query::of(&text, &file.path);
-    let answer = Box::pin(access.sql.read_all(Instance::chat(Role::Backup), query)).await;
-    match answer {
-        Ok(tables) => {
-            let told = understand(&tables);
-            access
-                .headers
-                .keep_answer(&file.path, file.fingerprint, tables);
-            told
-        }
-        Err(error) => match error.number() {
-            // A read that failed says nothing of the file.
-            Some(number) if NO_BACKUP.contains(&number) && number != READ_FAILED => {
-                // So it will say again.
-                access
-                    .headers
-                    .keep_answer(&file.path, file.fingerprint, vec![Table::default(); 2]);
-                Told::Sets(Vec::new(), false)
-            }
-            _ => Told::Unknown(error.into()),
-        },
+/// Connections over which an instance is asked at most, and files that are worth one more.
+const LANES: usize = 4;
+const A_LANE: usize = 2 * AT_ONCE;
+
+/// Files that are still to be asked about.
+struct Queue(Mutex<Waiting>);
+
+struct Waiting {
+    open: VecDeque<Asked>,
+    /// Those of which the instance could not say, by path and fingerprint.
+    unknown: HashMap<(String, [u8; 32]), SqlError>,
+}
+
+impl Queue {
+    fn new(open: VecDeque<Asked>) -> Self {
+        let unknown = HashMap::new();
+        Self(Mutex::new(Waiting { open, unknown }))
     }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks until none is left. `own`: over a connection of its own, where there is one to be had.
+    async fn work(&self, access: &Access, own: bool) {
+        let backup = Instance::chat(Role::Backup);
+        let mut session = None;
+        if own {
+            match Box::pin(access.sql.open(backup)).await {
+                Ok(opened) => session = Some(opened),
+                Err(_) => return,
+            }
+        }
+        let mut at_once = AT_ONCE;
+        loop {
+            let chunk: Vec<Asked> = {
+                let mut waiting = self.lock();
+                let most = waiting.open.len().min(at_once);
+                waiting.open.drain(..most).collect()
+            };
+            if chunk.is_empty() {
+                return;
+            }
+            let text = batch_of(chunk.len());
+            let query = Query {
+                text: &text,
+                parameters: chunk.iter().map(|file| Some(file.path.as_str())).collect(),
+            };
+            let answer = match &mut session {
+                Some(session) => Box::pin(session.read_all(query)).await,
+                None => Box::pin(access.sql.read_all(backup, query)).await,
+            };
+            let (tables, error) = match answer {
+                Ok(tables) => (tables, None),
+                Err(mut error) => (std::mem::take(&mut error.before), Some(error)),
+            };
+            let told = tables.len() / 2;
+            let mut files = chunk.into_iter();
+            for (pair, file) in tables.chunks_exact(2).zip(files.by_ref().take(told)) {
+                let headers = &access.headers;
+                headers.keep_answer(&file.path, file.fingerprint, pair.to_vec());
+            }
+            // The next one is the one that failed; those behind it were not asked.
+            let Some(file) = files.next() else { continue };
+            let mut waiting = self.lock();
+            for rest in files.rev() {
+                waiting.open.push_front(rest);
+            }
+            let Some(error) = error else {
+                // An answer that lacks a result.
+                continue;
+            };
+            match error.number() {
+                // So it will say again. A read that failed says nothing of the file.
+                Some(number) if NO_BACKUP.contains(&number) && number != READ_FAILED => {
+                    let nothing = vec![Table::default(); 2];
+                    access
+                        .headers
+                        .keep_answer(&file.path, file.fingerprint, nothing);
+                }
+                Some(_) => {
+                    waiting.unknown.insert((file.path, file.fingerprint), error);
+                }
+                // Too many at once for its limit, perhaps.
+                None if at_once > 1 => {
+                    at_once = 1;
+                    waiting.open.push_front(file);
+                }
+                // It does not answer, and will not answer the others.
+                None => {
+                    let rest: Vec<Asked> = waiting.open.drain(..).collect();
+                    for file in std::iter::once(file).chain(rest) {
+                        let key = (file.path, file.fingerprint);
+                        waiting.unknown.insert(key, error.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Asks of so many files, and leaves where one fails: each is asked about once.
+fn batch_of(files: usize) -> String {
+    let numbered = (1..=files).flat_map(|n| {
+        [HEADER_ONLY, LABEL_ONLY].map(|text| {
+            let text = text.trim().replace("@P1", &format!("@P{n}"));
+            format!("{text};\nIF @@ERROR <> 0 RETURN;\n")
+        })
+    });
+    numbered.collect()
 }
 
 fn understand(tables: &[Table]) -> Told {
@@ -298,16 +367,86 @@ pub async fn set_facts(
     fingerprint: [u8; 32],
     position: u16,
 ) -> Observed<SetHeader> {
-    let asked = Asked {
-        path: path.to_owned(),
-        fingerprint,
-    };
-    match ask(access, &[asked]).await.pop() {
-        Some(Told::Sets(sets, _)) => sets
+    let path = path.to_owned();
+    let asked = [(Asked { path, fingerprint }, position)];
+    let told = sets_facts(access, &asked).await.pop();
+    told.unwrap_or(Observed::Absent)
+}
+
+/// The same of one set in each of several files.
+pub(super) async fn sets_facts(
+    access: &Access,
+    asked: &[(Asked, u16)],
+) -> Vec<Observed<SetHeader>> {
+    let files: Vec<Asked> = asked.iter().map(|(file, _)| file.clone()).collect();
+    let told = ask(access, &files).await;
+    let of = |(told, (_, position)): (Told, &(Asked, u16))| match told {
+        Told::Sets(sets, _) => sets
             .into_iter()
-            .find(|set| set.position == i64::from(position))
+            .find(|set| set.position == i64::from(*position))
             .map_or(Observed::Absent, Observed::Seen),
-        Some(Told::Stripe { .. }) | None => Observed::Absent,
-        Some(Told::Unknown(why)) => Observed::Unknown(why),
+        Told::Stripe { .. } => Observed::Absent,
+        Told::Unknown(why) => Observed::Unknown(why),
+    };
+    told.into_iter().zip(asked).map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::sql::Value;
+
+    const COLUMNS: [&str; 6] = [
+        "BackupName",
+        "BackupType",
+        "DatabaseName",
+        "Position",
+        "FirstLSN",
+        "LastLSN",
+    ];
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn set(position: i64) -> Vec<Value> {
+        let (log, position) = (Value::Int(2), Value::Int(position));
+        vec![
+            Value::Null,
+            log,
+            text("mgc"),
+            position,
+            text("10"),
+            text("20"),
+        ]
+    }
+
+    fn told(rows: Vec<Vec<Value>>, columns: &[&str]) -> Told {
+        let headers = Table::with_rows(columns, rows);
+        let family = vec![vec![Value::Int(1)]];
+        understand(&[headers, Table::with_rows(&["FamilyCount"], family)])
+    }
+
+    #[test]
+    fn a_row_that_is_no_set_of_sql_server_is_told_and_takes_no_whole_set_with_it() {
+        let nothing = || vec![Value::Null; COLUMNS.len()];
+        let mut incomplete = set(2);
+        incomplete[0] = text(INCOMPLETE);
+        for (rows, whole, broken_off) in [
+            (vec![set(1)], 1, false),
+            (vec![set(1), nothing()], 1, true),
+            (vec![nothing(), set(2)], 1, true),
+            (vec![set(1), incomplete], 1, true),
+            (vec![nothing()], 0, true),
+            (vec![], 0, false),
+        ] {
+            match told(rows, &COLUMNS) {
+                Told::Sets(sets, told) => assert_eq!((sets.len(), told), (whole, broken_off)),
+                other @ (Told::Stripe { .. } | Told::Unknown(_)) => panic!("{other:?}"),
+            }
+        }
+        let rows = vec![set(1)[..5].to_vec()];
+        let lacking = told(rows, &COLUMNS[..5]);
+        assert!(matches!(lacking, Told::Unknown(_)), "{lacking:?}");
     }
 }

@@ -187,7 +187,7 @@ fn the_partial_copy_of_a_file_that_is_gone_is_named() {
         let log = logs.last().expect("logs");
         let folders = &stage.simulated.folders;
         remove(stage, &log.name).await;
-        let path = format!(r"{COPIES}\{}", log.name.replace(".trn", ".pchadr.wrk"));
+        let path = format!(r"{COPIES}\{}.pchadr.wrk", log.name);
         put(folders, &path, log, Form::default());
         folders.truncate(&path, 1 << 20).expect("cut");
     });
@@ -195,7 +195,6 @@ fn the_partial_copy_of_a_file_that_is_gone_is_named() {
 }
 
 #[test]
-#[ignore = "two files of one set and other bytes: stripes or a conflict, both left out and named"]
 fn a_file_with_the_set_of_another_does_not_push_it_out() {
     let held = met(&terms(), async |stage, logs| {
         let log = logs.last().expect("logs");
@@ -210,6 +209,47 @@ fn a_file_with_the_set_of_another_does_not_push_it_out() {
     });
     assert_eq!(held.finished.outcome, Outcome::Done);
     assert_eq!(held.chat().messages, ALL);
+}
+
+/// Nothing but the copy tells, where the instance does not read the shares.
+#[test]
+fn two_files_of_one_set_are_copied_and_asked_for_where_the_instance_reads_no_share() {
+    let held = met(&terms(), async |stage, logs| {
+        let log = logs.last().expect("logs");
+        let folders = &stage.simulated.folders;
+        remove(stage, &log.name).await;
+        for (folder, size) in [(SHARE, 4), (EXTRA, 5)] {
+            let path = format!(r"{folder}\{}", log.name);
+            let sets = vec![log.set.clone()];
+            folders
+                .put_formed(&path, sets, size << 20, Form::default())
+                .expect("laid");
+        }
+        for share in ["backup", "extra"] {
+            folders.change(share, |it| {
+                it.denied.insert("backup".to_owned());
+            });
+        }
+    });
+    assert_eq!(held.finished.outcome, Outcome::Done);
+    assert_eq!(held.chat().messages, ALL);
+}
+
+#[test]
+fn two_stripes_of_one_set_are_left_out_and_named() {
+    let held = met(&terms(), async |stage, logs| {
+        let log = logs.last().expect("logs");
+        remove(stage, &log.name).await;
+        for (number, folder) in [(1, SHARE), (2, EXTRA)] {
+            let form = Form {
+                stripe: (number, 2),
+                ..Form::default()
+            };
+            let path = format!(r"{folder}\{}", log.name);
+            put(&stage.simulated.folders, &path, log, form);
+        }
+    });
+    assert_not_silent(&held, &logs()[15].name);
 }
 
 #[test]
@@ -320,7 +360,6 @@ fn a_foreign_file_that_cannot_be_copied_does_not_stop_the_run() {
 
 /// Where the data of a file are damaged, the other copy of it is applied, or a way on is named that works.
 #[test]
-#[ignore = "a damaged copy stops the run, which names it, until it is moved away"]
 fn a_copy_with_damaged_data_gives_way_to_its_sound_source() {
     let held = met(&terms(), async |stage, logs| {
         let log = logs.last().expect("logs");

@@ -4,10 +4,13 @@
 
 mod kinds;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
+use pchadr::access::shares::Cause;
 use pchadr::cli::rehearse::Stage;
-use pchadr::rehearsal::folders::Volume;
+use pchadr::rehearsal::folders::{Op, Volume};
 use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::rehearsal::world::{LogRecipe, MadeLog, World};
 use pchadr::run::event::Outcome;
@@ -187,15 +190,6 @@ fn what_only_the_instance_can_read_and_not_on_the_share_is_copied_first_and_then
     });
 }
 
-/// How many headers the instance was asked for so far.
-fn headers_asked(stage: &Stage) -> usize {
-    let history = stage.simulated.world.history();
-    let asked = history
-        .iter()
-        .map(|it| it.text.matches("RESTORE HEADERONLY").count());
-    asked.sum()
-}
-
 #[test]
 fn of_compressed_files_each_header_is_asked_for_once_in_a_whole_failover() {
     paused(async {
@@ -217,10 +211,36 @@ fn of_compressed_files_each_header_is_asked_for_once_in_a_whole_failover() {
             let sets = sets.expect("a backup");
             folders.put_formed(&path, sets, size, OPAQUE).expect("laid");
         }
-        let held = hold_on(&site, &mut stage, &terms(), &MemoryStore::default()).await;
+        // One that is no backup and one that cannot be opened do not have the others asked for again.
+        for (name, held) in [("a1.trn", false), ("a2.trn", true)] {
+            let path = format!(r"{SHARE}\{name}");
+            put(folders, &path, vec![logs()[15].set.clone()], OPAQUE);
+            folders.truncate(&path, 1 << 20).expect("cut");
+            if held {
+                folders.fail_next(Op::Open, name, Cause::InUse, 9);
+            }
+        }
+        let before = stage.simulated.world.history().len();
+        let store = MemoryStore::default();
+        let held = hold_on(&site, &mut stage, &terms(), &store).await;
+        held.assert_refused(5, "recover-database", &["a1.trn", "a2.trn"], &[]);
+        let hint = held.error().hint.clone();
+        let end = hint.rsplit(' ').next().and_then(|lsn| lsn.parse().ok());
+        let exact = accepting(AcceptedLoss::Lsn(end.expect("an LSN")));
+        let world = stage.simulated.world.clone();
+        let asked = |world: &World| world.with(|state| state.headers_asked);
+        let refused = asked(&world);
+        let held = hold_on(&site, &mut stage, &exact, &store).await;
         held.assert_done();
-        let asked = headers_asked(&stage);
-        assert!((300..=400).contains(&asked), "{asked} headers");
+        for asked in [refused, asked(&world) - refused] {
+            assert!((300..=402).contains(&asked), "{asked} headers");
+        }
+        let sessions: BTreeSet<i64> = stage.simulated.world.history()[before..]
+            .iter()
+            .filter(|it| it.text.contains("RESTORE HEADERONLY"))
+            .map(|it| it.spid)
+            .collect();
+        assert!((2..=4).contains(&sessions.len()), "{sessions:?}");
     });
 }
 

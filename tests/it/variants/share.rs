@@ -194,7 +194,7 @@ fn a_gap_that_the_copy_folder_closes_is_none() {
 }
 
 #[test]
-fn a_last_log_whose_data_is_damaged_stops_the_run_until_it_is_moved_away() {
+fn a_last_log_whose_data_is_damaged_is_named_and_lost_only_when_that_is_accepted() {
     let site = litware();
     paused(async {
         let mut stage = Stage::build(&site, &disaster()).expect("the site");
@@ -204,17 +204,23 @@ fn a_last_log_whose_data_is_damaged_stops_the_run_until_it_is_moved_away() {
         let store = MemoryStore::default();
         let held = hold_on(&site, &mut stage, &terms(), &store).await;
         held.assert_stopped(
-            "apply-logs",
-            &["3183", "still to do: apply 1 log backup"],
-            &["find another copy", "move it out of both folders"],
+            "recover-database",
+            &["3183", "may hold more of it", &last],
+            &["--accept-loss-after"],
         );
-        assert_eq!(held.error().number, Some(3183));
         assert_eq!(held.chat().state, DatabaseState::Restoring);
         assert_eq!(held.count("WITH RECOVERY"), 0);
-        remove(&stage, &last).await;
-        remove(&stage, &in_copy_folder(&last)).await;
-        let resumed = hold_on(&site, &mut stage, &terms(), &store).await;
+        // Once copied anew, in vain, and not a third time.
+        let end = chain_end(&held, "recover-database");
+        let exact = accepting(terms(), AcceptedLoss::Lsn(end));
+        let resumed = hold_on(&site, &mut stage, &exact, &store).await;
         resumed.assert_done();
+        let name = last.rsplit('\\').next().expect("a name");
+        let copies = folders.snapshot();
+        let copies = copies
+            .iter()
+            .filter(|(path, _)| path.contains(name.trim_end_matches(".trn")));
+        assert_eq!(copies.count(), 3);
         assert_eq!(resumed.chat().messages, 100 + 3 * 14);
     });
 }
@@ -224,7 +230,7 @@ fn in_copy_folder(on_share: &str) -> String {
 }
 
 #[test]
-fn a_damaged_copy_of_a_sound_log_stops_the_run_until_the_sound_one_is_there() {
+fn a_damaged_copy_of_a_sound_log_gives_way_to_a_new_one() {
     let site = litware();
     paused(async {
         let mut stage = Stage::build(&site, &disaster()).expect("the site");
@@ -233,13 +239,13 @@ fn a_damaged_copy_of_a_sound_log_stops_the_run_until_the_sound_one_is_there() {
         stage.simulated.folders.corrupt(&copy).expect("damaged");
         let store = MemoryStore::default();
         let held = hold_on(&site, &mut stage, &terms(), &store).await;
-        held.assert_stopped("apply-logs", &["3183"], &["find another copy"]);
-        assert_eq!(held.count("RESTORE LOG"), 0);
-        remove(&stage, &copy).await;
-        let held = hold_on(&site, &mut stage, &terms(), &store).await;
-        // Back to the copying, which was done, for the file that is missing now.
         held.assert_done();
         held.assert_has_all_messages();
+        // The damaged one is not touched.
+        let copies = stage.simulated.folders.snapshot();
+        let name = copy.trim_end_matches(".trn");
+        let of_it = copies.iter().filter(|(path, _)| path.starts_with(name));
+        assert_eq!(of_it.count(), 2);
     });
 }
 
@@ -294,6 +300,12 @@ fn a_last_log_with_a_damaged_header_is_lost_only_when_exactly_that_is_accepted()
             .folders
             .corrupt_header(paths.last().expect("logs"))
             .expect("damaged");
+        let last = paths.last().expect("logs");
+        stage
+            .simulated
+            .folders
+            .truncate(last, 1 << 20)
+            .expect("cut");
     };
     let site = litware();
     let held = hold(&site, &disaster(), &terms(), damage);
@@ -301,6 +313,7 @@ fn a_last_log_with_a_damaged_header_is_lost_only_when_exactly_that_is_accepted()
         5,
         "recover-database",
         &[
+            "finds no whole backup",
             "not read, and may hold more of it",
             "mgc_20260114023259.trn",
             "LastLSN before FirstLSN",

@@ -10,14 +10,13 @@ use std::collections::HashSet;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
-use super::kin::name_of;
 use super::{CUT, File, Folder, Folders, Holds, Kin};
-use crate::model::chain::{Gap, Link, LogFile};
+use crate::model::chain::{Gap, Known, Link, LogFile};
 use crate::model::header::BackupKind;
 use crate::model::words::count;
 use crate::model::{LogChain, Lsn};
 use crate::site::Site;
-use copies::{Copier, Known, is_work};
+use copies::{Copier, is_work};
 pub use copies::{Source, ToCopy};
 
 /// A set of the chain that needs a RESTORE, with the places where it lies.
@@ -104,6 +103,7 @@ pub struct Chain {
 /// A log backup and where it lies.
 struct Placed<'a> {
     folder: &'a Folder,
+    file: &'a File,
     /// In the copy folder.
     in_copies: bool,
     /// There, and under a name that may be applied.
@@ -132,7 +132,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
     }
     let mut pending = Vec::new();
     let mut unreadable = Vec::new();
-    let known = Known::of(folders, |log| is_log_of(site, log));
+    let known = copies::Known::of(folders, |log| is_log_of(site, log));
     for (is_copy, file) in marked(folders) {
         let unread = |why: &str, head: Option<&LogFile>| Unread {
             path: file.path.clone(),
@@ -164,10 +164,13 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
             }
         }
     }
-    for path in kin.unclear.values() {
+    let of_whom = "whose log it is, only the backup instance can tell";
+    let whole = "stripe of a set, or all of it: only the backup instance can tell";
+    let unclear = kin.unclear.values().map(|path| (path, of_whom));
+    for (path, why) in unclear.chain(kin.rivals.iter().map(|path| (path, whole))) {
         let it = Unread {
             path: path.clone(),
-            why: "whose log it is, only the backup instance can tell".to_owned(),
+            why: why.to_owned(),
             lsns: None,
         };
         if files.iter().any(|file| file.path == *path) && !in_a_link(&files, &chain, path) {
@@ -218,7 +221,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
         unreadable,
         pending,
         last: last.map(|it| {
-            let path = it.folder.engine.join(name_of(&it.log.path));
+            let path = it.folder.engine.join(&it.file.name);
             (path, it.log.fingerprint, it.log.header.position)
         }),
         behind_gap: behind,
@@ -231,9 +234,13 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
 /// Sets of a date of which it is not known yet whether they are of this database count where they
 /// join; else they make no gap.
 fn build(site: &Site, files: &[LogFile], redo: Lsn, kin: &Kin) -> LogChain {
-    let stranger = |file: &LogFile| kin.strangers.get(&file.fingerprint).cloned();
+    let known = |file: &LogFile| match kin.strangers.get(&file.fingerprint) {
+        Some(why) => Known::Stranger(why.clone()),
+        None if kin.alone.contains(&file.fingerprint) => Known::Alone,
+        None => Known::Nothing,
+    };
     let name = site.database.chat.as_str();
-    let all = LogChain::of(files, name, redo, kin.created, |_, file| stranger(file));
+    let all = LogChain::of(files, name, redo, kin.created, |_, file| known(file));
     if kin.unclear.is_empty() {
         return all;
     }
@@ -245,8 +252,12 @@ fn build(site: &Site, files: &[LogFile], redo: Lsn, kin: &Kin) -> LogChain {
     LogChain::of(files, name, redo, kin.created, |index, file| {
         let unclear = kin.unclear.contains_key(&file.header.database_created);
         let out = unclear && !linked.contains(&index);
-        let why = || "whose log it is, is not known yet: its creation date is another".to_owned();
-        stranger(file).or_else(|| out.then(why))
+        match known(file) {
+            Known::Nothing | Known::Alone if out => Known::Stranger(
+                "whose log it is, is not known yet: its creation date is another".to_owned(),
+            ),
+            told @ (Known::Nothing | Known::Alone | Known::Stranger(_)) => told,
+        }
     })
 }
 
@@ -263,10 +274,11 @@ fn places(folders: &Folders) -> Vec<Placed<'_>> {
     copies
         .chain(sources)
         .flat_map(|(copies, folder)| {
-            folder.sets().map(move |log| Placed {
+            folder.sets().map(move |(file, log)| Placed {
                 folder,
+                file,
                 in_copies: copies,
-                copied: copies && !is_work(&log.path),
+                copied: copies && !is_work(&file.name),
                 log,
             })
         })
@@ -296,21 +308,23 @@ fn set(places: &[&Placed<'_>], link: &Link) -> Option<Set> {
     let first = files().next()?;
     let copied = files().find(|it| it.copied);
     // A work file of the copy folder only where nothing else has the set.
-    let source = files()
+    let read = files()
         .find(|it| !it.in_copies)
         .or_else(|| files().find(|it| !it.copied));
-    let source = source.map(|it| Source {
+    let source = read.map(|it| Source {
         folder: it.folder.path.clone(),
-        name: name_of(&it.log.path).to_owned(),
+        name: it.file.name.clone(),
     });
-    let header = &first.log.header;
+    // Two copies may have bytes of their own, and the set another place in each.
+    let log = copied.or(read).unwrap_or(first).log;
+    let header = &log.header;
     Some(Set {
         first_lsn: link.first_lsn,
         last_lsn: link.last_lsn,
         position: header.position,
-        size: first.log.size,
-        fingerprint: first.log.fingerprint,
-        in_copy: copied.map(|it| name_of(&it.log.path).to_owned()),
+        size: log.size,
+        fingerprint: log.fingerprint,
+        in_copy: copied.map(|it| it.file.name.clone()),
         source,
         planned: None,
         server: header.server.clone(),

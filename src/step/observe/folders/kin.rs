@@ -3,19 +3,19 @@
 //! mirror's database was created by a restore, at another date, and is the same; another database of
 //! the same name is not, wherever its LSNs lie.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::civil::DateTime;
 
-use super::Folders;
+use super::{File, Folders};
 use crate::access::Access;
 use crate::model::chain::LogFile;
 use crate::model::header::BackupKind;
 use crate::model::{Lsn, SharePath};
 use crate::site::Site;
+use crate::step::observe::Observed;
 use crate::step::observe::database::{RedoStart, Restored};
-use crate::step::observe::sets::{SetHeader, set_facts};
+use crate::step::observe::sets::{Asked, SetHeader, sets_facts};
 
 /// What is known of the backup's database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,10 +32,21 @@ pub struct Kin {
     pub strangers: HashMap<[u8; 32], String>,
     /// Creation dates of which it is not known yet, and a file of each that would tell.
     pub unclear: BTreeMap<DateTime, String>,
+    /// Fingerprints of files that hold their sets alone, each for the whole of it.
+    pub alone: HashSet<[u8; 32]>,
+    /// Files of which it is not known whether they are stripes of one set, or copies with bytes of
+    /// their own.
+    pub rivals: Vec<String>,
 }
 
-/// A set, and where the backup instance sees it.
-type Placed<'a> = (&'a SharePath, &'a Arc<LogFile>);
+/// A set, and where it lies.
+#[derive(Clone, Copy)]
+struct Placed<'a> {
+    /// As the backup instance sees it.
+    engine: &'a SharePath,
+    file: &'a File,
+    set: &'a LogFile,
+}
 
 impl Kin {
     /// By the restore history and the redo start.
@@ -56,11 +67,12 @@ impl Kin {
         let sources = folders.sources.iter().filter_map(|(_, seen)| seen.seen());
         let all = copies.into_iter().chain(sources).flat_map(|folder| {
             let engine = &folder.engine;
-            folder.sets().map(move |set| (engine, set))
+            let sets = folder.sets();
+            sets.map(move |(file, set)| Placed { engine, file, set })
         });
         let mut sets: Vec<Placed<'_>> = all
-            .filter(|(_, set)| {
-                let header = &set.header;
+            .filter(|it| {
+                let header = &it.set.header;
                 header.kind == BackupKind::Log
                     && site.database.chat.is(&header.database)
                     && header.last_lsn > redo
@@ -68,7 +80,7 @@ impl Kin {
             .collect();
         let mut dates: BTreeMap<DateTime, Vec<Placed<'_>>> = BTreeMap::new();
         for it in &sets {
-            let date = it.1.header.database_created;
+            let date = it.set.header.database_created;
             if self.created != Some(date) {
                 dates.entry(date).or_default().push(*it);
             }
@@ -79,15 +91,28 @@ impl Kin {
                 self.ask_date(access, date, &sets).await;
             }
         }
-        sets.sort_by_key(|(_, set)| (set.header.first_lsn, set.header.last_lsn, set.fingerprint));
-        for it in competing(&sets) {
-            if !self.strangers.contains_key(&it.1.fingerprint)
-                && let Some(facts) = told(access, it).await
-                && let Some(why) = self.stranger(&facts, true)
-            {
-                self.strangers.insert(it.1.fingerprint, why);
+        sets.sort_by_key(|it| (it.set.identity(), it.set.fingerprint));
+        let mut asked = competing(&sets);
+        let rivals = rivals(&sets);
+        asked.extend(&rivals);
+        let mut known: HashSet<_> = self.strangers.keys().copied().collect();
+        asked.retain(|it| known.insert(it.set.fingerprint));
+        let mut untold = HashSet::new();
+        for (it, told) in asked.iter().zip(told(access, &asked).await) {
+            match told {
+                Observed::Seen(facts) => match self.stranger(&facts, true) {
+                    Some(why) => drop(self.strangers.insert(it.set.fingerprint, why)),
+                    None => drop(self.alone.insert(it.set.fingerprint)),
+                },
+                // A stripe.
+                Observed::Absent => {}
+                Observed::Unknown(_) => drop(untold.insert(it.set.fingerprint)),
             }
         }
+        let unclear = rivals
+            .iter()
+            .filter(|it| untold.contains(&it.set.fingerprint));
+        self.rivals = unclear.map(|it| it.set.path.clone()).collect();
         self
     }
 
@@ -95,7 +120,8 @@ impl Kin {
     async fn ask_date(&mut self, access: &Access, date: DateTime, sets: &[Placed<'_>]) {
         let mut asked = 0;
         for it in sets {
-            let Some(facts) = told(access, *it).await else {
+            let told = told(access, std::slice::from_ref(it)).await.pop();
+            let Some(Observed::Seen(facts)) = told else {
                 // What does not answer here may lie elsewhere too.
                 asked += 1;
                 if asked == TRIALS {
@@ -107,13 +133,13 @@ impl Kin {
                 self.ours.insert(date);
                 return;
             };
-            self.strangers.insert(it.1.fingerprint, why);
+            self.strangers.insert(it.set.fingerprint, why);
         }
         let open = sets
             .iter()
-            .find(|(_, set)| !self.strangers.contains_key(&set.fingerprint));
-        if let Some((_, set)) = open {
-            self.unclear.insert(date, set.path.clone());
+            .find(|it| !self.strangers.contains_key(&it.set.fingerprint));
+        if let Some(it) = open {
+            self.unclear.insert(date, it.set.path.clone());
         }
     }
 
@@ -136,11 +162,19 @@ impl Kin {
     }
 }
 
-/// What the backup instance says of a set.
-async fn told(access: &Access, (engine, set): Placed<'_>) -> Option<SetHeader> {
-    let path = engine.join(name_of(&set.path));
-    let facts = set_facts(access, &path, set.fingerprint, set.header.position).await;
-    facts.seen().cloned()
+/// What the backup instance says of sets. Nothing of one that its file does not hold alone.
+async fn told(access: &Access, sets: &[Placed<'_>]) -> Vec<Observed<SetHeader>> {
+    let asked: Vec<(Asked, u16)> = sets
+        .iter()
+        .map(|it| {
+            let asked = Asked {
+                path: it.engine.join(&it.file.name),
+                fingerprint: it.set.fingerprint,
+            };
+            (asked, it.set.header.position)
+        })
+        .collect();
+    sets_facts(access, &asked).await
 }
 
 /// Of sets in LSN order, those that overlap another one that is no copy of it.
@@ -148,19 +182,32 @@ fn competing<'a>(sets: &[Placed<'a>]) -> Vec<Placed<'a>> {
     let mut found = Vec::new();
     let mut longest: Option<Placed<'a>> = None;
     for it in sets {
-        let header = &it.1.header;
+        let header = &it.set.header;
         if let Some(other) = longest
-            && header.first_lsn < other.1.header.last_lsn
+            && header.first_lsn < other.set.header.last_lsn
             && header.first_lsn < header.last_lsn
-            && it.1.fingerprint != other.1.fingerprint
+            && it.set.fingerprint != other.set.fingerprint
         {
             found.extend([other, *it]);
         }
-        if longest.is_none_or(|other| other.1.header.last_lsn <= header.last_lsn) {
+        if longest.is_none_or(|other| other.set.header.last_lsn <= header.last_lsn) {
             longest = Some(*it);
         }
     }
     found
+}
+
+/// Of sets in their order, those that are told by the same LSNs and start as another of other bytes:
+/// stripes of one backup, or its second copy (MIRROR TO), which has a media header of its own.
+fn rivals<'a>(sets: &[Placed<'a>]) -> Vec<Placed<'a>> {
+    sets.chunk_by(|a, b| a.set.identity() == b.set.identity())
+        .filter(|same| {
+            let print = |it: &Placed<'_>| it.set.fingerprint;
+            same.iter().any(|it| print(it) != print(&same[0]))
+        })
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Sets of one date that are asked for and do not answer before the others are not asked.
@@ -169,8 +216,4 @@ const TRIALS: usize = 3;
 fn differ(one: Option<&String>, other: Option<&String>) -> bool {
     one.zip(other)
         .is_some_and(|(one, other)| !one.eq_ignore_ascii_case(other))
-}
-
-pub(super) fn name_of(path: &str) -> &str {
-    path.rsplit(['\\', '/']).next().unwrap_or(path)
 }

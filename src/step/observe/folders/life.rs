@@ -66,10 +66,7 @@ pub fn sign_of_life(
     }
     let (finished, modified, log) = sets.into_iter().max_by_key(|(finished, ..)| *finished)?;
     let (most, _) = offsets.into_iter().max_by_key(|(_, files)| *files)?;
-    // Daylight time may have begun or ended since most of them were written; any other offset of its
-    // own is that of a copy.
-    let own = offset(finished, modified).filter(|own| (own - most).abs() == HOUR);
-    let offset = own.unwrap_or(most);
+    let offset = offset_of_last(most, offset(finished, modified));
     let offset = Offset::from_seconds(i32::try_from(offset).ok()?).ok()?;
     let finished_utc = offset.to_timestamp(finished).ok()?;
     (finished_utc.as_second() > began.as_second() + SKEW).then(|| SignOfLife {
@@ -78,6 +75,12 @@ pub fn sign_of_life(
         finished,
         finished_utc,
     })
+}
+
+/// The offset of the last set, of that of most sets and its own. Daylight time may have begun or ended
+/// since most of them were written; any other offset of its own is that of a copy.
+fn offset_of_last(most: i64, own: Option<i64>) -> i64 {
+    own.filter(|own| (own - most).abs() == HOUR).unwrap_or(most)
 }
 
 /// Seconds by which the local time of a set lies before UTC, where the time of its file tells: a copy
@@ -108,6 +111,21 @@ mod tests {
             (utc(2, 40), None),
         ] {
             assert_eq!(offset(finished, modified.unwrap_or_default()), told);
+        }
+    }
+
+    #[test]
+    fn the_hour_of_daylight_time_moves_the_last_set_and_the_time_of_a_copy_does_not() {
+        let winter = -18_000;
+        for (own, told) in [
+            (Some(winter), winter),
+            (Some(winter + HOUR), winter + HOUR),
+            (Some(winter - HOUR), winter - HOUR),
+            (Some(winter + 3 * HOUR), winter),
+            (Some(0), winter),
+            (None, winter),
+        ] {
+            assert_eq!(offset_of_last(winter, own), told);
         }
     }
 }

@@ -177,12 +177,22 @@ pub(super) fn kinds() -> Vec<Kind> {
             },
         ),
         kind(
-            "a damaged header",
-            Named(&["damaged"]),
-            Named(&["damaged"]),
+            "a header that only the instance can read",
+            Applied,
+            Applied,
             |f, path, it| {
                 log(f, path, it);
                 f.corrupt_header(path).expect("damaged");
+            },
+        ),
+        kind(
+            "a damaged header",
+            Named(&["damaged", "finds no whole backup"]),
+            Named(&["damaged", "finds no whole backup"]),
+            |f, path, it| {
+                log(f, path, it);
+                f.corrupt_header(path).expect("damaged");
+                f.truncate(path, 3 << 20).expect("cut");
             },
         ),
         kind(

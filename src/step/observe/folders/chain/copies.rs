@@ -2,10 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::kin::name_of;
 use super::super::{File, Folders, Holds, looks_like_a_backup};
 use super::{Placed, Set, marked};
-use crate::access::copy::WORK;
+use crate::access::copy::{KEPT, WORK};
 use crate::model::SharePath;
 use crate::model::chain::LogFile;
 
@@ -38,15 +37,19 @@ pub(super) fn is_work(path: &str) -> bool {
     }
 }
 
+/// A name that the copy folder takes: a share of another system may hold names that Windows refuses
+/// (`skype-powershell.md` 10).
+fn writable(name: &str) -> String {
+    let refused = |c: char| c.is_control() || r#"<>:"/\|?*"#.contains(c);
+    name.replace(refused, "_")
+}
+
 /// A name without the ending that log shipping gives it.
 fn stem(name: &str) -> &str {
     let at = name.len().saturating_sub(WORK.len());
-    if name
-        .get(at..)
-        .is_some_and(|it| it.eq_ignore_ascii_case(WORK))
-    {
-        &name[..at]
-    } else if looks_like_a_backup(name) {
+    let work = name.get(at..).filter(|it| it.eq_ignore_ascii_case(WORK));
+    let name = work.map_or(name, |_| &name[..at]);
+    if looks_like_a_backup(name) {
         name.rsplit_once('.').map_or(name, |(stem, _)| stem)
     } else {
         name
@@ -163,7 +166,7 @@ impl Copier {
         };
         let source = Source {
             folder: it.folder.path.clone(),
-            name: name_of(path).to_owned(),
+            name: it.file.name.clone(),
         };
         let mark = it.log.header.first_lsn.to_string();
         self.put(source, it.log.size, &mark, false);
@@ -175,16 +178,18 @@ impl Copier {
         if let Some(known) = self.named.get(&key) {
             return known.clone();
         }
-        let own = stem(&source.name);
+        let own = writable(&source.name);
+        let stem = stem(&own);
+        let kept = &stem[..stem.floor_char_boundary(KEPT)];
         let name = if is_work(&source.name) {
-            format!("{own}.trn")
+            format!("{stem}.trn")
         } else {
-            source.name.clone()
+            own.clone()
         };
         let marked = (0_usize..).map(|nth| match nth {
             0 => name.clone(),
-            1 => format!("{own}_{mark}.trn"),
-            nth => format!("{own}_{mark}_{nth}.trn"),
+            1 => format!("{kept}_{mark}.trn"),
+            nth => format!("{kept}_{mark}_{nth}.trn"),
         });
         let mut free = marked.filter(|name| !self.taken.contains(&name.to_lowercase()));
         let target = free.next().unwrap_or_default();

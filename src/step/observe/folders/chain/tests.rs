@@ -30,7 +30,7 @@ fn folder(files: Vec<Arc<LogFile>>) -> Observed<Folder> {
         files: Vec::new(),
     };
     for log in files {
-        let name = name_of(&log.path);
+        let name = log.path.rsplit('\\').next().unwrap();
         match seen.files.iter_mut().find(|file| file.name == name) {
             Some(File {
                 holds: Holds::Sets(sets),
