@@ -4,6 +4,7 @@
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
@@ -31,6 +32,36 @@ pub enum NotRead {
     /// The undo file of a STANDBY database: told, and never touched (`sql-server.md` 1.6).
     #[error("the undo file of a standby")]
     Undo,
+}
+
+/// Files that an instance is being asked about. Dropped, it is asked about none of them any more.
+pub struct Asking<'a> {
+    headers: &'a Headers,
+    left: Mutex<usize>,
+}
+
+impl Asking<'_> {
+    /// It has answered so many.
+    pub fn told(&self, files: usize) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = files.min(*left);
+        *left -= files;
+        self.end(files as u64);
+    }
+
+    fn end(&self, files: u64) {
+        let (done, total) = &self.headers.asking;
+        if done.fetch_add(files, Relaxed) + files >= total.load(Relaxed) {
+            done.store(0, Relaxed);
+            total.store(0, Relaxed);
+        }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.told(usize::MAX);
+    }
 }
 
 impl NotRead {
@@ -207,6 +238,8 @@ pub struct Headers {
     closed: Mutex<HashSet<String>>,
     /// Files that could not be copied, and why.
     refused: Mutex<HashMap<String, String>>,
+    /// Files that an instance is being asked about: those that it answered, and all.
+    asking: (AtomicU64, AtomicU64),
     /// By fingerprint.
     damaged: Mutex<HashMap<[u8; 32], Damage>>,
 }
@@ -322,6 +355,24 @@ impl Headers {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = answers.entry(fingerprint).or_default();
         known.push((path.to_owned(), Arc::new(answer)));
+    }
+
+    /// How many files an instance is being asked about, and how many it has answered; `None` where it
+    /// is not.
+    pub fn asking(&self) -> Option<(u64, u64)> {
+        let (done, total) = &self.asking;
+        let total = total.load(Relaxed);
+        (total > 0).then(|| (done.load(Relaxed).min(total), total))
+    }
+
+    /// Says that an instance is asked about so many files more.
+    pub fn ask_about(&self, files: usize) -> Asking<'_> {
+        self.asking.1.fetch_add(files as u64, Relaxed);
+        let left = Mutex::new(files);
+        Asking {
+            headers: self,
+            left,
+        }
     }
 
     /// Why a file could not be copied, where that was tried.

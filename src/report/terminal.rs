@@ -16,7 +16,8 @@ use super::error::write_error;
 use super::{downtime, one_line, outcome_words};
 use crate::model::words::count;
 use crate::run::event::{
-    Event, Progress, Record, RunFinished, StepOutcome, StoredBlock, StoredLift, StoredStanding,
+    Event, LOOK, Progress, Record, RunFinished, StepOutcome, StoredBlock, StoredLift,
+    StoredStanding,
 };
 use crate::run::recorder::Sink;
 
@@ -282,7 +283,12 @@ impl Sink for Terminal {
         self.account.take(record);
         match &record.event {
             Event::RunStarted(_) => self.header(),
-            Event::StepChecked { id, standing, .. } => self.checked(id, standing),
+            Event::StepChecked { id, standing, .. } => {
+                if let Some(bars) = &mut self.bars {
+                    bars.end(LOOK);
+                }
+                self.checked(id, standing);
+            }
             Event::Consent { step, what, by, .. } => {
                 // What was seen stands in the question and in the record.
                 let what = what.lines().next().unwrap_or_default();

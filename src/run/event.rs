@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::model::Lsn;
 
-pub use crate::step::ledger::{Progress, Unit};
+pub use crate::step::ledger::{LOOK, Progress, Unit};
 pub use stored::{
     ErrorRecord, StoredBlock, StoredEffect, StoredLift, StoredRemedy, StoredStanding,
 };

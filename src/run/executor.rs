@@ -6,6 +6,8 @@ mod halt;
 mod turn;
 pub mod undo;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +22,7 @@ use crate::model::{Document, Lsn, Problem, WayOn};
 use crate::plan::{Plan, PlannedStep};
 use crate::site::Site;
 use crate::step::hands::StepError;
-use crate::step::ledger::Ledger;
+use crate::step::ledger::{LOOK, Ledger as _, Progress, Unit};
 use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 use crate::step::{Context, Effect, Facts, Standing, Step};
@@ -81,6 +83,9 @@ pub struct Who {
 
 /// How often a run goes back to what has work again.
 const ROUNDS: usize = 3;
+
+/// How often a look that takes long is shown.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 enum Turn {
     Done,
@@ -286,7 +291,14 @@ impl Execution<'_> {
         let saved = self.saved();
         let known = saved.as_ref().ok().and_then(Option::as_ref);
         // On the heap: the futures of ten steps are too large for a small stack.
-        let facts = Box::pin(step.observe(self.context(step, known))).await;
+        let mut looking = Box::pin(step.observe(self.context(step, known)));
+        let facts = loop {
+            tokio::select! {
+                biased;
+                facts = &mut looking => break facts,
+                () = tokio::time::sleep(SHOWN_EVERY) => self.show_look(),
+            }
+        };
         let standing = match &saved {
             Ok(_) => facts.judge(),
             // What cannot be read is not "nothing was kept".
@@ -294,6 +306,19 @@ impl Execution<'_> {
         };
         self.record_checked(step, &standing, &facts)?;
         Ok((facts, standing))
+    }
+
+    /// Shows how far a long look is.
+    fn show_look(&self) {
+        if let Some((done, total)) = self.access.headers.asking() {
+            self.ledger.progress(Progress {
+                step: LOOK.to_owned(),
+                done,
+                total,
+                unit: Unit::Files,
+                detail: "asked of the backup instance".to_owned(),
+            });
+        }
     }
 
     fn record_checked(

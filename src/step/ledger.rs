@@ -19,6 +19,9 @@ pub struct Progress {
     pub detail: String,
 }
 
+/// What shows how far a look is stands under this instead of a step.
+pub const LOOK: &str = "look";
+
 /// What progress counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

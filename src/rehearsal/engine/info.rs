@@ -17,9 +17,11 @@ impl Batch<'_> {
     pub(super) async fn media_info(&mut self, media: &Media) -> Result<(), Failure> {
         let what = format!("RESTORE {}", media.subject.word());
         let device = self.device(media)?;
-        if media.subject == Subject::HeaderOnly {
-            self.world.with(|state| state.headers_asked += 1);
-        }
+        let takes = self.world.with(|state| {
+            state.headers_asked += usize::from(media.subject == Subject::HeaderOnly);
+            state.service.command
+        });
+        wait(takes).await;
         let view = self.open_file(&device.path).map_err(abnormal(&what))?;
         let chosen: Vec<&BackupSet> = if media.has("FILE") || media.subject != Subject::HeaderOnly {
             view.sets

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Observed;
 use super::database::whole_seconds;
 use crate::access::Access;
+use crate::access::headers::Asking;
 use crate::access::sql::{Query, Row, SqlError, Table};
 use crate::model::header::BackupKind;
 use crate::model::{BackupHeader, Instance, Lsn, Problem, Role};
@@ -212,8 +213,9 @@ pub(super) async fn ask(access: &Access, files: &[Asked]) -> Vec<Told> {
         known.is_none() && open.insert((&file.path, file.fingerprint))
     });
     let queue = Queue::new(open.cloned().collect());
+    let asking = access.headers.ask_about(queue.lock().open.len());
     let lanes = queue.lock().open.len().div_ceil(A_LANE).clamp(1, LANES);
-    let lanes = (0..lanes).map(|lane| queue.work(access, lane > 0));
+    let lanes = (0..lanes).map(|lane| queue.work(access, &asking, lane > 0));
     futures_util::future::join_all(lanes).await;
     let unknown = std::mem::take(&mut queue.lock().unknown);
     let of = |file: &Asked| match access.headers.answer(&file.path, &file.fingerprint) {
@@ -250,7 +252,7 @@ impl Queue {
     }
 
     /// Asks until none is left. `own`: over a connection of its own, where there is one to be had.
-    async fn work(&self, access: &Access, own: bool) {
+    async fn work(&self, access: &Access, asking: &Asking<'_>, own: bool) {
         let backup = Instance::chat(Role::Backup);
         let mut session = None;
         if own {
@@ -288,6 +290,7 @@ impl Queue {
                 let headers = &access.headers;
                 headers.keep_answer(&file.path, file.fingerprint, pair.to_vec());
             }
+            asking.told(told);
             // The next one is the one that failed; those behind it were not asked.
             let Some(file) = files.next() else { continue };
             let mut waiting = self.lock();

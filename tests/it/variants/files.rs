@@ -5,20 +5,24 @@
 mod kinds;
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
+use jiff::Timestamp;
 use pchadr::access::shares::Cause;
-use pchadr::cli::rehearse::Stage;
+use pchadr::cli::rehearse::{Stage, execute_with};
 use pchadr::rehearsal::folders::{Op, Volume};
 use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::rehearsal::world::{LogRecipe, MadeLog, World};
-use pchadr::run::event::Outcome;
+use pchadr::run::event::{LOOK, Outcome, Progress, Record};
+use pchadr::run::recorder::Sink;
 use pchadr::run::store::MemoryStore;
+use pchadr::site::Site;
 use pchadr::step::terms::{AcceptedLoss, Terms};
 
 use super::{Held, hold, hold_on, overriding, vary};
-use crate::site::{disaster, litware, paused, terms};
+use crate::site::{disaster, litware, paused, plan, terms};
 use kinds::Needed::{Applied, Kept, Named, NamedLate};
 use kinds::{Kind, OPAQUE, UNSEEN, kinds, other_database, put, renamed};
 
@@ -190,27 +194,65 @@ fn what_only_the_instance_can_read_and_not_on_the_share_is_copied_first_and_then
     });
 }
 
+/// A site of so many log backups, compressed.
+fn compressed(site: &Site, logs: usize) -> Stage {
+    let stage = Stage::build(site, &Recipe::disaster(Logs::Made(logs))).expect("the site");
+    let folders = &stage.simulated.folders;
+    for (path, size) in folders.snapshot() {
+        if !path.contains(".trn") {
+            continue;
+        }
+        let sets = folders.open("backup", &path).map(|view| view.sets);
+        let sets = sets.or_else(|_| {
+            let name = path.rsplit('\\').next().unwrap_or_default();
+            folders
+                .open("backup", &format!(r"E:\pchat-copy\{name}"))
+                .map(|view| view.sets)
+        });
+        let sets = sets.expect("a backup");
+        folders.put_formed(&path, sets, size, OPAQUE).expect("laid");
+    }
+    stage
+}
+
+/// What is shown of a look.
+#[derive(Clone, Default)]
+struct Looks(Arc<Mutex<Vec<(u64, u64)>>>);
+
+impl Sink for Looks {
+    fn record(&mut self, _record: &Record) {}
+
+    fn progress(&mut self, progress: &Progress, _now: Timestamp) {
+        if progress.step == LOOK {
+            let mut shown = self.0.lock().expect("whole");
+            shown.push((progress.done, progress.total));
+        }
+    }
+}
+
+#[test]
+fn while_the_instance_is_asked_about_many_files_it_is_shown_how_far_it_is() {
+    paused(async {
+        let site = litware();
+        let stage = compressed(&site, 400);
+        let plan = plan(&site);
+        let (shown, store) = (Looks::default(), Box::new(MemoryStore::default()));
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(shown.clone())];
+        let run = execute_with(&site, &plan, &terms(), &stage.access, None, store, sinks).await;
+        assert_eq!(run.expect("a run").exit, 0);
+        let shown = shown.0.lock().expect("whole");
+        let grows = |pair: &[(u64, u64)]| pair[0].1 != pair[1].1 || pair[0].0 <= pair[1].0;
+        assert!(shown.len() > 2 && shown.windows(2).all(grows), "{shown:?}");
+        assert!(shown.iter().all(|(done, total)| done <= total));
+    });
+}
+
 #[test]
 fn of_compressed_files_each_header_is_asked_for_once_in_a_whole_failover() {
     paused(async {
         let site = litware();
-        let recipe = Recipe::disaster(Logs::Made(400));
-        let mut stage = Stage::build(&site, &recipe).expect("the site");
+        let mut stage = compressed(&site, 400);
         let folders = &stage.simulated.folders;
-        for (path, size) in folders.snapshot() {
-            if !path.contains(".trn") {
-                continue;
-            }
-            let sets = folders.open("backup", &path).map(|view| view.sets);
-            let sets = sets.or_else(|_| {
-                let name = path.rsplit('\\').next().unwrap_or_default();
-                folders
-                    .open("backup", &format!(r"E:\pchat-copy\{name}"))
-                    .map(|view| view.sets)
-            });
-            let sets = sets.expect("a backup");
-            folders.put_formed(&path, sets, size, OPAQUE).expect("laid");
-        }
         // One that is no backup and one that cannot be opened do not have the others asked for again.
         for (name, held) in [("a1.trn", false), ("a2.trn", true)] {
             let path = format!(r"{SHARE}\{name}");
