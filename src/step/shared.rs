@@ -8,8 +8,8 @@ use super::observe::Observed;
 use super::observe::backups::restored_sets;
 use super::observe::database::Database;
 use super::observe::pool::Service;
-use super::observe::sessions::is_from;
 use super::observe::sessions::{Holder, sessions};
+use super::observe::sessions::{is_from, machine};
 use super::observe::sets::{SetHeader, sets};
 use super::{Block, Context, Step};
 use crate::access::Access;
@@ -92,7 +92,7 @@ pub(super) fn only_set<'a>(
 #[derive(Debug, Serialize)]
 pub(super) struct Holders {
     pub(super) all: Observed<Vec<Holder>>,
-    /// First labels of the chat servers' names, lower case.
+    /// Names of the chat servers, as sessions show them.
     hosts: Vec<String>,
 }
 
@@ -141,14 +141,13 @@ impl Holders {
     }
 }
 
-/// First labels, lower case, of every chat server: the site file's, and those that the topology
+/// Names, as sessions show them, of every chat server: the site file's, and those that the topology
 /// names.
 pub(super) fn chat_hosts(site: &Site, computers: Option<&[String]>) -> Vec<String> {
-    let label = |name: &str| name.split('.').next().unwrap_or(name).to_lowercase();
     let mut hosts: Vec<String> = site
         .chat_servers()
-        .map(|server| label(server.as_str()))
-        .chain(computers.into_iter().flatten().map(|name| label(name)))
+        .map(|server| machine(server.as_str()))
+        .chain(computers.into_iter().flatten().map(|name| machine(name)))
         .collect();
     hosts.sort();
     hosts.dedup();

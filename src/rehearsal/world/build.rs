@@ -139,10 +139,10 @@ fn what_went_wrong(site: &Site, options: &WorldOptions, state: &mut State, at: j
     if let Some(server) = state.instances.get_mut(&backup) {
         for host in &options.chat_sessions {
             let spid = server.free_spid();
-            let host = chat::first_label(host);
+            let host = chat::net_bios(host);
             server
                 .processes
-                .insert(spid, chat::chat_process(spid, host, &chat, at));
+                .insert(spid, chat::chat_process(spid, &host, &chat, at));
         }
     }
     state.advance(at);

@@ -39,7 +39,7 @@ impl State {
         let live: Vec<String> = active
             .iter()
             .filter(|server| !(lost && self.names.primary_servers.iter().any(|p| p.is(server))))
-            .map(|server| first_label(server).to_owned())
+            .map(|server| net_bios(server))
             .collect();
         let compliance = self.names.compliance.clone();
         let places: Vec<(Instance, String)> = {
@@ -64,7 +64,7 @@ impl State {
                 let chat = self.names.chat.to_lowercase() == p.database.to_lowercase();
                 let mut idle = self.idle.iter().flatten();
                 idle.any(|it| {
-                    it.host.eq_ignore_ascii_case(&p.host_name)
+                    net_bios(&it.host).eq_ignore_ascii_case(&p.host_name)
                         && if chat { it.chat } else { it.compliance }
                 })
             };
@@ -131,6 +131,12 @@ pub(super) fn chat_process(spid: i64, host: &str, database: &str, now: Timestamp
         context: None,
         token: CancellationToken::new(),
     }
+}
+
+/// What a client of that machine sends as its name: the computer's NetBIOS name, 15 characters at most
+/// (`sql-server.md` 3.1).
+pub(super) fn net_bios(host: &str) -> String {
+    first_label(host).chars().take(15).collect()
 }
 
 pub(super) fn first_label(host: &str) -> &str {

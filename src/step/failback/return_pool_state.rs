@@ -82,10 +82,8 @@ impl Facts {
             .unwrap_or(&self.wanted)
             .iter()
             .filter(|server| {
-                let label = server.split('.').next().unwrap_or(server).to_lowercase();
-                !holders
-                    .iter()
-                    .any(|holder| is_from(holder, std::slice::from_ref(&label)))
+                let own = std::slice::from_ref(*server);
+                !holders.iter().any(|holder| is_from(holder, own))
             })
             .cloned()
             .collect()

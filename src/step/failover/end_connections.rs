@@ -16,8 +16,9 @@ use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::pool;
-use crate::step::observe::sessions::is_from;
-use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
+use crate::step::observe::sessions::{
+    Holder, RunningRestore, is_from, machine, restores, sessions,
+};
 use crate::step::pool::identity_and_state;
 use crate::step::shared::address;
 use crate::step::undo::Nothing;
@@ -41,7 +42,7 @@ pub struct Facts {
     look: Look,
     sessions: Observed<Vec<Holder>>,
     restores: Observed<Vec<RunningRestore>>,
-    /// First labels of the chat servers' names, lower case.
+    /// Names of the chat servers, as sessions show them.
     chat_hosts: Vec<String>,
     /// K2, where a chat server holds the database.
     pool: Observed<PoolState>,
@@ -113,7 +114,7 @@ impl Kind for EndConnections {
         let chat_hosts: Vec<String> = cx
             .site
             .chat_servers()
-            .map(|server| server.host().to_lowercase())
+            .map(|server| machine(server.as_str()))
             .collect();
         let sessions = sessions(access, backup, name).await;
         let chat = |holder: &Holder| is_from(holder, &chat_hosts);

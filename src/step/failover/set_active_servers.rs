@@ -18,7 +18,7 @@ use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
-use crate::step::observe::sessions::{Holder, sessions};
+use crate::step::observe::sessions::{Holder, is_from, sessions};
 use crate::step::pool::{identity_and_state, not_serving};
 use crate::step::shared::compliance;
 use crate::step::undo::Nothing;
@@ -97,13 +97,8 @@ impl Facts {
         self.wanted
             .iter()
             .filter(|server| {
-                let label = server.split('.').next().unwrap_or(server);
-                !holders.iter().any(|holder| {
-                    holder.host.as_deref().is_some_and(|host| {
-                        let host = host.split('.').next().unwrap_or(host);
-                        host.eq_ignore_ascii_case(label)
-                    })
-                })
+                let own = std::slice::from_ref(*server);
+                !holders.iter().any(|holder| is_from(holder, own))
             })
             .collect()
     }

@@ -85,10 +85,17 @@ pub async fn sessions(
     every(table(access, instance, query).await, holder)
 }
 
+/// What a session's `host_name` shows of a machine, lower case: the client's NetBIOS name, which has 15
+/// characters at most (`sql-server.md` 3.1, `steps.md` 2). Clients are free to send the whole name.
+pub(in crate::step) fn machine(name: &str) -> String {
+    let label = name.split('.').next().unwrap_or(name);
+    label.chars().take(15).collect::<String>().to_lowercase()
+}
+
 /// True for a session from one of these machines.
-pub(in crate::step) fn is_from(holder: &Holder, hosts: &[String]) -> bool {
-    holder.host.as_deref().is_some_and(|host| {
-        let host = host.split('.').next().unwrap_or(host).to_lowercase();
-        hosts.contains(&host)
+pub(in crate::step) fn is_from(holder: &Holder, machines: &[impl AsRef<str>]) -> bool {
+    holder.host.as_deref().map(machine).is_some_and(|host| {
+        let mut machines = machines.iter();
+        machines.any(|name| machine(name.as_ref()) == host)
     })
 }

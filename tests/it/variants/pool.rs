@@ -198,3 +198,26 @@ fn a_store_that_is_lost_behind_the_command_leaves_its_outcome_unknown() {
         resumed.assert_done();
     });
 }
+
+/// A client sends the computer's NetBIOS name: 15 characters at most (`sql-server.md` 3.1).
+#[test]
+fn chat_servers_whose_names_are_longer_than_netbios_names_are_known_by_their_sessions() {
+    let mut site = litware();
+    let long: Vec<_> = (5..7)
+        .map(|n| {
+            let name = format!("pc{n}-persistent-chat.dc2.litwareinc.com");
+            name.parse().expect("a name")
+        })
+        .collect();
+    site.pool.backup_servers.clone_from(&long);
+    site.pool.failed_over = long;
+    let held = hold(&site, &disaster(), &terms(), async |_| ());
+    assert_eq!(held.step("set-active-servers"), StepOutcome::Done);
+    assert_eq!((held.finished.exit, held.end.active.len()), (0, 2));
+    // Users on the database that is to be recovered are recognized.
+    let recipe = vary(|options| {
+        options.chat_sessions = vec!["pc5-persistent-chat.dc2.litwareinc.com".to_owned()];
+    });
+    let held = hold(&site, &recipe, &terms(), async |_| ());
+    held.assert_refused(3, "end-connections", &["a chat server holds"], &[]);
+}

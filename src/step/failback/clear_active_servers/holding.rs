@@ -34,11 +34,10 @@ pub(super) async fn look(
 ) -> Vec<Holding> {
     let mut holding = Vec::new();
     for server in servers {
-        let label = server.split('.').next().unwrap_or(server).to_lowercase();
-        let labels = std::slice::from_ref(&label);
+        let own = std::slice::from_ref(server);
         let (mut holds, mut compliance) = (false, false);
         for (holder, on_compliance) in sessions {
-            if is_from(holder, labels) {
+            if is_from(holder, own) {
                 holds = true;
                 compliance |= on_compliance;
             }
