@@ -16,8 +16,10 @@ pub(super) fn drop_secondary(server: &mut SqlInstance, bound: &Bound) -> Output 
     if !databases.any(|d| same(&d.database, &database)) {
         return Err(message(32014, &[&database]));
     }
-    if server.monitor_dead && bound.number("ignoreremotemonitor") != Some(1) {
-        return Err(message(32054, &[]));
+    if let Some(number) = server.monitor_dead
+        && bound.number("ignoreremotemonitor") != Some(1)
+    {
+        return Err(message(number, &[]));
     }
     server.msdb.drop_secondary(&database);
     Ok(Vec::new())

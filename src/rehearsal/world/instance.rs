@@ -123,8 +123,8 @@ pub struct SqlInstance {
     pub standby_shows_redo: bool,
     /// `@ignoreremotemonitor` exists.
     pub knows_ignore_monitor: bool,
-    /// The remote monitor does not answer: 32054.
-    pub monitor_dead: bool,
+    /// The remote monitor does not answer: the error that is told first.
+    pub monitor_dead: Option<u32>,
     /// When the Agent started.
     pub agent_started: DateTime,
 }

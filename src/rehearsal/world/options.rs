@@ -146,8 +146,9 @@ pub struct WorldOptions {
     pub source: Option<String>,
     /// Name of the monitor, where it is another server.
     pub monitor: Option<String>,
-    /// The monitor does not answer: 32054.
-    pub monitor_dead: bool,
+    /// The monitor does not answer: the error that is told first, of the procedures (32054) or of the
+    /// linked server over which they reach it (53, 10060, 11001, 7303, 18456; `sql-server.md` 1.1).
+    pub monitor_dead: Option<u32>,
     /// `sp_delete_log_shipping_secondary_database` has `@ignoreremotemonitor`.
     pub knows_ignore_monitor: bool,
     /// A restore job runs: it is in the first file of the copy folder that is not restored.
@@ -212,7 +213,7 @@ impl WorldOptions {
             siblings: Vec::new(),
             source: None,
             monitor: None,
-            monitor_dead: false,
+            monitor_dead: None,
             knows_ignore_monitor: true,
             restore_job_runs: false,
             copy_job_runs: false,

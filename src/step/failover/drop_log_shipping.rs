@@ -8,7 +8,7 @@ pub(in crate::step) mod undo;
 
 use serde::Serialize;
 
-use crate::access::sql::Table;
+use crate::access::sql::{Failure, Table};
 use crate::model::words::count;
 use crate::model::{Instance, Problem, Role, quote};
 use crate::site::Site;
@@ -57,7 +57,20 @@ pub struct Facts {
 
 impl Facts {
     fn row(&self) -> Option<&Secondary> {
-        self.rows.seen()?.iter().find(|row| {
+        self.row_of(self.rows.seen()?)
+    }
+
+    /// Whether another server watches: then the procedure has to reach it (`steps.md` 5.3).
+    fn monitor_is_elsewhere(&self) -> bool {
+        let monitor = self.row().and_then(|row| row.monitor.as_deref());
+        let own = self.identity.seen().map(|it| it.server_name.as_str());
+        monitor
+            .zip(own)
+            .is_some_and(|(monitor, own)| monitor.to_lowercase() != own.to_lowercase())
+    }
+
+    fn row_of<'a>(&self, rows: &'a [Secondary]) -> Option<&'a Secondary> {
+        rows.iter().find(|row| {
             row.database
                 .as_deref()
                 .is_some_and(|name| name.to_lowercase() == self.database.to_lowercase())
@@ -102,8 +115,8 @@ impl Kind for DropLogShipping {
                 Vec::new(),
             )
             .when(
-                "the first form says that the monitor server does not answer (32054, 32055, 32030, 32031), \
-                 and the procedure has this parameter",
+                "the first form says that the monitor server does not answer (32054, 32055, 32030, 32031), or \
+                 fails or does not end while the monitor is another server; and the procedure has this parameter",
             ).keyed(Key::DropWithoutMonitor),
         ]
     }
@@ -185,7 +198,8 @@ impl Kind for DropLogShipping {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
-        let mut session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
+        let backup = Instance::chat(Role::Backup);
+        let mut session = Box::pin(cx.access.sql.open(backup)).await?;
         let why = match hands.send(&mut session, Key::Drop, &Values::new()).await {
             // 1: it failed, and said so in a message only.
             Ok(tables) => match return_code(&tables) {
@@ -195,6 +209,19 @@ impl Kind for DropLogShipping {
             Err(StepError::Sql(error)) => match error.number() {
                 Some(NOT_A_SECONDARY) => return Ok(()),
                 Some(number) if DEAD_MONITOR.contains(&number) => error.to_string(),
+                // It is reached over a linked server, whose own errors come first, or nothing comes.
+                Some(_) if facts.monitor_is_elsewhere() => error.to_string(),
+                None if facts.monitor_is_elsewhere()
+                    && matches!(error.failure, Failure::TimedOut(_)) =>
+                {
+                    let rows = secondary(cx.access, backup, &cx.site.database.chat).await;
+                    if rows.seen().is_none_or(|rows| facts.row_of(rows).is_none()) {
+                        // Done, or not known: a look decides.
+                        return Err(error.into());
+                    }
+                    session = Box::pin(cx.access.sql.open(backup)).await?;
+                    error.to_string()
+                }
                 _ => return Err(error.into()),
             },
             Err(other) => return Err(other),

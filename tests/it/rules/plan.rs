@@ -102,7 +102,7 @@ fn rule_9_a_command_that_was_refused_is_announced_and_no_effect() {
         &litware(),
         &vary(|options| {
             options.monitor = Some("MON1".to_owned());
-            options.monitor_dead = true;
+            options.monitor_dead = Some(32054);
         }),
     );
     assert_eq!(compared.announced.len(), compared.effects.len() + 1);

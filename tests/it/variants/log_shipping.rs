@@ -5,7 +5,7 @@ use std::time::Duration;
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::simulated::Recipe;
-use pchadr::rehearsal::world::{ServiceTimes, Start, WorldOptions};
+use pchadr::rehearsal::world::{FaultKind, ServiceTimes, SqlFault, Start, WorldOptions};
 use pchadr::run::event::StepOutcome;
 use pchadr::run::store::MemoryStore;
 use pchadr::status::Status;
@@ -94,7 +94,7 @@ fn with_the_agent_stopped_no_job_runs_whatever_its_rows_say() {
 
 fn dead_monitor(options: &mut WorldOptions) {
     options.monitor = Some("MON1".to_owned());
-    options.monitor_dead = true;
+    options.monitor_dead = Some(32054);
 }
 
 #[test]
@@ -103,6 +103,50 @@ fn a_dead_monitor_is_left_out_where_the_procedure_can() {
     held.assert_done();
     assert_eq!(held.backup().secondary_rows, 0);
     assert_eq!((held.count(DROP), held.count(WITHOUT_MONITOR)), (1, 1));
+}
+
+/// The procedure reaches it over a linked server, whose own errors come first, or nothing comes at all
+/// (`sql-server.md` 1.1).
+#[test]
+fn a_dead_monitor_is_left_out_however_the_linked_server_says_so() {
+    for number in [53, 10060, 11001, 7303, 18456, 32055] {
+        let held = hold(&litware(), &vary(dead_monitor), &terms(), async |stage| {
+            stage.simulated.world.with(|state| {
+                let server = state.instances.get_mut(&BACKUP).expect("the backup");
+                server.monitor_dead = Some(number);
+            });
+        });
+        held.assert_done();
+        assert_eq!(held.backup().secondary_rows, 0, "{number}");
+    }
+    let silence = |kind| SqlFault {
+        instance: BACKUP,
+        contains: DROP.to_owned(),
+        nth: 1,
+        kind,
+    };
+    for kind in [FaultKind::SilenceBefore, FaultKind::SilenceAfter] {
+        let held = hold(&litware(), &vary(dead_monitor), &terms(), async |stage| {
+            stage
+                .simulated
+                .world
+                .with(|state| state.faults.push(silence(kind)));
+        });
+        held.assert_done();
+        assert_eq!(held.backup().secondary_rows, 0, "{kind:?}");
+    }
+}
+
+#[test]
+fn an_error_is_not_blamed_on_a_monitor_that_is_the_instance_itself() {
+    let held = hold(&litware(), &disaster(), &terms(), async |stage| {
+        stage.simulated.world.with(|state| {
+            let server = state.instances.get_mut(&BACKUP).expect("the backup");
+            server.monitor_dead = Some(53);
+        });
+    });
+    held.assert_stopped("drop-log-shipping", &["error 53"], &[]);
+    assert_eq!(held.count(WITHOUT_MONITOR), 0);
 }
 
 #[test]

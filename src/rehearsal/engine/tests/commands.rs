@@ -34,13 +34,13 @@ async fn siblings_keep_the_jobs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_monitor_refuses_unless_it_is_ignored_and_can_be() {
-    let f = Fixture::new(|o| o.monitor_dead = true);
+    let f = Fixture::new(|o| o.monitor_dead = Some(32054));
     let mut c = f.client(BACKUP);
     assert_eq!(c.numbers(DROP).await, [32054]);
     let ignoring = DROP.replace("N'mgc'", "N'mgc', @ignoreremotemonitor = 1");
     c.ok(&ignoring).await;
     let f = Fixture::new(|o| {
-        o.monitor_dead = true;
+        o.monitor_dead = Some(32054);
         o.knows_ignore_monitor = false;
     });
     assert_eq!(f.client(BACKUP).numbers(&ignoring).await, [8145]);
