@@ -4,6 +4,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod archive;
+pub mod copies;
 pub mod event;
 pub mod executor;
 pub mod exit;

@@ -14,7 +14,10 @@ use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
 use super::ports;
 use super::rehearse::terminal;
-use super::runs::{archive, none_unfinished, note, run_id, same_site, tell_unreadable, unfinished};
+use super::runs::{
+    NOT_KNOWN, Open, RECORD_LOST, archive, config_option, note, refuse_lost, run_id, same_site,
+    tell_unreadable, unfinished,
+};
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock, site_resource};
@@ -23,7 +26,7 @@ use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
 use crate::report::next::write_next;
-use crate::run::archive::{Archive, Found, Unreadable};
+use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
 use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
 use crate::run::executor::{Execution, Way, Who};
@@ -35,7 +38,6 @@ use crate::run::resume::{PlanChange, compare, known};
 use crate::run::stored::{SiteIdentity, StoredPlan};
 use crate::site::Site;
 use crate::status::Status;
-use crate::step::ledger::Ledger as _;
 use crate::step::saved::Saved;
 use crate::step::terms::AcceptedLoss;
 
@@ -76,7 +78,7 @@ pub(super) fn go(
         let access = access_parts.open();
         let lock = lock(site, &access).await?;
         // Under the lock: an unfinished run may be one that goes on at this moment, elsewhere.
-        let earlier = earlier(site, plan, options, &archive, way, &known.unreadable)?;
+        let begin = earlier(site, plan, options, &archive, way, &known.unreadable)?;
         let live = Live {
             site,
             plan,
@@ -87,7 +89,7 @@ pub(super) fn go(
             known,
             way,
         };
-        let finished = Box::pin(live.run(earlier)).await?;
+        let finished = Box::pin(live.run(begin)).await?;
         let is_done = finished.outcome == Outcome::Done;
         let status = Status::observe(site, &access).await;
         if options.output == Output::Human {
@@ -123,32 +125,36 @@ struct Live<'a> {
 }
 
 impl Live<'_> {
-    async fn run(&self, earlier: Option<Earlier>) -> anyhow::Result<RunFinished> {
-        let run = match &earlier {
-            Some(earlier) => earlier.run.clone(),
-            None => run_id(self.access.clock.now(), &self.plan.runbook)?,
+    async fn run(&self, begin: Begin) -> anyhow::Result<RunFinished> {
+        let run = match &begin {
+            Begin::On(earlier) => earlier.run.clone(),
+            Begin::Anew { .. } => run_id(self.access.clock.now(), &self.plan.runbook)?,
         };
-        let config = self
-            .options
-            .config
-            .as_ref()
-            .map_or_else(String::new, |path| format!(" --config {}", path.display()));
+        let config = config_option(self.options.config.as_deref());
         let resume = match self.way {
             Way::On => format!("pchadr {}{config} --resume={run}", self.plan.runbook),
             Way::Back => format!("pchadr abort{config}"),
         };
-        let store = match &earlier {
-            Some(_) => self.archive.open(&run, note()).map_err(Failure::from)?,
-            None => self.archive.create(&run, note()).map_err(Failure::from)?,
+        let store = match &begin {
+            Begin::On(_) => self.archive.open(&run, note()),
+            Begin::Anew { .. } => self.archive.create(&run, note()),
         };
+        let store = store.map_err(Failure::from)?;
         let ledger = RunLedger::open(store, self.access.clock, self.sinks())?;
-        ledger.keep(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
-        ledger.keep(Document::Site, &SiteIdentity::to_json(self.site)?)?;
+        ledger.keep_of_run(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
+        ledger.keep_of_run(Document::Site, &SiteIdentity::to_json(self.site)?)?;
         let _log = log::keep(&self.archive.folder(&run).join(log::LOG), &mut note());
         let stop = CancellationToken::new();
         stop::watch(stop.clone(), resume.clone());
         let guard = Held(&self.lock);
         let mut terms = self.options.rehearsal.terms();
+        if let Begin::Anew {
+            beside: Some(beside),
+        } = &begin
+            && let Some(reason) = terms.overrides.get_mut(RECORD_LOST)
+        {
+            reason.push_str(beside);
+        }
         if terms.accepted.is_none() && self.way == Way::On {
             // What was agreed to stays agreed to, while no more is lost by it.
             let state = ledger.state();
@@ -172,7 +178,10 @@ impl Live<'_> {
             unreadable: &self.known.told(),
             resume_command: Some(resume),
         };
-        let change = earlier.and_then(|earlier| earlier.change);
+        let change = match begin {
+            Begin::On(earlier) => earlier.change,
+            Begin::Anew { .. } => None,
+        };
         let taken = execution.take_way(self.way, change).await;
         taken.map_err(not_undone)
     }
@@ -185,6 +194,17 @@ impl Live<'_> {
             Output::Markdown => Box::new(Markdown::new(stdout(), Some(self.plan.clone()))),
         }]
     }
+}
+
+/// How an execution begins.
+enum Begin {
+    /// With a new run.
+    Anew {
+        /// What the record says of runs that nobody can tell of, and that are left behind.
+        beside: Option<String>,
+    },
+    /// With a run that is there.
+    On(Earlier),
 }
 
 /// The run to go on with.
@@ -202,13 +222,17 @@ fn earlier(
     archive: &Archive,
     way: Way,
     told: &[Unreadable],
-) -> anyhow::Result<Option<Earlier>> {
+) -> anyhow::Result<Begin> {
+    let config = options.config.as_deref();
     let found = match &options.resume {
         None => {
             let mut runs = unfinished(site, archive);
-            tell_unreadable(runs.unreadable.iter().filter(|it| !told.contains(it)));
-            return match runs.read.pop() {
-                None => Ok(None),
+            return match runs.unfinished.pop() {
+                None => {
+                    let beside = begin_anew(&runs, options)?;
+                    runs.tell(told);
+                    Ok(Begin::Anew { beside })
+                }
                 Some(found) if found.state.goes_back_only() => Err(refused(
                     "a run of this site is not finished",
                     &format!("the undoing of run {} stopped part-way", found.run),
@@ -223,17 +247,18 @@ fn earlier(
                 .into()),
             };
         }
-        Some(run) if !run.is_empty() => archive.find(run).map_err(Failure::from)?,
+        Some(run) if !run.is_empty() => archive.find(run).map_err(|error| match error {
+            ArchiveError::Lost(lost) => refuse_lost(&lost, config),
+            other @ (ArchiveError::Folder { .. } | ArchiveError::NoRun { .. }) => other.into(),
+        })?,
         Some(_) => {
             let mut runs = unfinished(site, archive);
-            let newest = runs.read.pop().ok_or_else(|| {
-                refused(
-                    "there is no run to go on with",
-                    &none_unfinished(&runs),
-                    "leave out --resume to begin a run",
-                )
-            })?;
-            tell_unreadable(runs.unreadable.iter().filter(|it| !told.contains(it)));
+            let none = (
+                "there is no run to go on with",
+                "leave out --resume to begin a run",
+            );
+            let newest = runs.newest(config, none)?;
+            runs.tell(told);
             newest
         }
     };
@@ -273,10 +298,28 @@ fn earlier(
     if let Some(change) = &change {
         agree_to(change, options)?;
     }
-    Ok(Some(Earlier {
+    Ok(Begin::On(Earlier {
         run: found.run,
         change,
     }))
+}
+
+/// A new run beside one that nobody can tell of is begun for a reason only. What the record says of
+/// those that are left behind.
+fn begin_anew(runs: &Open, options: &RunOptions) -> Result<Option<String>, Failure> {
+    let Some(newest) = runs.lost.last() else {
+        return Ok(None);
+    };
+    let overrides = &options.rehearsal.overrides;
+    if !overrides.iter().any(|(id, _)| id == RECORD_LOST) {
+        return Err(refuse_lost(newest, options.config.as_deref()));
+    }
+    let left: Vec<String> = runs
+        .lost
+        .iter()
+        .map(|lost| format!("run {}, whole up to record {}", lost.run, lost.whole))
+        .collect();
+    Ok(Some(format!(" ({}: {NOT_KNOWN})", left.join("; "))))
 }
 
 /// A run goes on only with the plan and the site that it keeps: both are written anew.

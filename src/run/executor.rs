@@ -117,6 +117,7 @@ impl Execution<'_> {
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
         let halt = match verdict {
             Verdict::NothingToDo => {
+                self.record_overrides(&checked)?;
                 self.record_met(&checked, checked.len())?;
                 None
             }

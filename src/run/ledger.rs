@@ -1,5 +1,6 @@
 //! The run's side of [`Ledger`]: the recorder behind a lock, so that two steps of a stage can use it.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -48,6 +49,14 @@ impl RunLedger {
     /// Records an event.
     pub fn record(&self, event: Event) -> Result<(), JournalError> {
         self.lock().record(event)
+    }
+
+    /// Keeps a document of the run itself, as soon as it has a record.
+    ///
+    /// # Errors
+    /// That it cannot be kept.
+    pub fn keep_of_run(&self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        self.lock().keep_of_run(document, bytes)
     }
 
     /// Where the run stands; `None` before its first record.

@@ -33,6 +33,11 @@ impl FolderStore {
             }
         }
         ours().create(folder)?;
+        Self::renew(folder)
+    }
+
+    /// Makes an empty journal in a folder that is there and has none.
+    pub fn renew(folder: &Path) -> io::Result<Self> {
         let journal = new_file().append(true).open(folder.join(JOURNAL))?;
         // The journal's name must survive a crash as well as its bytes: its folder, and the
         // folder's own name.
@@ -47,9 +52,7 @@ impl FolderStore {
     /// Opens the folder of a run that began earlier.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(JOURNAL);
-        if fs::symlink_metadata(&path)?.is_symlink() {
-            return Err(io::Error::other("the journal is a link to another place"));
-        }
+        see_file(&path)?;
         let journal = OpenOptions::new().append(true).open(path)?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -65,7 +68,7 @@ impl FolderStore {
 
 impl Store for FolderStore {
     fn load(&mut self) -> io::Result<Vec<u8>> {
-        fs::read(self.folder.join(JOURNAL))
+        read_file(&self.folder.join(JOURNAL))
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -106,6 +109,31 @@ impl Store for FolderStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn set_aside(&mut self) -> io::Result<String> {
+        let random = getrandom::u64().map_err(io::Error::other)?;
+        let name = format!("journal-damaged-{random:016x}.jsonl");
+        let mut file = new_file().write(true).open(self.folder.join(&name))?;
+        file.write_all(&self.load()?)?;
+        file.sync_all()?;
+        Ok(name)
+    }
+}
+
+/// The bytes of a file: no link, and nothing that never ends.
+pub(in crate::run) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    see_file(path)?;
+    fs::read(path)
+}
+
+fn see_file(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_file() {
+        Ok(())
+    } else {
+        Err(io::Error::other(
+            "it is no file, or a link to another place",
+        ))
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Operation {
     Truncate(u64),
     /// The document was kept.
     Keep(Document),
+    /// What the journal held was kept aside.
+    SetAside,
 }
 
 impl MemoryStore {
@@ -148,5 +150,10 @@ impl Store for MemoryStore {
         Ok(kept
             .find(|(kept, _)| *kept == document)
             .map(|(_, bytes)| bytes.clone()))
+    }
+
+    fn set_aside(&mut self) -> io::Result<String> {
+        self.inner().operations.push(Operation::SetAside);
+        Ok("aside".to_owned())
     }
 }
