@@ -63,7 +63,8 @@ fn is_behind(lost: &Lost, read: &[Found]) -> bool {
     })
 }
 
-fn may_be_of(site: &Site, lost: &Lost) -> bool {
+/// Whether a run that nobody can tell of may be of that site.
+pub(super) fn may_be_of(site: &Site, lost: &Lost) -> bool {
     match (&lost.found, lost.site.first()) {
         (Some(found), _) => same_site(site, found),
         (None, Some(kept)) => *kept == SiteIdentity::of(site),
@@ -115,7 +116,7 @@ pub(super) const NOT_KNOWN: &str = "what it did is then known only as far as the
 /// Says that a run may be unfinished, and its ways on.
 pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
     let run = &lost.run;
-    let verify = format!("pchadr runs verify {run}{}", config_option(config));
+    let verify = format!("pchadr runs verify{} {run}", config_option(config));
     let mend = match (lost.split, lost.unreadable()) {
         (Some(Split::Fork { .. }), _) => {
             format!("move the copy that is wrong out of its folder, then go on with --resume={run}")

@@ -11,6 +11,7 @@ mod frozen;
 mod kill_sweep;
 mod real_logs;
 mod rules;
+mod runs;
 mod site;
 mod sql_live;
 mod steps;
