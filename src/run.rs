@@ -13,6 +13,7 @@ pub mod journal;
 pub mod ledger;
 pub mod operator;
 pub mod preflight;
+pub mod reading;
 pub mod recorder;
 pub mod resume;
 pub mod store;

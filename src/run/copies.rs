@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::event::Record;
 use super::fold::{FoldError, RunState, fold};
-use super::journal::{JournalError, is_torn, read_sound};
+use super::reading::{JournalError, is_torn, read_sound};
 use crate::model::document::OtherVersion;
 
 /// One copy of a run's journal, as far as it is sound.

@@ -112,17 +112,25 @@ fn a_record_is_verified_copy_by_copy_and_the_whole_part_is_told() {
     assert!(nowhere.contains("there is no run `r9`"), "{nowhere}");
 }
 
+type Spoiler = fn(&[PathBuf; 2]);
+
 #[test]
 fn a_record_that_tells_nobody_where_its_run_stands_is_named_with_its_ways_on_by_who_would_go_on() {
-    let spoilers: [(&str, fn(&[PathBuf; 2])); 6] = [
+    let spoilers: [(&str, Spoiler); 6] = [
         ("a byte in both", |both| {
-            both.iter().for_each(|path| spoil(path, 7));
+            for path in both {
+                spoil(path, 7);
+            }
         }),
         ("empty", |both| {
-            both.iter().for_each(|path| fs::write(path, "").unwrap());
+            for path in both {
+                fs::write(path, "").unwrap();
+            }
         }),
         ("gone", |both| {
-            both.iter().for_each(|path| fs::remove_file(path).unwrap());
+            for path in both {
+                fs::remove_file(path).unwrap();
+            }
         }),
         ("of another run", |both| {
             let other = both[0].parent().unwrap().with_file_name(FAILOVER);

@@ -2,7 +2,7 @@ use super::*;
 use crate::run::event::{Outcome, RunFinished, StepOutcome};
 use crate::run::store::{MemoryStore, Operation};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
