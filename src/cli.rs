@@ -18,6 +18,7 @@ pub mod status;
 
 mod configuration;
 mod doors;
+mod earlier;
 mod error;
 mod log;
 mod operator;

@@ -75,6 +75,7 @@ impl<'a> Inspected<'a> {
             JournalError::Version(other) => Damage::Version(other),
             JournalError::Store { .. }
             | JournalError::Poisoned { .. }
+            | JournalError::Full { .. }
             | JournalError::Damaged { .. }
             | JournalError::Refused { .. } => Damage::Changed(error.to_string()),
         });

@@ -24,7 +24,8 @@ impl RunLedger {
         Self(Mutex::new(recorder))
     }
 
-    /// Shares a recorder over a store: of a new run, or of the one that the store holds.
+    /// Shares a recorder over a store: of a new run, or of the one that the store holds. Room for its
+    /// end is kept from here on.
     ///
     /// # Errors
     /// When the journal in the store cannot be read or written, or tells of no run.
@@ -33,7 +34,8 @@ impl RunLedger {
         clock: Clock,
         sinks: Vec<Box<dyn Sink>>,
     ) -> Result<Self, JournalError> {
-        let (journal, records) = Journal::reopen(store)?;
+        let (mut journal, records) = Journal::reopen(store)?;
+        journal.reserve()?;
         let recorder = if records.is_empty() {
             Recorder::new(journal, clock, sinks)
         } else {

@@ -26,6 +26,12 @@ pub enum JournalError {
         /// The failure that came first.
         first: String,
     },
+    /// The disk is full. Only the end of the run can still be written, into the room that was kept.
+    #[error("there is no room left for the record of the run: {why}")]
+    Full {
+        /// The store's words.
+        why: String,
+    },
     /// A line is not what was written. Nothing was cut or changed.
     #[error("line {line} of the journal is damaged: {reason}")]
     Damaged {

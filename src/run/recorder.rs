@@ -95,6 +95,9 @@ impl Recorder {
             self.journal.sync()?;
         }
         self.state = Some(next);
+        if matches!(record.event, Event::RunFinished(_)) {
+            self.journal.give_back_room();
+        }
         self.began.get_or_insert(record.at);
         for (document, bytes) in std::mem::take(&mut self.waiting) {
             let kept = self.journal.keep(document, &bytes);

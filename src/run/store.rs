@@ -10,7 +10,7 @@ use crate::model::Document;
 
 pub use folder::FolderStore;
 pub(super) use folder::{JOURNAL, keep_in, make_folders, read_file};
-pub use memory::{MemoryStore, Operation};
+pub use memory::{Disk, MemoryStore, Operation};
 
 /// Keeps one journal, and small documents beside it.
 pub trait Store: Send {
@@ -35,7 +35,21 @@ pub trait Store: Send {
     /// Keeps what the journal holds now under another name, and says which: it is about to be
     /// mended.
     fn set_aside(&mut self) -> io::Result<String>;
+
+    /// Takes so much of the disk that the end of a run fits there, where it has not yet; for nothing
+    /// but [`Store::make_room`].
+    fn reserve(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Gives that back. False: there was nothing.
+    fn make_room(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
 }
+
+/// Room in bytes that is kept for the end of a run: its last records take a few KiB each.
+pub const ROOM: usize = 256 << 10;
 
 /// Takes a sentence about the two copies, for the operator.
 pub type Note = Box<dyn FnMut(&str) + Send>;
@@ -161,6 +175,15 @@ impl<A: Store, B: Store> Store for Mirrored<A, B> {
 
     fn set_aside(&mut self) -> io::Result<String> {
         self.first.set_aside()
+    }
+
+    /// The second copy may end before the first.
+    fn reserve(&mut self) -> io::Result<()> {
+        self.first.reserve()
+    }
+
+    fn make_room(&mut self) -> io::Result<bool> {
+        self.first.make_room()
     }
 }
 

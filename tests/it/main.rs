@@ -20,6 +20,7 @@ mod sweep;
 // The program as its users meet it, and the house it is built in.
 mod commands;
 mod defect;
+mod disk;
 mod documents;
 mod holding_on;
 mod house;

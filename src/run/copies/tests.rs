@@ -159,6 +159,19 @@ fn each_bit_of_either_copy_is_mended_by_the_other_or_named_in_the_last_line() {
     assert!(forks > 0);
 }
 
+#[test]
+fn a_run_that_is_killed_at_any_byte_of_its_last_record_stands_where_the_record_before_left_it() {
+    let bytes = journal("r1", 3);
+    let before = journal("r1", 2);
+    for cut in before.len()..bytes.len() {
+        let seen = read(&bytes[..cut]);
+        assert_eq!(seen.damage, None, "{cut}");
+        assert_eq!(seen.sound(), before, "{cut}");
+        assert_eq!(chosen(&bytes[..cut], &bytes), Ok(Used::Second), "{cut}");
+        assert_eq!(chosen(&bytes, &bytes[..cut]), Ok(Used::First), "{cut}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_beginning_of_a_copy_gives_way_to_the_longer_one(

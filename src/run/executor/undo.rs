@@ -98,6 +98,17 @@ impl Execution<'_> {
         let by = self.ask_to_undo(&what).await;
         let by = by.ok_or_else(|| NotUndone::NoConsent(self.run.to_owned()))?;
         self.record_resumed(change)?;
+        let ended = self.take_all_back(&state, steps, what, by).await;
+        Ok(self.ended(ended, Outcome::Undone)?)
+    }
+
+    async fn take_all_back(
+        &self,
+        state: &RunState,
+        steps: Vec<Step>,
+        what: String,
+        by: &str,
+    ) -> Result<RunFinished, JournalError> {
         if let Some(step) = state.changes().next() {
             self.ledger.record(Event::Consent {
                 step: step.id.clone(),
@@ -113,10 +124,10 @@ impl Execution<'_> {
                 Box::pin(self.take_back(step)).await?
             };
             if let Turn::Halted(halt) = turn {
-                return Ok(self.finish(Some(*halt), None, Outcome::Undone)?);
+                return self.finish(Some(*halt), None, Outcome::Undone);
             }
         }
-        Ok(self.finish(None, None, Outcome::Undone)?)
+        self.finish(None, None, Outcome::Undone)
     }
 
     /// How the operator consented, if so.

@@ -183,6 +183,93 @@ fn a_last_line_that_a_file_system_filled_with_zeros_is_torn() {
     assert_eq!(read(&bytes).unwrap().records, records);
 }
 
+/// A disk that tells that it is full when it is synced, until room is made.
+struct FullWhenSynced(MemoryStore, bool);
+
+impl Store for FullWhenSynced {
+    fn load(&mut self) -> io::Result<Vec<u8>> {
+        self.0.load()
+    }
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(bytes)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        if self.1 {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        self.0.sync()
+    }
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.0.truncate(length)
+    }
+    fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        self.0.keep(document, bytes)
+    }
+    fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>> {
+        self.0.kept(document)
+    }
+    fn set_aside(&mut self) -> io::Result<String> {
+        self.0.set_aside()
+    }
+    fn make_room(&mut self) -> io::Result<bool> {
+        Ok(std::mem::take(&mut self.1))
+    }
+}
+
+/// Kind 0 starts a step, 2 ends one.
+#[test]
+fn on_a_full_disk_what_would_begin_is_refused_and_what_ends_is_written_into_the_room_that_was_kept()
+{
+    let by_append = |store: &MemoryStore| -> Box<dyn Store> {
+        let mut full = store.clone();
+        full.reserve().unwrap();
+        full.bound(9, crate::run::store::Disk::Full);
+        Box::new(full)
+    };
+    let by_sync =
+        |store: &MemoryStore| -> Box<dyn Store> { Box::new(FullWhenSynced(store.clone(), true)) };
+    for (what, full) in [
+        (
+            "append",
+            &by_append as &dyn Fn(&MemoryStore) -> Box<dyn Store>,
+        ),
+        ("sync", &by_sync),
+    ] {
+        for (kind, is_written) in [(0, false), (2, true)] {
+            let (bytes, records) = written(&[0, 3]);
+            let store = MemoryStore::with(&bytes);
+            let (mut journal, _) = Journal::reopen(full(&store)).unwrap();
+            let written = journal
+                .append(at(9), event(kind))
+                .and_then(|_| journal.sync());
+            match (written, is_written) {
+                (Ok(()), true) | (Err(JournalError::Full { .. }), false) => {}
+                (other, _) => panic!("{what}, {kind}: {other:?}"),
+            }
+            // Nothing begins any more; ends are chained to what is there.
+            let begun = journal.append(at(10), event(0));
+            assert!(matches!(begun, Err(JournalError::Full { .. })), "{what}");
+            journal.append(at(11), event(2)).unwrap();
+            journal.sync().unwrap();
+            let reading = read(&store.crash(0).bytes()).unwrap();
+            assert_eq!(reading.whole, store.bytes().len(), "{what}: nothing torn");
+            let wanted = records.len() + 1 + usize::from(is_written);
+            assert_eq!(reading.records.len(), wanted, "{what}, {kind}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_without_room_kept_spoils_the_journal() {
+    let store = MemoryStore::default();
+    store.bound(9, crate::run::store::Disk::Full);
+    let mut journal = Journal::begin(Box::new(store));
+    let failed = journal.append(at(0), event(2)).unwrap_err();
+    assert!(matches!(failed, JournalError::Store { .. }), "{failed}");
+    let later = journal.append(at(0), event(2)).unwrap_err();
+    assert!(matches!(later, JournalError::Poisoned { .. }));
+}
+
 proptest! {
     #[test]
     fn any_cut_reopens_to_a_beginning_of_the_records_and_goes_on_validly(

@@ -4,11 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::Store;
+use super::{ROOM, Store};
 use crate::model::Document;
 
 /// File name of the journal in a run folder.
 pub(in crate::run) const JOURNAL: &str = "journal.jsonl";
+
+/// File name of the room that is kept for the end of the run.
+const RESERVE: &str = "reserve";
 
 /// A run folder: `journal.jsonl` and the documents beside it.
 pub struct FolderStore {
@@ -118,6 +121,34 @@ impl Store for FolderStore {
         file.write_all(&self.load()?)?;
         file.sync_all()?;
         Ok(name)
+    }
+
+    fn reserve(&mut self) -> io::Result<()> {
+        let path = self.folder.join(RESERVE);
+        match fs::symlink_metadata(&path) {
+            Ok(there) if there.is_file() && there.len() == ROOM as u64 => return Ok(()),
+            Ok(_) => fs::remove_file(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        // Bytes that no file system makes smaller.
+        let mut bytes = vec![0; ROOM];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let mut file = new_file().write(true).open(&path)?;
+        let kept = file.write_all(&bytes).and_then(|()| file.sync_all());
+        if kept.is_err() {
+            // Half of it is no room.
+            let _ = fs::remove_file(&path);
+        }
+        kept
+    }
+
+    fn make_room(&mut self) -> io::Result<bool> {
+        match fs::remove_file(self.folder.join(RESERVE)) {
+            Ok(()) => sync_folder(&self.folder).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -249,6 +280,23 @@ mod tests {
             store.append(b"two\n").unwrap();
             assert!(store.sync().is_err(), "{n}");
         }
+    }
+
+    #[test]
+    fn room_is_kept_on_the_disk_whole_and_given_back_once() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("run");
+        let mut store = FolderStore::create(&folder).unwrap();
+        let kept = || fs::metadata(folder.join(RESERVE)).map(|it| it.len()).ok();
+        store.reserve().unwrap();
+        assert_eq!(kept(), Some(ROOM as u64));
+        // What a run that was killed left is kept; half of it is no room.
+        fs::write(folder.join(RESERVE), b"half").unwrap();
+        store.reserve().unwrap();
+        assert_eq!(kept(), Some(ROOM as u64));
+        assert!(store.make_room().unwrap());
+        assert_eq!(kept(), None);
+        assert!(!store.make_room().unwrap());
     }
 
     #[test]
