@@ -11,12 +11,14 @@ pub mod live;
 pub mod logs;
 pub mod options;
 mod ports;
+pub mod records;
 pub mod rehearse;
 pub mod state;
 pub mod status;
 
 mod configuration;
 mod doors;
+mod earlier;
 mod error;
 mod log;
 mod operator;
@@ -36,7 +38,7 @@ use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
-use options::{AbortOptions, InitOptions, LogsOptions, RunOptions, StatusOptions};
+use options::{AbortOptions, InitOptions, LogsOptions, RunOptions, RunsCommand, StatusOptions};
 use state::StatePlaces;
 
 /// Run the failover and the failback of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
@@ -59,6 +61,12 @@ enum Command {
     Logs(LogsOptions),
     /// Show where the pool, its databases, mirrors and log shipping stand
     Status(StatusOptions),
+    /// List the runs of the site and verify their records
+    Runs {
+        /// What about them.
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
     /// Serve a simulated site on this machine, to try everything on
     Lab(LabOptions),
     /// Write a new site file, every key explained
@@ -136,6 +144,7 @@ pub fn run(
         }
         Command::Abort(options) => abort::command(options, environment, out, err),
         Command::Logs(options) => logs::command(options, environment, out, err),
+        Command::Runs { command } => records::command(command, environment, out),
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),
         Command::Init(options) => init::command(options, out),

@@ -4,6 +4,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod archive;
+pub mod copies;
 pub mod event;
 pub mod executor;
 pub mod exit;
@@ -12,6 +13,7 @@ pub mod journal;
 pub mod ledger;
 pub mod operator;
 pub mod preflight;
+pub mod reading;
 pub mod recorder;
 pub mod resume;
 pub mod store;

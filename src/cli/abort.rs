@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::Environment;
-use super::error::{Failure, refused};
+use super::error::Failure;
 use super::live;
 use super::options::{AbortOptions, RehearsalOptions, RunOptions};
 use super::runs;
@@ -30,14 +30,14 @@ pub fn command(
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
     let archive = runs::archive(&site, environment)?;
     let mut runs = runs::unfinished(&site, &archive);
-    let found = runs.read.pop().ok_or_else(|| {
-        refused(
+    let found = runs.newest(
+        options.config.as_deref(),
+        (
             "there is no run to undo",
-            &runs::none_unfinished(&runs),
             "see where the site stands: pchadr status",
-        )
-    })?;
-    runs::tell_unreadable(&runs.unreadable);
+        ),
+    )?;
+    runs.tell(&[]);
     if let Some(error) = refusal(&found.state) {
         return Err(Failure::from(error).into());
     }

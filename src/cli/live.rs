@@ -1,6 +1,7 @@
 //! The run on the real site: the same executor behind the live doors (`design.md` 5, 9).
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -8,34 +9,34 @@ use tokio_util::sync::CancellationToken;
 use super::Environment;
 use super::configuration::{self, Known};
 use super::doors::doors;
+use super::earlier::{Begin, earlier};
 use super::error::{Failure, output, refused};
 use super::log;
 use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
 use super::ports;
 use super::rehearse::terminal;
-use super::runs::{archive, none_unfinished, note, run_id, same_site, tell_unreadable, unfinished};
+use super::runs::{RECORD_LOST, archive, config_option, note, run_id, tell_unreadable};
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock, site_resource};
-use crate::model::{Document, Instance, Problem, Role};
+use crate::model::{Document, Instance, Problem, Remedy, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
 use crate::report::next::write_next;
-use crate::run::archive::{Archive, Found, Unreadable};
+use crate::run::archive::Archive;
 use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
 use crate::run::executor::{Execution, Way, Who};
 use crate::run::exit::Exit;
+use crate::run::journal::JournalError;
 use crate::run::ledger::RunLedger;
-use crate::run::operator::{Guard, Operator as _};
+use crate::run::operator::Guard;
 use crate::run::recorder::Sink;
-use crate::run::resume::{PlanChange, compare, known};
 use crate::run::stored::{SiteIdentity, StoredPlan};
 use crate::site::Site;
 use crate::status::Status;
-use crate::step::ledger::Ledger as _;
 use crate::step::saved::Saved;
 use crate::step::terms::AcceptedLoss;
 
@@ -76,7 +77,7 @@ pub(super) fn go(
         let access = access_parts.open();
         let lock = lock(site, &access).await?;
         // Under the lock: an unfinished run may be one that goes on at this moment, elsewhere.
-        let earlier = earlier(site, plan, options, &archive, way, &known.unreadable)?;
+        let begin = earlier(site, plan, options, &archive, way, &known.unreadable)?;
         let live = Live {
             site,
             plan,
@@ -87,7 +88,7 @@ pub(super) fn go(
             known,
             way,
         };
-        let finished = Box::pin(live.run(earlier)).await?;
+        let finished = Box::pin(live.run(begin)).await?;
         let is_done = finished.outcome == Outcome::Done;
         let status = Status::observe(site, &access).await;
         if options.output == Output::Human {
@@ -123,32 +124,38 @@ struct Live<'a> {
 }
 
 impl Live<'_> {
-    async fn run(&self, earlier: Option<Earlier>) -> anyhow::Result<RunFinished> {
-        let run = match &earlier {
-            Some(earlier) => earlier.run.clone(),
-            None => run_id(self.access.clock.now(), &self.plan.runbook)?,
+    async fn run(&self, begin: Begin) -> anyhow::Result<RunFinished> {
+        let run = match &begin {
+            Begin::On(earlier) => earlier.run.clone(),
+            Begin::Anew { .. } => run_id(self.access.clock.now(), &self.plan.runbook)?,
         };
-        let config = self
-            .options
-            .config
-            .as_ref()
-            .map_or_else(String::new, |path| format!(" --config {}", path.display()));
+        let config = config_option(self.options.config.as_deref());
         let resume = match self.way {
             Way::On => format!("pchadr {}{config} --resume={run}", self.plan.runbook),
             Way::Back => format!("pchadr abort{config}"),
         };
-        let store = match &earlier {
-            Some(_) => self.archive.open(&run, note()).map_err(Failure::from)?,
-            None => self.archive.create(&run, note()).map_err(Failure::from)?,
+        let store = match &begin {
+            Begin::On(_) => self.archive.open(&run, note()),
+            Begin::Anew { .. } => self.archive.create(&run, note()),
         };
-        let ledger = RunLedger::open(store, self.access.clock, self.sinks())?;
-        ledger.keep(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
-        ledger.keep(Document::Site, &SiteIdentity::to_json(self.site)?)?;
-        let _log = log::keep(&self.archive.folder(&run).join(log::LOG), &mut note());
+        let store = store.map_err(Failure::from)?;
+        let folder = self.archive.folder(&run);
+        let ledger = RunLedger::open(store, self.access.clock, self.sinks())
+            .map_err(|error| unwritten(&error, &folder))?;
+        ledger.keep_of_run(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
+        ledger.keep_of_run(Document::Site, &SiteIdentity::to_json(self.site)?)?;
+        let _log = log::keep(&folder.join(log::LOG), &mut note());
         let stop = CancellationToken::new();
         stop::watch(stop.clone(), resume.clone());
         let guard = Held(&self.lock);
         let mut terms = self.options.rehearsal.terms();
+        if let Begin::Anew {
+            beside: Some(beside),
+        } = &begin
+            && let Some(reason) = terms.overrides.get_mut(RECORD_LOST)
+        {
+            reason.push_str(beside);
+        }
         if terms.accepted.is_none() && self.way == Way::On {
             // What was agreed to stays agreed to, while no more is lost by it.
             let state = ledger.state();
@@ -170,11 +177,21 @@ impl Live<'_> {
             who: who(),
             saved_elsewhere: self.known.saved.as_ref(),
             unreadable: &self.known.told(),
-            resume_command: Some(resume),
+            resume_command: Some(resume.clone()),
         };
-        let change = earlier.and_then(|earlier| earlier.change);
+        let change = match begin {
+            Begin::On(earlier) => earlier.change,
+            Begin::Anew { .. } => None,
+        };
         let taken = execution.take_way(self.way, change).await;
-        taken.map_err(not_undone)
+        taken.map_err(|error| {
+            let acted = ledger.state().is_some_and(|state| state.has_acted());
+            match error {
+                NotUndone::Journal(error) if acted => stopped(&error, &folder, resume).into(),
+                NotUndone::Journal(error) => unwritten(&error, &folder).into(),
+                other @ (NotUndone::Refused(_) | NotUndone::NoConsent(_)) => not_undone(other),
+            }
+        })
     }
 
     fn sinks(&self) -> Vec<Box<dyn Sink>> {
@@ -187,118 +204,23 @@ impl Live<'_> {
     }
 }
 
-/// The run to go on with.
-struct Earlier {
-    run: String,
-    /// The plan differs from the one that it began with, in steps that are still to do.
-    change: Option<PlanChange>,
+/// The record of a run cannot be written, and nothing was sent.
+fn unwritten(error: &JournalError, folder: &Path) -> Failure {
+    let see = format!("see to room and rights of `{}`", folder.display());
+    refused("the record of the run", &error.to_string(), &see)
 }
 
-/// Finds the run to go on with, or sees that none is unfinished.
-fn earlier(
-    site: &Site,
-    plan: &Plan,
-    options: &RunOptions,
-    archive: &Archive,
-    way: Way,
-    told: &[Unreadable],
-) -> anyhow::Result<Option<Earlier>> {
-    let found = match &options.resume {
-        None => {
-            let mut runs = unfinished(site, archive);
-            tell_unreadable(runs.unreadable.iter().filter(|it| !told.contains(it)));
-            return match runs.read.pop() {
-                None => Ok(None),
-                Some(found) if found.state.goes_back_only() => Err(refused(
-                    "a run of this site is not finished",
-                    &format!("the undoing of run {} stopped part-way", found.run),
-                    "finish it with `pchadr abort`, then begin a new run",
-                )
-                .into()),
-                Some(found) => Err(refused(
-                    "a run of this site is not finished",
-                    &format!("run {} stopped part-way", found.run),
-                    &format!("go on with it: add --resume={}", found.run),
-                )
-                .into()),
-            };
-        }
-        Some(run) if !run.is_empty() => archive.find(run).map_err(Failure::from)?,
-        Some(_) => {
-            let mut runs = unfinished(site, archive);
-            let newest = runs.read.pop().ok_or_else(|| {
-                refused(
-                    "there is no run to go on with",
-                    &none_unfinished(&runs),
-                    "leave out --resume to begin a run",
-                )
-            })?;
-            tell_unreadable(runs.unreadable.iter().filter(|it| !told.contains(it)));
-            newest
-        }
-    };
-    see_documents(&found)?;
-    if !same_site(site, &found) || found.state.runbook != plan.runbook {
-        return Err(refused(
-            &format!("run {} cannot go on here", found.run),
-            "it is of another pool, of other instances or databases, or of another runbook",
-            "name the site file that it began with",
-        )
-        .into());
-    }
-    if found.state.is_finished() {
-        return Err(refused(
-            &format!("run {} is finished", found.run),
-            "there is nothing left of it to go on with",
-            "leave out --resume to begin a run",
-        )
-        .into());
-    }
-    if way == Way::On && found.state.goes_back_only() {
-        return Err(refused(
-            &format!("run {} cannot go on", found.run),
-            "its undoing has begun: what it backed up does not join what is written since",
-            "finish that with `pchadr abort`, then begin a new failback",
-        )
-        .into());
-    }
-    known(&found.state).map_err(Failure::from)?;
-    let change = compare(&found, plan).map_err(|why| {
-        refused(
-            &format!("run {} cannot go on with this plan", found.run),
-            &why,
-            "go on with the site file and the runbook that it began with",
-        )
-    })?;
-    if let Some(change) = &change {
-        agree_to(change, options)?;
-    }
-    Ok(Some(Earlier {
-        run: found.run,
-        change,
-    }))
-}
-
-/// A run goes on only with the plan and the site that it keeps: both are written anew.
-fn see_documents(found: &Found) -> anyhow::Result<()> {
-    let kept = [
-        (found.plan.first().is_some(), &found.plan.unreadable),
-        (found.site.first().is_some(), &found.site.unreadable),
-    ];
-    for (is_read, unreadable) in kept {
-        match unreadable.first() {
-            Some(it) if !is_read => {
-                return Err(refused(
-                    &format!("run {} cannot go on", found.run),
-                    &it.to_string(),
-                    &it.remedy,
-                )
-                .into());
-            }
-            _ => tell_unreadable(unreadable),
-        }
-    }
-    Ok(())
+/// The record of a run cannot be written any more, not even its end.
+fn stopped(error: &JournalError, folder: &Path, resume: String) -> Failure {
+    Failure::new(
+        Exit::Stopped,
+        "the record of the run",
+        format!("{error}; nothing more was sent, and the run stopped there"),
+        vec![
+            Remedy::to_do(format!("see to room and rights of `{}`", folder.display())),
+            Remedy::Command(resume.into()),
+        ],
+    )
 }
 
 fn not_undone(error: NotUndone) -> anyhow::Error {
@@ -312,39 +234,6 @@ fn not_undone(error: NotUndone) -> anyhow::Error {
         )
         .into(),
         NotUndone::Journal(error) => error.into(),
-    }
-}
-
-/// A plan that changed is shown, and agreed to.
-fn agree_to(change: &PlanChange, options: &RunOptions) -> anyhow::Result<()> {
-    let mut err = io::stderr();
-    writeln!(
-        err,
-        "the plan is not the one that the run began with:\n{}",
-        change.difference
-    )?;
-    if options.rehearsal.yes {
-        return Ok(());
-    }
-    let refuse = |why: &str| {
-        Failure::new(
-            Exit::NoConsent,
-            "the changed plan".to_owned(),
-            why.to_owned(),
-            "consent with --yes, or go on with the site file that the run began with".to_owned(),
-        )
-    };
-    if !AtTerminal.is_there() {
-        return Err(refuse("nobody is there to agree to it").into());
-    }
-    write!(err, "Type `yes` to go on with it: ")?;
-    err.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if answer.trim() == "yes" {
-        Ok(())
-    } else {
-        Err(refuse("the operator did not agree to it").into())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::DateTime;
 
 use crate::step::terms::{AcceptedLoss, Terms};
@@ -214,6 +214,39 @@ pub struct InitOptions {
     /// Write this file
     #[arg(value_name = "FILE", default_value = "site.toml")]
     pub file: PathBuf,
+}
+
+/// `pchadr runs`, as typed.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// List the runs of the site, each with where it stands
+    List(RunsOptions),
+    /// Verify the record of RUN, or of every run of the site
+    Verify(VerifyOptions),
+}
+
+/// What every command of `pchadr runs` takes.
+#[derive(Debug, Args)]
+pub struct RunsOptions {
+    /// The site file; without it, see [`crate::site::Site::find`].
+    #[arg(long, value_name = "FILE", help = CONFIG)]
+    pub config: Option<PathBuf>,
+
+    /// The form.
+    #[command(flatten)]
+    pub form: TableForm,
+}
+
+/// `pchadr runs verify`, as typed.
+#[derive(Debug, Args)]
+pub struct VerifyOptions {
+    /// Verify this run alone
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// The rest.
+    #[command(flatten)]
+    pub options: RunsOptions,
 }
 
 /// `pchadr status`, as typed.

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 
 use super::Environment;
 use super::error::{Failure, refused};
-use crate::run::archive::{Archive, ArchiveError, Found, Kept, Unreadable};
+use crate::model::Remedy;
+use crate::run::archive::{Archive, ArchiveError, Found, Lost, Runs, Unreadable};
+use crate::run::copies::Split;
+use crate::run::event::Outcome;
+use crate::run::exit::Exit;
 use crate::run::store::Note;
 use crate::run::stored::SiteIdentity;
 use crate::site::Site;
@@ -24,20 +28,139 @@ pub(super) fn archive(site: &Site, environment: &Environment) -> anyhow::Result<
     Ok(Archive::new(&state, &site.run.mirror))
 }
 
-/// The unfinished runs of a site, oldest first. What cannot be read may be one too.
-pub(super) fn unfinished(site: &Site, archive: &Archive) -> Kept<Found> {
-    let mut runs = archive.runs();
-    runs.read
-        .retain(|found| !found.state.is_finished() && same_site(site, found));
-    runs
+/// The runs of a site that are not over, oldest first.
+pub(super) struct Open {
+    /// Those that can go on.
+    pub(super) unfinished: Vec<Found>,
+    /// Those whose record does not tell: they may be unfinished.
+    pub(super) lost: Vec<Lost>,
+    /// The folders that could not be looked into.
+    pub(super) unreadable: Vec<Unreadable>,
+}
+
+/// The runs of a site that are not over.
+pub(super) fn unfinished(site: &Site, archive: &Archive) -> Open {
+    let Runs {
+        mut read,
+        mut lost,
+        unreadable,
+    } = archive.runs();
+    read.retain(|found| same_site(site, found));
+    lost.retain(|lost| may_be_of(site, lost) && !is_behind(lost, &read));
+    read.retain(|found| !found.state.is_finished());
+    Open {
+        unfinished: read,
+        lost,
+        unreadable,
+    }
+}
+
+/// Whether a later run of the site was begun all the same, and changed the site or saw to its end.
+fn is_behind(lost: &Lost, read: &[Found]) -> bool {
+    read.iter().any(|later| {
+        let ended = matches!(later.state.ended, Some(Outcome::Done | Outcome::Undone));
+        later.run > lost.run && (ended || later.state.has_acted())
+    })
+}
+
+/// Whether a run that nobody can tell of may be of that site.
+pub(super) fn may_be_of(site: &Site, lost: &Lost) -> bool {
+    match (&lost.found, lost.site.first()) {
+        (Some(found), _) => same_site(site, found),
+        (None, Some(kept)) => *kept == SiteIdentity::of(site),
+        (None, None) => true,
+    }
+}
+
+impl Open {
+    /// The newest that can go on, taken out; `none` says what is missing where there is none.
+    ///
+    /// # Errors
+    /// When there is none, or a newer one may be unfinished that nobody can tell of.
+    pub(super) fn newest(
+        &mut self,
+        config: Option<&Path>,
+        none: (&str, &str),
+    ) -> Result<Found, Failure> {
+        let newest = self.unfinished.last().map(|found| &found.run);
+        if let Some(lost) = self.lost.last()
+            && newest.is_none_or(|newest| lost.run > *newest)
+        {
+            return Err(refuse_lost(lost, config));
+        }
+        let (what, hint) = none;
+        match self.unfinished.pop() {
+            Some(found) => Ok(found),
+            None => Err(refused(what, &none_unfinished(&self.unreadable), hint)),
+        }
+    }
+
+    /// Tells what was passed over: runs that nobody can tell of, folders that cannot be looked into.
+    pub(super) fn tell(&self, told: &[Unreadable]) {
+        for lost in &self.lost {
+            note()(&format!(
+                "{lost}; see it with `pchadr runs verify {}`",
+                lost.run
+            ));
+        }
+        tell_unreadable(self.unreadable.iter().filter(|it| !told.contains(it)));
+    }
+}
+
+/// The interlock that a record holds which tells nobody where its run stands.
+pub(super) const RECORD_LOST: &str = "record-lost";
+
+/// What nobody knows of a run whose record is lost.
+pub(super) const NOT_KNOWN: &str = "what it did is then known only as far as the site shows it: what it was sending may still arrive, what was consented to is asked again, and it cannot be undone";
+
+/// Says that a run may be unfinished, and its ways on.
+pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
+    let run = &lost.run;
+    let verify = format!("pchadr runs verify{} {run}", config_option(config));
+    let mend = match (lost.split, lost.unreadable()) {
+        (Some(Split::Fork { .. }), _) => {
+            format!("move the copy that is wrong out of its folder, then go on with --resume={run}")
+        }
+        (_, Some(it)) => format!(
+            "{} (`{}`), then go on with --resume={run}",
+            it.remedy,
+            it.path.display()
+        ),
+        (_, None) => format!(
+            "put a sound copy of it at `{}`, then go on with --resume={run}",
+            lost.copies[0].path.display()
+        ),
+    };
+    let runbook = match &lost.found {
+        Some(found) => format!("pchadr {}", found.state.runbook),
+        None => "pchadr failover, or failback,".to_owned(),
+    };
+    let anew =
+        format!("or begin anew: {runbook} with --override {RECORD_LOST}=REASON; {NOT_KNOWN}");
+    Failure::new(
+        Exit::Refused,
+        format!("run {run} may be unfinished"),
+        lost.to_string(),
+        vec![
+            Remedy::to_do("see how far each copy is whole"),
+            Remedy::Command(verify.into()),
+            Remedy::to_do(mend),
+            Remedy::to_do(anew),
+        ],
+    )
+}
+
+/// ` --config FILE`, as it was typed.
+pub(super) fn config_option(config: Option<&Path>) -> String {
+    config.map_or_else(String::new, |path| format!(" --config {}", path.display()))
 }
 
 /// Why there is no unfinished run to be had.
-pub(super) fn none_unfinished(runs: &Kept<Found>) -> String {
-    if runs.unreadable.is_empty() {
+fn none_unfinished(unreadable: &[Unreadable]) -> String {
+    if unreadable.is_empty() {
         return "no run of this site is unfinished".to_owned();
     }
-    let told: Vec<String> = runs.unreadable.iter().map(ToString::to_string).collect();
+    let told: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
     format!(
         "no run of this site that can be read is unfinished; {}",
         told.join("; ")
@@ -92,7 +215,7 @@ impl From<ArchiveError> for Failure {
                 format!("see that you may write below `{place}`, or set PCHADR_STATE")
             }
             ArchiveError::NoRun { .. } => "see its name, and PCHADR_STATE".to_owned(),
-            ArchiveError::Unreadable { journal, .. } => journal.remedy.clone(),
+            ArchiveError::Lost(lost) => return refuse_lost(lost, None),
         };
         refused("the record of the run", &error.to_string(), &hint)
     }

@@ -1,6 +1,7 @@
 //! The runs of this machine, and their second copies: one folder a run (`design.md` 5, "The run folder").
 
 mod kept;
+mod look;
 mod site;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -10,14 +11,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fold::{RunState, fold};
-use super::journal::{self, JournalError};
-use super::store::{FolderStore, JOURNAL, Mirrored, Note, Store, reconcile};
+use super::fold::RunState;
+use super::store::{FolderStore, JOURNAL, Mirrored, Note, Store, make_folders};
 use super::stored::{SiteIdentity, StoredPlan};
 use crate::model::Document;
 use crate::model::document::Unread;
 
 pub use kept::{Kept, Unreadable};
+pub use look::{Copy, CopyIs, Lost};
 
 /// Where runs are kept.
 #[derive(Clone, Debug)]
@@ -39,6 +40,19 @@ pub struct Found {
     pub site: Kept<SiteIdentity>,
     /// The plan then.
     pub plan: Kept<StoredPlan>,
+    /// Its two copies: here, and in the mirror.
+    pub copies: [Copy; 2],
+}
+
+/// The runs that were found, oldest first.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// Those whose record tells where they stand.
+    pub read: Vec<Found>,
+    /// Those whose record does not.
+    pub lost: Vec<Lost>,
+    /// The folders that could not be looked into.
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// Why a run cannot be found or opened.
@@ -62,25 +76,9 @@ pub enum ArchiveError {
         /// And then.
         mirror: PathBuf,
     },
-    /// Its journal is damaged, or of another version.
-    #[error("the record of run `{run}` cannot be used: {}", .journal.why)]
-    Unreadable {
-        /// Its id.
-        run: String,
-        /// Its journal.
-        journal: Unreadable,
-    },
-}
-
-impl ArchiveError {
-    /// What of a run cannot be read; none where there is no run.
-    fn unreadable(self) -> Option<Unreadable> {
-        match self {
-            Self::Unreadable { journal, .. } => Some(journal),
-            Self::NoRun { .. } => None,
-            Self::Folder { path, source } => Some(Unreadable::refused(&path, &source)),
-        }
-    }
+    /// Its record tells nobody where it stands.
+    #[error(transparent)]
+    Lost(Box<Lost>),
 }
 
 impl Archive {
@@ -108,7 +106,7 @@ impl Archive {
             source,
         })?;
         Ok(match self.create_mirror(run) {
-            Ok(second) => Box::new(Mirrored::new(first, second, note)),
+            Ok(second) => Box::new(Mirrored::new(run, first, second, note)),
             Err(error) => {
                 note(&self.no_mirror(&error));
                 Box::new(first)
@@ -139,11 +137,13 @@ impl Archive {
             .map_err(|source| ArchiveError::Folder { path: here, source })?;
         let second = if there.join(JOURNAL).is_file() {
             FolderStore::open(&there)
+        } else if there.is_dir() {
+            FolderStore::renew(&there)
         } else {
             self.create_mirror(run)
         };
         Ok(match second {
-            Ok(second) => Box::new(Mirrored::new(first, second, note)),
+            Ok(second) => Box::new(Mirrored::new(run, first, second, note)),
             Err(error) => {
                 note(&self.no_mirror(&error));
                 Box::new(first)
@@ -151,17 +151,18 @@ impl Archive {
         })
     }
 
-    /// Every run, oldest first, of this machine and of the mirror.
-    pub fn runs(&self) -> Kept<Found> {
+    /// Every run, of this machine and of the mirror.
+    pub fn runs(&self) -> Runs {
         let mut ids = self.ids();
-        let mut runs = Kept {
-            read: Vec::new(),
+        let mut runs = Runs {
             unreadable: std::mem::take(&mut ids.unreadable),
+            ..Runs::default()
         };
         for run in &ids.read {
             match self.find(run) {
                 Ok(found) => runs.read.push(found),
-                Err(error) => runs.unreadable.extend(error.unreadable()),
+                Err(ArchiveError::Lost(lost)) => runs.lost.push(*lost),
+                Err(ArchiveError::NoRun { .. } | ArchiveError::Folder { .. }) => {}
             }
         }
         runs
@@ -185,14 +186,23 @@ impl Archive {
             if kept.is_empty() {
                 continue;
             }
-            match self.find(run) {
-                Ok(found) if wanted(&found) => {
-                    newest.unreadable.extend(found.site.unreadable);
-                    newest.unreadable.extend(kept.unreadable);
-                    newest.read = kept.read;
+            let found = match self.find(run) {
+                Ok(found) => found,
+                Err(ArchiveError::Lost(lost)) => {
+                    let unreadable = lost.unreadable();
+                    // What a run kept is there, though its journal is damaged further on.
+                    let Some(found) = lost.found else {
+                        newest.unreadable.extend(unreadable);
+                        continue;
+                    };
+                    found
                 }
-                Ok(_) => {}
-                Err(error) => newest.unreadable.extend(error.unreadable()),
+                Err(ArchiveError::NoRun { .. } | ArchiveError::Folder { .. }) => continue,
+            };
+            if wanted(&found) {
+                newest.unreadable.extend(found.site.unreadable);
+                newest.unreadable.extend(kept.unreadable);
+                newest.read = kept.read;
             }
             if !newest.read.is_empty() {
                 break;
@@ -228,69 +238,6 @@ impl Archive {
         ids
     }
 
-    /// One run.
-    ///
-    /// # Errors
-    /// When there is none, or its journal cannot be read.
-    pub fn find(&self, run: &str) -> Result<Found, ArchiveError> {
-        let folders = self.folders(run);
-        let paths = folders.each_ref().map(|folder| folder.join(JOURNAL));
-        let [here, there] = paths.each_ref().map(|path| match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some),
-        });
-        let unreadable = |journal| ArchiveError::Unreadable {
-            run: run.to_owned(),
-            journal,
-        };
-        let refused = |path, error| unreadable(Unreadable::refused(path, &error));
-        let damaged = |path: &Path, why: String, remedy: Option<String>| {
-            unreadable(Unreadable {
-                path: path.to_owned(),
-                why,
-                remedy: remedy
-                    .unwrap_or_else(|| "put back its second copy, from `[run] mirror`".to_owned()),
-                is_there: true,
-            })
-        };
-        let [path, second] = &paths;
-        let (path, bytes) = match (here.map_err(|error| refused(path, error))?, there) {
-            (Some(here), Ok(Some(there))) => {
-                let settled = reconcile(&here, &there);
-                (
-                    path,
-                    settled.map_err(|fork| damaged(path, fork.to_string(), None))?,
-                )
-            }
-            // A mirror that cannot be read is a mirror that is not there, as long as there is one copy.
-            (Some(bytes), Ok(None) | Err(_)) => (path, bytes),
-            (None, Ok(Some(bytes))) => (second, bytes),
-            (None, Err(error)) => return Err(refused(second, error)),
-            (None, Ok(None)) => {
-                return Err(ArchiveError::NoRun {
-                    run: run.to_owned(),
-                    local: self.local.clone(),
-                    mirror: self.mirror.clone(),
-                });
-            }
-        };
-        let reading = journal::read(&bytes).map_err(|error| match error {
-            JournalError::Version(other) => damaged(path, other.to_string(), Some(other.remedy())),
-            other @ (JournalError::Store { .. }
-            | JournalError::Poisoned { .. }
-            | JournalError::Damaged { .. }
-            | JournalError::Refused { .. }) => damaged(path, other.to_string(), None),
-        })?;
-        let state =
-            fold(&reading.records).map_err(|error| damaged(path, error.to_string(), None))?;
-        Ok(Found {
-            run: run.to_owned(),
-            state,
-            site: kept::copies(&folders, Document::Site, SiteIdentity::read),
-            plan: kept::copies(&folders, Document::Plan, StoredPlan::read),
-        })
-    }
-
     /// Makes the folder of a run's second copy.
     fn create_mirror(&self, run: &str) -> io::Result<FolderStore> {
         self.above_the_mirror()?;
@@ -317,7 +264,7 @@ impl Archive {
 /// Copies a run's record from its mirror to this machine, journal last: a folder without a journal
 /// is no run.
 fn bring_home(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
+    make_folders(to)?;
     let mut entries: Vec<PathBuf> = fs::read_dir(from)?
         .map(|entry| Ok(entry?.path()))
         .collect::<io::Result<_>>()?;

@@ -2,6 +2,7 @@
 //! what an act returned decides nothing.
 
 mod begin;
+mod end;
 mod halt;
 mod turn;
 pub mod undo;
@@ -122,6 +123,7 @@ impl Execution<'_> {
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
         let halt = match verdict {
             Verdict::NothingToDo => {
+                self.record_overrides(&checked)?;
                 self.record_met(&checked, checked.len())?;
                 None
             }
@@ -131,6 +133,10 @@ impl Execution<'_> {
                 self.record_terms(&checked)?;
                 Box::pin(self.take_turns(&checked, first, &mut loss_seconds)).await?
             }
+        };
+        let halt = match halt {
+            None => Box::pin(self.look_back(&checked, &mut loss_seconds)).await?,
+            halted => halted,
         };
         self.finish(halt, loss_seconds, Outcome::Done)
     }
@@ -415,7 +421,9 @@ impl Execution<'_> {
         whole: Outcome,
     ) -> Result<RunFinished, JournalError> {
         let state = self.ledger.state();
-        let acted = state.as_ref().is_some_and(super::fold::RunState::has_acted);
+        // An undoing that is not whole stopped, also where nothing of the run is left.
+        let acted = whole == Outcome::Undone
+            || state.as_ref().is_some_and(super::fold::RunState::has_acted);
         let (outcome, exit) = match &halt {
             None => (whole, Exit::Done),
             Some(_) if acted => (Outcome::Stopped, Exit::Stopped),

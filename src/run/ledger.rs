@@ -1,5 +1,6 @@
 //! The run's side of [`Ledger`]: the recorder behind a lock, so that two steps of a stage can use it.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -23,7 +24,8 @@ impl RunLedger {
         Self(Mutex::new(recorder))
     }
 
-    /// Shares a recorder over a store: of a new run, or of the one that the store holds.
+    /// Shares a recorder over a store: of a new run, or of the one that the store holds. Room for its
+    /// end is kept from here on.
     ///
     /// # Errors
     /// When the journal in the store cannot be read or written, or tells of no run.
@@ -32,7 +34,8 @@ impl RunLedger {
         clock: Clock,
         sinks: Vec<Box<dyn Sink>>,
     ) -> Result<Self, JournalError> {
-        let (journal, records) = Journal::reopen(store)?;
+        let (mut journal, records) = Journal::reopen(store)?;
+        journal.reserve()?;
         let recorder = if records.is_empty() {
             Recorder::new(journal, clock, sinks)
         } else {
@@ -48,6 +51,14 @@ impl RunLedger {
     /// Records an event.
     pub fn record(&self, event: Event) -> Result<(), JournalError> {
         self.lock().record(event)
+    }
+
+    /// Keeps a document of the run itself, as soon as it has a record.
+    ///
+    /// # Errors
+    /// That it cannot be kept.
+    pub fn keep_of_run(&self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        self.lock().keep_of_run(document, bytes)
     }
 
     /// Where the run stands; `None` before its first record.

@@ -35,6 +35,8 @@ pub struct Recorder {
     state: Option<RunState>,
     /// When the run began.
     began: Option<Timestamp>,
+    /// What is kept as soon as the run has its first record.
+    waiting: Vec<(Document, Vec<u8>)>,
 }
 
 impl Recorder {
@@ -46,6 +48,7 @@ impl Recorder {
             sinks,
             state: None,
             began: None,
+            waiting: Vec::new(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Recorder {
             sinks,
             state,
             began: records.first().map(|record| record.at),
+            waiting: Vec::new(),
         })
     }
 
@@ -91,7 +95,17 @@ impl Recorder {
             self.journal.sync()?;
         }
         self.state = Some(next);
+        if matches!(record.event, Event::RunFinished(_)) {
+            self.journal.give_back_room();
+        }
         self.began.get_or_insert(record.at);
+        for (document, bytes) in std::mem::take(&mut self.waiting) {
+            let kept = self.journal.keep(document, &bytes);
+            kept.map_err(|source| JournalError::Store {
+                action: "kept with its documents",
+                source,
+            })?;
+        }
         for sink in &mut self.sinks {
             sink.record(&record);
         }
@@ -113,6 +127,16 @@ impl Recorder {
     /// Keeps a document beside the journal, durably.
     pub fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
         self.journal.keep(document, bytes)
+    }
+
+    /// Keeps a document of the run itself: not before the run has a record. An empty journal with
+    /// documents beside it is one that was lost.
+    pub fn keep_of_run(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        if self.state.is_some() {
+            return self.journal.keep(document, bytes);
+        }
+        self.waiting.push((document, bytes.to_vec()));
+        Ok(())
     }
 
     /// A document beside the journal.
@@ -253,6 +277,25 @@ mod tests {
         let seen = seen.0.lock().unwrap().clone();
         let shown = |n: usize, synced| (format!("record {n}"), synced);
         assert_eq!(seen, [shown(1, first), shown(2, first), shown(3, all)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_run_keeps_of_itself_is_kept_behind_its_first_record() {
+        let store = MemoryStore::default();
+        let (mut recorder, _) = recorder(&store);
+        recorder.keep_of_run(Document::Plan, b"{}").unwrap();
+        assert_eq!(store.operations(), []);
+        recorder.record(started()).unwrap();
+        recorder.keep_of_run(Document::Site, b"{}").unwrap();
+        let operations = store.operations();
+        assert_eq!(
+            operations[1..],
+            [
+                Operation::Sync,
+                Operation::Keep(Document::Plan),
+                Operation::Keep(Document::Site)
+            ]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,11 +5,12 @@ mod memory;
 
 use std::io;
 
+use super::copies::{Damage, Inspected, Used, choose};
 use crate::model::Document;
 
 pub use folder::FolderStore;
-pub(super) use folder::{JOURNAL, keep_in, make_folders};
-pub use memory::{MemoryStore, Operation};
+pub(super) use folder::{JOURNAL, keep_in, make_folders, read_file};
+pub use memory::{Disk, MemoryStore, Operation};
 
 /// Keeps one journal, and small documents beside it.
 pub trait Store: Send {
@@ -30,40 +31,27 @@ pub trait Store: Send {
 
     /// The document, where it was kept.
     fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>>;
-}
 
-/// Two copies of one journal that share a beginning and then differ: no copy can be trusted over
-/// the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("two copies of the journal differ from line {line} on")]
-pub struct Fork {
-    /// First line that differs, from 1.
-    pub line: usize,
-}
+    /// Keeps what the journal holds now under another name, and says which: it is about to be
+    /// mended.
+    fn set_aside(&mut self) -> io::Result<String>;
 
-/// Decides between two copies of one journal: the longer wins when it begins with the other.
-///
-/// Only whole lines count: a torn last line is content of neither copy, and not in the result.
-pub fn reconcile(a: &[u8], b: &[u8]) -> Result<Vec<u8>, Fork> {
-    let (a, b) = (whole(a), whole(b));
-    let (longer, shorter) = if a.len() < b.len() { (b, a) } else { (a, b) };
-    if longer.starts_with(shorter) {
-        return Ok(longer.to_vec());
+    /// Takes so much of the disk that the end of a run fits there, where it has not yet; for nothing
+    /// but [`Store::make_room`].
+    fn reserve(&mut self) -> io::Result<()> {
+        Ok(())
     }
-    let lines = |bytes| <[u8]>::split(bytes, |byte| *byte == b'\n');
-    let same = lines(longer)
-        .zip(lines(shorter))
-        .take_while(|(x, y)| x == y)
-        .count();
-    Err(Fork { line: same + 1 })
+
+    /// Gives that back. False: there was nothing.
+    fn make_room(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
-fn whole(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|byte| *byte == b'\n');
-    &bytes[..end.map_or(0, |at| at + 1)]
-}
+/// Room in bytes that is kept for the end of a run: its last records take a few KiB each.
+pub const ROOM: usize = 256 << 10;
 
-/// Takes a sentence about the second copy, for the operator.
+/// Takes a sentence about the two copies, for the operator.
 pub type Note = Box<dyn FnMut(&str) + Send>;
 
 /// A store with a second copy.
@@ -73,18 +61,26 @@ pub type Note = Box<dyn FnMut(&str) + Send>;
 /// this execution, because a copy with a hole would be a fork. The next [`Store::load`] brings it up
 /// to date.
 pub struct Mirrored<A, B> {
+    run: String,
     first: A,
     second: Option<B>,
     note: Note,
 }
 
 impl<A: Store, B: Store> Mirrored<A, B> {
-    /// Joins two stores.
-    pub fn new(first: A, second: B, note: Note) -> Self {
+    /// Joins two stores of the record of that run.
+    pub fn new(run: &str, first: A, second: B, note: Note) -> Self {
         Self {
+            run: run.to_owned(),
             first,
             second: Some(second),
             note,
+        }
+    }
+
+    fn mend_second(&mut self, damage: &Damage) {
+        if let Some(aside) = self.second(Store::set_aside) {
+            (self.note)(&was_mended("second", "first", damage, &aside));
         }
     }
 
@@ -103,31 +99,47 @@ impl<A: Store, B: Store> Mirrored<A, B> {
 }
 
 impl<A: Store, B: Store> Store for Mirrored<A, B> {
-    /// Reconciles the two copies and makes both equal; a fork is an error of kind `InvalidData`.
+    /// Makes the two copies equal: of two sound ones the longer counts, a damaged one is mended by
+    /// the other, told. Where neither can be trusted over the other, an error of kind `InvalidData`.
     fn load(&mut self) -> io::Result<Vec<u8>> {
         let first = self.first.load()?;
         let Some(second) = self.second(Store::load) else {
             return Ok(first);
         };
-        let settled = reconcile(&first, &second)
-            .map_err(|fork| io::Error::new(io::ErrorKind::InvalidData, fork))?;
-        // The documents are those of the copy that went further.
-        if whole(&first).len() < settled.len() {
-            for document in reconciled() {
-                if let Some(Some(bytes)) = self.second(|store| store.kept(document)) {
-                    self.first.keep(document, &bytes)?;
+        let [here, there] = [&first, &second].map(|bytes| Inspected::read(&self.run, bytes));
+        let used = choose(&here, &there)
+            .map_err(|split| io::Error::new(io::ErrorKind::InvalidData, split))?;
+        let (settled, mended) = match used {
+            Used::First => (here.sound(), there),
+            Used::Second => (there.sound(), here),
+        };
+        let is_other = mended.damage.is_some() || mended.sound().len() < settled.len();
+        match used {
+            Used::First => {
+                if let Some(damage) = &mended.damage {
+                    self.mend_second(damage);
+                }
+                for document in reconciled().filter(|_| is_other) {
+                    if let Some(bytes) = self.first.kept(document)? {
+                        self.second(|store| store.keep(document, &bytes));
+                    }
                 }
             }
-        } else if whole(&second).len() < settled.len() {
-            for document in reconciled() {
-                if let Some(bytes) = self.first.kept(document)? {
-                    self.second(|store| store.keep(document, &bytes));
+            Used::Second => {
+                if let Some(damage) = &mended.damage {
+                    let aside = self.first.set_aside()?;
+                    (self.note)(&was_mended("first", "second", damage, &aside));
+                }
+                for document in reconciled().filter(|_| is_other) {
+                    if let Some(Some(bytes)) = self.second(|store| store.kept(document)) {
+                        self.first.keep(document, &bytes)?;
+                    }
                 }
             }
         }
-        settle(&mut self.first, &first, &settled)?;
-        self.second(|store| settle(store, &second, &settled));
-        Ok(settled)
+        make_equal(&mut self.first, &first, settled)?;
+        self.second(|store| make_equal(store, &second, settled));
+        Ok(settled.to_vec())
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -160,6 +172,19 @@ impl<A: Store, B: Store> Store for Mirrored<A, B> {
             None => Ok(self.second(|store| store.kept(document)).flatten()),
         }
     }
+
+    fn set_aside(&mut self) -> io::Result<String> {
+        self.first.set_aside()
+    }
+
+    /// The second copy may end before the first.
+    fn reserve(&mut self) -> io::Result<()> {
+        self.first.reserve()
+    }
+
+    fn make_room(&mut self) -> io::Result<bool> {
+        self.first.make_room()
+    }
 }
 
 /// The documents whose two copies are made equal where one went further.
@@ -168,218 +193,25 @@ fn reconciled() -> impl Iterator<Item = Document> {
     all.filter(|document| document.is_reconciled())
 }
 
-/// Makes a store that holds `have` hold `want`; whole lines of `have` are a beginning of `want`.
-fn settle(store: &mut impl Store, have: &[u8], want: &[u8]) -> io::Result<()> {
-    let common = whole(have).len();
+/// Makes a store that holds `have` hold `want`.
+fn make_equal(store: &mut impl Store, have: &[u8], want: &[u8]) -> io::Result<()> {
+    let common = have.iter().zip(want).take_while(|(a, b)| a == b).count();
     if common < have.len() {
         store.truncate(common as u64)?;
     }
-    if let Some(rest) = want.get(common..).filter(|rest| !rest.is_empty()) {
-        store.append(rest)?;
+    if common < want.len() {
+        store.append(&want[common..])?;
         store.sync()?;
     }
     Ok(())
 }
 
+fn was_mended(which: &str, by: &str, damage: &Damage, aside: &str) -> String {
+    format!(
+        "the {which} copy of the run's record was damaged and is put right by the {by} one: {damage}; what it held is kept as `{aside}`"
+    )
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn every_document_comes_from_the_copy_that_went_further() {
-        let kept = |bytes: &[u8]| Some(bytes.to_vec());
-        let all = || Document::ALL.iter().copied();
-        for further_is_first in [true, false] {
-            let [mut short, mut long] = [MemoryStore::default(), MemoryStore::default()];
-            for store in [&mut short, &mut long] {
-                store.append(b"one\n").unwrap();
-            }
-            long.append(b"two\n").unwrap();
-            for document in all() {
-                short.keep(document, b"old").unwrap();
-                long.keep(document, b"new").unwrap();
-            }
-            let (first, second) = if further_is_first {
-                (long.clone(), short.clone())
-            } else {
-                (short.clone(), long.clone())
-            };
-            let note: Note = Box::new(|_| ());
-            let mut both = Mirrored::new(first, second, note);
-            assert_eq!(both.load().unwrap(), b"one\ntwo\n");
-            let mut second = both.second.take().unwrap();
-            for document in all().filter(|document| document.is_reconciled()) {
-                assert_eq!(both.first.kept(document).unwrap(), kept(b"new"));
-                assert_eq!(second.kept(document).unwrap(), kept(b"new"));
-            }
-        }
-    }
-
-    /// What every store must do.
-    fn suite(store: &mut dyn Store) {
-        assert_eq!(store.load().unwrap(), b"");
-        store.append(b"one\n").unwrap();
-        store.append(b"two\nthr").unwrap();
-        store.sync().unwrap();
-        assert_eq!(store.load().unwrap(), b"one\ntwo\nthr");
-        store.truncate(8).unwrap();
-        assert_eq!(store.load().unwrap(), b"one\ntwo\n");
-        store.append(b"three\n").unwrap();
-        assert_eq!(store.load().unwrap(), b"one\ntwo\nthree\n");
-
-        assert_eq!(store.kept(Document::Plan).unwrap(), None);
-        store.keep(Document::Plan, b"{}").unwrap();
-        store.keep(Document::Plan, b"{\"version\":1}").unwrap();
-        assert_eq!(
-            store.kept(Document::Plan).unwrap().as_deref(),
-            Some(&b"{\"version\":1}"[..])
-        );
-        assert_eq!(store.kept(Document::Site).unwrap(), None);
-        assert_eq!(store.load().unwrap(), b"one\ntwo\nthree\n");
-    }
-
-    #[test]
-    fn a_store_in_memory_keeps_what_it_is_given() {
-        suite(&mut MemoryStore::default());
-    }
-
-    #[test]
-    fn a_folder_keeps_what_it_is_given_and_shows_it_when_opened_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("state/runs/r1");
-        suite(&mut FolderStore::create(&run).unwrap());
-        let mut again = FolderStore::open(&run).unwrap();
-        assert_eq!(again.load().unwrap(), b"one\ntwo\nthree\n");
-        assert!(again.kept(Document::Plan).unwrap().is_some());
-        let mut names: Vec<_> = std::fs::read_dir(&run)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        assert_eq!(names, ["journal.jsonl", "plan.json"]);
-    }
-
-    #[test]
-    fn a_run_folder_is_made_once_and_never_opened_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("r1");
-        let missing = FolderStore::open(&run).err().unwrap();
-        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
-        FolderStore::create(&run).unwrap();
-        let taken = FolderStore::create(&run).err().unwrap();
-        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
-    }
-
-    #[test]
-    fn a_mirrored_store_keeps_everything_twice() {
-        let (first, second) = (MemoryStore::default(), MemoryStore::default());
-        let mut store = Mirrored::new(first.clone(), second.clone(), silent());
-        store.append(b"one\ntwo\nthr").unwrap();
-        store.truncate(8).unwrap();
-        store.append(b"three\n").unwrap();
-        store.sync().unwrap();
-        store.keep(Document::Plan, b"{}").unwrap();
-        for copy in [first.crash(0), second.crash(0)] {
-            assert_eq!(copy.bytes(), b"one\ntwo\nthree\n");
-            assert!(copy.clone().kept(Document::Plan).unwrap().is_some());
-        }
-        let mut elsewhere = Mirrored::new(MemoryStore::default(), second, silent());
-        assert_eq!(elsewhere.load().unwrap(), b"one\ntwo\nthree\n");
-        assert!(elsewhere.kept(Document::Plan).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_crash_loses_what_was_not_synced() {
-        let mut store = MemoryStore::default();
-        store.append(b"one\n").unwrap();
-        store.sync().unwrap();
-        store.append(b"two\n").unwrap();
-        assert_eq!(store.synced(), 4);
-        assert_eq!(store.crash(0).bytes(), b"one\n");
-        assert_eq!(store.crash(2).bytes(), b"one\ntw");
-        assert_eq!(store.crash(99).bytes(), b"one\ntwo\n");
-        assert_eq!(
-            store.operations(),
-            [Operation::Append(4), Operation::Sync, Operation::Append(4)]
-        );
-    }
-
-    #[test]
-    fn a_second_copy_that_fails_is_named_once_and_does_not_stop_the_first() {
-        let second = MemoryStore::default();
-        second.fail_append(2);
-        let notes = Arc::new(Mutex::new(Vec::new()));
-        let taken = Arc::clone(&notes);
-        let note = Box::new(move |note: &str| taken.lock().unwrap().push(note.to_owned()));
-        let mut store = Mirrored::new(MemoryStore::default(), second.clone(), note);
-        for line in [b"one\n", b"two\n", b"tri\n"] {
-            store.append(line).unwrap();
-            store.sync().unwrap();
-        }
-        assert_eq!(store.load().unwrap(), b"one\ntwo\ntri\n");
-        assert_eq!(second.bytes(), b"one\n", "a copy never has a hole");
-        assert_eq!(
-            *notes.lock().unwrap(),
-            ["the second copy of the run's record is not written any more: told to fail"]
-        );
-    }
-
-    #[test]
-    fn a_first_copy_that_fails_is_an_error() {
-        let first = MemoryStore::default();
-        first.fail_sync(1);
-        let mut store = Mirrored::new(first, MemoryStore::default(), silent());
-        store.append(b"one\n").unwrap();
-        assert!(store.sync().is_err());
-    }
-
-    #[test]
-    fn loading_brings_the_copy_that_is_behind_up_to_date() {
-        let ahead = MemoryStore::with(b"one\ntwo\n");
-        let behind = MemoryStore::with(b"one\ntw");
-        for (first, second) in [(&ahead, &behind), (&behind.crash(99), &ahead.crash(99))] {
-            let mut store = Mirrored::new(first.clone(), second.clone(), silent());
-            assert_eq!(store.load().unwrap(), b"one\ntwo\n");
-            assert_eq!(first.crash(0).bytes(), b"one\ntwo\n");
-            assert_eq!(second.crash(0).bytes(), b"one\ntwo\n");
-        }
-    }
-
-    #[test]
-    fn a_fork_is_refused_and_its_line_named() {
-        assert_eq!(
-            reconcile(b"one\ntwo\n", b"one\nzwei\n"),
-            Err(Fork { line: 2 })
-        );
-        assert_eq!(
-            reconcile(b"one\nzwei\ndrei\n", b"one\ntwo\n"),
-            Err(Fork { line: 2 })
-        );
-        let first = MemoryStore::with(b"one\ntwo\n");
-        let second = MemoryStore::with(b"uno\n");
-        let mut store = Mirrored::new(first.clone(), second.clone(), silent());
-        assert_eq!(store.load().unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(first.bytes(), b"one\ntwo\n");
-        assert_eq!(second.bytes(), b"uno\n");
-    }
-
-    proptest! {
-        #[test]
-        fn any_beginning_of_a_copy_reconciles_to_the_longer_one(
-            lines in prop::collection::vec("[a-c]{0,3}", 0..6), cut in 0usize..30,
-        ) {
-            let bytes: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
-            let shorter = &bytes[..cut.min(bytes.len())];
-            prop_assert_eq!(reconcile(&bytes, shorter), Ok(bytes.clone()));
-            prop_assert_eq!(reconcile(shorter, &bytes), Ok(bytes));
-        }
-    }
-
-    fn silent() -> Note {
-        Box::new(|_| {})
-    }
-}
+mod tests;

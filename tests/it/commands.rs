@@ -19,6 +19,7 @@ fn help_names_the_commands_and_flags_that_work() {
         "logs",
         "lab",
         "status",
+        "runs",
         "init",
         "--version",
     ] {

@@ -34,9 +34,9 @@ use tempfile::TempDir;
 use crate::program::{Program, root};
 use crate::site::{Drill, paused, plan_of};
 
-const FAILOVER: &str = "20261128T011743Z-failover-8f2856";
-const UNDONE: &str = "20261128T011751Z-failback-8250b9";
-const FAILBACK: &str = "20261128T011758Z-failback-2d63ef";
+pub(crate) const FAILOVER: &str = "20261128T011743Z-failover-8f2856";
+pub(crate) const UNDONE: &str = "20261128T011751Z-failback-8250b9";
+pub(crate) const FAILBACK: &str = "20261128T011758Z-failback-2d63ef";
 const SITE: &str = "pchat.litwareinc.com-8cfa73a6";
 
 fn frozen(name: &str) -> PathBuf {
@@ -59,10 +59,10 @@ fn site() -> Site {
 }
 
 /// A machine that has the frozen state, and the site file: shares of its own, nothing that answers.
-struct Machine(Program);
+pub(crate) struct Machine(pub(crate) Program);
 
 impl Machine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         copy(&frozen("state"), &folder.path().join("state"));
         let shares = folder.path().join("shares");
@@ -78,7 +78,7 @@ impl Machine {
         Self(program)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.folder().join(name)
     }
 
@@ -92,7 +92,7 @@ impl Machine {
     }
 
     /// Cuts a run's journal off behind a record.
-    fn cut(&self, run: &str, last: impl Fn(&Event) -> bool) -> Found {
+    pub(crate) fn cut(&self, run: &str, last: impl Fn(&Event) -> bool) -> Found {
         let path = self.path("state/runs").join(run).join("journal.jsonl");
         let records = journal::read(&fs::read(&path).unwrap()).unwrap().records;
         let lines = records.iter().position(|it| last(&it.event)).unwrap() + 1;
@@ -109,7 +109,7 @@ impl Machine {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (from, to) = {

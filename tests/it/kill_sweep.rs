@@ -17,7 +17,7 @@ use crate::site::{
 use crate::sweep::{NoReturn, sweep_around};
 
 /// Goes on with what survived, and compares with the undisturbed run.
-async fn resume_and_compare(
+pub(crate) async fn resume_and_compare(
     drill: &Drill,
     mut stage: Stage,
     store: MemoryStore,

@@ -11,6 +11,7 @@ mod frozen;
 mod kill_sweep;
 mod real_logs;
 mod rules;
+mod runs;
 mod site;
 mod sql_live;
 mod steps;
@@ -19,6 +20,7 @@ mod sweep;
 // The program as its users meet it, and the house it is built in.
 mod commands;
 mod defect;
+mod disk;
 mod documents;
 mod holding_on;
 mod house;

@@ -93,7 +93,7 @@ fn sample(len: usize, always: &[usize], seed: u64) -> BTreeSet<usize> {
 }
 
 /// The seed of this program: that of `PCHADR_SEED`, or another each time.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| match std::env::var("PCHADR_SEED") {
         Ok(seed) => seed.parse().expect("PCHADR_SEED is a number"),

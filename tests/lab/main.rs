@@ -16,6 +16,7 @@ mod folder;
 mod kills;
 #[cfg(target_os = "linux")]
 mod powershell;
+mod record;
 mod refusals;
 mod secrets;
 mod shell;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::run::copies::Split;
 use crate::run::event::{ClockKind, Event, FORMAT, RunStarted};
 use crate::run::journal::Journal;
 
@@ -97,12 +98,20 @@ fn a_run_that_went_on_elsewhere_stands_where_its_longer_copy_says() {
     let long = archive.find("r1").unwrap().state;
     fs::write(archive.folder("r1").join(JOURNAL), old).unwrap();
     assert_eq!(archive.find("r1").unwrap().state, long);
-    let fork = folder.path().join("mirror/r1").join(JOURNAL);
-    fs::write(fork, b"{}\n{}\n").unwrap();
-    assert!(matches!(
-        archive.find("r1"),
-        Err(ArchiveError::Unreadable { .. })
-    ));
+    let mirror = folder.path().join("mirror/r1").join(JOURNAL);
+    let mut spoiled = fs::read(&mirror).unwrap();
+    spoiled[9] ^= 1;
+    fs::write(&mirror, spoiled).unwrap();
+    let lost = lost(&archive, "r1");
+    assert_eq!(lost.split, Some(Split::Behind), "{lost}");
+    assert_eq!(lost.whole, 1);
+}
+
+fn lost(archive: &Archive, run: &str) -> Lost {
+    match archive.find(run) {
+        Err(ArchiveError::Lost(lost)) => *lost,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn number(bytes: &[u8]) -> Result<u8, Unread> {
@@ -133,10 +142,20 @@ fn the_newest_readable_document_of_a_wanted_run_is_found_and_unreadable_ones_are
     let other = archive.newest(Document::BeforeFailback, |_| true, number);
     assert!(other.is_empty());
 
-    // Nobody can tell of which site the run was.
+    // The second copy tells what the first one does not.
     let journal = archive.folder("r4").join(JOURNAL);
     fs::write(&journal, b"{}\n{}\n").unwrap();
-    assert_eq!(newest(""), (Some(2), vec![journal, third]));
+    assert_eq!(newest(""), (Some(4), Vec::new()));
+    // Nobody can tell of which site the run was.
+    let second = folder.path().join("mirror/r4").join(JOURNAL);
+    fs::write(&second, b"{}\n{}\n").unwrap();
+    assert_eq!(newest(""), (Some(2), vec![journal.clone(), third.clone()]));
+    // Its first record tells, though it is damaged behind it.
+    let sound = crate::run::copies::tests::journal("r4", 3);
+    for path in [&journal, &second] {
+        fs::write(path, [&sound[..], b"{}\n{}\n"].concat()).unwrap();
+    }
+    assert_eq!(newest(""), (Some(4), Vec::new()));
 }
 
 #[test]
@@ -154,9 +173,10 @@ fn a_run_that_cannot_be_read_is_named_among_the_runs_and_a_folder_without_a_jour
     fs::write(folder.path().join("mirror/r2").join(JOURNAL), &later).unwrap();
     let runs = archive.runs();
     assert_eq!(runs.read.len(), 1);
-    let [unreadable] = runs.unreadable.as_slice() else {
+    let [lost] = runs.lost.as_slice() else {
         panic!("{runs:?}")
     };
+    let unreadable = lost.unreadable().unwrap();
     assert_eq!(unreadable.path, journal);
     assert!(
         unreadable
@@ -184,7 +204,8 @@ fn a_mirror_never_makes_the_folder_that_it_lies_in() {
 }
 
 #[test]
-fn a_run_that_is_nowhere_and_one_that_is_damaged_are_refused() {
+fn a_run_that_is_nowhere_is_refused_and_one_that_nobody_can_tell_of_is_named_with_both_its_copies()
+{
     let folder = tempfile::tempdir().unwrap();
     let archive = archive(folder.path());
     assert!(matches!(
@@ -192,9 +213,79 @@ fn a_run_that_is_nowhere_and_one_that_is_damaged_are_refused() {
         Err(ArchiveError::NoRun { .. })
     ));
     begin(&archive, "r1");
-    fs::write(archive.folder("r1").join(JOURNAL), b"{}\n{}\n").unwrap();
+    let paths = [archive.folder("r1"), folder.path().join("mirror/r1")];
+    let paths = paths.map(|folder| folder.join(JOURNAL));
+    fs::write(&paths[0], b"{}\n{}\n").unwrap();
+    assert!(archive.find("r1").is_ok(), "its second copy is sound");
+    let sound = crate::run::copies::tests::journal("r1", 3);
+    fs::write(&paths[1], [&sound[..], b"{}\n{}\n"].concat()).unwrap();
+    let both = lost(&archive, "r1");
+    assert_eq!(both.whole, 2, "nothing vouches for the third");
+    assert!(both.found.is_some());
+    for path in &paths {
+        let line = format!("`{}` cannot be read: line", path.display());
+        assert!(both.to_string().contains(&line), "{both}");
+    }
+    fs::remove_file(&paths[0]).unwrap();
+    assert_eq!(lost(&archive, "r1").whole, 2);
+    fs::remove_file(&paths[1]).unwrap();
+    let gone = lost(&archive, "r1");
+    assert!(gone.to_string().contains("its journal is gone"), "{gone}");
+    // Of a run that has no record nothing is kept yet: it never began.
+    for path in &paths {
+        fs::write(path, b"").unwrap();
+    }
+    assert_eq!(lost(&archive, "r1").whole, 0);
+    for folder in paths.map(|path| path.parent().unwrap().to_owned()) {
+        let _ = fs::remove_file(folder.join(Document::Site.name()));
+    }
     assert!(matches!(
         archive.find("r1"),
-        Err(ArchiveError::Unreadable { .. })
+        Err(ArchiveError::NoRun { .. })
     ));
+}
+
+#[test]
+fn a_sound_copy_mends_the_damaged_one_when_the_run_goes_on_and_one_that_is_gone_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(folder.path());
+    begin(&archive, "r1");
+    let paths = [archive.folder("r1"), folder.path().join("mirror/r1")];
+    let paths = paths.map(|folder| folder.join(JOURNAL));
+    let sound = fs::read(&paths[0]).unwrap();
+    for path in &paths {
+        for spoiled in [Some(&b"{}\n{}\n"[..]), Some(b""), None] {
+            match spoiled {
+                Some(bytes) => fs::write(path, bytes).unwrap(),
+                None => fs::remove_file(path).unwrap(),
+            }
+            let store = archive.open("r1", Box::new(|_| ())).unwrap();
+            let (_, records) = Journal::reopen(store).unwrap();
+            assert_eq!(records.len(), 1);
+            assert_eq!(fs::read(path).unwrap(), sound, "{spoiled:?}");
+        }
+        let names = fs::read_dir(path.parent().unwrap()).unwrap();
+        let aside = names.filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("journal-damaged-")
+        });
+        assert!(aside.count() >= 1);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_that_is_a_link_or_no_file_is_never_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(folder.path());
+    begin(&archive, "r1");
+    let second = folder.path().join("mirror/r1").join(JOURNAL);
+    fs::remove_file(&second).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &second).unwrap();
+    let found = archive.find("r1").unwrap();
+    assert!(matches!(found.copies[1].is, CopyIs::Refused(_)));
+    let first = archive.folder("r1").join(JOURNAL);
+    fs::remove_file(&first).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &first).unwrap();
+    assert!(lost(&archive, "r1").to_string().contains("it is no file"));
 }

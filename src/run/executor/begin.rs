@@ -3,13 +3,18 @@
 use serde_json::to_vec;
 use sha2::{Digest as _, Sha256};
 
+use super::halt::Halt;
 use super::undo::NotUndone;
 use super::{Execution, Way};
+use crate::model::{Place, Problem};
 use crate::plan::hex;
-use crate::run::event::{ClockKind, Event, FORMAT, RunFinished, RunStarted, StepLine};
+use crate::run::event::{ClockKind, Event, FORMAT, Outcome, RunFinished, RunStarted, StepLine};
+use crate::run::exit::Exit;
+use crate::run::fold::StepState;
 use crate::run::journal::JournalError;
 use crate::run::resume::PlanChange;
 use crate::site::Site;
+use crate::step::Step;
 
 impl Execution<'_> {
     /// Takes the run of the record forth or back; begins it where nothing is recorded yet. `change`
@@ -63,7 +68,7 @@ impl Execution<'_> {
             },
             steps,
         }))?;
-        self.go_on().await
+        self.ended(self.go_on().await, Outcome::Done)
     }
 
     /// Goes on with a run whose journal was reopened.
@@ -72,7 +77,31 @@ impl Execution<'_> {
     /// Only when the record cannot be written: then nothing more was sent.
     pub async fn resume(&self, change: Option<PlanChange>) -> Result<RunFinished, JournalError> {
         self.record_resumed(change)?;
-        self.go_on().await
+        self.ended(self.go_on().await, Outcome::Done)
+    }
+
+    /// Where the disk of the record is full, the end of the run is written into the room that was
+    /// kept for it: it stopped, and goes on when there is room. `whole` is how it would have ended.
+    pub(super) fn ended(
+        &self,
+        ended: Result<RunFinished, JournalError>,
+        whole: Outcome,
+    ) -> Result<RunFinished, JournalError> {
+        match (ended, self.under_way()) {
+            (Err(JournalError::Full { why }), Some(at)) => {
+                self.finish(Some(no_room(at, &why)), None, whole)
+            }
+            (ended, _) => ended,
+        }
+    }
+
+    /// The step that is under way, else the one that comes next.
+    fn under_way(&self) -> Option<Step> {
+        let state = self.ledger.state()?;
+        let mut steps = state.steps.iter();
+        let started = steps.find(|entry| entry.state == StepState::Started);
+        let entry = started.or_else(|| state.next()).or(state.steps.last())?;
+        self.plan.step(&entry.id).map(|planned| planned.step)
     }
 
     pub(super) fn record_resumed(&self, change: Option<PlanChange>) -> Result<(), JournalError> {
@@ -89,6 +118,12 @@ impl Execution<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn no_room(at: Step, why: &str) -> Halt {
+    let why = format!("there is no room left for the record of the run: {why}");
+    let problem = Problem::new(why, "make room on the disk of the state folder");
+    Halt::new(at, Exit::Stopped, problem.at(Place::ThisMachine))
 }
 
 /// `sha256:` and the SHA-256 of the site as loaded.

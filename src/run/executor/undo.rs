@@ -8,7 +8,7 @@ use super::{Execution, Halt, Turn};
 use crate::model::{Document, Problem, Remedy};
 use crate::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use crate::run::exit::Exit;
-use crate::run::fold::RunState;
+use crate::run::fold::{RunState, StepState};
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
 use crate::run::resume::{PlanChange, known};
@@ -98,6 +98,17 @@ impl Execution<'_> {
         let by = self.ask_to_undo(&what).await;
         let by = by.ok_or_else(|| NotUndone::NoConsent(self.run.to_owned()))?;
         self.record_resumed(change)?;
+        let ended = self.take_all_back(&state, steps, what, by).await;
+        Ok(self.ended(ended, Outcome::Undone)?)
+    }
+
+    async fn take_all_back(
+        &self,
+        state: &RunState,
+        steps: Vec<Step>,
+        what: String,
+        by: &str,
+    ) -> Result<RunFinished, JournalError> {
         if let Some(step) = state.changes().next() {
             self.ledger.record(Event::Consent {
                 step: step.id.clone(),
@@ -106,6 +117,14 @@ impl Execution<'_> {
                 end: None,
             })?;
         }
+        // Those that an earlier execution undid are looked at again at the end (rule 6).
+        let undone = |step: &Step| {
+            let entry = state.step(step.id());
+            entry.is_some_and(|it| it.state == StepState::Ended(StepOutcome::Undone))
+        };
+        let undone: Vec<Step> = known(state)
+            .map(|(_, steps)| steps.into_iter().filter(undone).collect())
+            .unwrap_or_default();
         for step in steps {
             let turn = if self.stop.is_cancelled() {
                 Turn::Halted(Box::new(stopped_by_operator(step)))
@@ -113,10 +132,16 @@ impl Execution<'_> {
                 Box::pin(self.take_back(step)).await?
             };
             if let Turn::Halted(halt) = turn {
-                return Ok(self.finish(Some(*halt), None, Outcome::Undone)?);
+                return self.finish(Some(*halt), None, Outcome::Undone);
             }
         }
-        Ok(self.finish(None, None, Outcome::Undone)?)
+        for step in backwards(undone) {
+            let standing = self.check_undo(step).await?;
+            if let Some(halt) = not_undone_any_more(step, &standing) {
+                return self.finish(Some(halt), None, Outcome::Undone);
+            }
+        }
+        self.finish(None, None, Outcome::Undone)
     }
 
     /// How the operator consented, if so.
@@ -212,5 +237,18 @@ impl Execution<'_> {
                     format!("{}, or move it out of the run folder: then the site file's list counts, and what was mirrored is yours to set up", unread.remedy()),
                 )
             })
+    }
+}
+
+/// What keeps an undoing from being whole: a step that was undone, and is not any more.
+fn not_undone_any_more(step: Step, standing: &Standing) -> Option<Halt> {
+    match standing {
+        Standing::Satisfied { .. } => None,
+        Standing::Pending { what, .. } => {
+            let why = format!("it was undone, and there is work again: {what}");
+            let problem = Problem::new(why, "see what was done to the site since");
+            Some(Halt::of_look(step, Exit::Blocked, problem))
+        }
+        Standing::Blocked { .. } | Standing::Unknown(_) => held_up(step, standing),
     }
 }

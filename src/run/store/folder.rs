@@ -4,11 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::Store;
+use super::{ROOM, Store};
 use crate::model::Document;
 
 /// File name of the journal in a run folder.
 pub(in crate::run) const JOURNAL: &str = "journal.jsonl";
+
+/// File name of the room that is kept for the end of the run.
+const RESERVE: &str = "reserve";
 
 /// A run folder: `journal.jsonl` and the documents beside it.
 pub struct FolderStore {
@@ -33,6 +36,11 @@ impl FolderStore {
             }
         }
         ours().create(folder)?;
+        Self::renew(folder)
+    }
+
+    /// Makes an empty journal in a folder that is there and has none.
+    pub fn renew(folder: &Path) -> io::Result<Self> {
         let journal = new_file().append(true).open(folder.join(JOURNAL))?;
         // The journal's name must survive a crash as well as its bytes: its folder, and the
         // folder's own name.
@@ -47,9 +55,7 @@ impl FolderStore {
     /// Opens the folder of a run that began earlier.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(JOURNAL);
-        if fs::symlink_metadata(&path)?.is_symlink() {
-            return Err(io::Error::other("the journal is a link to another place"));
-        }
+        see_file(&path)?;
         let journal = OpenOptions::new().append(true).open(path)?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -65,7 +71,7 @@ impl FolderStore {
 
 impl Store for FolderStore {
     fn load(&mut self) -> io::Result<Vec<u8>> {
-        fs::read(self.folder.join(JOURNAL))
+        read_file(&self.folder.join(JOURNAL))
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -106,6 +112,59 @@ impl Store for FolderStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn set_aside(&mut self) -> io::Result<String> {
+        let random = getrandom::u64().map_err(io::Error::other)?;
+        let name = format!("journal-damaged-{random:016x}.jsonl");
+        let mut file = new_file().write(true).open(self.folder.join(&name))?;
+        file.write_all(&self.load()?)?;
+        file.sync_all()?;
+        Ok(name)
+    }
+
+    fn reserve(&mut self) -> io::Result<()> {
+        let path = self.folder.join(RESERVE);
+        match fs::symlink_metadata(&path) {
+            Ok(there) if there.is_file() && there.len() == ROOM as u64 => return Ok(()),
+            Ok(_) => fs::remove_file(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        // Bytes that no file system makes smaller.
+        let mut bytes = vec![0; ROOM];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let mut file = new_file().write(true).open(&path)?;
+        let kept = file.write_all(&bytes).and_then(|()| file.sync_all());
+        if kept.is_err() {
+            // Half of it is no room.
+            let _ = fs::remove_file(&path);
+        }
+        kept
+    }
+
+    fn make_room(&mut self) -> io::Result<bool> {
+        match fs::remove_file(self.folder.join(RESERVE)) {
+            Ok(()) => sync_folder(&self.folder).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The bytes of a file: no link, and nothing that never ends.
+pub(in crate::run) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    see_file(path)?;
+    fs::read(path)
+}
+
+fn see_file(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_file() {
+        Ok(())
+    } else {
+        Err(io::Error::other(
+            "it is no file, or a link to another place",
+        ))
     }
 }
 
@@ -221,6 +280,23 @@ mod tests {
             store.append(b"two\n").unwrap();
             assert!(store.sync().is_err(), "{n}");
         }
+    }
+
+    #[test]
+    fn room_is_kept_on_the_disk_whole_and_given_back_once() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("run");
+        let mut store = FolderStore::create(&folder).unwrap();
+        let kept = || fs::metadata(folder.join(RESERVE)).map(|it| it.len()).ok();
+        store.reserve().unwrap();
+        assert_eq!(kept(), Some(ROOM as u64));
+        // What a run that was killed left is kept; half of it is no room.
+        fs::write(folder.join(RESERVE), b"half").unwrap();
+        store.reserve().unwrap();
+        assert_eq!(kept(), Some(ROOM as u64));
+        assert!(store.make_room().unwrap());
+        assert_eq!(kept(), None);
+        assert!(!store.make_room().unwrap());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Store;
+use super::{ROOM, Store};
 use crate::model::Document;
 
 /// Keeps a run's record in memory. A clone is the same store: it can be looked at while a run
@@ -19,6 +19,52 @@ struct Inner {
     operations: Vec<Operation>,
     fail_append: Option<usize>,
     fail_sync: Option<usize>,
+    /// Bytes that still fit, and what comes behind them.
+    disk: Option<(usize, Disk)>,
+    reserved: usize,
+}
+
+/// What becomes of a disk behind the bytes that still fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// It is full.
+    Full,
+    /// It does not answer any more, whatever is asked.
+    Frozen,
+}
+
+impl Inner {
+    /// Takes room for so many bytes; what fits of them where not all do, and why.
+    fn take(&mut self, bytes: usize) -> Result<(), (usize, io::Error)> {
+        match &mut self.disk {
+            None => Ok(()),
+            Some((left, _)) if *left >= bytes => {
+                *left -= bytes;
+                Ok(())
+            }
+            Some((left, disk)) => {
+                let kind = match disk {
+                    Disk::Full => io::ErrorKind::StorageFull,
+                    Disk::Frozen => io::ErrorKind::TimedOut,
+                };
+                Err((std::mem::take(left), kind.into()))
+            }
+        }
+    }
+
+    /// A disk that is frozen answers nothing.
+    fn answers(&self) -> io::Result<()> {
+        match self.disk {
+            Some((0, Disk::Frozen)) => Err(io::ErrorKind::TimedOut.into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        if let Some((left, Disk::Full)) = &mut self.disk {
+            *left += bytes;
+        }
+    }
 }
 
 /// What was asked of a [`MemoryStore`].
@@ -32,6 +78,8 @@ pub enum Operation {
     Truncate(u64),
     /// The document was kept.
     Keep(Document),
+    /// What the journal held was kept aside.
+    SetAside,
 }
 
 impl MemoryStore {
@@ -67,6 +115,16 @@ impl MemoryStore {
     /// Lets the `n`-th sync from now (from 1) and all later ones fail.
     pub fn fail_sync(&self, n: usize) {
         self.inner().fail_sync = Some(n);
+    }
+
+    /// Lets so many bytes more onto the disk; what comes behind them is written in part, and fails.
+    pub fn bound(&self, bytes: usize, then: Disk) {
+        self.inner().disk = Some((bytes, then));
+    }
+
+    /// Changes a byte of the journal where those bits are set.
+    pub fn change(&self, at: usize, bits: u8) {
+        self.inner().bytes[at] ^= bits;
     }
 
     /// What would survive a crash at this moment, as a store of its own: documents, synced bytes,
@@ -112,6 +170,10 @@ impl Store for MemoryStore {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.inner();
         strike(&mut inner.fail_append)?;
+        if let Err((fits, error)) = inner.take(bytes.len()) {
+            inner.bytes.extend_from_slice(&bytes[..fits]);
+            return Err(error);
+        }
         inner.bytes.extend_from_slice(bytes);
         inner.operations.push(Operation::Append(bytes.len()));
         Ok(())
@@ -120,6 +182,7 @@ impl Store for MemoryStore {
     fn sync(&mut self) -> io::Result<()> {
         let mut inner = self.inner();
         strike(&mut inner.fail_sync)?;
+        inner.answers()?;
         inner.synced = inner.bytes.len();
         inner.operations.push(Operation::Sync);
         Ok(())
@@ -127,7 +190,10 @@ impl Store for MemoryStore {
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         let mut inner = self.inner();
+        inner.answers()?;
         let kept = usize::try_from(length).unwrap_or(usize::MAX);
+        let cut = inner.bytes.len().saturating_sub(kept);
+        inner.give_back(cut);
         inner.bytes.truncate(kept);
         inner.synced = inner.bytes.len();
         inner.operations.push(Operation::Truncate(length));
@@ -136,6 +202,7 @@ impl Store for MemoryStore {
 
     fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.inner();
+        inner.take(bytes.len()).map_err(|(_, error)| error)?;
         inner.documents.retain(|(kept, _)| *kept != document);
         inner.documents.push((document, bytes.to_vec()));
         inner.operations.push(Operation::Keep(document));
@@ -148,5 +215,27 @@ impl Store for MemoryStore {
         Ok(kept
             .find(|(kept, _)| *kept == document)
             .map(|(_, bytes)| bytes.clone()))
+    }
+
+    fn set_aside(&mut self) -> io::Result<String> {
+        self.inner().operations.push(Operation::SetAside);
+        Ok("aside".to_owned())
+    }
+
+    fn reserve(&mut self) -> io::Result<()> {
+        let mut inner = self.inner();
+        if inner.reserved == 0 {
+            inner.take(ROOM).map_err(|(_, error)| error)?;
+            inner.reserved = ROOM;
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> io::Result<bool> {
+        let mut inner = self.inner();
+        inner.answers()?;
+        let reserved = std::mem::take(&mut inner.reserved);
+        inner.give_back(reserved);
+        Ok(reserved > 0)
     }
 }

@@ -216,6 +216,9 @@ impl Store for Forgetful {
     fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>> {
         self.store.kept(document)
     }
+    fn set_aside(&mut self) -> io::Result<String> {
+        self.store.set_aside()
+    }
 }
 
 #[test]

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use pchadr::cli::rehearse::Stage;
-use pchadr::model::Role;
 use pchadr::model::states::{DatabaseState, PoolState};
+use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::cmdlets::{FaultKind as CmdletFault, PowerShellFault};
 use pchadr::rehearsal::world::{FaultKind, SqlFault};
-use pchadr::run::event::StepOutcome;
+use pchadr::run::event::{Event, Outcome, StepOutcome};
 use pchadr::run::store::MemoryStore;
 
-use crate::site::{disaster, litware, paused, terms};
-use crate::variants::{BACKUP, hold, hold_on};
+use crate::site::{Drill, disaster, end, litware, paused, terms};
+use crate::variants::{BACKUP, events, hold, hold_on};
 
 const EFFECTS: [(&str, &str); 5] = [
     ("stop-log-shipping-jobs", "sp_update_job"),
@@ -206,4 +206,131 @@ fn rule_7_what_cannot_be_seen_before_the_act_is_refused_as_unknown() {
     );
     let state = held.chat().state;
     assert_eq!(state, DatabaseState::Restoring);
+}
+
+/// A failover that was killed before that record from its end (0: the last), and its site changed by
+/// hand then.
+async fn killed_and_changed(
+    drill: &Drill,
+    from_the_end: usize,
+    change: fn(&Stage),
+) -> (Stage, MemoryStore) {
+    let whole = drill.undisturbed_here().await;
+    let records = whole.journal.split(|byte| *byte == b'\n').count() - 1;
+    let stage = drill.stage();
+    let store = MemoryStore::default();
+    store.fail_append(records - from_the_end);
+    assert!(drill.run(&stage, &store).await.is_err());
+    change(&stage);
+    let mut stage = stage;
+    stage.reopen(&drill.site);
+    (stage, store.crash(0))
+}
+
+fn no_mirror(stage: &Stage) {
+    stage.simulated.world.with(|state| {
+        for role in [Role::Backup, Role::BackupMirror] {
+            let server = state.instances.get_mut(&Instance::chat(role));
+            let server = server.expect("an instance");
+            let chat = server.database_mut("mgc").expect("mgc");
+            assert!(chat.mirroring.take().is_some());
+        }
+    });
+}
+
+fn as_before_the_disaster(stage: &Stage) {
+    let mut pool = stage.simulated.pool.lock().expect("the pool");
+    pool.set_state(PoolState::Normal);
+}
+
+fn restoring_again(stage: &Stage) {
+    no_mirror(stage);
+    stage.simulated.world.with(|state| {
+        let server = state.instances.get_mut(&BACKUP).expect("the backup");
+        server.database_mut("mgc").expect("mgc").state = DatabaseState::Restoring;
+    });
+}
+
+#[test]
+fn rule_6_a_run_that_was_killed_before_its_end_looks_at_the_site_again_and_does_what_is_not_so_any_more()
+ {
+    let drill = Drill::failover(litware());
+    // Before its end, and before the end of its last step.
+    let changes: [(&str, fn(&Stage), &[usize]); 2] = [
+        ("install-mirror", no_mirror, &[0, 1]),
+        ("set-pool-state", as_before_the_disaster, &[0]),
+    ];
+    for (step, change, places) in changes {
+        for from_the_end in places {
+            paused(async {
+                let (stage, store) = killed_and_changed(&drill, *from_the_end, change).await;
+                let finished = drill.run(&stage, &store).await.expect("a record");
+                assert_eq!(finished.exit, 0, "{step}: {:?}", finished.error);
+                let again = events(&store)
+                    .into_iter()
+                    .any(|event| matches!(event, Event::StepReopened { id, .. } if id == step));
+                assert!(again, "{step} was not done again");
+                let end = end(&stage);
+                let chat = end.instances.database(BACKUP, "mgc").expect("mgc");
+                assert!(chat.mirroring.is_some(), "{step}");
+                assert_eq!(end.pool, PoolState::FailedOver.to_string(), "{step}");
+            });
+        }
+    }
+}
+
+#[test]
+fn rule_6_what_cannot_be_done_again_and_is_not_so_any_more_is_never_called_done() {
+    let drill = Drill::failover(litware());
+    paused(async {
+        let (stage, store) = killed_and_changed(&drill, 0, restoring_again).await;
+        let finished = drill.run(&stage, &store).await.expect("a record");
+        assert_eq!((finished.outcome, finished.exit), (Outcome::Stopped, 4));
+    });
+}
+
+#[test]
+fn rule_6_an_undoing_that_was_killed_before_its_end_looks_at_the_site_again() {
+    let drill = Drill::failover(litware());
+    let whole = drill.undisturbed();
+    let lines = String::from_utf8(whole.journal).expect("text");
+    let dropped = r#""event":"step_finished","id":"drop-log-shipping""#;
+    let dropped = lines.lines().position(|line| line.contains(dropped));
+    // The records of an undoing that nothing disturbed, then one that is killed before its last.
+    let mut records = 0;
+    for is_killed in [false, true] {
+        paused(async {
+            let mut stage = drill.stage();
+            let store = MemoryStore::default();
+            store.fail_append(dropped.expect("it is dropped") + 2);
+            assert!(drill.run(&stage, &store).await.is_err());
+            stage.reopen(&drill.site);
+            let store = store.crash(0);
+            let before = events(&store).len();
+            if is_killed {
+                store.fail_append(records);
+            }
+            let undone = drill.abort(&stage, &store).await;
+            if !is_killed {
+                assert_eq!(undone.expect("a record").outcome, Outcome::Undone);
+                records = events(&store).len() - before;
+                return;
+            }
+            assert!(undone.is_err());
+            stage.reopen(&drill.site);
+            let mut session = Box::pin(stage.access.sql.open(BACKUP))
+                .await
+                .expect("a session");
+            let by_hand = "EXEC master.dbo.sp_delete_log_shipping_secondary_database @secondary_database = N'mgc';";
+            session.send(by_hand).await.expect("sent");
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            let undone = drill
+                .abort(&stage, &store.crash(0))
+                .await
+                .expect("a record");
+            assert_eq!((undone.outcome, undone.exit), (Outcome::Stopped, 4));
+            let why = undone.error.expect("a cause").why;
+            assert!(why.contains("undone"), "{why}");
+        });
+    }
 }

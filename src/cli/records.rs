@@ -1,0 +1,298 @@
+//! `pchadr runs`: the runs of a site, and whether their records verify. Reads the records alone.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Environment;
+use super::error::{Failure, output};
+use super::options::{LogsOutput, RunsCommand};
+use super::runs::{archive, config_option, may_be_of, refuse_lost, same_site};
+use crate::model::WayOn;
+use crate::model::words::count;
+use crate::report::one_line;
+use crate::run::archive::{Archive, ArchiveError, Copy, CopyIs, Found, Lost, Unreadable};
+use crate::run::event::Outcome;
+use crate::run::exit::Exit;
+use crate::site::Site;
+
+/// Lists runs, or verifies their records.
+///
+/// # Errors
+/// Those of the site file; that there is no such run; that `out` takes nothing.
+pub fn command(
+    command: &RunsCommand,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let (options, run, verifies) = match command {
+        RunsCommand::List(options) => (options, None, false),
+        RunsCommand::Verify(options) => (&options.options, options.run.as_deref(), true),
+    };
+    let config = options.config.as_deref();
+    let site = Site::load(&environment.site_file(config)?)?;
+    let archive = archive(&site, environment)?;
+    let told = match run {
+        Some(run) => Told::of_one(&archive, run)?,
+        None => Told::of(&site, &archive),
+    };
+    match options.form.output {
+        LogsOutput::Json => {
+            serde_json::to_writer(&mut *out, &told).map_err(|error| output(error.into()))?;
+            writeln!(out).map_err(output)?;
+        }
+        LogsOutput::Human if verifies => told.write_verified(config, out).map_err(output)?,
+        LogsOutput::Human => told.write_list(config, out).map_err(output)?,
+    }
+    let is_sound = told.unreadable.is_empty() && told.runs.iter().all(RunTold::is_sound);
+    Ok(if verifies && !is_sound {
+        Exit::Blocked
+    } else {
+        Exit::Done
+    })
+}
+
+/// What is told of the runs of a site.
+#[derive(Serialize)]
+struct Told {
+    version: u32,
+    runs: Vec<RunTold>,
+    unreadable: Vec<FolderTold>,
+}
+
+#[derive(Serialize)]
+struct FolderTold {
+    path: String,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct RunTold {
+    run: String,
+    runbook: Option<String>,
+    stands: Stands,
+    /// The record up to which the record is whole.
+    whole: usize,
+    copies: Vec<CopyTold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip)]
+    lost: Option<Lost>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Stands {
+    Done,
+    Undone,
+    Refused,
+    Stopped,
+    /// Without an end: it is under way, or was killed.
+    Open,
+    /// Nobody can tell.
+    Lost,
+}
+
+#[derive(Serialize)]
+struct CopyTold {
+    path: String,
+    is: &'static str,
+    records: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    torn: bool,
+}
+
+impl Told {
+    /// Every run of that site, oldest first, and every one that may be.
+    fn of(site: &Site, archive: &Archive) -> Self {
+        let all = archive.runs();
+        let read = all.read.into_iter().filter(|found| same_site(site, found));
+        let lost = all.lost.into_iter().filter(|lost| may_be_of(site, lost));
+        let mut runs: Vec<RunTold> = read
+            .map(|found| RunTold::of(&found))
+            .chain(lost.map(RunTold::lost))
+            .collect();
+        runs.sort_by(|a, b| a.run.cmp(&b.run));
+        let folder = |it: Unreadable| FolderTold {
+            path: it.path.display().to_string(),
+            why: it.why,
+        };
+        Self {
+            version: 1,
+            runs,
+            unreadable: all.unreadable.into_iter().map(folder).collect(),
+        }
+    }
+
+    fn of_one(archive: &Archive, run: &str) -> Result<Self, Failure> {
+        let told = match archive.find(run) {
+            Ok(found) => RunTold::of(&found),
+            Err(ArchiveError::Lost(lost)) => RunTold::lost(*lost),
+            Err(other @ (ArchiveError::NoRun { .. } | ArchiveError::Folder { .. })) => {
+                return Err(other.into());
+            }
+        };
+        Ok(Self {
+            version: 1,
+            runs: vec![told],
+            unreadable: Vec::new(),
+        })
+    }
+
+    fn write_list(&self, config: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
+        if self.runs.is_empty() {
+            writeln!(out, "no run of this site is kept")?;
+        }
+        for it in &self.runs {
+            writeln!(out, "{}", it.head())?;
+            if let Some(command) = it.way_on(config) {
+                writeln!(out, "  {command}")?;
+            }
+        }
+        self.write_unreadable(out)
+    }
+
+    fn write_verified(&self, config: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
+        for it in &self.runs {
+            writeln!(out, "{}", it.head())?;
+            for copy in &it.copies {
+                writeln!(out, "  {}", one_line(&copy.line()))?;
+            }
+            if let Some(lost) = &it.lost {
+                let problem = refuse_lost(lost, config).problem;
+                writeln!(out, "  {}", one_line(&problem.why))?;
+                writeln!(
+                    out,
+                    "  what to do: {}",
+                    one_line(&problem.hint(WayOn::Resume))
+                )?;
+            } else if !it.is_sound() {
+                let mended =
+                    "the other copy counts; the next execution of this run puts this one right";
+                writeln!(out, "  {mended}")?;
+            }
+        }
+        self.write_unreadable(out)
+    }
+
+    fn write_unreadable(&self, out: &mut dyn Write) -> io::Result<()> {
+        for it in &self.unreadable {
+            let line = format!("`{}` cannot be looked into: {}", it.path, it.why);
+            writeln!(out, "{}", one_line(&line))?;
+        }
+        Ok(())
+    }
+}
+
+impl RunTold {
+    fn of(found: &Found) -> Self {
+        let copies: Vec<CopyTold> = found.copies.iter().map(CopyTold::of).collect();
+        let is_finished = found.state.is_finished();
+        Self {
+            run: found.run.clone(),
+            runbook: Some(found.state.runbook.clone()),
+            stands: match found.state.ended {
+                Some(Outcome::Done) => Stands::Done,
+                Some(Outcome::Undone) => Stands::Undone,
+                Some(Outcome::Refused) if is_finished => Stands::Refused,
+                Some(Outcome::Refused | Outcome::Stopped) => Stands::Stopped,
+                None => Stands::Open,
+            },
+            whole: copies
+                .iter()
+                .filter(|copy| copy.is == "sound")
+                .map(|copy| copy.records)
+                .max()
+                .unwrap_or(0),
+            copies,
+            why: None,
+            lost: None,
+        }
+    }
+
+    fn lost(lost: Lost) -> Self {
+        Self {
+            run: lost.run.clone(),
+            runbook: lost.found.as_ref().map(|found| found.state.runbook.clone()),
+            stands: Stands::Lost,
+            whole: lost.whole,
+            copies: lost.copies.iter().map(CopyTold::of).collect(),
+            why: Some(lost.to_string()),
+            lost: Some(lost),
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        let sound = |copy: &CopyTold| matches!(copy.is, "sound" | "missing");
+        self.stands != Stands::Lost && self.copies.iter().all(sound)
+    }
+
+    fn head(&self) -> String {
+        let stands = match self.stands {
+            Stands::Done => "done",
+            Stands::Undone => "undone",
+            Stands::Refused => "refused",
+            Stands::Stopped => "stopped",
+            Stands::Open => "under way, or killed",
+            Stands::Lost => "nobody can tell: its record is damaged or gone",
+        };
+        let records = count(self.whole, "record");
+        let runbook = self.runbook.as_deref().unwrap_or("not known");
+        format!("{}  {runbook}  {records}  {stands}", one_line(&self.run))
+    }
+
+    /// What goes on with it, or shows more.
+    fn way_on(&self, config: Option<&Path>) -> Option<String> {
+        let config = config_option(config);
+        match (self.stands, &self.runbook) {
+            (Stands::Stopped | Stands::Open, Some(runbook)) => Some(format!(
+                "go on with it: pchadr {runbook}{config} --resume={}",
+                self.run
+            )),
+            (Stands::Lost, _) => Some(format!("see it: pchadr runs verify{config} {}", self.run)),
+            (
+                Stands::Done | Stands::Undone | Stands::Refused | Stands::Stopped | Stands::Open,
+                _,
+            ) => None,
+        }
+    }
+}
+
+impl CopyTold {
+    fn of(copy: &Copy) -> Self {
+        let (is, records, why, torn) = match &copy.is {
+            CopyIs::Missing => ("missing", 0, None, false),
+            CopyIs::Refused(why) => ("refused", 0, Some(why.clone()), false),
+            CopyIs::Sound { records, torn } => ("sound", *records, None, *torn),
+            CopyIs::Damaged { records, damage } => {
+                ("damaged", *records, Some(damage.to_string()), false)
+            }
+        };
+        Self {
+            path: copy.path.display().to_string(),
+            is,
+            records,
+            why,
+            torn,
+        }
+    }
+
+    fn line(&self) -> String {
+        let records = count(self.records, "record");
+        let why = self.why.as_deref().unwrap_or_default();
+        let what = match self.is {
+            "missing" => "not there".to_owned(),
+            "refused" => format!("cannot be read: {why}"),
+            "damaged" => format!("damaged behind its first {records}: {why}"),
+            _ if self.torn => format!(
+                "{records}, each vouches for the one before; a last line was torn by a crash and counts for nothing"
+            ),
+            _ => format!("{records}, each vouches for the one before"),
+        };
+        format!("{}: {what}", self.path)
+    }
+}

@@ -1,0 +1,237 @@
+//! A look at the two copies of a run: where it stands, or why nobody can tell.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::kept::{self, Kept, Unreadable};
+use super::{Archive, ArchiveError, Found};
+use crate::model::Document;
+use crate::run::copies::{Damage, Inspected, Split, Used, choose};
+use crate::run::fold::fold;
+use crate::run::store::{JOURNAL, read_file};
+use crate::run::stored::{SiteIdentity, StoredPlan};
+
+/// One copy of a run's journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// Where it is, or would be.
+    pub path: PathBuf,
+    /// What is there.
+    pub is: CopyIs,
+}
+
+/// What is there of a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyIs {
+    /// Nothing.
+    Missing,
+    /// Something that cannot be read.
+    Refused(String),
+    /// A chain that verifies.
+    Sound {
+        /// How many records it has.
+        records: usize,
+        /// A last line behind them was torn by a crash; it is no record.
+        torn: bool,
+    },
+    /// A chain that verifies up to a record.
+    Damaged {
+        /// That record's number.
+        records: usize,
+        /// What is wrong behind it.
+        damage: Damage,
+    },
+}
+
+/// A run whose record does not tell where it stands: it may be unfinished.
+#[derive(Debug)]
+pub struct Lost {
+    /// Its id.
+    pub run: String,
+    /// Its two copies: here, and in the mirror.
+    pub copies: [Copy; 2],
+    /// Why neither counts, where that is not said of one of them.
+    pub split: Option<Split>,
+    /// The record up to which it is whole; 0 = none.
+    pub whole: usize,
+    /// Where that record leaves the run.
+    pub found: Option<Found>,
+    /// The site then.
+    pub site: Kept<SiteIdentity>,
+}
+
+impl Lost {
+    /// The first copy that cannot be used.
+    pub fn unreadable(&self) -> Option<Unreadable> {
+        self.copies.iter().find_map(Copy::unreadable)
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the record of run `{}` cannot be used: ", self.run)?;
+        let mut told: Vec<String> = self
+            .copies
+            .iter()
+            .filter_map(|copy| Some(copy.unreadable()?.to_string()))
+            .collect();
+        match self.split {
+            Some(split @ (Split::Fork { .. } | Split::Behind)) => told.push(split.to_string()),
+            None if told.is_empty() => {
+                told.push("its journal is gone, or empty, though the run had begun".to_owned());
+            }
+            Some(Split::Neither) | None => {}
+        }
+        f.write_str(&told.join("; "))?;
+        match self.whole {
+            0 => f.write_str("; not one record of it is whole"),
+            whole => write!(f, "; it is whole up to record {whole}"),
+        }
+    }
+}
+
+impl std::error::Error for Lost {}
+
+impl Copy {
+    /// Why it cannot be used, if so.
+    fn unreadable(&self) -> Option<Unreadable> {
+        let (why, remedy, is_there) = match &self.is {
+            CopyIs::Missing | CopyIs::Sound { .. } => return None,
+            CopyIs::Refused(why) => {
+                let remedy = "see that this user may read it".to_owned();
+                (why.clone(), remedy, false)
+            }
+            CopyIs::Damaged { damage, .. } => {
+                let remedy = match damage {
+                    Damage::Version(other) => other.remedy(),
+                    Damage::Changed(_) | Damage::OtherRun(_) => {
+                        "put a sound copy in its place".to_owned()
+                    }
+                };
+                (damage.to_string(), remedy, true)
+            }
+        };
+        Some(Unreadable {
+            path: self.path.clone(),
+            why,
+            remedy,
+            is_there,
+        })
+    }
+}
+
+impl Archive {
+    /// One run.
+    ///
+    /// # Errors
+    /// When there is none, or its record does not tell where it stands.
+    pub fn find(&self, run: &str) -> Result<Found, ArchiveError> {
+        let folders = self.folders(run);
+        let read = folders
+            .each_ref()
+            .map(|folder| read_journal(&folder.join(JOURNAL)));
+        let [here, there] = read.each_ref().map(|read| {
+            let bytes = read.as_ref().ok().and_then(Option::as_ref);
+            bytes.map(|bytes| Inspected::read(run, bytes))
+        });
+        let copies = [
+            copy(&folders[0], &read[0], here.as_ref()),
+            copy(&folders[1], &read[1], there.as_ref()),
+        ];
+        let mut split = None;
+        let used = match (&here, &there) {
+            (Some(here), Some(there)) => match choose(here, there) {
+                Ok(Used::First) => Some(here),
+                Ok(Used::Second) => Some(there),
+                Err(no) => {
+                    split = Some(no);
+                    None
+                }
+            },
+            // A mirror that cannot be read is a mirror that is not there, as long as there is one copy.
+            (Some(here), None) => Some(here).filter(|it| it.damage.is_none()),
+            (None, Some(there)) => Some(there).filter(|it| it.damage.is_none() && read[0].is_ok()),
+            (None, None) => None,
+        };
+        let nowhere = read.iter().all(|read| matches!(read, Ok(None)));
+        let is_empty = used.is_some_and(|used| used.state.is_none());
+        if (nowhere || is_empty) && !has_begun(&folders) {
+            return Err(ArchiveError::NoRun {
+                run: run.to_owned(),
+                local: self.local.clone(),
+                mirror: self.mirror.clone(),
+            });
+        }
+        let site = kept::copies(&folders, Document::Site, SiteIdentity::read);
+        let found = |state, site| Found {
+            run: run.to_owned(),
+            state,
+            site,
+            plan: kept::copies(&folders, Document::Plan, StoredPlan::read),
+            copies: copies.clone(),
+        };
+        if let Some(state) = used.and_then(|used| used.state.clone()) {
+            return Ok(found(state, site));
+        }
+        let best = [&here, &there].into_iter().flatten();
+        let best = best.max_by_key(|it| it.records.len());
+        let mut records = best.map_or(&[][..], |it| &it.records);
+        if let Some(Split::Fork { line }) = split {
+            records = &records[..records.len().min(line - 1)];
+        }
+        Err(ArchiveError::Lost(Box::new(Lost {
+            run: run.to_owned(),
+            split,
+            whole: records.len(),
+            found: fold(records).ok().map(|state| found(state, site.clone())),
+            site,
+            copies,
+        })))
+    }
+}
+
+/// A journal that is made before the run's first record is empty; what stands beside it comes after.
+fn has_begun(folders: &[PathBuf]) -> bool {
+    folders.iter().any(|folder| {
+        [Document::Plan, Document::Site]
+            .iter()
+            .any(|document| fs::symlink_metadata(folder.join(document.name())).is_ok())
+    })
+}
+
+fn read_journal(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match read_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+fn copy(
+    folder: &Path,
+    read: &io::Result<Option<Vec<u8>>>,
+    inspected: Option<&Inspected<'_>>,
+) -> Copy {
+    let is = match (read, inspected) {
+        (Err(error), _) => CopyIs::Refused(error.to_string()),
+        (Ok(_), None) => CopyIs::Missing,
+        (Ok(_), Some(it)) => {
+            let records = it.records.len();
+            match &it.damage {
+                None => CopyIs::Sound {
+                    records,
+                    torn: it.is_torn(),
+                },
+                Some(damage) => CopyIs::Damaged {
+                    records,
+                    damage: damage.clone(),
+                },
+            }
+        }
+    };
+    Copy {
+        path: folder.join(JOURNAL),
+        is,
+    }
+}

@@ -1,0 +1,214 @@
+use super::*;
+use crate::run::event::{ClockKind, Event, FORMAT, RunStarted, StepLine};
+use crate::run::journal::Journal;
+use crate::run::store::MemoryStore;
+use crate::step::Effect;
+use proptest::prelude::*;
+
+/// The first records of a run, as they stand in its journal.
+pub(in crate::run) fn journal(run: &str, records: usize) -> Vec<u8> {
+    written(run, records, "the site is as it was")
+}
+
+/// Those of one that differs from the second record on.
+pub(in crate::run) fn other_journal(run: &str, records: usize) -> Vec<u8> {
+    written(run, records, "somebody was here")
+}
+
+fn written(run: &str, records: usize, why: &str) -> Vec<u8> {
+    let store = MemoryStore::default();
+    let mut journal = Journal::begin(Box::new(store.clone()));
+    let began = Event::RunStarted(RunStarted {
+        format: FORMAT,
+        run: run.to_owned(),
+        runbook: "failover".to_owned(),
+        plan_digest: "p1".to_owned(),
+        site_digest: "s1".to_owned(),
+        pool: "pchat.litwareinc.com".to_owned(),
+        tool: "pchadr 0.1.0".to_owned(),
+        host: "adm1".to_owned(),
+        user: "ann".to_owned(),
+        clock: ClockKind::Simulated,
+        steps: vec![StepLine {
+            id: "drop".to_owned(),
+            vendor: None,
+            title: String::new(),
+            stage: 1,
+            effect: Effect::Reversible.into(),
+        }],
+    });
+    let check = |n: usize| Event::StepChecked {
+        id: "drop".to_owned(),
+        standing: crate::step::Standing::Unknown(why.into()).into(),
+        facts: serde_json::json!({ "looked": n }),
+    };
+    for n in 0..records {
+        let event = if n == 0 { began.clone() } else { check(n) };
+        journal.append(jiff::Timestamp::UNIX_EPOCH, event).unwrap();
+    }
+    store.bytes()
+}
+
+fn read(bytes: &[u8]) -> Inspected<'_> {
+    Inspected::read("r1", bytes)
+}
+
+fn chosen(first: &[u8], second: &[u8]) -> Result<Used, Split> {
+    choose(&read(first), &read(second))
+}
+
+/// The line that a byte stands in, from 0.
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    bytes[..at].iter().filter(|byte| is_newline(byte)).count()
+}
+
+#[test]
+fn of_two_sound_copies_the_longer_counts_and_a_fork_is_named() {
+    let (two, three) = (journal("r1", 2), journal("r1", 3));
+    assert_eq!(chosen(&two, &three), Ok(Used::Second));
+    assert_eq!(chosen(&three, &two), Ok(Used::First));
+    assert_eq!(chosen(&three, &three), Ok(Used::First));
+    assert_eq!(chosen(b"", &two), Ok(Used::Second));
+    let other = other_journal("r1", 2);
+    for (first, second) in [(&three, &other), (&other, &three)] {
+        assert_eq!(chosen(first, second), Err(Split::Fork { line: 2 }));
+    }
+}
+
+#[test]
+fn a_journal_of_another_run_a_line_twice_and_nothing_at_all_are_mended_by_the_sound_copy() {
+    let sound = journal("r1", 4);
+    let twice = |line: usize| {
+        let mut lines: Vec<&[u8]> = sound.split_inclusive(is_newline).collect();
+        lines.insert(line, lines[line]);
+        lines.concat()
+    };
+    let others = [
+        journal("r2", 9),
+        twice(0),
+        twice(1),
+        twice(3),
+        Vec::new(),
+        b"\0\0\0\0".to_vec(),
+    ];
+    for other in &others {
+        assert_eq!(chosen(&sound, other), Ok(Used::First));
+        assert_eq!(chosen(other, &sound), Ok(Used::Second));
+        let is_used = read(other).damage.is_none() && !read(other).records.is_empty();
+        assert!(!is_used, "{other:?}");
+    }
+    assert_eq!(chosen(&twice(1), &journal("r2", 9)), Err(Split::Neither));
+}
+
+#[test]
+fn a_damaged_copy_that_went_further_is_not_mended_by_one_that_ends_before() {
+    let (short, mut long) = (journal("r1", 3), journal("r1", 6));
+    let (whole, two) = (long.clone(), journal("r1", 2).len());
+    for at in [9, two + 9, short.len() + 9, long.len() - 9] {
+        long[at] ^= 1;
+        let is_damaged = read(&long).damage.is_some();
+        if is_damaged {
+            assert_eq!(chosen(&short, &long), Err(Split::Behind), "byte {at}");
+            assert_eq!(chosen(&long, &short), Err(Split::Behind), "byte {at}");
+        }
+        long.clone_from(&whole);
+    }
+}
+
+#[test]
+fn records_that_are_no_run_are_damage_from_the_first_illegal_one_on() {
+    let store = MemoryStore::with(&journal("r1", 2));
+    let (mut written, _) = Journal::reopen(Box::new(store.clone())).unwrap();
+    let done = Event::StepFinished {
+        id: "drop".to_owned(),
+        outcome: crate::run::event::StepOutcome::Done,
+        note: String::new(),
+    };
+    written.append(jiff::Timestamp::UNIX_EPOCH, done).unwrap();
+    let bytes = store.bytes();
+    let seen = read(&bytes);
+    assert_eq!(seen.records.len(), 2);
+    assert_eq!(seen.sound(), journal("r1", 2));
+    let damage = seen.damage.unwrap().to_string();
+    assert!(damage.starts_with("record 3: "), "{damage}");
+}
+
+/// One bit of one copy is mended, wherever it is; of the last line alone nobody can tell what it was,
+/// as nothing follows it: then the copies fork there.
+#[test]
+fn each_bit_of_either_copy_is_mended_by_the_other_or_named_in_the_last_line() {
+    let sound = journal("r1", 3);
+    let mut forks = 0;
+    for at in 0..sound.len() {
+        for bit in 0..8 {
+            let mut flipped = sound.clone();
+            flipped[at] ^= 1 << bit;
+            for (verdict, used) in [
+                (chosen(&sound, &flipped), Used::First),
+                (chosen(&flipped, &sound), Used::Second),
+            ] {
+                if verdict == Err(Split::Fork { line: 3 }) && line_of(&sound, at) == 2 {
+                    forks += 1;
+                } else {
+                    // A last line that is no record any more is a torn one: the other is longer.
+                    assert_eq!(verdict, Ok(used), "byte {at}, bit {bit}");
+                }
+            }
+        }
+    }
+    assert!(forks > 0);
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_byte_of_its_last_record_stands_where_the_record_before_left_it() {
+    let bytes = journal("r1", 3);
+    let before = journal("r1", 2);
+    for cut in before.len()..bytes.len() {
+        let seen = read(&bytes[..cut]);
+        assert_eq!(seen.damage, None, "{cut}");
+        assert_eq!(seen.sound(), before, "{cut}");
+        assert_eq!(chosen(&bytes[..cut], &bytes), Ok(Used::Second), "{cut}");
+        assert_eq!(chosen(&bytes, &bytes[..cut]), Ok(Used::First), "{cut}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_beginning_of_a_copy_gives_way_to_the_longer_one(
+        records in 1usize..6, cut in any::<prop::sample::Index>(),
+    ) {
+        let bytes = journal("r1", records);
+        let shorter = &bytes[..cut.index(bytes.len() + 1)];
+        for (first, second) in [(&bytes[..], shorter), (shorter, &bytes[..])] {
+            let (first, second) = (read(first), read(second));
+            let used = match choose(&first, &second) {
+                Ok(Used::First) => first,
+                Ok(Used::Second) => second,
+                Err(split) => panic!("{split}"),
+            };
+            prop_assert_eq!(used.sound(), &bytes[..]);
+        }
+    }
+
+    /// Both copies spoiled: the one that is used has every record of the run, or none is used.
+    #[test]
+    fn two_spoiled_copies_never_pass_for_a_shorter_run(
+        records in 2usize..6,
+        spoiled in [(any::<prop::sample::Index>(), 1u8..), (any::<prop::sample::Index>(), 1u8..)],
+    ) {
+        let bytes = journal("r1", records);
+        let [first, second] = spoiled.map(|(at, flip)| {
+            let mut copy = bytes.clone();
+            copy[at.index(bytes.len())] ^= flip;
+            copy
+        });
+        let (first, second) = (read(&first), read(&second));
+        let used = match choose(&first, &second) {
+            Ok(Used::First) => first,
+            Ok(Used::Second) => second,
+            Err(_) => return Ok(()),
+        };
+        // The last record alone may be missing, as if the run had been killed before it.
+        prop_assert!(used.records.len() + 1 >= records, "{} of {records}", used.records.len());
+    }
+}
