@@ -59,7 +59,10 @@ pub fn command(
             }
             (LogsOutput::Json, Err(_)) => {}
         }
-        Ok(Exit::Done)
+        Ok(match &status.two {
+            Some(_) => Exit::Blocked,
+            None => Exit::Done,
+        })
     })
 }
 

@@ -5,6 +5,7 @@ mod begin;
 mod halt;
 mod turn;
 pub mod undo;
+mod watch;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -115,7 +116,7 @@ impl Execution<'_> {
             });
         }
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
-        let halt = match verdict {
+        let mut halt = match verdict {
             Verdict::NothingToDo => {
                 self.record_met(&checked, checked.len())?;
                 None
@@ -127,6 +128,9 @@ impl Execution<'_> {
                 Box::pin(self.take_turns(&checked, first, &mut loss_seconds)).await?
             }
         };
+        if halt.is_none() {
+            halt = self.two_at_end().await?;
+        }
         self.finish(halt, loss_seconds, Outcome::Done)
     }
 

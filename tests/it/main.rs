@@ -10,6 +10,7 @@ mod fixtures_headers;
 mod frozen;
 mod kill_sweep;
 mod real_logs;
+mod returns;
 mod rules;
 mod site;
 mod sql_live;

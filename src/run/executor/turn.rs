@@ -20,7 +20,12 @@ impl Execution<'_> {
         step: Step,
         loss_seconds: &mut Option<i64>,
     ) -> Result<Turn, JournalError> {
-        let (facts, standing) = self.check(step).await?;
+        // At once: a data center that stays dead costs users no time.
+        let (checked, two) = tokio::join!(self.check(step), self.two_before(step));
+        if let Some(halt) = two? {
+            return Ok(Turn::Halted(Box::new(halt)));
+        }
+        let (facts, standing) = checked?;
         if !standing.is_satisfied()
             && let Some((to, why)) = facts.back_to()
             && self.is_done(to)
