@@ -18,7 +18,7 @@ use super::runs::{archive, none_unfinished, note, run_id, same_site, tell_unread
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock, site_resource};
-use crate::model::{Document, Instance, Problem, Role};
+use crate::model::{Direction, Document, Instance, Problem, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
@@ -207,6 +207,12 @@ fn earlier(
         None => {
             let mut runs = unfinished(site, archive);
             tell_unreadable(runs.unreadable.iter().filter(|it| !told.contains(it)));
+            // What comes back is closed while the failover waits for that.
+            let waits = |found: &Found| {
+                let theirs = Direction::find(&found.state.runbook);
+                (plan.direction, theirs) == (Direction::Fence, Some(Direction::Failover))
+            };
+            runs.read.retain(|found| !waits(found));
             return match runs.read.pop() {
                 None => Ok(None),
                 Some(found) if found.state.goes_back_only() => Err(refused(
@@ -218,7 +224,12 @@ fn earlier(
                 Some(found) => Err(refused(
                     "a run of this site is not finished",
                     &format!("run {} stopped part-way", found.run),
-                    &format!("go on with it: add --resume={}", found.run),
+                    &if found.state.runbook == plan.runbook {
+                        format!("go on with it: add --resume={}", found.run)
+                    } else {
+                        let (runbook, run) = (&found.state.runbook, &found.run);
+                        format!("go on with it: pchadr {runbook} --resume={run}")
+                    },
                 )
                 .into()),
             };
@@ -226,6 +237,8 @@ fn earlier(
         Some(run) if !run.is_empty() => archive.find(run).map_err(Failure::from)?,
         Some(_) => {
             let mut runs = unfinished(site, archive);
+            let is_ours = |found: &Found| found.state.runbook == plan.runbook;
+            runs.read.retain(is_ours);
             let newest = runs.read.pop().ok_or_else(|| {
                 refused(
                     "there is no run to go on with",

@@ -6,6 +6,7 @@ mod downtime;
 mod failback;
 mod failback_guards;
 mod fault_sweep;
+mod fence;
 mod fixtures_headers;
 mod frozen;
 mod kill_sweep;

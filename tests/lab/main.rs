@@ -12,6 +12,7 @@ mod clients;
 mod drive;
 mod failback;
 mod failover;
+mod fence;
 mod folder;
 mod kills;
 #[cfg(target_os = "linux")]
