@@ -3,6 +3,7 @@
 
 mod begin;
 mod halt;
+mod sent;
 mod turn;
 pub mod undo;
 mod watch;
@@ -285,6 +286,13 @@ impl Execution<'_> {
     }
 
     async fn check(&self, step: Step) -> Result<(Facts, Standing), JournalError> {
+        let (facts, standing) = self.look(step).await;
+        self.record_checked(step, &standing, &facts)?;
+        Ok((facts, standing))
+    }
+
+    /// The same without a record.
+    async fn look(&self, step: Step) -> (Facts, Standing) {
         let saved = self.saved();
         let known = saved.as_ref().ok().and_then(Option::as_ref);
         // On the heap: the futures of ten steps are too large for a small stack.
@@ -294,8 +302,7 @@ impl Execution<'_> {
             // What cannot be read is not "nothing was kept".
             Err(error) => unreadable(error),
         };
-        self.record_checked(step, &standing, &facts)?;
-        Ok((facts, standing))
+        (facts, standing)
     }
 
     fn record_checked(

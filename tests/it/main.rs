@@ -24,6 +24,7 @@ mod defect;
 mod documents;
 mod holding_on;
 mod house;
+mod limits;
 mod logs;
 mod plan;
 mod program;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::halt::{Halt, blocked, not_met};
+use super::sent::Sent;
 use super::{Execution, Turn};
 use crate::access::sql::Fate;
 use crate::model::{Problem, Remedy};
@@ -224,17 +227,19 @@ impl Execution<'_> {
         if matches!(standing, Standing::Pending { underway: true, .. }) {
             return Ok(());
         }
+        let sent = Sent::through(self.ledger);
         let means = Means {
             step: step.id(),
             commands: &self.planned(step)?.commands,
-            ledger: self.ledger,
+            ledger: &sent,
             stop: self.stop,
             limits: &self.site.limits,
             handoff,
         };
         let saved = self.saved()?;
         let acting = Box::pin(Step::act(self.context(step, saved.as_ref()), facts, &means));
-        self.within_limit(step.limit(self.site), acting).await
+        let acted = self.within_limit(step.limit(self.site), acting).await;
+        sent.judge(acted)
     }
 
     pub(super) async fn within_limit(
@@ -261,21 +266,19 @@ impl Execution<'_> {
         let refused = matches!(&acted, Err(error) if !may_have_happened(error));
         let began = tokio::time::Instant::now();
         let mut limit = Duration::ZERO;
+        let mut recorded = None;
         let (held_up, standing) = loop {
-            let (held_up, standing) = if wanted == StepOutcome::Undone {
-                (None, self.check_undo(step).await?)
+            let (facts, held_up, standing) = if wanted == StepOutcome::Undone {
+                let (facts, standing) = self.look_undo(step).await;
+                (facts, None, standing)
             } else {
-                let (facts, standing) = self.check(step).await?;
+                let (facts, standing) = self.look(step).await;
                 // Blocked, or not seen whole: then nothing more is asked for.
                 let by = matches!(standing, Standing::Pending { underway: true, .. })
                     .then(|| facts.held_up_by())
                     .flatten();
-                (by.map(|by| (facts, by)), standing)
+                (json!(facts), by.map(|by| (facts, by)), standing)
             };
-            if let Standing::Satisfied { why } = &standing {
-                self.end(step, wanted, why)?;
-                return Ok(Turn::Done);
-            }
             // What is under way on the site happens, whatever the call returned.
             if !refused || matches!(standing, Standing::Pending { underway: true, .. }) {
                 limit = if wanted == StepOutcome::Undone {
@@ -285,7 +288,17 @@ impl Execution<'_> {
                 };
             }
             // A person who wants to leave is not kept waiting: a resume looks again.
-            if began.elapsed() >= limit || self.stop.is_cancelled() {
+            let is_last = began.elapsed() >= limit || self.stop.is_cancelled();
+            // A record does not grow while nothing happens.
+            if is_last || recorded.as_ref() != Some(&standing) {
+                self.record_checked(step, &standing, &facts)?;
+                recorded = Some(standing.clone());
+            }
+            if let Standing::Satisfied { why } = &standing {
+                self.end(step, wanted, why)?;
+                return Ok(Turn::Done);
+            }
+            if is_last {
                 break (held_up, standing);
             }
             tokio::time::sleep(self.site.limits.poll).await;
@@ -322,6 +335,7 @@ fn may_have_happened(error: &StepError) -> bool {
         | StepError::Share(_)
         | StepError::Unbound(_)
         | StepError::Ledger(_)
+        | StepError::NotSent(_)
         | StepError::Stopped => false,
     }
 }
