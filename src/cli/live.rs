@@ -146,7 +146,7 @@ impl Live<'_> {
         ledger.keep(Document::Site, &SiteIdentity::to_json(self.site)?)?;
         let _log = log::keep(&self.archive.folder(&run).join(log::LOG), &mut note());
         let stop = CancellationToken::new();
-        stop::watch(stop.clone(), resume.clone());
+        stop::watch(stop.clone(), resume.clone())?;
         let guard = Held(&self.lock);
         let mut terms = self.options.rehearsal.terms();
         if terms.accepted.is_none() && self.way == Way::On {

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::fold::{RunState, fold};
 use super::journal::{self, JournalError};
-use super::store::{FolderStore, JOURNAL, Mirrored, Note, Store, reconcile};
+use super::store::{
+    Apart, FolderStore, HERE, JOURNAL, Mirrored, Note, Reach, Store, THERE, reconcile,
+};
 use super::stored::{SiteIdentity, StoredPlan};
 use crate::model::Document;
 use crate::model::document::Unread;
@@ -26,6 +28,8 @@ pub struct Archive {
     local: PathBuf,
     /// `[run] mirror`
     mirror: PathBuf,
+    here: Reach,
+    there: Reach,
 }
 
 /// A run that was found.
@@ -89,7 +93,14 @@ impl Archive {
         Self {
             local: state.join("runs"),
             mirror: PathBuf::from(mirror),
+            here: Reach::within(HERE),
+            there: Reach::within(THERE),
         }
+    }
+
+    /// Both places of something, each with what asks there.
+    fn reaches(&self) -> [&Reach; 2] {
+        [&self.here, &self.there]
     }
 
     /// Folder of a run on this machine.
@@ -101,54 +112,71 @@ impl Archive {
     ///
     /// # Errors
     /// When the run folder cannot be made.
-    pub fn create(&self, run: &str, mut note: Note) -> Result<Box<dyn Store>, ArchiveError> {
+    pub fn create(&self, run: &str, note: Note) -> Result<Box<dyn Store>, ArchiveError> {
         let folder = self.folder(run);
-        let first = FolderStore::create(&folder).map_err(|source| ArchiveError::Folder {
+        let path = folder.clone();
+        let first = self.here.ask(move || FolderStore::create(&path));
+        let first = first.and_then(|store| Apart::new(store, HERE));
+        let first = first.map_err(|source| ArchiveError::Folder {
             path: folder,
             source,
         })?;
-        Ok(match self.create_mirror(run) {
-            Ok(second) => Box::new(Mirrored::new(first, second, note)),
-            Err(error) => {
-                note(&self.no_mirror(&error));
-                Box::new(first)
-            }
-        })
+        let second = self.create_mirror(run);
+        Ok(self.join(first, second, note))
     }
 
     /// Opens the record of a run to go on with it, also one that only the mirror has.
     ///
     /// # Errors
     /// When there is none, or its folder cannot be opened.
-    pub fn open(&self, run: &str, mut note: Note) -> Result<Box<dyn Store>, ArchiveError> {
+    pub fn open(&self, run: &str, note: Note) -> Result<Box<dyn Store>, ArchiveError> {
         let (here, there) = (self.folder(run), self.mirror.join(run));
-        if !here.join(JOURNAL).is_file() {
-            if !there.join(JOURNAL).is_file() {
+        let is_there = |reach: &Reach, path: &Path| {
+            let path = path.join(JOURNAL);
+            reach.ask(move || Ok(path.is_file())).unwrap_or(false)
+        };
+        if !is_there(&self.here, &here) {
+            if !is_there(&self.there, &there) {
                 return Err(ArchiveError::NoRun {
                     run: run.to_owned(),
                     local: self.local.clone(),
                     mirror: self.mirror.clone(),
                 });
             }
-            bring_home(&there, &here).map_err(|source| ArchiveError::Folder {
+            let (from, to) = (there.clone(), here.clone());
+            let brought = self.here.ask(move || bring_home(&from, &to));
+            brought.map_err(|source| ArchiveError::Folder {
                 path: here.clone(),
                 source,
             })?;
         }
-        let first = FolderStore::open(&here)
+        let path = here.clone();
+        let first = self.here.ask(move || FolderStore::open(&path));
+        let first = first
+            .and_then(|store| Apart::new(store, HERE))
             .map_err(|source| ArchiveError::Folder { path: here, source })?;
-        let second = if there.join(JOURNAL).is_file() {
-            FolderStore::open(&there)
+        let second = if is_there(&self.there, &there) {
+            self.there.ask(move || FolderStore::open(&there))
         } else {
             self.create_mirror(run)
         };
-        Ok(match second {
+        Ok(self.join(first, second, note))
+    }
+
+    /// Both copies as one store; the first alone where there is no second, which is told.
+    fn join(
+        &self,
+        first: Apart,
+        second: io::Result<FolderStore>,
+        mut note: Note,
+    ) -> Box<dyn Store> {
+        match second.and_then(|store| Apart::new(store, THERE)) {
             Ok(second) => Box::new(Mirrored::new(first, second, note)),
             Err(error) => {
                 note(&self.no_mirror(&error));
                 Box::new(first)
             }
-        })
+        }
     }
 
     /// Every run, oldest first, of this machine and of the mirror.
@@ -181,7 +209,7 @@ impl Archive {
             unreadable: std::mem::take(&mut ids.unreadable),
         };
         for run in ids.read.iter().rev() {
-            let kept = kept::copies(&self.folders(run), document, &read);
+            let kept = kept::copies(self.places(run), document, &read);
             if kept.is_empty() {
                 continue;
             }
@@ -201,6 +229,12 @@ impl Archive {
         newest
     }
 
+    /// The same, with what asks there.
+    fn places(&self, run: &str) -> [(&Reach, PathBuf); 2] {
+        let [here, there] = self.folders(run);
+        [(&self.here, here), (&self.there, there)]
+    }
+
     /// The two folders of a run.
     fn folders(&self, run: &str) -> [PathBuf; 2] {
         [self.folder(run), self.mirror.join(run)]
@@ -210,15 +244,17 @@ impl Archive {
     /// them.
     fn ids(&self) -> Kept<String> {
         let mut ids = Kept::default();
-        for folder in [&self.local, &self.mirror] {
-            let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-            match entries {
+        for (reach, folder) in [(&self.here, &self.local), (&self.there, &self.mirror)] {
+            let path = folder.clone();
+            let names = reach.ask(move || {
+                let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+                let names = entries.into_iter().map(|entry| entry.file_name());
                 // A name that is no Unicode is none of ours.
-                Ok(entries) => ids.read.extend(
-                    entries
-                        .into_iter()
-                        .filter_map(|entry| entry.file_name().into_string().ok()),
-                ),
+                let names = names.filter_map(|name| name.into_string().ok());
+                Ok(names.collect::<Vec<_>>())
+            });
+            match names {
+                Ok(names) => ids.read.extend(names),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => ids.unreadable.push(Unreadable::refused(folder, &error)),
             }
@@ -235,9 +271,12 @@ impl Archive {
     pub fn find(&self, run: &str) -> Result<Found, ArchiveError> {
         let folders = self.folders(run);
         let paths = folders.each_ref().map(|folder| folder.join(JOURNAL));
-        let [here, there] = paths.each_ref().map(|path| match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some),
+        let [here, there] = [0, 1].map(|n| {
+            let path = paths[n].clone();
+            match self.reaches()[n].ask(move || fs::read(path)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                read => read.map(Some),
+            }
         });
         let unreadable = |journal| ArchiveError::Unreadable {
             run: run.to_owned(),
@@ -286,24 +325,18 @@ impl Archive {
         Ok(Found {
             run: run.to_owned(),
             state,
-            site: kept::copies(&folders, Document::Site, SiteIdentity::read),
-            plan: kept::copies(&folders, Document::Plan, StoredPlan::read),
+            site: kept::copies(self.places(run), Document::Site, SiteIdentity::read),
+            plan: kept::copies(self.places(run), Document::Plan, StoredPlan::read),
         })
     }
 
     /// Makes the folder of a run's second copy.
     fn create_mirror(&self, run: &str) -> io::Result<FolderStore> {
-        self.above_the_mirror()?;
-        FolderStore::create(&self.mirror.join(run))
-    }
-
-    /// What the mirror lies in must be there: by default it is the copy folder, and one that is made
-    /// here would look like one that log shipping fills.
-    fn above_the_mirror(&self) -> io::Result<()> {
-        match self.mirror.parent() {
-            Some(above) => fs::metadata(above).map(|_| ()),
-            None => Ok(()),
-        }
+        let (mirror, folder) = (self.mirror.clone(), self.mirror.join(run));
+        self.there.ask(move || {
+            above(&mirror)?;
+            FolderStore::create(&folder)
+        })
     }
 
     fn no_mirror(&self, error: &io::Error) -> String {
@@ -311,6 +344,15 @@ impl Archive {
             "the run's record has no second copy: `{}`: {error}",
             self.mirror.display()
         )
+    }
+}
+
+/// What the mirror lies in must be there: by default it is the copy folder, and one that is made here
+/// would look like one that log shipping fills.
+fn above(mirror: &Path) -> io::Result<()> {
+    match mirror.parent() {
+        Some(above) => fs::metadata(above).map(|_| ()),
+        None => Ok(()),
     }
 }
 

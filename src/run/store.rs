@@ -1,5 +1,6 @@
 //! Where a run's record is kept: its journal, and the documents beside it.
 
+mod apart;
 mod folder;
 mod memory;
 
@@ -7,6 +8,7 @@ use std::io;
 
 use crate::model::Document;
 
+pub(super) use apart::{Apart, HERE, Reach, THERE};
 pub use folder::FolderStore;
 pub(super) use folder::{JOURNAL, keep_in, make_folders};
 pub use memory::{MemoryStore, Operation};

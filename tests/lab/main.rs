@@ -16,6 +16,7 @@ mod fence;
 mod folder;
 mod kills;
 #[cfg(target_os = "linux")]
+mod limits;
 mod powershell;
 mod refusals;
 mod secrets;
