@@ -31,7 +31,7 @@ pub fn command(
         .enable_all()
         .build()?;
     let archive = runs::archive(&site, environment);
-    runtime.block_on(async {
+    let shown = runtime.block_on(async {
         let access = doors.open();
         let status = Box::pin(Status::observe(&site, &access)).await;
         // First what was asked for: a share that is gone keeps whoever writes there waiting.
@@ -63,7 +63,10 @@ pub fn command(
             Some(_) => Exit::Blocked,
             None => Exit::Done,
         })
-    })
+    });
+    // A share that hangs must not keep the program.
+    runtime.shutdown_background();
+    shown
 }
 
 /// Writes what was seen; names of servers and files cannot steer a terminal.
