@@ -18,7 +18,7 @@ pub fn write_next(direction: Direction, out: &mut (impl Write + ?Sized)) -> io::
         ],
         Direction::Fence => &[
             "go on with the run that stopped for it, where one did: pchadr failover --resume",
-            "what was closed keeps all that it holds, and a failback writes over it only with --override old-database-unreadable=REASON: keep a copy of what only it holds before",
+            "what was closed keeps all that it holds: copy its database files before a failback writes over it, which wants --override old-database-unreadable=REASON",
         ],
     };
     writeln!(out)?;

@@ -57,3 +57,38 @@ fn what_came_back_is_told_by_status_and_by_a_failover_and_closed_by_the_fence() 
     let done = machine.failover(&[]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
 }
+
+#[test]
+fn a_failover_that_stopped_for_it_goes_on_when_it_is_closed() {
+    let mut lab = Lab::open(&["--state", "disaster", "--logs", "4"]);
+    let machine = Machine::of(&lab);
+    let run = machine.start(&[]);
+    machine.wait_for("recovery", |record| {
+        record["event"] == "step_finished" && record["id"] == "recover-database"
+    });
+    run.kill();
+    lab.happen("up primary");
+    let stopped = machine.failover(&["--resume"]);
+    let told = text(&stopped.stderr);
+    assert_eq!(stopped.status.code(), Some(4), "{told}");
+    assert!(
+        told.contains("run `pchadr fence`, then go on with --resume"),
+        "{told}"
+    );
+    let begun = machine.failover(&[]);
+    assert_eq!(begun.status.code(), Some(1), "{}", text(&begun.stderr));
+
+    // A fence may begin beside it, and nothing else.
+    let failback = machine.run(&["failback", "--yes"]);
+    let told = text(&failback.stderr);
+    assert_eq!(failback.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("go on with it: pchadr failover --resume="),
+        "{told}"
+    );
+    let fence = machine.run(&["fence", "--yes"]);
+    assert_eq!(fence.status.code(), Some(0), "{}", text(&fence.stderr));
+    let done = machine.failover(&["--resume"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert_eq!(status(&machine).0, Some(0));
+}

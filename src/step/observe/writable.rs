@@ -109,7 +109,9 @@ impl Two {
         let first = |role| matches!(role, Role::Primary | Role::PrimaryMirror);
         let mend = if first(one.role) && !first(other.role) {
             vec![
-                Remedy::to_do("close the one that came back in the first data center"),
+                Remedy::to_do(
+                    "close the one that came back in the first data center (a failback does that too, once the failover is done, and keeps what only it holds)",
+                ),
                 Remedy::Command("pchadr fence".into()),
             ]
         } else {
