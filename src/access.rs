@@ -8,6 +8,7 @@ pub mod clock;
 pub mod copy;
 pub mod files;
 pub mod headers;
+pub mod patient;
 pub mod powershell;
 pub mod secret;
 pub mod shares;

@@ -38,7 +38,9 @@ use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
-use options::{AbortOptions, InitOptions, LogsOptions, RunOptions, RunsCommand, StatusOptions};
+use options::{
+    AbortOptions, FenceOptions, InitOptions, LogsOptions, RunOptions, RunsCommand, StatusOptions,
+};
 use state::StatePlaces;
 
 /// Run the failover and the failback of a stretched Persistent Chat pool: reviewed, rehearsed, resumable, recorded
@@ -55,6 +57,8 @@ enum Command {
     Failover(RunOptions),
     /// Bring the pool home to its first data center
     Failback(RunOptions),
+    /// Close the chat database of a first data center that came back after a failover
+    Fence(FenceOptions),
     /// Undo what the last run changed, before its point of no return
     Abort(AbortOptions),
     /// Show the log chain of folders of log backups, read from the files alone
@@ -141,6 +145,9 @@ pub fn run(
         }
         Command::Failback(options) => {
             failover::command(Direction::Failback, options, environment, out)
+        }
+        Command::Fence(options) => {
+            failover::command(Direction::Fence, &options.into(), environment, out)
         }
         Command::Abort(options) => abort::command(options, environment, out, err),
         Command::Logs(options) => logs::command(options, environment, out, err),

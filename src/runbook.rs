@@ -12,10 +12,24 @@ pub const FAILOVER: &str = include_str!("../runbooks/failover.toml");
 /// The built-in failback: the vendor's order, and what the vendor's page leaves out.
 pub const FAILBACK: &str = include_str!("../runbooks/failback.toml");
 
+/// The built-in fence.
+pub const FENCE: &str = include_str!("../runbooks/fence.toml");
+
+impl Direction {
+    /// Its built-in runbook.
+    pub fn built_in(self) -> &'static str {
+        match self {
+            Self::Failover => FAILOVER,
+            Self::Failback => FAILBACK,
+            Self::Fence => FENCE,
+        }
+    }
+}
+
 /// Ordered steps, as a runbook file chooses them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Runbook {
-    /// What the file says that it is: `failover` or `failback`.
+    /// What the file says that it is: the word of its direction.
     pub name: String,
     /// Which way it moves the pool.
     pub direction: Direction,
@@ -77,7 +91,7 @@ fn runbook(mut root: Table<'_>, known: &[&str]) -> Result<Runbook, Reported> {
             Err(field.problem("is not known to this program", "write `version = 1`"))
         }
     });
-    let words = [Direction::Failover, Direction::Failback].map(|d| (d.key(), d));
+    let words = Direction::ALL.map(|d| (d.key(), d));
     let direction = root.required("runbook", "runbook = \"failover\"", |f| f.choice(&words));
     let title = root.required("title", "title = \"…\"", |f| f.text().map(str::to_owned));
     let steps = root.required("step", "[[step]], and below it `id = \"…\"`", |f| {

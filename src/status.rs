@@ -10,13 +10,14 @@ use serde::Serialize;
 use crate::access::Access;
 use crate::access::sql::Query;
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
-use crate::model::{DatabaseName, Instance, Role};
+use crate::model::{DatabaseName, Instance, Role, WayOn};
 use crate::site::Site;
 use crate::step::observe::Observed;
 use crate::step::observe::backups::log_backups;
 use crate::step::observe::database::{Database, database, redo_start};
 use crate::step::observe::log_shipping::{JobIds, Primary, jobs, primary, secondary};
 use crate::step::observe::pool;
+use crate::step::observe::writable::{self, Writable};
 
 /// The whole site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +28,20 @@ pub struct Status {
     pub pool: PoolStatus,
     /// The instances, by role.
     pub instances: BTreeMap<&'static str, InstanceStatus>,
+    /// Two chat databases that can be written at once, where there must be one.
+    #[serde(rename = "two_writable", skip_serializing_if = "Option::is_none")]
+    pub two: Option<TwoWritable>,
+}
+
+/// Two writable databases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TwoWritable {
+    /// Roles of the two.
+    pub roles: [&'static str; 2],
+    /// What is wrong.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
 }
 
 /// The pool.
@@ -110,11 +125,22 @@ impl Status {
             .filter(|role| access.sql.has(Instance::chat(*role)))
             .collect();
         let looks = join_all(roles.iter().map(|role| instance(site, access, *role)));
-        let (pool, instances) = tokio::join!(pool_status(site, access), looks);
+        let (pool, looks) = tokio::join!(pool_status(site, access), looks);
+        let (instances, writable): (Vec<_>, Vec<_>) = looks.into_iter().unzip();
+        let writable = writable.into_iter().flatten().collect();
+        let two = writable::two(site, access, writable).await;
         Self {
             version: 1,
             pool,
             instances: roles.iter().map(|role| role.key()).zip(instances).collect(),
+            two: two.map(|two| {
+                let problem = two.problem();
+                TwoWritable {
+                    roles: two.roles().map(Role::key),
+                    why: problem.to_string(),
+                    hint: problem.hint(WayOn::Resume),
+                }
+            }),
         }
     }
 
@@ -126,6 +152,9 @@ impl Status {
 
     /// A table for people.
     pub fn write_human(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+        if let Some(two) = &self.two {
+            writeln!(out, "{}\n{:15} {}\n", two.why, "what to do", two.hint)?;
+        }
         let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".to_owned());
         writeln!(out, "pool            {}", known(&self.pool.state))?;
         let active = self.pool.active_servers.as_ref().map(|servers| {
@@ -233,7 +262,7 @@ async fn pool_status(site: &Site, access: &Access) -> PoolStatus {
     status
 }
 
-async fn instance(site: &Site, access: &Access, role: Role) -> InstanceStatus {
+async fn instance(site: &Site, access: &Access, role: Role) -> (InstanceStatus, Option<Writable>) {
     let at = Instance::chat(role);
     let mut status = InstanceStatus {
         server: access.sql.server(at).to_owned(),
@@ -246,7 +275,7 @@ async fn instance(site: &Site, access: &Access, role: Role) -> InstanceStatus {
     if let Err(error) = access.sql.read(at, query).await {
         status.reachable = false;
         status.error = Some(error.failure.to_string());
-        return status;
+        return (status, None);
     }
     let own = Instance::compliance(role);
     let compliance = if access.sql.has(own) { own } else { at };
@@ -258,9 +287,13 @@ async fn instance(site: &Site, access: &Access, role: Role) -> InstanceStatus {
                 .map(|name| (compliance, name)),
         )
         .collect();
+    let mut writable = None;
     for (at, name) in wanted {
         match database(access, at, name).await {
             Observed::Seen(row) => {
+                if *name == site.database.chat {
+                    writable = Writable::of(site, access, role, &row).await;
+                }
                 status.databases.insert(name.to_string(), of(&row));
             }
             Observed::Absent => {}
@@ -268,7 +301,7 @@ async fn instance(site: &Site, access: &Access, role: Role) -> InstanceStatus {
         }
     }
     status.log_shipping = log_shipping(site, access, at).await;
-    status
+    (status, writable)
 }
 
 fn of(row: &Database) -> DatabaseStatus {

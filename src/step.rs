@@ -20,6 +20,7 @@ pub mod undo;
 mod backup_database;
 mod failback;
 mod failover;
+mod fence;
 mod next;
 mod placement;
 mod pool;
@@ -46,7 +47,6 @@ use before::Before;
 use command::Command;
 use downtime::Downtime;
 use hands::{Hands, Means, StepError};
-use observe::log_shipping::Secondary;
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
 use terms::Terms;
@@ -84,13 +84,6 @@ pub struct Context<'a> {
     pub started: bool,
     /// When the run began, UTC.
     pub began: Option<Timestamp>,
-}
-
-impl<'a> Context<'a> {
-    /// The rows of the backup that were saved; none where nothing was.
-    fn saved_rows(&self) -> &'a [Secondary] {
-        self.saved.map_or(&[], |saved| &saved.backup.rows)
-    }
 }
 
 /// What is fixed about a step.
@@ -416,6 +409,10 @@ steps! {
         ConfigureLogShipping = configure_log_shipping,
         ReturnActiveServers = return_active_servers,
         ReturnPoolState = return_pool_state,
+    }
+    Fence = fence {
+        DisableBackupJobs = disable_backup_jobs,
+        CloseDatabase = close_database,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::refused;
 use crate::access::files::Files;
+use crate::access::patient::Patient;
 use crate::access::powershell::{PowerShellDoor, Process};
 use crate::access::secret::password_of;
 use crate::access::sql::SqlDoor;
@@ -17,6 +18,7 @@ use crate::site::{Auth, Secret, Site};
 pub(super) struct Doors {
     sql: SqlDoor,
     powershell: PowerShellDoor,
+    shares: Patient<Files>,
 }
 
 impl Doors {
@@ -25,7 +27,7 @@ impl Doors {
         Access {
             sql: Arc::new(self.sql),
             powershell: Arc::new(self.powershell),
-            shares: Arc::new(Files),
+            shares: Arc::new(self.shares),
             headers: Arc::default(),
             clock: Clock::wall(),
         }
@@ -75,6 +77,7 @@ pub(super) fn doors(site: &Site, ports: BTreeMap<Instance, u16>) -> anyhow::Resu
     })?;
     Ok(Doors {
         sql,
+        shares: Patient::new(Files, &site.limits),
         powershell: PowerShellDoor::new(
             Arc::new(process),
             &site.powershell.module,

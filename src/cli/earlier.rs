@@ -6,8 +6,10 @@ use super::error::{Failure, refused};
 use super::operator::AtTerminal;
 use super::options::RunOptions;
 use super::runs::{
-    NOT_KNOWN, Open, RECORD_LOST, refuse_lost, same_site, tell_unreadable, unfinished,
+    NOT_KNOWN, Open, RECORD_LOST, config_option, refuse_lost, same_site, tell_unreadable,
+    unfinished,
 };
+use crate::model::Direction;
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
 use crate::run::executor::Way;
@@ -51,6 +53,12 @@ pub(super) fn earlier(
     let found = match &options.resume {
         None => {
             let mut runs = unfinished(site, archive);
+            // What comes back is closed while the failover waits for that.
+            let waits = |found: &Found| {
+                let theirs = Direction::find(&found.state.runbook);
+                (plan.direction, theirs) == (Direction::Fence, Some(Direction::Failover))
+            };
+            runs.unfinished.retain(|found| !waits(found));
             return match runs.unfinished.pop() {
                 None => {
                     let beside = begin_anew(&runs, options)?;
@@ -66,7 +74,13 @@ pub(super) fn earlier(
                 Some(found) => Err(refused(
                     "a run of this site is not finished",
                     &format!("run {} stopped part-way", found.run),
-                    &format!("go on with it: add --resume={}", found.run),
+                    &if found.state.runbook == plan.runbook {
+                        format!("go on with it: add --resume={}", found.run)
+                    } else {
+                        let (runbook, run) = (&found.state.runbook, &found.run);
+                        let config = config_option(config);
+                        format!("go on with it: pchadr {runbook}{config} --resume={run}")
+                    },
                 )
                 .into()),
             };
@@ -77,6 +91,8 @@ pub(super) fn earlier(
         })?,
         Some(_) => {
             let mut runs = unfinished(site, archive);
+            let is_ours = |found: &Found| found.state.runbook == plan.runbook;
+            runs.unfinished.retain(is_ours);
             let none = (
                 "there is no run to go on with",
                 "leave out --resume to begin a run",

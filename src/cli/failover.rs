@@ -1,4 +1,5 @@
-//! `pchadr failover` moves the pool to its second data center, `pchadr failback` home again.
+//! `pchadr failover` moves the pool to its second data center, `pchadr failback` home again, and `pchadr
+//! fence` closes what came back in the first.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +13,7 @@ use super::rehearse;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::exit::Exit;
-use crate::runbook::{Direction, FAILBACK, FAILOVER, Runbook};
+use crate::runbook::{Direction, Runbook};
 use crate::site::Site;
 use crate::step::Step;
 
@@ -53,10 +54,7 @@ fn print(plan: &Plan, site: &Site, form: Output, out: &mut dyn Write) -> anyhow:
 fn runbook(direction: Direction, file: Option<&Path>) -> anyhow::Result<Runbook> {
     let known: Vec<&str> = Step::of(direction).iter().map(|step| step.id()).collect();
     let Some(file) = file else {
-        let text = match direction {
-            Direction::Failover => FAILOVER,
-            Direction::Failback => FAILBACK,
-        };
+        let text = direction.built_in();
         return Ok(Runbook::parse(text, "the built-in runbook", &known)?);
     };
     let name = file.display().to_string();

@@ -146,7 +146,7 @@ impl Live<'_> {
         ledger.keep_of_run(Document::Site, &SiteIdentity::to_json(self.site)?)?;
         let _log = log::keep(&folder.join(log::LOG), &mut note());
         let stop = CancellationToken::new();
-        stop::watch(stop.clone(), resume.clone());
+        stop::watch(stop.clone(), resume.clone())?;
         let guard = Held(&self.lock);
         let mut terms = self.options.rehearsal.terms();
         if let Begin::Anew {

@@ -16,12 +16,13 @@ use super::doors::doors;
 use super::options::{LogsOptions, LogsOutput};
 use crate::access::files::Files;
 use crate::access::headers::Headers;
+use crate::access::patient::Patient;
 use crate::access::shares::{Cause, ShareError, Shares};
 use crate::report::error::write_error;
 use crate::report::one_line;
 use crate::run::event::ErrorRecord;
 use crate::run::exit::Exit;
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use against::{Against, Need};
 use anyhow::Context;
 use found::Found;
@@ -74,8 +75,12 @@ pub fn command(
             Some((site, doors)) => Some(Box::pin(Need::ask(&site, &doors.open())).await),
             None => None,
         };
-        run(&dirs, need, json, &Files, out).await
-    })?;
+        let files = Patient::new(Files, &Limits::default());
+        run(&dirs, need, json, &files, out).await
+    });
+    // A share that hangs must not keep the program.
+    runtime.shutdown_background();
+    let aside = aside?;
     // The data comes first, also where both go to one terminal.
     out.flush().map_err(super::error::output)?;
     // The data is out: what `err` does not take changes nothing.

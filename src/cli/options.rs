@@ -152,6 +152,63 @@ fn interlock(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `pchadr fence`, as typed.
+#[derive(Debug, Args)]
+pub struct FenceOptions {
+    /// The site file; without it, see [`crate::site::Site::find`].
+    #[arg(long, value_name = "FILE", help = CONFIG)]
+    pub config: Option<PathBuf>,
+
+    /// Print the plan: connect to nothing, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Print in FORM: human, json or markdown
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub output: Output,
+
+    /// Go on with RUN, or with the unfinished fence of the site
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with_all = ["dry_run", "rehearse"])]
+    pub resume: Option<String>,
+
+    /// Run against a simulated site: connect to nothing, change nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    pub rehearse: bool,
+
+    /// Repeat the rehearsal of this seed exactly
+    #[arg(long, value_name = "N", requires = "rehearse")]
+    pub seed: Option<u64>,
+
+    /// Give every consent
+    #[arg(long)]
+    pub yes: bool,
+}
+
+impl From<&FenceOptions> for RunOptions {
+    fn from(typed: &FenceOptions) -> Self {
+        Self {
+            config: typed.config.clone(),
+            runbook: None,
+            dry_run: typed.dry_run,
+            output: typed.output,
+            resume: typed.resume.clone(),
+            pause: false,
+            rehearsal: RehearsalOptions {
+                rehearse: typed.rehearse,
+                seed: typed.seed,
+                yes: typed.yes,
+                ..RehearsalOptions::default()
+            },
+        }
+    }
+}
+
 /// `pchadr abort`, as typed.
 #[derive(Debug, Args)]
 pub struct AbortOptions {

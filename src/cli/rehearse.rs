@@ -65,10 +65,10 @@ pub fn command(
             })?)
         }
     };
-    let mut recipe = if plan.direction == Direction::Failback {
-        Recipe::failed_over(logs)
-    } else {
-        Recipe::disaster(logs)
+    let mut recipe = match plan.direction {
+        Direction::Failover => Recipe::disaster(logs),
+        Direction::Failback => Recipe::failed_over(logs),
+        Direction::Fence => Recipe::returned(logs),
     };
     recipe.seed = options.seed.unwrap_or(recipe.seed);
     let sink: Box<dyn Sink> = match form {

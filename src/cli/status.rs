@@ -31,7 +31,7 @@ pub fn command(
         .enable_all()
         .build()?;
     let archive = runs::archive(&site, environment);
-    runtime.block_on(async {
+    let shown = runtime.block_on(async {
         let access = doors.open();
         let status = Box::pin(Status::observe(&site, &access)).await;
         // First what was asked for: a share that is gone keeps whoever writes there waiting.
@@ -59,8 +59,14 @@ pub fn command(
             }
             (LogsOutput::Json, Err(_)) => {}
         }
-        Ok(Exit::Done)
-    })
+        Ok(match &status.two {
+            Some(_) => Exit::Blocked,
+            None => Exit::Done,
+        })
+    });
+    // A share that hangs must not keep the program.
+    runtime.shutdown_background();
+    shown
 }
 
 /// Writes what was seen; names of servers and files cannot steer a terminal.

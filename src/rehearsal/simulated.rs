@@ -17,7 +17,7 @@ use super::backup_set::{Form, SetKind};
 use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness, lock};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
 use super::manner::Keys;
-use super::world::{Executed, MadeLog, Outcome, Shared, Start, WorldOptions};
+use super::world::{Executed, MadeLog, Outcome, PrimarySide, Shared, Start, WorldOptions};
 pub use doors::Manners;
 use doors::SimulatedDial;
 pub(super) use doors::WorldDatabases;
@@ -82,6 +82,14 @@ impl Recipe {
         Self {
             start: Start::FailedOver,
             ..Self::disaster(logs)
+        }
+    }
+
+    /// Failed over, with the primary data center back as it was.
+    pub fn returned(logs: Logs) -> Self {
+        Self {
+            vary: |options| options.primary = PrimarySide::Unchanged,
+            ..Self::failed_over(logs)
         }
     }
 

@@ -170,9 +170,9 @@ impl Account {
             .is_some_and(|started| started.clock == ClockKind::Simulated)
     }
 
-    fn is_failback(&self) -> bool {
+    fn is(&self, direction: Direction) -> bool {
         let started = self.started.as_ref();
-        started.is_some_and(|it| Direction::find(&it.runbook) == Some(Direction::Failback))
+        started.is_some_and(|it| Direction::find(&it.runbook) == Some(direction))
     }
 
     /// How the last execution ended, in one sentence.
@@ -180,9 +180,12 @@ impl Account {
         let (_, finished) = self.finished.as_ref()?;
         Some(match finished.outcome {
             Outcome::Done => done_sentence(&self.steps, &finished.steps),
-            Outcome::Undone if self.is_failback() => {
+            Outcome::Undone if self.is(Direction::Failback) => {
                 "undone: chat is served as before; what stays of the run is named at its steps"
                     .to_owned()
+            }
+            Outcome::Undone if self.is(Direction::Fence) => {
+                "undone: what stays of the run is named at its steps".to_owned()
             }
             Outcome::Undone => "undone: everything is as it was".to_owned(),
             Outcome::Refused if self.resumes.is_empty() => {

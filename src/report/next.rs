@@ -16,6 +16,10 @@ pub fn write_next(direction: Direction, out: &mut (impl Write + ?Sized)) -> io::
             "see that users reach chat, and that the next log backups arrive on the backup",
             "remove the backup files of this run when nobody needs them any more",
         ],
+        Direction::Fence => &[
+            "go on with the run that stopped for it, where one did: pchadr failover --resume",
+            "what was closed keeps all that it holds: copy its database files before a failback writes over it, which wants --override old-database-unreadable=REASON",
+        ],
     };
     writeln!(out)?;
     for (index, line) in next.iter().enumerate() {

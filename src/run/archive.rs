@@ -12,7 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fold::RunState;
-use super::store::{FolderStore, JOURNAL, Mirrored, Note, Store, make_folders};
+use super::store::{
+    Apart, FolderStore, HERE, JOURNAL, Mirrored, Note, Reach, Store, THERE, make_folders,
+};
 use super::stored::{SiteIdentity, StoredPlan};
 use crate::model::Document;
 use crate::model::document::Unread;
@@ -27,6 +29,8 @@ pub struct Archive {
     local: PathBuf,
     /// `[run] mirror`
     mirror: PathBuf,
+    here: Reach,
+    there: Reach,
 }
 
 /// A run that was found.
@@ -87,6 +91,8 @@ impl Archive {
         Self {
             local: state.join("runs"),
             mirror: PathBuf::from(mirror),
+            here: Reach::within(HERE),
+            there: Reach::within(THERE),
         }
     }
 
@@ -99,56 +105,78 @@ impl Archive {
     ///
     /// # Errors
     /// When the run folder cannot be made.
-    pub fn create(&self, run: &str, mut note: Note) -> Result<Box<dyn Store>, ArchiveError> {
+    pub fn create(&self, run: &str, note: Note) -> Result<Box<dyn Store>, ArchiveError> {
         let folder = self.folder(run);
-        let first = FolderStore::create(&folder).map_err(|source| ArchiveError::Folder {
+        let path = folder.clone();
+        let first = self.here.ask(move || FolderStore::create(&path));
+        let first = first.and_then(|store| Apart::new(store, HERE));
+        let first = first.map_err(|source| ArchiveError::Folder {
             path: folder,
             source,
         })?;
-        Ok(match self.create_mirror(run) {
-            Ok(second) => Box::new(Mirrored::new(run, first, second, note)),
-            Err(error) => {
-                note(&self.no_mirror(&error));
-                Box::new(first)
-            }
-        })
+        let second = self.create_mirror(run);
+        Ok(self.join(run, first, second, note))
     }
 
     /// Opens the record of a run to go on with it, also one that only the mirror has.
     ///
     /// # Errors
     /// When there is none, or its folder cannot be opened.
-    pub fn open(&self, run: &str, mut note: Note) -> Result<Box<dyn Store>, ArchiveError> {
+    pub fn open(&self, run: &str, note: Note) -> Result<Box<dyn Store>, ArchiveError> {
         let (here, there) = (self.folder(run), self.mirror.join(run));
-        if !here.join(JOURNAL).is_file() {
-            if !there.join(JOURNAL).is_file() {
+        let is_there = |reach: &Reach, path: &Path| {
+            let path = path.join(JOURNAL);
+            reach.ask(move || Ok(path.is_file())).unwrap_or(false)
+        };
+        if !is_there(&self.here, &here) {
+            if !is_there(&self.there, &there) {
                 return Err(ArchiveError::NoRun {
                     run: run.to_owned(),
                     local: self.local.clone(),
                     mirror: self.mirror.clone(),
                 });
             }
-            bring_home(&there, &here).map_err(|source| ArchiveError::Folder {
+            let (from, to) = (there.clone(), here.clone());
+            let brought = self.here.ask(move || bring_home(&from, &to));
+            brought.map_err(|source| ArchiveError::Folder {
                 path: here.clone(),
                 source,
             })?;
         }
-        let first = FolderStore::open(&here)
+        let path = here.clone();
+        let first = self.here.ask(move || FolderStore::open(&path));
+        let first = first
+            .and_then(|store| Apart::new(store, HERE))
             .map_err(|source| ArchiveError::Folder { path: here, source })?;
-        let second = if there.join(JOURNAL).is_file() {
-            FolderStore::open(&there)
-        } else if there.is_dir() {
-            FolderStore::renew(&there)
+        let second = if is_there(&self.there, &there) {
+            self.there.ask(move || FolderStore::open(&there))
         } else {
-            self.create_mirror(run)
+            let folder = there.clone();
+            let begun = self.there.ask(move || Ok(folder.is_dir()));
+            match begun {
+                Ok(true) => self.there.ask(move || FolderStore::renew(&there)),
+                Ok(false) => self.create_mirror(run),
+                Err(error) => Err(error),
+            }
         };
-        Ok(match second {
+        Ok(self.join(run, first, second, note))
+    }
+
+    /// Both copies as one store; the first alone where there is no second, which is told.
+    fn join(
+        &self,
+        run: &str,
+        first: Apart,
+        second: io::Result<FolderStore>,
+        mut note: Note,
+    ) -> Box<dyn Store> {
+        match second.and_then(|store| Apart::new(store, THERE)) {
             Ok(second) => Box::new(Mirrored::new(run, first, second, note)),
             Err(error) => {
                 note(&self.no_mirror(&error));
                 Box::new(first)
             }
-        })
+        }
     }
 
     /// Every run, of this machine and of the mirror.
@@ -182,7 +210,7 @@ impl Archive {
             unreadable: std::mem::take(&mut ids.unreadable),
         };
         for run in ids.read.iter().rev() {
-            let kept = kept::copies(&self.folders(run), document, &read);
+            let kept = kept::copies(self.places(run), document, &read);
             if kept.is_empty() {
                 continue;
             }
@@ -211,6 +239,12 @@ impl Archive {
         newest
     }
 
+    /// The same, with what asks there.
+    fn places(&self, run: &str) -> [(&Reach, PathBuf); 2] {
+        let [here, there] = self.folders(run);
+        [(&self.here, here), (&self.there, there)]
+    }
+
     /// The two folders of a run.
     fn folders(&self, run: &str) -> [PathBuf; 2] {
         [self.folder(run), self.mirror.join(run)]
@@ -220,15 +254,17 @@ impl Archive {
     /// them.
     fn ids(&self) -> Kept<String> {
         let mut ids = Kept::default();
-        for folder in [&self.local, &self.mirror] {
-            let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-            match entries {
+        for (reach, folder) in [(&self.here, &self.local), (&self.there, &self.mirror)] {
+            let path = folder.clone();
+            let names = reach.ask(move || {
+                let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+                let names = entries.into_iter().map(|entry| entry.file_name());
                 // A name that is no Unicode is none of ours.
-                Ok(entries) => ids.read.extend(
-                    entries
-                        .into_iter()
-                        .filter_map(|entry| entry.file_name().into_string().ok()),
-                ),
+                let names = names.filter_map(|name| name.into_string().ok());
+                Ok(names.collect::<Vec<_>>())
+            });
+            match names {
+                Ok(names) => ids.read.extend(names),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => ids.unreadable.push(Unreadable::refused(folder, &error)),
             }
@@ -240,17 +276,11 @@ impl Archive {
 
     /// Makes the folder of a run's second copy.
     fn create_mirror(&self, run: &str) -> io::Result<FolderStore> {
-        self.above_the_mirror()?;
-        FolderStore::create(&self.mirror.join(run))
-    }
-
-    /// What the mirror lies in must be there: by default it is the copy folder, and one that is made
-    /// here would look like one that log shipping fills.
-    fn above_the_mirror(&self) -> io::Result<()> {
-        match self.mirror.parent() {
-            Some(above) => fs::metadata(above).map(|_| ()),
-            None => Ok(()),
-        }
+        let (mirror, folder) = (self.mirror.clone(), self.mirror.join(run));
+        self.there.ask(move || {
+            above(&mirror)?;
+            FolderStore::create(&folder)
+        })
     }
 
     fn no_mirror(&self, error: &io::Error) -> String {
@@ -258,6 +288,15 @@ impl Archive {
             "the run's record has no second copy: `{}`: {error}",
             self.mirror.display()
         )
+    }
+}
+
+/// What the mirror lies in must be there: by default it is the copy folder, and one that is made here
+/// would look like one that log shipping fills.
+fn above(mirror: &Path) -> io::Result<()> {
+    match mirror.parent() {
+        Some(above) => fs::metadata(above).map(|_| ()),
+        None => Ok(()),
     }
 }
 

@@ -4,8 +4,10 @@
 mod begin;
 mod end;
 mod halt;
+mod sent;
 mod turn;
 pub mod undo;
+mod watch;
 
 use std::time::Duration;
 
@@ -121,7 +123,7 @@ impl Execution<'_> {
             });
         }
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
-        let halt = match verdict {
+        let mut halt = match verdict {
             Verdict::NothingToDo => {
                 self.record_overrides(&checked)?;
                 self.record_met(&checked, checked.len())?;
@@ -134,10 +136,12 @@ impl Execution<'_> {
                 Box::pin(self.take_turns(&checked, first, &mut loss_seconds)).await?
             }
         };
-        let halt = match halt {
-            None => Box::pin(self.look_back(&checked, &mut loss_seconds)).await?,
-            halted => halted,
-        };
+        if halt.is_none() {
+            halt = Box::pin(self.look_back(&checked, &mut loss_seconds)).await?;
+        }
+        if halt.is_none() {
+            halt = self.two_at_end().await?;
+        }
         self.finish(halt, loss_seconds, Outcome::Done)
     }
 
@@ -294,6 +298,13 @@ impl Execution<'_> {
     }
 
     async fn check(&self, step: Step) -> Result<(Facts, Standing), JournalError> {
+        let (facts, standing) = self.look(step).await;
+        self.record_checked(step, &standing, &facts)?;
+        Ok((facts, standing))
+    }
+
+    /// The same without a record.
+    async fn look(&self, step: Step) -> (Facts, Standing) {
         let saved = self.saved();
         let known = saved.as_ref().ok().and_then(Option::as_ref);
         // On the heap: the futures of ten steps are too large for a small stack.
@@ -310,8 +321,7 @@ impl Execution<'_> {
             // What cannot be read is not "nothing was kept".
             Err(error) => unreadable(error),
         };
-        self.record_checked(step, &standing, &facts)?;
-        Ok((facts, standing))
+        (facts, standing)
     }
 
     /// Shows how far a long look is.

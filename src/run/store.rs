@@ -1,5 +1,6 @@
 //! Where a run's record is kept: its journal, and the documents beside it.
 
+mod apart;
 mod folder;
 mod memory;
 
@@ -8,6 +9,7 @@ use std::io;
 use super::copies::{Damage, Inspected, Used, choose};
 use crate::model::Document;
 
+pub(super) use apart::{Apart, HERE, Reach, THERE};
 pub use folder::FolderStore;
 pub(super) use folder::{JOURNAL, keep_in, make_folders, read_file};
 pub use memory::{Disk, MemoryStore, Operation};

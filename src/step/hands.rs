@@ -46,6 +46,9 @@ pub enum StepError {
     /// Anything else.
     #[error("{0}")]
     Other(Problem),
+    /// It ended before anything was sent.
+    #[error("{0}")]
+    NotSent(Problem),
 }
 
 impl StepError {
@@ -80,7 +83,7 @@ impl StepError {
             Self::Stopped | Self::Copy(CopyError::Stopped { .. }) => {
                 Problem::new(self.to_string(), Remedy::GoOn)
             }
-            Self::Other(problem) => problem.clone(),
+            Self::Other(problem) | Self::NotSent(problem) => problem.clone(),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod pool;
 pub mod sessions;
 pub mod sets;
 pub mod space;
+pub mod writable;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Context;
 use super::observe::Observed;
 use super::observe::database::{Database, database};
 use super::observe::log_shipping::{
@@ -79,6 +80,13 @@ impl SavedPrimary {
                     .iter()
                     .any(|it| it.job.eq_ignore_ascii_case(id))
         })
+    }
+}
+
+impl<'a> Context<'a> {
+    /// The rows of the backup that were saved; none where nothing was.
+    pub(super) fn saved_rows(&self) -> &'a [Secondary] {
+        self.saved.map_or(&[], |saved| &saved.backup.rows)
     }
 }
 

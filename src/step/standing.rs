@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Step;
+use super::observe::writable::Two;
 use crate::model::{IntoRemedies, Problem, WayOn};
 
 /// Where a step stands.
@@ -67,6 +68,13 @@ impl Standing {
             otherwise()
         } else {
             Self::Blocked { blocks }
+        }
+    }
+
+    /// Two databases serve where there must be one; nothing overrides that.
+    pub fn two_writable(two: &Two) -> Self {
+        Self::Blocked {
+            blocks: vec![Block::site("two-writable", two.problem(), "")],
         }
     }
 

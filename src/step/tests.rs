@@ -6,7 +6,7 @@ use command::Kind as Sent;
 
 #[test]
 fn a_step_is_found_by_its_id_and_by_no_other() {
-    for direction in [Direction::Failover, Direction::Failback] {
+    for direction in Direction::ALL {
         for step in Step::of(direction) {
             assert_eq!(Step::find(direction, step.id()), Some(*step));
         }
@@ -16,7 +16,7 @@ fn a_step_is_found_by_its_id_and_by_no_other() {
 
 #[test]
 fn every_step_stands_behind_those_that_it_must_come_after() {
-    for direction in [Direction::Failover, Direction::Failback] {
+    for direction in Direction::ALL {
         let list = Step::of(direction);
         for (place, step) in list.iter().enumerate() {
             for before in step.after() {

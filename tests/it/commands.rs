@@ -15,6 +15,7 @@ fn help_names_the_commands_and_flags_that_work() {
     for word in [
         "failover",
         "failback",
+        "fence",
         "abort",
         "logs",
         "lab",

@@ -13,7 +13,7 @@ use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::undo::NotUndone;
 use pchadr::run::journal::JournalError;
 use pchadr::run::store::MemoryStore;
-use pchadr::runbook::{Direction, FAILBACK, FAILOVER, Runbook};
+use pchadr::runbook::{Direction, Runbook};
 use pchadr::site::Site;
 use pchadr::step::Step;
 use pchadr::step::saved::Saved;
@@ -31,10 +31,7 @@ pub(crate) fn plan(site: &Site) -> Plan {
 
 /// The plan of a direction at that site.
 pub(crate) fn plan_of(direction: Direction, site: &Site) -> Plan {
-    let (text, name) = match direction {
-        Direction::Failover => (FAILOVER, "failover.toml"),
-        Direction::Failback => (FAILBACK, "failback.toml"),
-    };
+    let (text, name) = (direction.built_in(), direction.key());
     let ids: Vec<&str> = Step::of(direction).iter().map(|step| step.id()).collect();
     let runbook = Runbook::parse(text, name, &ids).expect("the runbook loads");
     Plan::bind(&runbook, site).expect("the runbook fits")
@@ -282,6 +279,16 @@ impl Drill {
             saved,
             terms: terms(),
             prepare: |_, _| (),
+        }
+    }
+
+    /// A fence of a data center that came back as it was.
+    pub(crate) fn fence(site: Site) -> Self {
+        Self {
+            plan: plan_of(Direction::Fence, &site),
+            recipe: Recipe::returned(Logs::Made(16)),
+            prepare: |stage, _| stage.simulated.world.synchronize(),
+            ..Self::failover(site)
         }
     }
 

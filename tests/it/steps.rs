@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::site::{disaster, litware, paused, plan_of};
 
-const DIRECTIONS: [Direction; 2] = [Direction::Failover, Direction::Failback];
+const DIRECTIONS: [Direction; 3] = Direction::ALL;
 
 /// `30m`, `10s`; a limit that there is none of: as long as it takes.
 fn time(limit: impl Into<Option<Duration>>) -> String {

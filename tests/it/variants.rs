@@ -1,7 +1,7 @@
 //! The simulated site in each variant: how the run ends, what it says, and what it changed.
 
 mod broken;
-mod database;
+pub(crate) mod database;
 mod files;
 mod log_shipping;
 mod pool;

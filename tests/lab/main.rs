@@ -12,9 +12,11 @@ mod clients;
 mod drive;
 mod failback;
 mod failover;
+mod fence;
 mod folder;
 mod kills;
 #[cfg(target_os = "linux")]
+mod limits;
 mod powershell;
 mod record;
 mod refusals;

@@ -26,7 +26,7 @@ pub(super) fn share_out<T: Sync, W, R: Send + Sync>(
         items,
         waits,
         begin,
-        work,
+        act: work,
         answers: items.iter().map(|_| OnceLock::new()).collect(),
         next: AtomicUsize::new(0),
         workers: AtomicUsize::new(1),
@@ -44,7 +44,7 @@ struct Work<'a, T, B, F, R> {
     items: &'a [T],
     waits: &'a AtomicBool,
     begin: B,
-    work: F,
+    act: F,
     answers: Vec<OnceLock<R>>,
     next: AtomicUsize,
     workers: AtomicUsize,
@@ -75,7 +75,7 @@ impl<T: Sync, W, R: Send + Sync, B: Fn() -> W + Sync, F: Fn(&mut W, &T) -> R + S
             }
             let began = Instant::now();
             // Nobody else has this number.
-            let _ = answer.set((self.work)(&mut with, item));
+            let _ = answer.set((self.act)(&mut with, item));
             if began.elapsed() > WAITS {
                 self.add(scope, AT_ONCE);
             }

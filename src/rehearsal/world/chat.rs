@@ -133,7 +133,7 @@ pub(super) fn chat_process(spid: i64, host: &str, database: &str, now: Timestamp
     }
 }
 
-/// What a client of that machine sends as its name: the computer's NetBIOS name, 15 characters at most
+/// What a client of that machine sends as its name: the computer's `NetBIOS` name, 15 characters at most
 /// (`sql-server.md` 3.1).
 pub(super) fn net_bios(host: &str) -> String {
     first_label(host).chars().take(15).collect()

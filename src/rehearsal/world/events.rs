@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::files::FileView;
 use super::instance::{Kind, Process, Running};
 use super::msdb::{JobKind, RestoreRow};
-use super::{MadeLog, State, after, join, utc};
-use crate::model::Instance;
+use super::{MadeLog, State, World, after, join, utc};
 use crate::model::states::{DatabaseState, MirroringState};
+use crate::model::{Instance, Role};
 use crate::rehearsal::backup_set::{Form, Guid, SetKind};
 
 /// Something that will happen.
@@ -31,6 +31,17 @@ pub(super) enum Event {
     JobEnds(Instance, Guid),
     /// A restore job, in this session, is through with a file.
     FileRestored(Instance, Guid, i64, Box<MadeLog>),
+    /// What was lost is there again, as it was.
+    Returns(Role),
+}
+
+impl World {
+    /// The instances of a role, which are down, are up again so much later, as they were: who gives a
+    /// data center up does not stop others from mending it.
+    pub fn returns(&self, role: Role, later: Duration) {
+        let at = after(self.now(), later);
+        self.with(|state| state.later(at, Event::Returns(role)));
+    }
 }
 
 impl State {
@@ -82,6 +93,7 @@ impl State {
             Event::FileRestored(instance, job, spid, log) => {
                 self.file_restored(instance, &job, spid, &log, at);
             }
+            Event::Returns(role) => self.up(role, at),
         }
     }
 

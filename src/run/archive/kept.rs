@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::Document;
 use crate::model::document::Unread;
+use crate::run::store::Reach;
 
 /// Something that was kept and cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,14 +65,15 @@ impl<T> Kept<T> {
 
 /// The copies of a document in these folders.
 pub(super) fn copies<T>(
-    folders: &[PathBuf],
+    folders: [(&Reach, PathBuf); 2],
     document: Document,
     read: impl Fn(&[u8]) -> Result<T, Unread>,
 ) -> Kept<T> {
     let mut kept = Kept::default();
-    for folder in folders {
+    for (reach, folder) in folders {
         let path = folder.join(document.name());
-        match fs::read(&path) {
+        let asked = path.clone();
+        match reach.ask(move || fs::read(asked)) {
             Ok(bytes) => match read(&bytes) {
                 Ok(value) => kept.read.push(value),
                 Err(unread) => kept.unreadable.push(Unreadable {

@@ -10,7 +10,7 @@ use super::{Archive, ArchiveError, Found};
 use crate::model::Document;
 use crate::run::copies::{Damage, Inspected, Split, Used, choose};
 use crate::run::fold::fold;
-use crate::run::store::{JOURNAL, read_file};
+use crate::run::store::{JOURNAL, Reach, read_file};
 use crate::run::stored::{SiteIdentity, StoredPlan};
 
 /// One copy of a run's journal.
@@ -129,9 +129,9 @@ impl Archive {
     /// When there is none, or its record does not tell where it stands.
     pub fn find(&self, run: &str) -> Result<Found, ArchiveError> {
         let folders = self.folders(run);
-        let read = folders
-            .each_ref()
-            .map(|folder| read_journal(&folder.join(JOURNAL)));
+        let read = self
+            .places(run)
+            .map(|(reach, folder)| read_journal(reach, folder.join(JOURNAL)));
         let [here, there] = read.each_ref().map(|read| {
             let bytes = read.as_ref().ok().and_then(Option::as_ref);
             bytes.map(|bytes| Inspected::read(run, bytes))
@@ -157,19 +157,19 @@ impl Archive {
         };
         let nowhere = read.iter().all(|read| matches!(read, Ok(None)));
         let is_empty = used.is_some_and(|used| used.state.is_none());
-        if (nowhere || is_empty) && !has_begun(&folders) {
+        if (nowhere || is_empty) && !has_begun(self.places(run)) {
             return Err(ArchiveError::NoRun {
                 run: run.to_owned(),
                 local: self.local.clone(),
                 mirror: self.mirror.clone(),
             });
         }
-        let site = kept::copies(&folders, Document::Site, SiteIdentity::read);
+        let site = kept::copies(self.places(run), Document::Site, SiteIdentity::read);
         let found = |state, site| Found {
             run: run.to_owned(),
             state,
             site,
-            plan: kept::copies(&folders, Document::Plan, StoredPlan::read),
+            plan: kept::copies(self.places(run), Document::Plan, StoredPlan::read),
             copies: copies.clone(),
         };
         if let Some(state) = used.and_then(|used| used.state.clone()) {
@@ -193,16 +193,19 @@ impl Archive {
 }
 
 /// A journal that is made before the run's first record is empty; what stands beside it comes after.
-fn has_begun(folders: &[PathBuf]) -> bool {
-    folders.iter().any(|folder| {
-        [Document::Plan, Document::Site]
-            .iter()
-            .any(|document| fs::symlink_metadata(folder.join(document.name())).is_ok())
+fn has_begun(places: [(&Reach, PathBuf); 2]) -> bool {
+    places.into_iter().any(|(reach, folder)| {
+        let there = reach.ask(move || {
+            Ok([Document::Plan, Document::Site]
+                .iter()
+                .any(|document| fs::symlink_metadata(folder.join(document.name())).is_ok()))
+        });
+        there.unwrap_or(false)
     })
 }
 
-fn read_journal(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match read_file(path) {
+fn read_journal(reach: &Reach, path: PathBuf) -> io::Result<Option<Vec<u8>>> {
+    match reach.ask(move || read_file(&path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }

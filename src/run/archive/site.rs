@@ -2,13 +2,13 @@
 //! years later. On this machine, and a second copy beside those of the runs (`steps.md` 5.1).
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::Archive;
 use super::kept::{Kept, copies};
+use super::{Archive, above};
 use crate::model::Document;
 use crate::model::document::Unread;
-use crate::run::store::{keep_in, make_folders};
+use crate::run::store::{Reach, keep_in, make_folders};
 
 /// Folder of such documents, beside the runs.
 const SITES: &str = "sites";
@@ -19,9 +19,19 @@ impl Archive {
     /// # Errors
     /// When one of the two copies cannot be written; the other one is written all the same.
     pub fn keep_of_site(&self, site: &str, document: Document, bytes: &[u8]) -> io::Result<()> {
-        let [here, there] = self.folders_of(site);
-        let kept = make_folders(&here).and_then(|()| keep_in(&here, document, bytes));
-        self.keep_second(&there, document, bytes).and(kept)
+        let [(_, here), (_, there)] = self.places_of(site);
+        let (first, second) = (bytes.to_vec(), bytes.to_vec());
+        let kept = self.here.ask(move || {
+            make_folders(&here)?;
+            keep_in(&here, document, &first)
+        });
+        let mirror = self.mirror.clone();
+        let second = self.there.ask(move || {
+            above(&mirror)?;
+            make_folders(&there)?;
+            keep_in(&there, document, &second)
+        });
+        second.and(kept)
     }
 
     /// The copies of a site's document: none, one or two.
@@ -31,18 +41,13 @@ impl Archive {
         document: Document,
         read: impl Fn(&[u8]) -> Result<T, Unread>,
     ) -> Kept<T> {
-        copies(&self.folders_of(site), document, read)
+        copies(self.places_of(site), document, read)
     }
 
-    fn folders_of(&self, site: &str) -> [PathBuf; 2] {
+    fn places_of(&self, site: &str) -> [(&Reach, PathBuf); 2] {
         let here = self.local.with_file_name(SITES).join(site);
-        [here, self.mirror.join(SITES).join(site)]
-    }
-
-    fn keep_second(&self, folder: &Path, document: Document, bytes: &[u8]) -> io::Result<()> {
-        self.above_the_mirror()?;
-        make_folders(folder)?;
-        keep_in(folder, document, bytes)
+        let there = self.mirror.join(SITES).join(site);
+        [(&self.here, here), (&self.there, there)]
     }
 }
 

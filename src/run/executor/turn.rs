@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::halt::{Halt, blocked, not_met};
+use super::sent::Sent;
 use super::{Execution, ROUNDS, Turn};
 use crate::access::sql::Fate;
 use crate::model::{Problem, Remedy};
@@ -20,7 +23,12 @@ impl Execution<'_> {
         step: Step,
         loss_seconds: &mut Option<i64>,
     ) -> Result<Turn, JournalError> {
-        let (facts, standing) = self.check(step).await?;
+        // At once: a data center that stays dead costs users no time.
+        let (checked, two) = tokio::join!(self.check(step), self.two_before(step));
+        if let Some(halt) = two? {
+            return Ok(Turn::Halted(Box::new(halt)));
+        }
+        let (facts, standing) = checked?;
         if !standing.is_satisfied()
             && let Some((to, why)) = facts.back_to()
             && self.is_done(to)
@@ -236,17 +244,19 @@ impl Execution<'_> {
         if matches!(standing, Standing::Pending { underway: true, .. }) {
             return Ok(());
         }
+        let sent = Sent::through(self.ledger);
         let means = Means {
             step: step.id(),
             commands: &self.planned(step)?.commands,
-            ledger: self.ledger,
+            ledger: &sent,
             stop: self.stop,
             limits: &self.site.limits,
             handoff,
         };
         let saved = self.saved()?;
         let acting = Box::pin(Step::act(self.context(step, saved.as_ref()), facts, &means));
-        self.within_limit(step.limit(self.site), acting).await
+        let acted = self.within_limit(step.limit(self.site), acting).await;
+        sent.judge(acted)
     }
 
     pub(super) async fn within_limit(
@@ -273,11 +283,13 @@ impl Execution<'_> {
         let refused = matches!(&acted, Err(error) if !may_have_happened(error));
         let began = tokio::time::Instant::now();
         let mut limit = Duration::ZERO;
+        let mut recorded = None;
         let (held_up, standing) = loop {
-            let (held_up, standing) = if wanted == StepOutcome::Undone {
-                (None, self.check_undo(step).await?)
+            let (facts, held_up, standing) = if wanted == StepOutcome::Undone {
+                let (facts, standing) = self.look_undo(step).await;
+                (facts, None, standing)
             } else {
-                let (facts, standing) = self.check(step).await?;
+                let (facts, standing) = self.look(step).await;
                 if acted.is_ok()
                     && !standing.is_satisfied()
                     && let Some((to, why)) = facts.back_to()
@@ -290,12 +302,8 @@ impl Execution<'_> {
                 let by = matches!(standing, Standing::Pending { underway: true, .. })
                     .then(|| facts.held_up_by())
                     .flatten();
-                (by.map(|by| (facts, by)), standing)
+                (json!(facts), by.map(|by| (facts, by)), standing)
             };
-            if let Standing::Satisfied { why } = &standing {
-                self.end(step, wanted, why)?;
-                return Ok(Turn::Done);
-            }
             // What is under way on the site happens, whatever the call returned.
             if !refused || matches!(standing, Standing::Pending { underway: true, .. }) {
                 limit = if wanted == StepOutcome::Undone {
@@ -305,7 +313,17 @@ impl Execution<'_> {
                 };
             }
             // A person who wants to leave is not kept waiting: a resume looks again.
-            if began.elapsed() >= limit || self.stop.is_cancelled() {
+            let is_last = began.elapsed() >= limit || self.stop.is_cancelled();
+            // A record does not grow while nothing happens.
+            if is_last || recorded.as_ref() != Some(&standing) {
+                self.record_checked(step, &standing, &facts)?;
+                recorded = Some(standing.clone());
+            }
+            if let Standing::Satisfied { why } = &standing {
+                self.end(step, wanted, why)?;
+                return Ok(Turn::Done);
+            }
+            if is_last {
                 break (held_up, standing);
             }
             tokio::time::sleep(self.site.limits.poll).await;
@@ -342,6 +360,7 @@ fn may_have_happened(error: &StepError) -> bool {
         | StepError::Share(_)
         | StepError::Unbound(_)
         | StepError::Ledger(_)
+        | StepError::NotSent(_)
         | StepError::Stopped => false,
     }
 }

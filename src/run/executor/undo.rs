@@ -1,8 +1,9 @@
 //! `abort`: takes the steps back, the last one first, by the same means as they were taken: observe,
 //! judge, record, act, observe again, record.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::sent::Sent;
 use super::turn::{held_up, stopped, stopped_by_operator};
 use super::{Execution, Halt, Turn};
 use crate::model::{Document, Problem, Remedy};
@@ -189,38 +190,43 @@ impl Execution<'_> {
         self.settle(step, acted, StepOutcome::Undone).await
     }
 
-    pub(super) async fn check_undo(&self, step: Step) -> Result<Standing, JournalError> {
+    async fn check_undo(&self, step: Step) -> Result<Standing, JournalError> {
+        let (facts, standing) = self.look_undo(step).await;
+        self.record_checked(step, &standing, &facts)?;
+        Ok(standing)
+    }
+
+    /// The same without a record: what was seen, and where the undoing stands.
+    pub(super) async fn look_undo(&self, step: Step) -> (Value, Standing) {
         let (saved, before) = match self.saved().and_then(|saved| Ok((saved, self.before()?))) {
             Ok(known) => known,
             // What cannot be read is not "nothing was so".
             Err(error) => {
                 let problem = error.problem();
                 let facts = json!({ "because": problem.to_string() });
-                let standing = Standing::Unknown(problem);
-                self.record_checked(step, &standing, &facts)?;
-                return Ok(standing);
+                return (facts, Standing::Unknown(problem));
             }
         };
         let cx = self.context(step, saved.as_ref());
         let undo = Box::pin(step.observe_undo(cx, before.as_ref())).await;
-        let standing = undo.judge();
-        self.record_checked(step, &standing, &undo)?;
-        Ok(standing)
+        (json!(undo), undo.judge())
     }
 
     async fn act_undo(&self, step: Step) -> Result<(), StepError> {
         let (saved, before) = (self.saved()?, self.before()?);
+        let sent = Sent::through(self.ledger);
         let means = Means {
             step: step.id(),
             commands: &self.planned(step)?.undo,
-            ledger: self.ledger,
+            ledger: &sent,
             stop: self.stop,
             limits: &self.site.limits,
             handoff: None,
         };
         let cx = self.context(step, saved.as_ref());
         let acting = Box::pin(step.undo(cx, before.as_ref(), &means));
-        self.within_limit(step.undo_limit(self.site), acting).await
+        let acted = self.within_limit(step.undo_limit(self.site), acting).await;
+        sent.judge(acted)
     }
 
     /// How the site was before this run changed it, as far as it was written down.

@@ -85,7 +85,7 @@ pub async fn sessions(
     every(table(access, instance, query).await, holder)
 }
 
-/// What a session's `host_name` shows of a machine, lower case: the client's NetBIOS name, which has 15
+/// What a session's `host_name` shows of a machine, lower case: the client's `NetBIOS` name, which has 15
 /// characters at most (`sql-server.md` 3.1, `steps.md` 2). Clients are free to send the whole name.
 pub(in crate::step) fn machine(name: &str) -> String {
     let label = name.split('.').next().unwrap_or(name);

@@ -217,7 +217,7 @@ fn a_database_created_empty_is_blocked_and_nothing_overrides_that() {
 }
 
 /// Every id that `--override` knows.
-pub(super) const EVERY_INTERLOCK: &[&str] = &[
+pub(crate) const EVERY_INTERLOCK: &[&str] = &[
     "share-lost",
     "rows-stay",
     "unclear",
@@ -394,10 +394,16 @@ fn a_second_failover_of_a_served_site_sends_no_effect_and_ends_no_session() {
         let second = hold_on(&site, &mut stage, &terms(), &MemoryStore::default()).await;
         assert_nothing_to_do(&second);
         assert_eq!(second.chat().messages, first.chat().messages + 7);
-        // Not even with the primary powered on again, its database as it was.
+        // Not even with the primary powered on again, its database as it was: that is told.
         stage.simulated.world.up(Role::Primary);
         let third = hold_on(&site, &mut stage, &terms(), &MemoryStore::default()).await;
-        assert_nothing_to_do(&third);
+        third.assert_refused(
+            3,
+            "set-active-servers",
+            &["TWO WRITABLE"],
+            &["pchadr fence"],
+        );
+        assert_eq!(third.sessions_before, super::chat_sessions(&stage));
     });
 }
 

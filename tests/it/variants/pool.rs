@@ -199,7 +199,7 @@ fn a_store_that_is_lost_behind_the_command_leaves_its_outcome_unknown() {
     });
 }
 
-/// A client sends the computer's NetBIOS name: 15 characters at most (`sql-server.md` 3.1).
+/// A client sends the computer's `NetBIOS` name: 15 characters at most (`sql-server.md` 3.1).
 #[test]
 fn chat_servers_whose_names_are_longer_than_netbios_names_are_known_by_their_sessions() {
     let mut site = litware();
