@@ -213,7 +213,7 @@ fn rule_7_what_cannot_be_seen_before_the_act_is_refused_as_unknown() {
 async fn killed_and_changed(
     drill: &Drill,
     from_the_end: usize,
-    change: fn(&Stage),
+    change: ByHand,
 ) -> (Stage, MemoryStore) {
     let whole = drill.undisturbed_here().await;
     let records = whole.journal.split(|byte| *byte == b'\n').count() - 1;
@@ -226,6 +226,8 @@ async fn killed_and_changed(
     stage.reopen(&drill.site);
     (stage, store.crash(0))
 }
+
+type ByHand = fn(&Stage);
 
 fn no_mirror(stage: &Stage) {
     stage.simulated.world.with(|state| {
@@ -256,7 +258,7 @@ fn rule_6_a_run_that_was_killed_before_its_end_looks_at_the_site_again_and_does_
  {
     let drill = Drill::failover(litware());
     // Before its end, and before the end of its last step.
-    let changes: [(&str, fn(&Stage), &[usize]); 2] = [
+    let changes: [(&str, ByHand, &[usize]); 2] = [
         ("install-mirror", no_mirror, &[0, 1]),
         ("set-pool-state", as_before_the_disaster, &[0]),
     ];
