@@ -17,6 +17,7 @@ use super::backup_set::{Form, SetKind};
 use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness, lock};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
 use super::manner::Keys;
+use super::network::Network;
 use super::world::{Executed, MadeLog, Outcome, Shared, Start, WorldOptions};
 pub use doors::Manners;
 use doors::SimulatedDial;
@@ -160,6 +161,8 @@ pub struct SimulatedSite {
     pub cmdlets: Arc<Cmdlets>,
     /// How its instances answer.
     pub manners: Manners,
+    /// What carries statements to them.
+    pub network: Network,
     /// Their certificates; none where no client wants any.
     pub keys: Arc<Keys>,
     /// What changed it.
@@ -223,6 +226,7 @@ impl SimulatedSite {
             pool,
             cmdlets,
             manners: Manners::default(),
+            network: Network::default(),
             keys: Arc::new(Keys::none()),
             changes,
             begins,
@@ -236,6 +240,7 @@ impl SimulatedSite {
             world: Arc::clone(&self.world),
             pool: Arc::clone(&self.pool),
             manners: self.manners.clone(),
+            network: self.network.clone(),
             keys: Arc::clone(&self.keys),
         })
     }

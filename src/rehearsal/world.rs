@@ -285,6 +285,7 @@ impl World {
     /// Every moment at which a chat database became writable while another of its family was, in
     /// words. What the world began with does not count.
     pub fn two_writable(&self) -> Vec<String> {
+        self.tick();
         self.with(|state| state.two_writable.clone())
     }
 
