@@ -16,3 +16,4 @@ pub mod recorder;
 pub mod resume;
 pub mod store;
 pub mod stored;
+pub mod writer;

@@ -3,6 +3,7 @@
 mod doors;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -167,6 +168,7 @@ pub struct SimulatedSite {
     pub keys: Arc<Keys>,
     /// What changed it.
     pub changes: Changes,
+    executions: AtomicU64,
     /// When it begins, UTC.
     pub begins: Timestamp,
     /// When the primary data center was lost; all simulated servers keep UTC.
@@ -229,9 +231,15 @@ impl SimulatedSite {
             network: Network::default(),
             keys: Arc::new(Keys::none()),
             changes,
+            executions: AtomicU64::new(0),
             begins,
             lost_at,
         })
+    }
+
+    /// A number for an execution of the program there, which no other has.
+    pub fn next_execution(&self) -> u64 {
+        self.executions.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Door to its instances. One that is down never answers: that is what a dead host looks like.

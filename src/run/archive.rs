@@ -279,6 +279,7 @@ impl Archive {
             other @ (JournalError::Store { .. }
             | JournalError::Poisoned { .. }
             | JournalError::Damaged { .. }
+            | JournalError::TakenOver
             | JournalError::Refused { .. }) => damaged(path, other.to_string(), None),
         })?;
         let state =

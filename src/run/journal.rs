@@ -1,5 +1,7 @@
 //! The journal of a run: one record a line, each chained to the line before (`design.md` 5, 8).
 
+mod ours;
+
 use std::io;
 
 use jiff::Timestamp;
@@ -37,6 +39,11 @@ pub enum JournalError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Another run, or another execution of this one, has taken over.
+    #[error(
+        "another run has taken over: it goes on from here, and this one sends and records nothing more"
+    )]
+    TakenOver,
     /// Another version of the program wrote it.
     #[error("the journal is of another version: {0}")]
     Version(#[from] OtherVersion),
@@ -137,7 +144,10 @@ pub struct Journal {
     store: Box<dyn Store>,
     seq: u64,
     tip: String,
+    /// The number that the records carry.
+    fence: Option<u64>,
     failed: Option<String>,
+    taken_over: bool,
 }
 
 impl Journal {
@@ -147,7 +157,9 @@ impl Journal {
             store,
             seq: 0,
             tip: "0".repeat(64),
+            fence: None,
             failed: None,
+            taken_over: false,
         }
     }
 
@@ -171,7 +183,9 @@ impl Journal {
             store,
             seq: reading.records.len() as u64,
             tip: reading.tip,
+            fence: None,
             failed: None,
+            taken_over: false,
         };
         Ok((journal, reading.records))
     }
@@ -179,10 +193,12 @@ impl Journal {
     /// Adds a record. It may be lost in a crash until [`Journal::sync`].
     pub fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
         self.usable()?;
+        self.see_it_is_ours()?;
         let record = Record {
             seq: self.seq + 1,
             at,
             prev: self.tip.clone(),
+            fence: self.fence,
             event,
         };
         let mut line = readable(&record).map_err(|error| JournalError::Refused {
@@ -212,6 +228,7 @@ impl Journal {
 
     /// Keeps a document beside the journal. A failure does not spoil the journal.
     pub fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        self.see_it_is_ours().map_err(io::Error::other)?;
         self.store.keep(document, bytes)
     }
 
@@ -345,11 +362,11 @@ mod tests {
     #[test]
     fn a_journal_of_another_format_is_refused_with_both_formats_and_the_program_named() {
         let line =
-            br#"{"seq":1,"event":"run_started","format":3,"steps":{},"tool":"pchadr 9.2.0"}"#;
+            br#"{"seq":1,"event":"run_started","format":4,"steps":{},"tool":"pchadr 9.2.0"}"#;
         let told = read(line).unwrap_err().to_string();
         for words in [
-            "version 3, written by pchadr 9.2.0;",
-            "reads versions 1 to 2",
+            "version 4, written by pchadr 9.2.0;",
+            "reads versions 1 to 3",
         ] {
             assert!(told.contains(words), "{told}");
         }

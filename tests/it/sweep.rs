@@ -34,7 +34,7 @@ pub(crate) fn sweep_around<T: Sync>(
     always: &[usize],
     check: impl Fn(&T) + Sync,
 ) -> usize {
-    let chosen: Vec<usize> = if std::env::var("PCHADR_SWEEP").is_ok_and(|value| value == "full") {
+    let chosen: Vec<usize> = if is_full() {
         (0..points.len()).collect()
     } else {
         sample(points.len(), always, seed()).into_iter().collect()
@@ -69,6 +69,11 @@ pub(crate) fn sweep_around<T: Sync>(
     tried
 }
 
+/// Whether every point is wanted.
+pub(crate) fn is_full() -> bool {
+    std::env::var("PCHADR_SWEEP").is_ok_and(|value| value == "full")
+}
+
 /// Indices of that many points: one of each of as many equal parts as the sample is to have.
 fn sample(len: usize, always: &[usize], seed: u64) -> BTreeSet<usize> {
     let parts = (len / EVERY).max(LEAST).min(len);
@@ -93,7 +98,7 @@ fn sample(len: usize, always: &[usize], seed: u64) -> BTreeSet<usize> {
 }
 
 /// The seed of this program: that of `PCHADR_SEED`, or another each time.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| match std::env::var("PCHADR_SEED") {
         Ok(seed) => seed.parse().expect("PCHADR_SEED is a number"),

@@ -106,6 +106,10 @@ impl Execution<'_> {
                 end: None,
             })?;
         }
+        if let (Some(step), Some(problem)) = (steps.first(), self.guard.unseen().await) {
+            let halt = Halt::of_look(*step, Exit::Blocked, problem);
+            return Ok(self.finish(Some(halt), None, Outcome::Undone)?);
+        }
         for step in steps {
             let turn = if self.stop.is_cancelled() {
                 Turn::Halted(Box::new(stopped_by_operator(step)))
@@ -189,6 +193,7 @@ impl Execution<'_> {
             step: step.id(),
             commands: &self.planned(step)?.undo,
             ledger: self.ledger,
+            guard: self.guard,
             stop: self.stop,
             limits: &self.site.limits,
             handoff: None,

@@ -14,6 +14,8 @@ pub(in crate::run) const JOURNAL: &str = "journal.jsonl";
 pub struct FolderStore {
     folder: PathBuf,
     journal: File,
+    /// Bytes that were loaded and appended here; `None` before that.
+    known: Option<u64>,
 }
 
 impl FolderStore {
@@ -41,6 +43,7 @@ impl FolderStore {
         Ok(Self {
             folder: folder.to_owned(),
             journal,
+            known: Some(0),
         })
     }
 
@@ -54,6 +57,7 @@ impl FolderStore {
         Ok(Self {
             folder: folder.to_owned(),
             journal,
+            known: None,
         })
     }
 
@@ -65,11 +69,15 @@ impl FolderStore {
 
 impl Store for FolderStore {
     fn load(&mut self) -> io::Result<Vec<u8>> {
-        fs::read(self.folder.join(JOURNAL))
+        let bytes = fs::read(self.folder.join(JOURNAL))?;
+        self.known = Some(bytes.len() as u64);
+        Ok(bytes)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.journal.write_all(bytes)
+        self.journal.write_all(bytes)?;
+        self.known = self.known.map(|known| known + bytes.len() as u64);
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -93,6 +101,7 @@ impl Store for FolderStore {
             .write(true)
             .open(self.folder.join(JOURNAL))?;
         journal.set_len(length)?;
+        self.known = Some(length);
         journal.sync_all()
     }
 
@@ -105,6 +114,18 @@ impl Store for FolderStore {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    fn written_by_others(&mut self) -> io::Result<Vec<u8>> {
+        // By its length, which costs next to nothing; it is read only where it grew.
+        match self.known {
+            Some(known) if self.journal.metadata()?.len() > known => {
+                let bytes = fs::read(self.folder.join(JOURNAL))?;
+                let known = usize::try_from(known).unwrap_or(usize::MAX);
+                Ok(bytes.get(known..).unwrap_or_default().to_vec())
+            }
+            Some(_) | None => Ok(Vec::new()),
         }
     }
 }
