@@ -316,7 +316,7 @@ impl Part<'_> {
         store: Box<dyn Store>,
         sinks: Vec<Box<dyn Sink>>,
     ) -> Result<RunFinished, JournalError> {
-        let executed = self.take_way(store, sinks, Way::On).await;
+        let executed = Box::pin(self.take_way(store, sinks, Way::On)).await;
         executed.map_err(|error| match error {
             NotUndone::Journal(error) => error,
             // Only an abort is refused so.
@@ -332,7 +332,7 @@ impl Part<'_> {
     /// # Errors
     /// When there is no way back, or the record cannot be written.
     pub async fn abort(&self, store: Box<dyn Store>) -> Result<RunFinished, NotUndone> {
-        self.take_way(store, Vec::new(), Way::Back).await
+        Box::pin(self.take_way(store, Vec::new(), Way::Back)).await
     }
 
     async fn take_way(

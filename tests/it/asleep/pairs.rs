@@ -13,7 +13,7 @@ use pchadr::run::fold::fold;
 use pchadr::run::journal;
 use pchadr::run::store::{MemoryStore, reconcile};
 
-use super::{BACKUP, awake, drop_lock, records, two_copies};
+use super::{BACKUP, awake, drop_lock, lines, records, two_copies};
 use crate::site::{
     Drill, Undisturbed, assert_once, assert_one_writable, assert_same_end, effects, end, litware,
     makes_sole, paused,
@@ -22,7 +22,7 @@ use crate::sweep::{is_full, seed, sweep};
 
 type Running<'a> = Pin<Box<dyn Future<Output = Option<RunFinished>> + 'a>>;
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Draw(u64);
 
 impl Draw {
@@ -53,12 +53,18 @@ impl Machine {
         }
     }
 
+    fn goes_back_only(&self) -> bool {
+        let read = journal::read(&self.share.bytes()).expect("a sound journal");
+        fold(&read.records).is_ok_and(|state| state.goes_back_only())
+    }
+
     /// Goes on, or back where that is wanted and there is a way back; `None` where the run was told
     /// that another has taken over, or holds the site.
     fn run<'a>(&'a self, drill: &'a Drill, stage: &'a Stage, back: bool) -> Running<'a> {
         Box::pin(async move {
             let part = drill.part(stage, "rehearsal");
-            if back {
+            // The program refuses to go on with what can only go back.
+            if back || self.goes_back_only() {
                 let store = two_copies(&self.own, &self.share);
                 match part.abort(store).await {
                     Ok(finished) => return Some(finished),
@@ -84,7 +90,7 @@ fn doors(drill: &Drill, stage: &mut Stage) -> Stage {
 async fn pair(drill: &Drill, whole: &Undisturbed, draw: &mut Draw, what: &str) {
     let mut stage = drill.stage();
     let share = MemoryStore::default();
-    let all = whole.journal.iter().filter(|byte| **byte == b'\n').count();
+    let all = lines(&whole.journal);
     let sent: Vec<_> = whole
         .changes
         .iter()
@@ -164,6 +170,7 @@ async fn pair(drill: &Drill, whole: &Undisturbed, draw: &mut Draw, what: &str) {
         .flatten()
         .find(|it| matches!(it.outcome, Outcome::Done | Outcome::Undone));
     let mut back = back[1];
+    let mut told = Vec::new();
     for _ in 0..3 {
         if last.is_some() {
             break;
@@ -173,10 +180,11 @@ async fn pair(drill: &Drill, whole: &Undisturbed, draw: &mut Draw, what: &str) {
         let finished = finished.unwrap_or_else(|| panic!("{what}: nobody goes on"));
         // What was turned back can only go further back.
         back |= finished.outcome == Outcome::Refused;
+        told.push(finished.error.clone());
         let is_whole = matches!(finished.outcome, Outcome::Done | Outcome::Undone);
         last = is_whole.then_some(finished);
     }
-    let last = last.unwrap_or_else(|| panic!("{what}: it never ended"));
+    let last = last.unwrap_or_else(|| panic!("{what}: it never ended: {told:#?}"));
     assert_one_writable(&stage);
     assert_eq!(stage.simulated.unknown(), Vec::<String>::new(), "{what}");
     if last.outcome == Outcome::Done {
