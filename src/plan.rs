@@ -10,6 +10,7 @@ use crate::runbook::{Direction, Runbook, RunbookStepKind};
 use crate::site::Site;
 use crate::step::command::Command;
 use crate::step::downtime::Downtime;
+use crate::step::fencing::Fence;
 use crate::step::{Effect, Step};
 
 /// A runbook bound to a site.
@@ -24,6 +25,8 @@ pub struct Plan {
     pub runbook: String,
     /// `sha256:` and the SHA-256 of the plan's compact JSON without this field, in hex.
     pub digest: String,
+    /// What keeps an older run from writing.
+    pub fence: Fence,
     /// Ids of the steps of each stage, in order.
     pub stages: Vec<Vec<String>>,
     /// The steps in order.
@@ -145,7 +148,7 @@ impl Plan {
                 .position(|stage| stage.iter().any(|id| id == step.id()))
                 .map_or(0, |index| index + 1)
         };
-        let planned = steps
+        let planned: Vec<PlannedStep> = steps
             .iter()
             .map(|step| {
                 let info = step.info();
@@ -168,12 +171,14 @@ impl Plan {
                 }
             })
             .collect();
-        Ok(Self::seal(runbook.direction, stages, planned))
+        let fence = Fence::of(site, planned.iter().flat_map(PlannedStep::all_commands));
+        Ok(Self::seal(runbook.direction, fence, stages, planned))
     }
 
     /// Completes a plan: numbers the commands and takes the digest.
     pub(crate) fn seal(
         direction: Direction,
+        fence: Fence,
         stages: Vec<Vec<String>>,
         mut steps: Vec<PlannedStep>,
     ) -> Self {
@@ -187,6 +192,7 @@ impl Plan {
             direction,
             runbook: direction.key().to_owned(),
             digest: String::new(),
+            fence,
             stages,
             steps,
         };
@@ -199,12 +205,14 @@ impl Plan {
         struct Undigested<'a> {
             version: u32,
             runbook: &'a str,
+            fence: &'a Fence,
             stages: &'a [Vec<String>],
             steps: &'a [PlannedStep],
         }
         let undigested = Undigested {
             version: self.version,
             runbook: &self.runbook,
+            fence: &self.fence,
             stages: &self.stages,
             steps: &self.steps,
         };

@@ -16,6 +16,7 @@ pub mod hex;
 pub mod lab;
 pub mod manner;
 pub mod message;
+pub mod network;
 pub mod select;
 pub mod simulated;
 pub mod tds;

@@ -18,3 +18,4 @@ pub mod recorder;
 pub mod resume;
 pub mod store;
 pub mod stored;
+pub mod writer;

@@ -9,6 +9,8 @@
 pub mod before;
 pub mod command;
 pub mod downtime;
+pub mod fencing;
+pub mod guard;
 pub mod hands;
 pub mod ledger;
 pub mod observe;

@@ -9,6 +9,7 @@ mod browser;
 mod driver;
 mod error;
 mod lock;
+mod senders;
 mod sign_in;
 mod table;
 mod tcp;
@@ -34,9 +35,11 @@ use crate::model::Instance;
 use crate::site::Site;
 use driver::Driver;
 pub use driver::SERVER_MESSAGES;
+use senders::Tag;
 
 pub use error::{Certificate, Failure, Fate, Life, SqlError};
 pub use lock::{LockError, LockHolder, SiteLock, site_resource};
+pub use senders::{Sender, StillThere};
 pub use sign_in::{SignIn, SignInError};
 pub use table::{Row, Table, Value};
 pub use tcp::Tcp;
@@ -119,6 +122,7 @@ pub struct SqlDoor {
     sign_in: SignIn,
     limits: DoorLimits,
     control: BTreeMap<Instance, tokio::sync::Mutex<Control>>,
+    tag: std::sync::Mutex<Tag>,
 }
 
 /// The control connection of an instance.
@@ -147,6 +151,7 @@ impl SqlDoor {
             sign_in,
             limits,
             control,
+            tag: std::sync::Mutex::default(),
         }
     }
 
@@ -288,7 +293,8 @@ impl SqlDoor {
             .await
             .map_err(failed)?;
         let peer = self.dial.peer(instance);
-        let signing_in = Driver::connect(stream, &self.sign_in, peer);
+        let application = self.application();
+        let signing_in = Driver::connect(stream, &self.sign_in, peer, &application);
         let signed_in = tokio::time::timeout(self.limits.login, signing_in)
             .await
             .map_err(|_| failed(Failure::SignInTimedOut(self.limits.login)))?
@@ -454,6 +460,11 @@ impl Session<'_> {
         let keeps = answer.as_ref().err().is_none_or(SqlError::keeps_connection);
         self.driver = keeps.then_some(driver);
         answer
+    }
+
+    /// Where it is.
+    pub fn instance(&self) -> Instance {
+        self.instance
     }
 
     /// Session id on the server, where it said so.

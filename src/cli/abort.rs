@@ -56,6 +56,7 @@ pub fn command(
         pause: false,
         rehearsal: RehearsalOptions {
             yes: options.yes,
+            overrides: options.overrides.clone(),
             ..RehearsalOptions::default()
         },
     };

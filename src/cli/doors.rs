@@ -75,8 +75,15 @@ pub(super) fn doors(site: &Site, ports: BTreeMap<Instance, u16>) -> anyhow::Resu
             "see the system's random source",
         )
     })?;
+    let execution = getrandom::u64().map_err(|error| {
+        refused(
+            "a random number",
+            &error.to_string(),
+            "see the system's random source",
+        )
+    })?;
     Ok(Doors {
-        sql,
+        sql: sql.of_execution(execution),
         shares: Patient::new(Files, &site.limits),
         powershell: PowerShellDoor::new(
             Arc::new(process),

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::Environment;
@@ -19,8 +18,8 @@ use super::rehearse::terminal;
 use super::runs::{RECORD_LOST, archive, config_option, note, run_id, tell_unreadable};
 use super::stop;
 use crate::access::Access;
-use crate::access::sql::{LockError, SiteLock, site_resource};
-use crate::model::{Document, Instance, Problem, Remedy, Role};
+use crate::access::sql::{LockError, SiteLock};
+use crate::model::{Document, Problem, Remedy, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
@@ -32,9 +31,9 @@ use crate::run::executor::{Execution, Way, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::ledger::RunLedger;
-use crate::run::operator::Guard;
 use crate::run::recorder::Sink;
 use crate::run::stored::{SiteIdentity, StoredPlan};
+use crate::run::writer::{self, Writer};
 use crate::site::Site;
 use crate::status::Status;
 use crate::step::saved::Saved;
@@ -75,6 +74,7 @@ pub(super) fn go(
         .build()?;
     let ended = runtime.block_on(async {
         let access = access_parts.open();
+        access.sql.write_for(&site.pool.fqdn, None);
         let lock = lock(site, &access).await?;
         // Under the lock: an unfinished run may be one that goes on at this moment, elsewhere.
         let begin = earlier(site, plan, options, &archive, way, &known.unreadable)?;
@@ -84,7 +84,7 @@ pub(super) fn go(
             options,
             archive: &archive,
             access: &access,
-            lock,
+            lock: Ok(lock),
             known,
             way,
         };
@@ -118,7 +118,7 @@ struct Live<'a> {
     options: &'a RunOptions,
     archive: &'a Archive,
     access: &'a Access,
-    lock: SiteLock,
+    lock: Result<SiteLock, LockError>,
     known: Known,
     way: Way,
 }
@@ -134,6 +134,7 @@ impl Live<'_> {
             Way::On => format!("pchadr {}{config} --resume={run}", self.plan.runbook),
             Way::Back => format!("pchadr abort{config}"),
         };
+        self.access.sql.write_for(&self.site.pool.fqdn, Some(&run));
         let store = match &begin {
             Begin::On(_) => self.archive.open(&run, note()),
             Begin::Anew { .. } => self.archive.create(&run, note()),
@@ -147,7 +148,6 @@ impl Live<'_> {
         let _log = log::keep(&folder.join(log::LOG), &mut note());
         let stop = CancellationToken::new();
         stop::watch(stop.clone(), resume.clone())?;
-        let guard = Held(&self.lock);
         let mut terms = self.options.rehearsal.terms();
         if let Begin::Anew {
             beside: Some(beside),
@@ -163,6 +163,13 @@ impl Live<'_> {
                 .and_then(|it| it.accepted_end())
                 .map(AcceptedLoss::Lsn);
         }
+        let guard = Writer::new(
+            &self.lock,
+            (self.site, self.plan),
+            self.access,
+            &terms,
+            &ledger,
+        );
         let execution = Execution {
             site: self.site,
             plan: self.plan,
@@ -233,6 +240,14 @@ fn not_undone(error: NotUndone) -> anyhow::Error {
             "nothing was sent; consent at a terminal, or with --yes".to_owned(),
         )
         .into(),
+        NotUndone::Journal(JournalError::TakenOver) => Failure {
+            exit: Exit::Held,
+            problem: Problem {
+                what: "this run".to_owned(),
+                ..writer::taken_over()
+            },
+        }
+        .into(),
         NotUndone::Journal(error) => error.into(),
     }
 }
@@ -264,33 +279,20 @@ fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
 
 /// Takes the lock of the site on the instance that survives.
 async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
-    let resource = site_resource(&site.pool.fqdn);
-    access
-        .sql
-        .lock_site(Instance::chat(Role::Backup), &resource)
-        .await
-        .map_err(|error| {
-            let exit = match error {
-                LockError::Held { .. } => Exit::Held,
-                _ => Exit::Refused,
-            };
-            Failure {
-                exit,
-                problem: Problem {
-                    what: format!("the lock of the site on the {}", Role::Backup),
-                    ..Problem::from(&error)
-                },
-            }
-            .into()
-        })
-}
-
-struct Held<'a>(&'a SiteLock);
-
-impl Guard for Held<'_> {
-    fn check(&self) -> BoxFuture<'_, Result<(), Problem>> {
-        Box::pin(async { self.0.still_held().await.map_err(|error| (&error).into()) })
-    }
+    writer::lock(site, access).await.map_err(|error| {
+        let exit = match error {
+            LockError::Held { .. } => Exit::Held,
+            _ => Exit::Refused,
+        };
+        Failure {
+            exit,
+            problem: Problem {
+                what: format!("the lock of the site on the {}", Role::Backup),
+                ..Problem::from(&error)
+            },
+        }
+        .into()
+    })
 }
 
 fn who() -> Who {

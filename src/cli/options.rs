@@ -229,6 +229,10 @@ pub struct AbortOptions {
     /// Undo without asking
     #[arg(long)]
     pub yes: bool,
+
+    /// Override the interlock ID, for a reason that is recorded
+    #[arg(long = "override", value_name = "ID=REASON", value_parser = interlock)]
+    pub overrides: Vec<(String, String)>,
 }
 
 /// The form of what `logs` and `status` print.

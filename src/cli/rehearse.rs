@@ -12,7 +12,7 @@ use super::error::{Failure, output};
 use super::options::{Output, RehearsalLogs, RehearsalOptions};
 use crate::access::powershell::PowerShellDoor;
 use crate::access::secret::Password;
-use crate::access::sql::{DoorLimits, SignIn, SqlDoor};
+use crate::access::sql::{DoorLimits, LockError, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
 use crate::model::header::END_BYTES;
 use crate::plan::Plan;
@@ -28,9 +28,10 @@ use crate::run::executor::{Execution, Way, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::ledger::RunLedger;
-use crate::run::operator::{Nobody, Unguarded};
+use crate::run::operator::Nobody;
 use crate::run::recorder::Sink;
 use crate::run::store::{MemoryStore, Store};
+use crate::run::writer::{self, Writer};
 use crate::runbook::Direction;
 use crate::site::Site;
 use crate::status::Status;
@@ -218,12 +219,10 @@ fn doors(site: &Site, simulated: &SimulatedSite) -> Access {
         query: site.limits.query,
     };
     Access {
-        sql: Arc::new(SqlDoor::new(
-            simulated.dial(),
-            addresses(site),
-            sign_in,
-            limits,
-        )),
+        sql: Arc::new(
+            SqlDoor::new(simulated.dial(), addresses(site), sign_in, limits)
+                .of_execution(simulated.next_execution()),
+        ),
         powershell: Arc::new(PowerShellDoor::new(
             simulated.launch(),
             &site.powershell.module,
@@ -317,7 +316,7 @@ impl Part<'_> {
         store: Box<dyn Store>,
         sinks: Vec<Box<dyn Sink>>,
     ) -> Result<RunFinished, JournalError> {
-        let executed = self.take_way(store, sinks, Way::On).await;
+        let executed = Box::pin(self.take_way(store, sinks, Way::On)).await;
         executed.map_err(|error| match error {
             NotUndone::Journal(error) => error,
             // Only an abort is refused so.
@@ -333,7 +332,7 @@ impl Part<'_> {
     /// # Errors
     /// When there is no way back, or the record cannot be written.
     pub async fn abort(&self, store: Box<dyn Store>) -> Result<RunFinished, NotUndone> {
-        self.take_way(store, Vec::new(), Way::Back).await
+        Box::pin(self.take_way(store, Vec::new(), Way::Back)).await
     }
 
     async fn take_way(
@@ -343,14 +342,27 @@ impl Part<'_> {
         way: Way,
     ) -> Result<RunFinished, NotUndone> {
         let stop = CancellationToken::new();
+        let sql = &self.access.sql;
+        sql.write_for(&self.site.pool.fqdn, Some(self.run));
+        let lock = writer::lock(self.site, self.access).await;
+        if let Err(held @ LockError::Held { .. }) = &lock {
+            return Err(NotUndone::Refused(held.into()));
+        }
         let ledger = RunLedger::open(store, self.access.clock, sinks)?;
+        let writer = Writer::new(
+            &lock,
+            (self.site, self.plan),
+            self.access,
+            self.terms,
+            &ledger,
+        );
         let execution = Execution {
             site: self.site,
             plan: self.plan,
             access: self.access,
             terms: self.terms,
             operator: &Nobody,
-            guard: &Unguarded,
+            guard: &writer,
             pause: false,
             ledger: &ledger,
             stop: &stop,

@@ -13,6 +13,7 @@ mod media;
 mod procedures;
 mod restore;
 mod shipping;
+mod tables;
 
 use std::future::pending;
 use std::sync::Arc;

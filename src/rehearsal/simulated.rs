@@ -3,6 +3,7 @@
 mod doors;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::backup_set::{Form, SetKind};
 use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness, lock};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
 use super::manner::Keys;
+use super::network::Network;
 use super::world::{Executed, MadeLog, Outcome, PrimarySide, Shared, Start, WorldOptions};
 pub use doors::Manners;
 use doors::SimulatedDial;
@@ -168,10 +170,13 @@ pub struct SimulatedSite {
     pub cmdlets: Arc<Cmdlets>,
     /// How its instances answer.
     pub manners: Manners,
+    /// What carries statements to them.
+    pub network: Network,
     /// Their certificates; none where no client wants any.
     pub keys: Arc<Keys>,
     /// What changed it.
     pub changes: Changes,
+    executions: AtomicU64,
     /// When it begins, UTC.
     pub begins: Timestamp,
     /// When the primary data center was lost; all simulated servers keep UTC.
@@ -231,11 +236,18 @@ impl SimulatedSite {
             pool,
             cmdlets,
             manners: Manners::default(),
+            network: Network::default(),
             keys: Arc::new(Keys::none()),
             changes,
+            executions: AtomicU64::new(0),
             begins,
             lost_at,
         })
+    }
+
+    /// A number for an execution of the program there, which no other has.
+    pub fn next_execution(&self) -> u64 {
+        self.executions.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Door to its instances. One that is down never answers: that is what a dead host looks like.
@@ -244,6 +256,7 @@ impl SimulatedSite {
             world: Arc::clone(&self.world),
             pool: Arc::clone(&self.pool),
             manners: self.manners.clone(),
+            network: self.network.clone(),
             keys: Arc::clone(&self.keys),
         })
     }

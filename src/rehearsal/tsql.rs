@@ -6,13 +6,14 @@
 mod command;
 mod cursor;
 mod parse;
+mod table;
 pub mod token;
 
 use std::time::Duration;
 
-use super::value::{Datum, SqlType};
+use super::value::{Column, Datum, SqlType};
 
-pub use parse::parse;
+pub use parse::{guard_end, parse};
 
 /// A value in a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,6 +212,33 @@ pub enum Statement {
     },
     /// `DROP DATABASE x`
     DropDatabase(String),
+    /// `CREATE TABLE x (…)`
+    CreateTable {
+        /// The parts of its name.
+        name: Vec<String>,
+        /// Its columns.
+        columns: Vec<Column>,
+        /// The columns of its primary key.
+        key: Vec<String>,
+    },
+    /// `INSERT INTO x (…) SELECT …`
+    Insert {
+        /// The parts of the table's name.
+        name: Vec<String>,
+        /// The columns that are given.
+        columns: Vec<String>,
+        /// The SELECT.
+        sql: String,
+    },
+    /// `THROW number, text, state`
+    Throw {
+        /// 50000 or above.
+        number: Expr,
+        /// What it says.
+        text: Expr,
+        /// Its state.
+        state: Expr,
+    },
     /// `BEGIN TRANSACTION`
     Begin,
     /// `COMMIT`
@@ -243,6 +271,7 @@ impl Statement {
             | Self::Use(_)
             | Self::Print(_)
             | Self::WaitFor(_)
+            | Self::Throw { .. }
             | Self::Begin
             | Self::Commit
             | Self::Rollback
@@ -267,6 +296,8 @@ impl Statement {
             | Self::AlterDatabase { .. }
             | Self::AlterAuthorization { .. }
             | Self::AlterUser { .. }
+            | Self::CreateTable { .. }
+            | Self::Insert { .. }
             | Self::DropDatabase(_) => true,
         }
     }

@@ -27,6 +27,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::{Fqdn, Instance, Role, SqlServer};
 use crate::rehearsal::backup_set::Guid;
+use crate::rehearsal::tsql::guard_end;
 use crate::site::Site;
 use events::Due;
 use instance::SqlInstance;
@@ -287,6 +288,7 @@ impl World {
     /// Every moment at which a chat database became writable while another of its family was, in
     /// words. What the world began with does not count.
     pub fn two_writable(&self) -> Vec<String> {
+        self.tick();
         self.with(|state| state.two_writable.clone())
     }
 
@@ -306,10 +308,12 @@ impl World {
     ) {
         let executed = {
             let mut state = self.lock();
+            let (guard, text) = text.split_at(if effect { guard_end(text) } else { 0 });
             let executed = Executed {
                 seq: state.history.len() as u64 + 1,
                 instance,
                 spid,
+                guard: guard.to_owned(),
                 text: text.to_owned(),
                 effect,
                 outcome,

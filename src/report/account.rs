@@ -95,7 +95,10 @@ impl Account {
                 self.began = Some(at);
                 self.started = Some(started.clone());
             }
-            Event::StepChecked { .. } | Event::RunStopped { .. } => {}
+            Event::StepChecked { .. }
+            | Event::FenceTaken { .. }
+            | Event::SendersGone { .. }
+            | Event::RunStopped { .. } => {}
             Event::Consent { step, what, by, .. } => self.consents.push(Consent {
                 at,
                 step: step.clone(),

@@ -22,6 +22,7 @@ pub fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     writeln!(out, "{}: {}", plan.runbook, size(plan))?;
     writeln!(out, "plan {}", plan.digest)?;
     downtime::human(plan, out)?;
+    one_writer(plan, out)?;
     for (number, step) in (1..).zip(&plan.steps) {
         let id = match step.vendor {
             Some(vendor) => format!("{} ({vendor})", step.id),
@@ -46,6 +47,52 @@ pub fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         for command in &step.undo {
             write_command(command, out)?;
         }
+    }
+    Ok(())
+}
+
+/// What goes before every T-SQL command.
+const GUARD: &str = "every T-SQL command below is sent with this before it, in the same batch; {number} is the number that the run took";
+/// What has no number.
+const UNNUMBERED: &str = "cmdlets and copies have no number: before each, as before each batch, the lock of the site is looked at";
+/// What takes it.
+const TAKEN: &str = "before its first effect, a run, a resume and an abort each take a number; then they end the sessions of other runs of this site there, and see them gone";
+
+/// Writes what keeps an older run from writing.
+fn one_writer(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    if plan.fence.guard.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\none writer: {GUARD}")?;
+    writeln!(out, "         | {}", one_line(&plan.fence.guard))?;
+    writeln!(out, "     {UNNUMBERED}")?;
+    writeln!(out, "     {TAKEN}")?;
+    for command in &plan.fence.commands {
+        write_command(command, out)?;
+    }
+    Ok(())
+}
+
+/// The same as a section.
+fn one_writer_section(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    if plan.fence.guard.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n**One writer.** As a run sends them, {}:\n",
+        inline(GUARD)
+    )?;
+    write!(out, "{}", fence("sql", &plan.fence.guard, ""))?;
+    writeln!(
+        out,
+        "\nBy hand they go without it. {}; {}:\n",
+        inline(UNNUMBERED),
+        inline(TAKEN)
+    )?;
+    for command in &plan.fence.commands {
+        write!(out, "- ")?;
+        item(command, out)?;
     }
     Ok(())
 }
@@ -113,6 +160,7 @@ pub fn markdown(plan: &Plan, site_name: &str, out: &mut (impl Write + ?Sized)) -
         "Commands are shown with sample values; below each stands the rule by which a run finds the real ones."
     )?;
     downtime_section(plan, out)?;
+    one_writer_section(plan, out)?;
     for (number, step) in (1..).zip(&plan.steps) {
         let vendor = step.vendor.map(|vendor| format!(" ({vendor})"));
         let vendor = vendor.unwrap_or_default();

@@ -14,6 +14,7 @@ use crate::run::event::{
     StepOutcome,
 };
 use crate::step::command::{Command, Hole, HoleType};
+use crate::step::fencing::Fence;
 use crate::step::{Block, Effect, Lift, Standing, Step};
 
 /// A writer that can be read while a sink owns it.
@@ -43,6 +44,7 @@ fn records(events: Vec<(i64, Event)>) -> Vec<Record> {
     (1..)
         .zip(events)
         .map(|(seq, (second, event))| Record {
+            fence: None,
             seq,
             at: Timestamp::from_second(1_800_000_000 + second).unwrap_or_default(),
             prev: String::new(),
@@ -308,6 +310,7 @@ pub(crate) fn plan() -> Plan {
     .when("the pool is Normal");
     Plan::seal(
         Direction::Failover,
+        Fence::default(),
         vec![
             vec!["save-log-shipping".to_owned()],
             vec!["copy-backups".to_owned(), "apply-logs".to_owned()],

@@ -304,7 +304,13 @@ impl Sink for Terminal {
                 let text = format!("{id}: {why}");
                 self.line(&format!("  {:<10}  {}", "again", one_line(&text)));
             }
-            Event::Command { .. } | Event::RunStopped { .. } => {}
+            Event::SendersGone { instance, ended } => {
+                for sender in ended {
+                    let text = format!("on the {instance}: {sender}");
+                    self.line(&format!("  {:<10}  {}", "ended", one_line(&text)));
+                }
+            }
+            Event::Command { .. } | Event::FenceTaken { .. } | Event::RunStopped { .. } => {}
             Event::StepFinished { id, .. } => {
                 if let Some(bars) = &mut self.bars {
                     bars.end(id);

@@ -76,6 +76,7 @@ impl<'a> Inspected<'a> {
             JournalError::Store { .. }
             | JournalError::Poisoned { .. }
             | JournalError::Full { .. }
+            | JournalError::TakenOver
             | JournalError::Damaged { .. }
             | JournalError::Refused { .. } => Damage::Changed(error.to_string()),
         });

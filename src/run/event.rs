@@ -25,6 +25,9 @@ pub struct Record {
     pub at: Timestamp,
     /// SHA-256 of the line before, in hex, without its newline; 64 zeros in the first line.
     pub prev: String,
+    /// The number with which the run fences older ones off, once it has taken one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<u64>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
@@ -77,6 +80,23 @@ pub enum Event {
         /// Values of its holes: an object, or for an `each` the ordered list of them.
         values: Value,
     },
+    /// A number is about to be taken on these instances, by the commands in the head of the plan; then
+    /// sessions of other runs are ended there.
+    FenceTaken {
+        /// The number.
+        number: u64,
+        /// The run and the execution that take it.
+        writer: String,
+        /// Where.
+        instances: Vec<String>,
+    },
+    /// No session of another run is left on an instance: it was seen.
+    SendersGone {
+        /// Where.
+        instance: String,
+        /// Those that were ended there.
+        ended: Vec<String>,
+    },
     /// A step ended.
     StepFinished {
         /// Step.
@@ -123,9 +143,31 @@ pub enum Event {
     RunFinished(RunFinished),
 }
 
+impl Event {
+    /// The name of its kind, as a journal spells it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::RunStarted(_) => "run_started",
+            Self::StepChecked { .. } => "step_checked",
+            Self::Consent { .. } => "consent",
+            Self::StepStarted { .. } => "step_started",
+            Self::UndoStarted { .. } => "undo_started",
+            Self::StepReopened { .. } => "step_reopened",
+            Self::Command { .. } => "command",
+            Self::FenceTaken { .. } => "fence_taken",
+            Self::SendersGone { .. } => "senders_gone",
+            Self::StepFinished { .. } => "step_finished",
+            Self::PlanChanged { .. } => "plan_changed",
+            Self::RunStopped { .. } => "run_stopped",
+            Self::RunResumed { .. } => "run_resumed",
+            Self::RunFinished(_) => "run_finished",
+        }
+    }
+}
+
 /// Format of the journal: what may be added within a format, and what needs a new one, says
 /// [`crate::model::document`].
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// How a run began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

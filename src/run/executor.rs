@@ -133,6 +133,10 @@ impl Execution<'_> {
             Verdict::Go { first } => {
                 self.record_met(&checked, first)?;
                 self.record_terms(&checked)?;
+                if let Some(problem) = self.guard.unseen().await {
+                    let halt = Halt::of_look(checked[first].step, Exit::Blocked, problem);
+                    return self.finish(Some(halt), None, Outcome::Done);
+                }
                 Box::pin(self.take_turns(&checked, first, &mut loss_seconds)).await?
             }
         };

@@ -4,9 +4,12 @@
 //! One transition function, [`RunState::apply`], judges every record: of a journal that is read,
 //! and of a run that is under way ([`super::recorder`]).
 
+mod sent;
+
 use super::event::{Event, Outcome, Record, RunFinished, RunStarted, StepOutcome};
 use crate::model::{Direction, Lsn};
 use crate::step::Effect;
+use sent::Sent;
 
 /// Where a run stands after its records so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,9 @@ pub struct RunState {
     pub ended: Option<Outcome>,
     /// How many executions there were: 1, and one for every resume.
     pub executions: usize,
+    /// The highest number that the run took to fence others off.
+    pub fence: u64,
+    sent: Sent,
     announced: String,
     stopping: bool,
     /// True once something was sent to undo a step, or a step was undone.
@@ -173,6 +179,8 @@ impl RunState {
             consents: Vec::new(),
             ended: None,
             executions: 1,
+            fence: 0,
+            sent: Sent::default(),
             stopping: false,
             turned_back: false,
         })
@@ -193,13 +201,13 @@ impl RunState {
             _ if self.ended.is_some() => {
                 return Err(format!(
                     "`{}` after `run_finished`, without `run_resumed`",
-                    kind(event)
+                    event.kind()
                 ));
             }
             _ if self.announced != self.plan_digest => {
                 return Err(format!(
                     "`{}` under another plan, without `plan_changed`",
-                    kind(event)
+                    event.kind()
                 ));
             }
             Event::RunStarted(_)
@@ -209,6 +217,8 @@ impl RunState {
             | Event::UndoStarted { .. }
             | Event::StepReopened { .. }
             | Event::Command { .. }
+            | Event::FenceTaken { .. }
+            | Event::SendersGone { .. }
             | Event::StepFinished { .. }
             | Event::RunStopped { .. }
             | Event::RunFinished(_) => {}
@@ -234,7 +244,15 @@ impl RunState {
             Event::StepStarted { id } => self.start(id),
             Event::UndoStarted { id } => self.start_undo(id),
             Event::StepReopened { id, .. } => self.reopen(id),
-            Event::Command { step, .. } => self.command(step),
+            Event::Command { step, n, .. } => self.command(step, *n),
+            Event::FenceTaken { number, .. } => {
+                self.fence = self.fence.max(*number);
+                Ok(())
+            }
+            Event::SendersGone { instance, .. } => {
+                self.sent.senders_gone(instance);
+                Ok(())
+            }
             Event::StepFinished { id, outcome, .. } => self.end(id, *outcome),
             Event::RunStopped { stopped_at, .. } => {
                 self.place(stopped_at)?;
@@ -283,6 +301,12 @@ impl RunState {
     /// its two backup files do not join what the backup writes from there on.
     pub fn goes_back_only(&self) -> bool {
         self.turned_back && self.runbook == Direction::Failback.key()
+    }
+
+    /// Commands that an execution sent, or was about to, and that may still be on their way to an
+    /// instance: step and number.
+    pub fn on_their_way(&self, instance: &str) -> impl Iterator<Item = (&str, usize)> {
+        self.sent.to(instance)
     }
 
     /// The steps that began to change the site, in any execution, and were not undone.
@@ -399,7 +423,7 @@ impl RunState {
         Err(format!("`step_reopened` of `{id}`, {why}"))
     }
 
-    fn command(&mut self, id: &str) -> Result<(), String> {
+    fn command(&mut self, id: &str, n: usize) -> Result<(), String> {
         let place = self.place(id)?;
         let execution = self.executions;
         let step = &mut self.steps[place];
@@ -407,6 +431,7 @@ impl RunState {
             return Err(format!("`command` of `{id}`, which is not started"));
         }
         step.commanded = true;
+        self.sent.send(id, n);
         self.turned_back |= step.undoing;
         Ok(())
     }
@@ -434,6 +459,7 @@ impl RunState {
         if outcome.is_done() || outcome == StepOutcome::Undone {
             step.started = false;
             step.commanded = false;
+            self.sent.close(id);
         }
         self.turned_back |= outcome == StepOutcome::Undone;
         Ok(())
@@ -466,24 +492,6 @@ impl RunState {
         }
         self.ended = Some(finished.outcome);
         Ok(())
-    }
-}
-
-/// The name of an event's kind, as a journal spells it.
-fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::RunStarted(_) => "run_started",
-        Event::StepChecked { .. } => "step_checked",
-        Event::Consent { .. } => "consent",
-        Event::StepStarted { .. } => "step_started",
-        Event::UndoStarted { .. } => "undo_started",
-        Event::StepReopened { .. } => "step_reopened",
-        Event::Command { .. } => "command",
-        Event::StepFinished { .. } => "step_finished",
-        Event::PlanChanged { .. } => "plan_changed",
-        Event::RunStopped { .. } => "run_stopped",
-        Event::RunResumed { .. } => "run_resumed",
-        Event::RunFinished(_) => "run_finished",
     }
 }
 

@@ -1,5 +1,7 @@
 //! The journal of a run: one record a line, each chained to the line before (`design.md` 5, 8).
 
+mod ours;
+
 use std::io;
 
 use jiff::Timestamp;
@@ -19,6 +21,8 @@ pub struct Journal {
     store: Box<dyn Store>,
     seq: u64,
     tip: String,
+    /// The number that the records carry.
+    fence: Option<u64>,
     failed: Option<String>,
     /// Length in bytes up to the last sync.
     durable: u64,
@@ -28,6 +32,7 @@ pub struct Journal {
     last: Option<Last>,
     /// Why there is no room left.
     full: Option<String>,
+    taken_over: bool,
 }
 
 struct Last {
@@ -70,17 +75,20 @@ impl Journal {
             store,
             seq,
             tip,
+            fence: None,
             failed: None,
             durable,
             pending: Vec::new(),
             last: None,
             full: None,
+            taken_over: false,
         }
     }
 
     /// Adds a record. It may be lost in a crash until [`Journal::sync`].
     pub fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
         self.usable()?;
+        self.see_it_is_ours()?;
         let ends = ends_something(&event);
         if let (Some(why), false) = (&self.full, ends) {
             return Err(JournalError::Full { why: why.clone() });
@@ -89,6 +97,7 @@ impl Journal {
             seq: self.seq + 1,
             at,
             prev: self.tip.clone(),
+            fence: self.fence,
             event,
         };
         let mut line = readable(&record).map_err(|error| JournalError::Refused {
@@ -192,6 +201,7 @@ impl Journal {
 
     /// Keeps a document beside the journal. A failure does not spoil the journal.
     pub fn keep(&mut self, document: Document, bytes: &[u8]) -> io::Result<()> {
+        self.see_it_is_ours().map_err(io::Error::other)?;
         self.store.keep(document, bytes)
     }
 
@@ -237,7 +247,9 @@ fn ends_something(event: &Event) -> bool {
         | Event::Command { .. }
         | Event::StepReopened { .. }
         | Event::PlanChanged { .. }
-        | Event::RunResumed { .. } => false,
+        | Event::RunResumed { .. }
+        | Event::FenceTaken { .. }
+        | Event::SendersGone { .. } => false,
     }
 }
 

@@ -71,6 +71,11 @@ impl RunLedger {
         self.lock().began()
     }
 
+    /// Another run goes on: nothing more is recorded.
+    pub fn hand_over(&self) {
+        self.lock().hand_over();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Recorder> {
         // A recorder that failed refuses by itself; a panic elsewhere does not make it wrong.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::model::Problem;
+pub use crate::step::guard::{Guard, Unguarded};
 
 /// What a person answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +32,5 @@ impl Operator for Nobody {
 
     fn ask<'a>(&'a self, _what: &'a str, _word: &'a str) -> BoxFuture<'a, Answer> {
         Box::pin(std::future::ready(Answer::No))
-    }
-}
-
-/// Holds the site for this run: looked at again before every irreversible step.
-pub trait Guard: Send + Sync {
-    /// Says why the site is no longer held.
-    fn check(&self) -> BoxFuture<'_, Result<(), Problem>>;
-}
-
-/// No lock: a rehearsal has its site for itself.
-pub struct Unguarded;
-
-impl Guard for Unguarded {
-    fn check(&self) -> BoxFuture<'_, Result<(), Problem>> {
-        Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -43,6 +43,11 @@ pub enum JournalError {
     /// Another version of the program wrote it.
     #[error("the journal is of another version: {0}")]
     Version(#[from] OtherVersion),
+    /// Another run, or another execution of this one, has taken over.
+    #[error(
+        "another run has taken over: it goes on from here, and this one sends and records nothing more"
+    )]
+    TakenOver,
     /// A record that could not be read back, or must not follow the ones before it: a defect of
     /// the caller. Nothing was written.
     #[error("record {seq} is refused: {reason}")]

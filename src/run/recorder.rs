@@ -89,6 +89,9 @@ impl Recorder {
             }
         };
         let next = next.map_err(|reason| refused(self.journal.next_seq(), reason))?;
+        if let Event::FenceTaken { number, .. } = &event {
+            self.journal.number(*number);
+        }
         let durable = !matches!(event, Event::StepChecked { .. });
         let record = self.journal.append(self.clock.now(), event)?;
         if durable {
@@ -122,6 +125,11 @@ impl Recorder {
         for sink in &mut self.sinks {
             sink.progress(&progress, now);
         }
+    }
+
+    /// Another run goes on: nothing more is recorded.
+    pub fn hand_over(&mut self) {
+        self.journal.hand_over();
     }
 
     /// Keeps a document beside the journal, durably.

@@ -34,6 +34,16 @@ pub trait Store: Send {
     /// The document, where it was kept.
     fn kept(&mut self, document: Document) -> io::Result<Option<Vec<u8>>>;
 
+    /// What the journal holds behind what was loaded and appended here: somebody else wrote it.
+    fn written_by_others(&mut self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    /// Writes no more into a copy that somebody else wrote into; an error where it is the only one.
+    fn leave_to_others(&mut self) -> io::Result<()> {
+        Err(io::Error::other("somebody else writes it too"))
+    }
+
     /// Keeps what the journal holds now under another name, and says which: it is about to be
     /// mended.
     fn set_aside(&mut self) -> io::Result<String>;
@@ -186,6 +196,22 @@ impl<A: Store, B: Store> Store for Mirrored<A, B> {
 
     fn make_room(&mut self) -> io::Result<bool> {
         self.first.make_room()
+    }
+
+    fn written_by_others(&mut self) -> io::Result<Vec<u8>> {
+        let first = self.first.written_by_others()?;
+        if !first.is_empty() {
+            return Ok(first);
+        }
+        Ok(self.second(Store::written_by_others).unwrap_or_default())
+    }
+
+    fn leave_to_others(&mut self) -> io::Result<()> {
+        if !self.first.written_by_others()?.is_empty() {
+            return self.first.leave_to_others();
+        }
+        self.second(Store::leave_to_others);
+        Ok(())
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Command, Key, Unbound, Values};
+use super::fencing::TAKEN_OVER;
+use super::guard::Guard;
 use super::ledger::{Ledger, Progress, Unit, Unwritable};
 use crate::access::Access;
 use crate::access::copy::CopyError;
@@ -40,6 +42,9 @@ pub enum StepError {
     /// The journal cannot be written.
     #[error(transparent)]
     Ledger(#[from] Unwritable),
+    /// The site is not held any more: it was not sent.
+    #[error("{0}")]
+    NotHeld(Problem),
     /// The operator's stop.
     #[error("stopped by the operator")]
     Stopped,
@@ -83,7 +88,9 @@ impl StepError {
             Self::Stopped | Self::Copy(CopyError::Stopped { .. }) => {
                 Problem::new(self.to_string(), Remedy::GoOn)
             }
-            Self::Other(problem) | Self::NotSent(problem) => problem.clone(),
+            Self::NotHeld(problem) | Self::Other(problem) | Self::NotSent(problem) => {
+                problem.clone()
+            }
         }
     }
 }
@@ -154,6 +161,8 @@ pub struct Means<'a> {
     pub commands: &'a [Command],
     /// Where commands are recorded.
     pub ledger: &'a dyn Ledger,
+    /// What holds the site.
+    pub guard: &'a dyn Guard,
     /// The operator's stop.
     pub stop: &'a CancellationToken,
     /// Time limits.
@@ -172,6 +181,7 @@ impl<'a> Means<'a> {
             step: self.step,
             commands: same.map(|((key, _), planned)| (key, planned)).collect(),
             ledger: self.ledger,
+            guard: self.guard,
             stop: self.stop,
             limits: self.limits,
             handoff: self.handoff,
@@ -185,6 +195,7 @@ pub(super) struct Hands<'a, K> {
     /// The plan's commands by what the step calls them.
     commands: Vec<(K, &'a Command)>,
     pub(super) ledger: &'a dyn Ledger,
+    guard: &'a dyn Guard,
     pub(super) stop: &'a CancellationToken,
     limits: &'a Limits,
     pub(super) handoff: Option<&'a Handoff>,
@@ -255,7 +266,12 @@ impl<'a, K: Key> Hands<'a, K> {
             Some(self.limits.stall)
         };
         let show = |percent: f64| show(whole_percent(percent));
-        Ok(Box::pin(session.send_watched(&batch, limit, &show)).await?)
+        let batch = self.guarded(Some(session.instance())).await? + &batch;
+        let sent = Box::pin(session.send_watched(&batch, limit, &show)).await;
+        if matches!(&sent, Err(error) if error.number() == Some(TAKEN_OVER)) {
+            self.guard.taken_over();
+        }
+        Ok(sent?)
     }
 
     /// Announces and sends a batch.
@@ -304,6 +320,7 @@ impl<'a, K: Key> Hands<'a, K> {
                 "",
             ));
         };
+        self.hold().await?;
         access
             .powershell
             .call(Call {
@@ -351,6 +368,15 @@ impl<'a, K: Key> Hands<'a, K> {
                 "",
             )
         })
+    }
+
+    /// The site must be held right before each effect.
+    pub(super) async fn hold(&self) -> Result<(), StepError> {
+        self.guarded(None).await.map(|_| ())
+    }
+
+    async fn guarded(&self, at: Option<Instance>) -> Result<String, StepError> {
+        self.guard.before(at).await.map_err(StepError::NotHeld)
     }
 
     /// The operator's stop, at a safe point.
@@ -446,6 +472,7 @@ mod tests {
             step: "stop-log-shipping-jobs",
             commands: &planned,
             ledger: &heard,
+            guard: &crate::step::guard::Unguarded,
             stop: &stop,
             limits: &site.limits,
             handoff: None,

@@ -26,8 +26,8 @@ use pchadr::step::command::Kind;
 use tokio_util::sync::CancellationToken;
 
 use crate::site::{
-    Drill, End, assert_once, assert_same_effects, assert_same_end, effects, end, litware, paused,
-    plan_of,
+    Drill, End, assert_once, assert_same_effects, assert_same_end, changes, effects, end, litware,
+    paused, plan_of,
 };
 use crate::sweep::sweep;
 
@@ -220,10 +220,10 @@ fn undone(drill: &Drill) -> (usize, Vec<Change>, Vec<String>, usize, End) {
     let last = record_of(&drill.undisturbed().journal, starts("recover-database"));
     paused(async {
         let (stage, store) = killed(drill, last).await;
-        let (ran, recorded) = (stage.simulated.changes.all().len(), records(&store).len());
+        let (ran, recorded) = (changes(&stage).len(), records(&store).len());
         let finished = abort(drill, &stage, &store).await.expect("undone");
         assert_undone(&finished, "an undisturbed abort");
-        let changes = stage.simulated.changes.all().split_off(ran);
+        let changes = changes(&stage).split_off(ran);
         let written = records(&store).len() - recorded;
         (last, changes, effects(&stage), written, stands(&stage))
     })
@@ -235,7 +235,7 @@ fn an_abort_sends_what_the_plan_shows_as_undoing_and_records_it_first() {
     let last = record_of(&drill.undisturbed().journal, starts("recover-database"));
     paused(async {
         let (stage, store) = killed(&drill, last).await;
-        let ran = stage.simulated.changes.all().len();
+        let ran = changes(&stage).len();
         abort(&drill, &stage, &store).await.expect("undone");
         let mut announced = Vec::new();
         for record in records(&store) {
@@ -248,7 +248,7 @@ fn an_abort_sends_what_the_plan_shows_as_undoing_and_records_it_first() {
                 }
             }
         }
-        let sent: Vec<String> = stage.simulated.changes.all()[ran..]
+        let sent: Vec<String> = changes(&stage)[ran..]
             .iter()
             .filter_map(|change| match change {
                 Change::Sql(executed) => Some(executed.text.clone()),
@@ -363,7 +363,7 @@ fn behind_the_point_of_no_return_nothing_is_undone_or_recorded() {
     for n in begun + 1..=records {
         paused(async {
             let (stage, store) = killed(&drill, n).await;
-            let (ran, held) = (stage.simulated.changes.all().len(), store.bytes());
+            let (ran, held) = (changes(&stage).len(), store.bytes());
             match abort(&drill, &stage, &store).await {
                 Err(NotUndone::Refused(why)) => {
                     assert!(why.why.contains("no way back"), "{why:?}");
@@ -374,7 +374,7 @@ fn behind_the_point_of_no_return_nothing_is_undone_or_recorded() {
                 }
                 other => panic!("killed before record {n}: {other:?}"),
             }
-            assert_eq!(stage.simulated.changes.all().len(), ran);
+            assert_eq!(changes(&stage).len(), ran);
             assert_eq!(store.bytes(), held);
         });
     }

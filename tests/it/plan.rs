@@ -39,7 +39,7 @@ fn as_json_a_plan_has_the_agreed_keys_and_no_others() {
     let plan = plan();
     assert_eq!(
         keys(&plan),
-        ["version", "runbook", "digest", "stages", "steps"].into()
+        ["version", "runbook", "digest", "fence", "stages", "steps"].into()
     );
     assert_eq!(plan["version"], 1);
     assert_eq!(plan["runbook"], "failover");

@@ -35,6 +35,23 @@ pub(crate) fn announced(plan: &Plan, bytes: &[u8]) -> Vec<(usize, Bound)> {
     let lines = bytes.split_inclusive(|byte| *byte == b'\n');
     for (record, line) in records.iter().zip(lines) {
         end += line.len();
+        if let Event::FenceTaken {
+            number,
+            writer,
+            instances,
+        } = &record.event
+        {
+            let values = Values::from([
+                ("number".to_owned(), (*number).into()),
+                ("run".to_owned(), writer.clone().into()),
+            ]);
+            let all = plan.fence.instances.iter().zip(&plan.fence.commands);
+            let named = all.filter(|(it, _)| instances.contains(&it.to_string()));
+            bound.extend(named.map(|(_, command)| {
+                let text = command.bind(&values).expect("bound");
+                (end, Bound::Sql(text))
+            }));
+        }
         if let Event::Command { step, n, values } = &record.event {
             let each = match values {
                 serde_json::Value::Array(each) => each.clone(),

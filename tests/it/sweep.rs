@@ -34,7 +34,7 @@ pub(crate) fn sweep_around<T: Sync>(
     always: &[usize],
     check: impl Fn(&T) + Sync,
 ) -> usize {
-    let chosen: Vec<usize> = if std::env::var("PCHADR_SWEEP").is_ok_and(|value| value == "full") {
+    let chosen: Vec<usize> = if is_full() {
         (0..points.len()).collect()
     } else {
         sample(points.len(), always, seed()).into_iter().collect()
@@ -67,6 +67,11 @@ pub(crate) fn sweep_around<T: Sync>(
         "{tried} points are no sweep: {what}"
     );
     tried
+}
+
+/// Whether every point is wanted.
+pub(crate) fn is_full() -> bool {
+    std::env::var("PCHADR_SWEEP").is_ok_and(|value| value == "full")
 }
 
 /// Indices of that many points: one of each of as many equal parts as the sample is to have.

@@ -29,17 +29,21 @@ impl Driver {
         stream: Box<dyn ByteStream>,
         sign_in: &SignIn,
         peer: Option<Peer>,
+        application: &str,
     ) -> Result<Self, Failure> {
         let witness = Witness::new(stream, &sign_in.channel);
         let notes = witness.notes();
         // Boxed: the driver's future for this is large, and rarely made.
-        Box::pin(Client::connect(config(sign_in, peer), witness.compat()))
-            .await
-            .map(|client| Self {
-                client,
-                before: Vec::new(),
-            })
-            .map_err(|cause| of_sign_in(cause, &notes, &sign_in.channel))
+        Box::pin(Client::connect(
+            config(sign_in, peer, application),
+            witness.compat(),
+        ))
+        .await
+        .map(|client| Self {
+            client,
+            before: Vec::new(),
+        })
+        .map_err(|cause| of_sign_in(cause, &notes, &sign_in.channel))
     }
 
     /// Sends a literal batch and reads its answer to the end.
@@ -72,10 +76,10 @@ impl Driver {
     }
 }
 
-fn config(sign_in: &SignIn, peer: Option<Peer>) -> tiberius::Config {
+fn config(sign_in: &SignIn, peer: Option<Peer>, application: &str) -> tiberius::Config {
     let mut config = tiberius::Config::new();
     config.database("master");
-    config.application_name("pchadr");
+    config.application_name(application);
     // The driver's own limits leave a dead connection behind; the door has its own.
     config.command_timeout(None);
     config.handshake_timeout(None);

@@ -24,7 +24,13 @@ impl View<'_> {
             "backupset" => self.backupset(),
             "backupmediafamily" => self.media(),
             "restorehistory" => self.restores(),
-            _ => return None,
+            _ => {
+                let table = self.instance.msdb.table(object)?;
+                Relation {
+                    columns: table.columns.clone(),
+                    rows: table.rows.clone(),
+                }
+            }
         })
     }
 

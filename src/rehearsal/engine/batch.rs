@@ -182,6 +182,16 @@ impl<'a> Batch<'a> {
                 self.alter(statement)?;
                 self.done(None);
             }
+            Statement::CreateTable { name, columns, key } => {
+                self.create_table(name, columns, key)?;
+                self.done(None);
+            }
+            Statement::Insert { name, columns, sql } => self.insert(name, columns, sql)?,
+            Statement::Throw {
+                number,
+                text,
+                state,
+            } => return Err(self.thrown(number, text, state)),
             Statement::Begin => self.transactions(|n| n + 1),
             Statement::Commit => self.transactions(|n| (n - 1).max(0)),
             Statement::Rollback => self.transactions(|_| 0),
@@ -255,7 +265,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    fn select(&mut self, sql: &str) -> Result<Relation, Failure> {
+    pub(super) fn select(&mut self, sql: &str) -> Result<Relation, Failure> {
         self.view(|view| select(sql, view))?.map_err(|e| vec![e])
     }
 

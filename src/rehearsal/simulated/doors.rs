@@ -12,6 +12,7 @@ use crate::model::states::PoolState;
 use crate::model::{Instance, SqlServer};
 use crate::rehearsal::cmdlets::{Databases, FailOverDatabase, InstallMirror, Pool, lock};
 use crate::rehearsal::manner::{self, Keys, Manner};
+use crate::rehearsal::network::Network;
 use crate::rehearsal::world::{Idle, Shared};
 
 /// Bytes that a connection in memory holds.
@@ -72,6 +73,7 @@ pub(super) struct SimulatedDial {
     pub(super) world: Shared,
     pub(super) pool: Arc<Mutex<Pool>>,
     pub(super) manners: Manners,
+    pub(super) network: Network,
     pub(super) keys: Arc<Keys>,
 }
 
@@ -86,6 +88,7 @@ impl Dial for SimulatedDial {
                 return std::future::pending().await;
             }
             let (ours, theirs) = tokio::io::duplex(PIPE);
+            let theirs = self.network.lead(instance, theirs);
             let (server, keys) = (self.world.server(instance), Arc::clone(&self.keys));
             tokio::spawn(async move {
                 // How the connection ended is seen at its other end.

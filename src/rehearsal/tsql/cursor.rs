@@ -7,9 +7,10 @@ use crate::rehearsal::message::syntax;
 use crate::rehearsal::value::{Datum, ServerError, SqlType};
 
 /// Words with which a statement begins (or a block ends).
-const STARTERS: [&str; 20] = [
-    "ALTER", "BACKUP", "BEGIN", "COMMIT", "DECLARE", "DROP", "ELSE", "END", "EXEC", "EXECUTE",
-    "IF", "KILL", "PRINT", "RESTORE", "ROLLBACK", "SELECT", "SET", "USE", "WAITFOR", "RETURN",
+const STARTERS: [&str; 23] = [
+    "CREATE", "INSERT", "THROW", "ALTER", "BACKUP", "BEGIN", "COMMIT", "DECLARE", "DROP", "ELSE",
+    "END", "EXEC", "EXECUTE", "IF", "KILL", "PRINT", "RESTORE", "ROLLBACK", "SELECT", "SET", "USE",
+    "WAITFOR", "RETURN",
 ];
 
 pub(super) struct Cursor<'a> {
@@ -242,6 +243,12 @@ impl<'a> Cursor<'a> {
             };
             !(is(at, &["SELECT"]) && is(at - 1, &["UNION", "ALL", "EXCEPT", "INTERSECT"]))
         })
+    }
+
+    /// Where the current token begins in the text.
+    pub(super) fn offset(&self) -> usize {
+        let token = self.tokens.get(self.at);
+        token.map_or(self.sql.len(), |token| token.start)
     }
 
     pub(super) fn position(&self) -> usize {

@@ -2,16 +2,14 @@
 
 use super::cursor::Cursor;
 use super::token::Kind;
-use super::{Argument, Expr, Statement, command};
+use super::{Argument, Expr, Statement, command, table};
 use crate::rehearsal::message::message;
 use crate::rehearsal::type_name::declared_type;
 use crate::rehearsal::value::{ServerError, SqlType};
 
 /// Words that begin a statement which the simulated instances do not know: error 102, where any
 /// other first word is taken for a procedure.
-const UNKNOWN: [&str; 22] = [
-    "CREATE",
-    "INSERT",
+const UNKNOWN: [&str; 19] = [
     "UPDATE",
     "DELETE",
     "MERGE",
@@ -29,7 +27,6 @@ const UNKNOWN: [&str; 22] = [
     "GOTO",
     "WHILE",
     "RAISERROR",
-    "THROW",
     "RECONFIGURE",
     "SHUTDOWN",
 ];
@@ -58,6 +55,27 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>, ServerError> {
             statement(&mut cursor, DEPTH, &mut statements)?;
         }
         first = false;
+    }
+}
+
+/// Where in a batch the first statement ends that only throws, or not: what is behind it runs when it
+/// does not. 0 where there is none.
+pub fn guard_end(sql: &str) -> usize {
+    let mut first = Vec::new();
+    let Ok(mut cursor) = Cursor::new(sql) else {
+        return 0;
+    };
+    if !cursor.is_word("IF") || statement(&mut cursor, DEPTH, &mut first).is_err() {
+        return 0;
+    }
+    while cursor.take_mark(';') {}
+    match first.as_slice() {
+        [Statement::If { yes, no, .. }]
+            if no.is_empty() && matches!(yes.as_slice(), [Statement::Throw { .. }]) =>
+        {
+            cursor.offset()
+        }
+        _ => 0,
     }
 }
 
@@ -97,6 +115,9 @@ fn statement(
         }
         "IF" => conditional(cursor, depth)?,
         "RETURN" => Statement::Return,
+        "CREATE" => table::create(cursor)?,
+        "INSERT" => table::insert(cursor)?,
+        "THROW" => table::throw(cursor)?,
         other => {
             cursor.go_to(start);
             match other {
@@ -215,7 +236,7 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
     }
 }
 
-fn type_name(cursor: &mut Cursor<'_>) -> Result<SqlType, ServerError> {
+pub(super) fn type_name(cursor: &mut Cursor<'_>) -> Result<SqlType, ServerError> {
     let mut text = cursor.identifier()?;
     let from = cursor.position();
     if cursor.take_mark('(') {

@@ -24,7 +24,9 @@ pub struct Executed {
     pub instance: Instance,
     /// Whose session.
     pub spid: i64,
-    /// The whole batch, exactly as it was sent.
+    /// What the batch begins with and throws, or not; empty where it has nothing of the kind.
+    pub guard: String,
+    /// The batch behind that, exactly as it was sent.
     pub text: String,
     /// False where it only reads, sets session options, locks or waits.
     pub effect: bool,

@@ -206,6 +206,16 @@ impl SqlInstance {
         self.locks.retain(|_, (holder, _)| *holder != spid);
     }
 
+    /// The sessions that hold application locks end: their connections were lost, and the server has
+    /// seen it (`sql-server.md` 8).
+    pub fn drop_lock_sessions(&mut self) {
+        let holders: Vec<i64> = self.locks.values().map(|(spid, _)| *spid).collect();
+        for spid in holders {
+            self.kill(spid);
+            self.end(spid);
+        }
+    }
+
     /// Ends a session from outside: a client is told and goes by itself, others go at once.
     pub fn kill(&mut self, spid: i64) {
         if let Some(process) = self.processes.get(&spid) {

@@ -4,6 +4,7 @@ use jiff::civil::DateTime;
 
 use crate::rehearsal::backup_set::{BackupSet, Guid};
 use crate::rehearsal::hex::guid_text;
+use crate::rehearsal::value::{Column, Datum};
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,9 +265,36 @@ pub struct Msdb {
     pub backups: Vec<BackupRow>,
     /// `restorehistory`
     pub restores: Vec<RestoreRow>,
+    /// Tables that somebody made here.
+    pub tables: Vec<UserTable>,
+}
+
+/// A table that somebody made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserTable {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Places of the columns of its primary key.
+    pub key: Vec<usize>,
+    /// Its rows.
+    pub rows: Vec<Vec<Datum>>,
+}
+
+impl UserTable {
+    /// Whether that is its name.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
 }
 
 impl Msdb {
+    /// A table that somebody made here.
+    pub fn table(&self, name: &str) -> Option<&UserTable> {
+        self.tables.iter().find(|table| table.is(name))
+    }
+
     /// A job by id.
     pub fn job(&self, id: &Guid) -> Option<&Job> {
         self.jobs.iter().find(|j| j.id == *id)

@@ -168,7 +168,7 @@ fn a_run_that_cannot_be_read_is_named_among_the_runs_and_a_folder_without_a_jour
     fs::create_dir(archive.folder("other")).unwrap();
     let journal = archive.folder("r2").join(JOURNAL);
     let text = fs::read_to_string(&journal).unwrap();
-    let later = text.replace("\"format\":2", "\"format\":7");
+    let later = text.replace(&format!("\"format\":{FORMAT}"), "\"format\":7");
     fs::write(&journal, &later).unwrap();
     fs::write(folder.path().join("mirror/r2").join(JOURNAL), &later).unwrap();
     let runs = archive.runs();

@@ -32,6 +32,7 @@ impl<'a> Sent<'a> {
             | StepError::Share(_)
             | StepError::Unbound(_)
             | StepError::Ledger(_)
+            | StepError::NotHeld(_)
             | StepError::Stopped
             | StepError::Other(_)
             | StepError::NotSent(_)) => other,

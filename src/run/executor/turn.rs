@@ -249,6 +249,7 @@ impl Execution<'_> {
             step: step.id(),
             commands: &self.planned(step)?.commands,
             ledger: &sent,
+            guard: self.guard,
             stop: self.stop,
             limits: &self.site.limits,
             handoff,
@@ -281,6 +282,10 @@ impl Execution<'_> {
         wanted: StepOutcome,
     ) -> Result<Turn, JournalError> {
         let refused = matches!(&acted, Err(error) if !may_have_happened(error));
+        let exit = match &acted {
+            Err(StepError::NotHeld(_)) => Exit::Held,
+            Ok(()) | Err(_) => Exit::Stopped,
+        };
         let began = tokio::time::Instant::now();
         let mut limit = Duration::ZERO;
         let mut recorded = None;
@@ -342,11 +347,7 @@ impl Execution<'_> {
         };
         let problem = not_met(said, limit, &standing);
         self.end(step, outcome, &problem.reason())?;
-        Ok(Turn::Halted(Box::new(Halt::new(
-            step,
-            Exit::Stopped,
-            problem,
-        ))))
+        Ok(Turn::Halted(Box::new(Halt::new(step, exit, problem))))
     }
 }
 
@@ -361,6 +362,7 @@ fn may_have_happened(error: &StepError) -> bool {
         | StepError::Unbound(_)
         | StepError::Ledger(_)
         | StepError::NotSent(_)
+        | StepError::NotHeld(_)
         | StepError::Stopped => false,
     }
 }

@@ -118,6 +118,10 @@ impl Execution<'_> {
                 end: None,
             })?;
         }
+        if let (Some(step), Some(problem)) = (steps.first(), self.guard.unseen().await) {
+            let halt = Halt::of_look(*step, Exit::Blocked, problem);
+            return self.finish(Some(halt), None, Outcome::Undone);
+        }
         // Those that an earlier execution undid are looked at again at the end (rule 6).
         let undone = |step: &Step| {
             let entry = state.step(step.id());
@@ -219,6 +223,7 @@ impl Execution<'_> {
             step: step.id(),
             commands: &self.planned(step)?.undo,
             ledger: &sent,
+            guard: self.guard,
             stop: self.stop,
             limits: &self.site.limits,
             handoff: None,

@@ -101,6 +101,7 @@ fn folded(events: &[Event]) -> Result<RunState, String> {
         .chain(events.iter().cloned())
         .enumerate()
         .map(|(index, event)| Record {
+            fence: None,
             seq: index as u64 + 1,
             at: jiff::Timestamp::UNIX_EPOCH,
             prev: String::new(),

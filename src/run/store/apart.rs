@@ -137,6 +137,14 @@ impl Store for Apart {
         self.ask(|store| store.reserve())
     }
 
+    fn written_by_others(&mut self) -> io::Result<Vec<u8>> {
+        self.ask(|store| store.written_by_others())
+    }
+
+    fn leave_to_others(&mut self) -> io::Result<()> {
+        self.ask(|store| store.leave_to_others())
+    }
+
     fn make_room(&mut self) -> io::Result<bool> {
         self.ask(|store| store.make_room())
     }

@@ -9,7 +9,11 @@ use crate::model::Document;
 /// Keeps a run's record in memory. A clone is the same store: it can be looked at while a run
 /// writes.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryStore(Arc<Mutex<Inner>>);
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+    /// Bytes that were loaded and appended through this handle.
+    known: usize,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -85,11 +89,14 @@ pub enum Operation {
 impl MemoryStore {
     /// A store whose journal holds `bytes`, durably.
     pub fn with(bytes: &[u8]) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            bytes: bytes.to_vec(),
-            synced: bytes.len(),
-            ..Inner::default()
-        })))
+        Self {
+            inner: Arc::new(Mutex::new(Inner {
+                bytes: bytes.to_vec(),
+                synced: bytes.len(),
+                ..Inner::default()
+            })),
+            known: bytes.len(),
+        }
     }
 
     /// The journal at this moment.
@@ -133,17 +140,20 @@ impl MemoryStore {
     pub fn crash(&self, torn: usize) -> Self {
         let inner = self.inner();
         let end = inner.synced.saturating_add(torn).min(inner.bytes.len());
-        Self(Arc::new(Mutex::new(Inner {
-            bytes: inner.bytes[..end].to_vec(),
-            synced: end,
-            documents: inner.documents.clone(),
-            ..Inner::default()
-        })))
+        Self {
+            inner: Arc::new(Mutex::new(Inner {
+                bytes: inner.bytes[..end].to_vec(),
+                synced: end,
+                documents: inner.documents.clone(),
+                ..Inner::default()
+            })),
+            known: end,
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // A test that panicked while holding it leaves whole values behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,7 +174,9 @@ fn strike(count: &mut Option<usize>) -> io::Result<()> {
 
 impl Store for MemoryStore {
     fn load(&mut self) -> io::Result<Vec<u8>> {
-        Ok(self.bytes())
+        let bytes = self.bytes();
+        self.known = bytes.len();
+        Ok(bytes)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -176,6 +188,8 @@ impl Store for MemoryStore {
         }
         inner.bytes.extend_from_slice(bytes);
         inner.operations.push(Operation::Append(bytes.len()));
+        drop(inner);
+        self.known += bytes.len();
         Ok(())
     }
 
@@ -197,6 +211,8 @@ impl Store for MemoryStore {
         inner.bytes.truncate(kept);
         inner.synced = inner.bytes.len();
         inner.operations.push(Operation::Truncate(length));
+        drop(inner);
+        self.known = kept;
         Ok(())
     }
 
@@ -237,5 +253,10 @@ impl Store for MemoryStore {
         let reserved = std::mem::take(&mut inner.reserved);
         inner.give_back(reserved);
         Ok(reserved > 0)
+    }
+
+    fn written_by_others(&mut self) -> io::Result<Vec<u8>> {
+        let inner = self.inner();
+        Ok(inner.bytes.get(self.known..).unwrap_or_default().to_vec())
     }
 }

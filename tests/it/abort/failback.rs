@@ -21,8 +21,8 @@ use pchadr::run::store::MemoryStore;
 
 use super::{assert_undone, killed, record_of, records, starts};
 use crate::site::{
-    Drill, End, assert_once, assert_one_writable, assert_same_effects, assert_same_end, effects,
-    end, litware, paused,
+    Drill, End, assert_once, assert_one_writable, assert_same_effects, assert_same_end, changes,
+    effects, end, litware, paused,
 };
 use crate::sweep::sweep;
 
@@ -262,13 +262,13 @@ fn undone(drill: &Drill) -> Undone {
     paused(Box::pin(async {
         let before = stands(&drill.stage());
         let (mut stage, store) = killed(drill, last).await;
-        let (ran, recorded) = (stage.simulated.changes.all().len(), records(&store).len());
+        let (ran, recorded) = (changes(&stage).len(), records(&store).len());
         let executions = abort_through(drill, &mut stage, &store, "undisturbed").await;
         assert_eq!(executions, 1);
         Undone {
             last,
             before,
-            changes: stage.simulated.changes.all().split_off(ran),
+            changes: changes(&stage).split_off(ran),
             effects: effects(&stage),
             written: records(&store).len() - recorded,
         }
@@ -281,7 +281,7 @@ fn an_abort_of_a_failback_sends_what_the_plan_shows_as_undoing_and_records_it_fi
     let whole = undone(&drill);
     paused(Box::pin(async {
         let (mut stage, store) = killed(&drill, whole.last).await;
-        let (ran, recorded) = (stage.simulated.changes.all().len(), records(&store).len());
+        let (ran, recorded) = (changes(&stage).len(), records(&store).len());
         abort_through(&drill, &mut stage, &store, "").await;
         let mut announced = Vec::new();
         for record in records(&store).split_off(recorded) {
@@ -298,7 +298,7 @@ fn an_abort_of_a_failback_sends_what_the_plan_shows_as_undoing_and_records_it_fi
                 });
             }
         }
-        let sent: Vec<String> = stage.simulated.changes.all()[ran..]
+        let sent: Vec<String> = changes(&stage)[ran..]
             .iter()
             .filter_map(|change| match change {
                 Change::Sql(executed) => Some(executed.text.clone()),

@@ -26,6 +26,14 @@ fn compare(site: &Site, recipe: &Recipe) -> Compared {
             .await
             .expect("a record");
         assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
+        let fence = plan(site).fence;
+        for change in stage.simulated.changes.all() {
+            if let Change::Sql(executed) = change {
+                let takes = executed.text.contains("CREATE TABLE msdb.dbo.pchadr_fence");
+                let guard = if takes { String::new() } else { fence.guard(1) };
+                assert_eq!(executed.guard, guard, "{}", executed.text);
+            }
+        }
         let mut effects: Vec<Bound> = stage
             .simulated
             .changes
