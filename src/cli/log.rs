@@ -20,7 +20,12 @@ pub(super) const LOG: &str = "log.txt";
 /// Keeps the log of this thread in a file, at its end, until the guard is dropped. Without a log a
 /// run goes on: its record is the journal.
 pub(super) fn keep(file: &Path, note: &mut Note) -> Option<DefaultGuard> {
-    let opened = OpenOptions::new().append(true).create(true).open(file);
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    // For this user alone, as the rest of the record is.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let opened = options.open(file);
     let opened = opened
         .map_err(|error| note(&format!("there is no log: `{}`: {error}", file.display())))
         .ok()?;
