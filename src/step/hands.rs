@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use super::fence::TAKEN_OVER;
 use super::guard::Guard;
 use super::ledger::{Ledger, Progress, Unit, Unwritable};
 use crate::access::Access;
-use crate::access::copy::CopyError;
+use crate::access::copy::{CopyError, Gate};
 use crate::access::powershell::{Call, CmdletError};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
@@ -85,7 +86,9 @@ impl StepError {
             Self::Stopped | Self::Copy(CopyError::Stopped { .. }) => {
                 Problem::new(self.to_string(), Remedy::GoOn)
             }
-            Self::NotHeld(problem) | Self::Other(problem) => problem.clone(),
+            Self::NotHeld(problem)
+            | Self::Copy(CopyError::NotHeld(problem))
+            | Self::Other(problem) => problem.clone(),
         }
     }
 }
@@ -315,7 +318,7 @@ impl<'a, K: Key> Hands<'a, K> {
                 "",
             ));
         };
-        self.hold().await?;
+        self.guarded(None).await?;
         access
             .powershell
             .call(Call {
@@ -365,11 +368,6 @@ impl<'a, K: Key> Hands<'a, K> {
         })
     }
 
-    /// The site must be held right before each effect.
-    pub(super) async fn hold(&self) -> Result<(), StepError> {
-        self.guarded(None).await.map(|_| ())
-    }
-
     async fn guarded(&self, at: Option<Instance>) -> Result<String, StepError> {
         self.guard.before(at).await.map_err(StepError::NotHeld)
     }
@@ -392,6 +390,12 @@ impl<'a, K: Key> Hands<'a, K> {
             unit,
             detail: detail.into(),
         });
+    }
+}
+
+impl<K: Key> Gate for Hands<'_, K> {
+    fn pass(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(async { self.guard.before(None).await.map(|_| ()) })
     }
 }
 
