@@ -4,10 +4,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::shares::{Cause, ShareError, Shares};
+use crate::model::Problem;
 use crate::model::chain::fingerprint;
 use crate::model::header::END_BYTES;
 use crate::site::Verify;
@@ -51,6 +53,9 @@ pub enum CopyError {
         /// The source.
         path: String,
     },
+    /// Whoever copies may not write any more.
+    #[error("{0}")]
+    NotHeld(Problem),
     /// The stop flag was raised.
     #[error("stopped while copying `{path}`")]
     Stopped {
@@ -59,11 +64,18 @@ pub enum CopyError {
     },
 }
 
+/// Asked before a copy grows, and before it is named: whoever sleeps in between may have lost the site.
+pub trait Gate: Sync {
+    /// Says why nothing may be written any more.
+    fn pass(&self) -> BoxFuture<'_, Result<(), Problem>>;
+}
+
 /// Copies of one step: some grow at a time, and those that are whole are flushed and named together.
 pub struct Copies<'a> {
     shares: &'a dyn Shares,
     verify: Verify,
     stop: &'a CancellationToken,
+    gate: Option<&'a dyn Gate>,
     parallel: usize,
     growing: Semaphore,
     /// Whole, and not named yet.
@@ -81,10 +93,10 @@ struct Whole {
 const UNNAMED: usize = 256;
 
 impl CopyError {
-    /// True where a person wanted it.
+    /// True where it is no matter of the file: a person wanted it, or nothing may be written any more.
     pub fn is_stop(&self) -> bool {
         match self {
-            Self::Stopped { .. } => true,
+            Self::Stopped { .. } | Self::NotHeld(_) => true,
             Self::Share(_) | Self::Differs { .. } | Self::Grew { .. } => false,
         }
     }
@@ -103,10 +115,25 @@ impl<'a> Copies<'a> {
             shares,
             verify,
             stop,
+            gate: None,
             parallel,
             growing: Semaphore::new(parallel),
             whole: Mutex::default(),
             naming: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The same behind a gate.
+    #[must_use]
+    pub fn behind(mut self, gate: &'a dyn Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    async fn pass(&self) -> Result<(), CopyError> {
+        match self.gate {
+            None => Ok(()),
+            Some(gate) => gate.pass().await.map_err(CopyError::NotHeld),
         }
     }
 
@@ -163,6 +190,7 @@ impl<'a> Copies<'a> {
         let work = work_name(to);
         let size = {
             let _turn = self.growing.acquire().await;
+            self.pass().await?;
             if again {
                 let source = self.shares.ends(from, END_BYTES).await?;
                 if self.shares.ends(to, END_BYTES).await.as_ref() == Ok(&source) {
@@ -174,6 +202,7 @@ impl<'a> Copies<'a> {
                 .grow(from, &work, self.verify, self.stop, progress)
                 .await?
         };
+        self.pass().await?;
         self.name(work, to.to_owned()).await?;
         Ok(size)
     }

@@ -4,14 +4,12 @@
 mod begin;
 mod end;
 mod halt;
+mod look;
 mod sent;
 mod turn;
 pub mod undo;
 mod watch;
 
-use std::time::Duration;
-
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Outcome, RunFinished, StepOutcome};
@@ -25,7 +23,7 @@ use crate::model::{Document, Lsn, Problem, WayOn};
 use crate::plan::{Plan, PlannedStep};
 use crate::site::Site;
 use crate::step::hands::StepError;
-use crate::step::ledger::{LOOK, Ledger as _, Progress, Unit};
+use crate::step::ledger::Ledger as _;
 use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 use crate::step::{Context, Effect, Facts, Standing, Step};
@@ -86,9 +84,6 @@ pub struct Who {
 
 /// How often a run goes back to what has work again.
 const ROUNDS: usize = 3;
-
-/// How often a look that takes long is shown.
-const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 enum Turn {
     Done,
@@ -301,59 +296,6 @@ impl Execution<'_> {
         stage(a).is_some() && stage(a) == stage(b)
     }
 
-    async fn check(&self, step: Step) -> Result<(Facts, Standing), JournalError> {
-        let (facts, standing) = self.look(step).await;
-        self.record_checked(step, &standing, &facts)?;
-        Ok((facts, standing))
-    }
-
-    /// The same without a record.
-    async fn look(&self, step: Step) -> (Facts, Standing) {
-        let saved = self.saved();
-        let known = saved.as_ref().ok().and_then(Option::as_ref);
-        // On the heap: the futures of ten steps are too large for a small stack.
-        let mut looking = Box::pin(step.observe(self.context(step, known)));
-        let facts = loop {
-            tokio::select! {
-                biased;
-                facts = &mut looking => break facts,
-                () = tokio::time::sleep(SHOWN_EVERY) => self.show_look(),
-            }
-        };
-        let standing = match &saved {
-            Ok(_) => facts.judge(),
-            // What cannot be read is not "nothing was kept".
-            Err(error) => unreadable(error),
-        };
-        (facts, standing)
-    }
-
-    /// Shows how far a long look is.
-    fn show_look(&self) {
-        if let Some((done, total)) = self.access.headers.asking() {
-            self.ledger.progress(Progress {
-                step: LOOK.to_owned(),
-                done,
-                total,
-                unit: Unit::Files,
-                detail: "asked of the backup instance".to_owned(),
-            });
-        }
-    }
-
-    fn record_checked(
-        &self,
-        step: Step,
-        standing: &Standing,
-        facts: &impl Serialize,
-    ) -> Result<(), JournalError> {
-        self.ledger.record(Event::StepChecked {
-            id: step.id().to_owned(),
-            standing: standing.clone().into(),
-            facts: serde_json::to_value(facts).unwrap_or_default(),
-        })
-    }
-
     /// What the plan has of a step.
     fn planned(&self, step: Step) -> Result<&PlannedStep, StepError> {
         self.plan.of(step).ok_or_else(|| {
@@ -498,11 +440,6 @@ fn gone_back_too_often(step: Step, why: &str) -> Halt {
             "see who writes there; when nobody does any more, go on",
         ),
     )
-}
-
-/// Where a step stands while what this run kept cannot be read.
-fn unreadable(error: &StepError) -> Standing {
-    Standing::Unknown(error.problem())
 }
 
 /// The steps that are still to come, and the proof before them: a run may go on days after it.

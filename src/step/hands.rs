@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use super::fencing::TAKEN_OVER;
 use super::guard::Guard;
 use super::ledger::{Ledger, Progress, Unit, Unwritable};
 use crate::access::Access;
-use crate::access::copy::CopyError;
+use crate::access::copy::{CopyError, Gate};
 use crate::access::powershell::{Call, CmdletError};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
@@ -88,9 +89,10 @@ impl StepError {
             Self::Stopped | Self::Copy(CopyError::Stopped { .. }) => {
                 Problem::new(self.to_string(), Remedy::GoOn)
             }
-            Self::NotHeld(problem) | Self::Other(problem) | Self::NotSent(problem) => {
-                problem.clone()
-            }
+            Self::NotHeld(problem)
+            | Self::NotSent(problem)
+            | Self::Copy(CopyError::NotHeld(problem))
+            | Self::Other(problem) => problem.clone(),
         }
     }
 }
@@ -320,7 +322,7 @@ impl<'a, K: Key> Hands<'a, K> {
                 "",
             ));
         };
-        self.hold().await?;
+        self.guarded(None).await?;
         access
             .powershell
             .call(Call {
@@ -370,11 +372,6 @@ impl<'a, K: Key> Hands<'a, K> {
         })
     }
 
-    /// The site must be held right before each effect.
-    pub(super) async fn hold(&self) -> Result<(), StepError> {
-        self.guarded(None).await.map(|_| ())
-    }
-
     async fn guarded(&self, at: Option<Instance>) -> Result<String, StepError> {
         self.guard.before(at).await.map_err(StepError::NotHeld)
     }
@@ -397,6 +394,12 @@ impl<'a, K: Key> Hands<'a, K> {
             unit,
             detail: detail.into(),
         });
+    }
+}
+
+impl<K: Key> Gate for Hands<'_, K> {
+    fn pass(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(async { self.guard.before(None).await.map(|_| ()) })
     }
 }
 

@@ -23,7 +23,7 @@ use pchadr::run::store::MemoryStore;
 use pchadr::site::Site;
 use pchadr::step::terms::Terms;
 
-use crate::site::{End, disaster, end, litware, paused, plan, terms};
+use crate::site::{End, changes, disaster, end, litware, paused, plan, terms};
 
 /// The instance that fails over.
 pub(crate) const BACKUP: Instance = Instance::chat(Role::Backup);
@@ -91,7 +91,7 @@ pub(crate) async fn hold_shown(
     sinks: Vec<Box<dyn Sink>>,
 ) -> Held {
     stage.reopen(site);
-    let before = stage.simulated.changes.all().len();
+    let before = changes(stage).len();
     let sessions_before = chat_sessions(stage);
     let finished = execute(
         site,
@@ -107,7 +107,7 @@ pub(crate) async fn hold_shown(
     Held {
         finished,
         end: end(stage),
-        changes: stage.simulated.changes.all().split_off(before),
+        changes: changes(stage).split_off(before),
         store: store.clone(),
         sessions_before,
     }

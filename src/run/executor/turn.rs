@@ -7,6 +7,7 @@ use serde_json::json;
 use super::halt::{Halt, blocked, not_met};
 use super::sent::Sent;
 use super::{Execution, ROUNDS, Turn};
+use crate::access::copy::CopyError;
 use crate::access::sql::Fate;
 use crate::model::{Problem, Remedy};
 use crate::run::event::{Event, StepOutcome};
@@ -283,7 +284,7 @@ impl Execution<'_> {
     ) -> Result<Turn, JournalError> {
         let refused = matches!(&acted, Err(error) if !may_have_happened(error));
         let exit = match &acted {
-            Err(StepError::NotHeld(_)) => Exit::Held,
+            Err(StepError::NotHeld(_) | StepError::Copy(CopyError::NotHeld(_))) => Exit::Held,
             Ok(()) | Err(_) => Exit::Stopped,
         };
         let began = tokio::time::Instant::now();

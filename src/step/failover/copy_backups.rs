@@ -318,10 +318,10 @@ async fn copy_files(
     let done = &done;
     let copy = &cx.site.copy;
     let copier = Copies::new(&*cx.access.shares, copy.verify, copy.parallel, hands.stop);
+    let copier = copier.behind(hands);
     let copier = &copier;
     let moves = each.into_iter().map(|(key, values)| async move {
         hands.check_stop()?;
-        hands.hold().await?;
         let (from, to) = hands.copy_paths(key, &values)?;
         let name = values["target"].as_str().unwrap_or_default();
         let before = std::sync::atomic::AtomicU64::new(0);

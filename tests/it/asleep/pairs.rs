@@ -10,7 +10,7 @@ use pchadr::rehearsal::simulated::Change;
 use pchadr::run::copies::{Inspected, choose};
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::undo::NotUndone;
-use pchadr::run::fold::fold;
+use pchadr::run::fold::{RunState, fold};
 use pchadr::run::journal;
 use pchadr::run::store::MemoryStore;
 
@@ -54,9 +54,9 @@ impl Machine {
         }
     }
 
-    fn goes_back_only(&self) -> bool {
+    fn state(&self) -> Option<RunState> {
         let read = journal::read(&self.share.bytes()).expect("a sound journal");
-        fold(&read.records).is_ok_and(|state| state.goes_back_only())
+        fold(&read.records).ok()
     }
 
     /// Goes on, or back where that is wanted and there is a way back; `None` where the run was told
@@ -64,8 +64,12 @@ impl Machine {
     fn run<'a>(&'a self, drill: &'a Drill, stage: &'a Stage, back: bool) -> Running<'a> {
         Box::pin(async move {
             let part = drill.part(stage, "rehearsal");
-            // The program refuses to go on with what can only go back.
-            if back || self.goes_back_only() {
+            // The program goes on with nothing that is finished, nor with what can only go back.
+            let stands = self.state();
+            if stands.as_ref().is_some_and(RunState::is_finished) {
+                return None;
+            }
+            if back || stands.is_some_and(|it| it.goes_back_only()) {
                 let store = two_copies(&self.own, &self.share);
                 match part.abort(store).await {
                     Ok(finished) => return Some(finished),
