@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::DateTime;
 
-use crate::step::terms::{AcceptedLoss, Terms};
+use crate::step::terms::{AcceptedLoss, INTERLOCKS, Terms, time};
 
 const CONFIG: &str =
     "Read the site from FILE [default: $PCHADR_CONFIG, ./site.toml or the machine's own]";
@@ -35,6 +35,7 @@ pub enum LogsOutput {
 
 /// `pchadr failover` and `pchadr failback`, as typed.
 #[derive(Debug, Args)]
+#[command(after_long_help = interlocks())]
 pub struct RunOptions {
     /// The site file; without it, see [`crate::site::Site::find`].
     #[arg(long, value_name = "FILE", help = CONFIG)]
@@ -90,7 +91,7 @@ pub struct RehearsalOptions {
     #[arg(long, value_name = "TIME|LSN|end-of-chain")]
     pub accept_loss_after: Option<AcceptedLoss>,
 
-    /// Override the interlock ID, for a reason that is recorded
+    /// Override the interlock ID (see --help), for a reason that is recorded
     #[arg(long = "override", value_name = "ID=REASON", value_parser = interlock)]
     pub overrides: Vec<(String, String)>,
 
@@ -99,7 +100,7 @@ pub struct RehearsalOptions {
     pub yes: bool,
 
     /// State when the first data center was lost, by the clock of its servers
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub disaster_at: Option<DateTime>,
 }
 
@@ -143,9 +144,29 @@ impl FromStr for RehearsalLogs {
     }
 }
 
+/// The interlocks, for the long help of what takes `--override`.
+fn interlocks() -> String {
+    let lines = INTERLOCKS.map(|(id, what)| format!("  {id:<23}  {what}"));
+    format!(
+        "Interlocks, each overridden with --override ID=REASON:\n{}",
+        lines.join("\n")
+    )
+}
+
+fn moment(text: &str) -> Result<DateTime, String> {
+    time(text).map_err(|why| format!("it {why}"))
+}
+
 fn interlock(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((id, reason)) if !id.trim().is_empty() && !reason.trim().is_empty() => {
+            if !INTERLOCKS.iter().any(|(known, _)| *known == id.trim()) {
+                let known = INTERLOCKS.map(|(id, _)| id).join(", ");
+                return Err(format!(
+                    "there is no interlock `{}`; there are {known}",
+                    id.trim()
+                ));
+            }
             Ok((id.trim().to_owned(), reason.trim().to_owned()))
         }
         _ => Err("write the interlock's id, `=` and a reason, which is recorded".to_owned()),
@@ -211,6 +232,7 @@ impl From<&FenceOptions> for RunOptions {
 
 /// `pchadr abort`, as typed.
 #[derive(Debug, Args)]
+#[command(after_long_help = interlocks())]
 pub struct AbortOptions {
     /// The site file; without it, see [`crate::site::Site::find`].
     #[arg(long, value_name = "FILE", help = CONFIG)]
@@ -350,7 +372,7 @@ mod tests {
             "--yes",
             "--accept-loss-after=end-of-chain",
             "--override=share-lost=the file server burned",
-            "--override=primary-mirror-alive=a=b",
+            "--override=mirror-alive=a=b",
             "--disaster-at=2026-11-24T03:15:00",
         ]);
         let terms = options.map(|options| options.terms());
@@ -360,7 +382,7 @@ mod tests {
             accepted: Some(AcceptedLoss::EndOfChain),
             overrides: [
                 ("share-lost", "the file server burned"),
-                ("primary-mirror-alive", "a=b"),
+                ("mirror-alive", "a=b"),
             ]
             .map(|(id, reason)| (id.to_owned(), reason.to_owned()))
             .into(),
@@ -394,6 +416,8 @@ mod tests {
             &["--override", "share-lost"],
             &["--override", "share-lost= "],
             &["--override", "=because"],
+            &["--override", "nosuch=because"],
+            &["--disaster-at", "2026-11-24T03:15:00+01:00"],
             &["--accept-loss-after", "everything"],
             &["--disaster-at", "2026-11-24T03:15:00Z"],
         ] {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 use serde::Serialize;
 
 use crate::model::Lsn;
@@ -30,12 +31,86 @@ impl fmt::Display for AcceptedLoss {
     }
 }
 
+/// Every interlock that `--override` takes, and what the operator says with it (`design.md` 8).
+pub const INTERLOCKS: [(&str, &str); 16] = [
+    ("rows-stay", "the log-shipping rows may stay behind"),
+    (
+        "share-lost",
+        "the share of the log backups is lost for good",
+    ),
+    (
+        "other-folder",
+        "log shipping's row names another folder; both are read",
+    ),
+    (
+        "unclear",
+        "the backup's database was recovered for this failover",
+    ),
+    (
+        "fresh-primary",
+        "the primary serves a fresh, empty database",
+    ),
+    ("mirror-alive", "the primary's mirror is out of use"),
+    (
+        "primary-unseen",
+        "an instance of the first data center that is not seen is dead",
+    ),
+    (
+        "primary-answers",
+        "what answers in the first data center serves nothing",
+    ),
+    (
+        "record-lost",
+        "a run whose record tells nobody where it stands is left behind",
+    ),
+    (
+        "stale-sender",
+        "an older run's session on a silent instance is gone",
+    ),
+    (
+        "old-database-unreadable",
+        "the old primary's database may be written over",
+    ),
+    ("share-room", "the room on a share is enough"),
+    ("disk-room", "the room on a volume is enough"),
+    ("compliance-waiting", "compliance events may stay"),
+    ("certificate", "the certificate is on the primary"),
+    (
+        "services-stopped",
+        "services that do not start may stay stopped",
+    ),
+];
+
+/// Reads a time that a person types: the clock is that of the servers that took the log backups, so
+/// one with an offset or a zone is of another clock.
+///
+/// # Errors
+/// Why it is none, a sentence without its subject.
+pub fn time(text: &str) -> Result<DateTime, &'static str> {
+    let pieces = Pieces::parse(text).map_err(|_| "is no time as in 2026-11-24T03:15:00")?;
+    if pieces.offset().is_some() || pieces.time_zone_annotation().is_some() {
+        return Err(
+            "has an offset or a zone: write the time that the clock of the primary's server showed, without one",
+        );
+    }
+    let time = pieces
+        .time()
+        .ok_or("has no time of day, as in 2026-11-24T03:15:00")?;
+    Ok(pieces.date().to_datetime(time))
+}
+
 /// Says that a text is no accepted loss.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is neither `end-of-chain`, nor an LSN in decimal notation, nor a time as in 2026-11-24T03:15:00"
-)]
-pub struct NoLoss(pub String);
+pub enum NoLoss {
+    /// It looks like a time.
+    #[error("`{0}` {1}")]
+    Time(String, &'static str),
+    /// It looks like nothing.
+    #[error(
+        "`{0}` is neither `end-of-chain`, nor an LSN in decimal notation, nor a time as in 2026-11-24T03:15:00"
+    )]
+    Nothing(String),
+}
 
 impl std::str::FromStr for AcceptedLoss {
     type Err = NoLoss;
@@ -47,10 +122,12 @@ impl std::str::FromStr for AcceptedLoss {
         if let Ok(lsn) = text.parse() {
             return Ok(Self::Lsn(lsn));
         }
-        // With a zone it would be another clock than that of the log backups.
-        text.parse()
-            .map(Self::Time)
-            .map_err(|_| NoLoss(text.to_owned()))
+        match time(text) {
+            Ok(time) => Ok(Self::Time(time)),
+            // A year, a month and a day were meant for one.
+            Err(why) if Pieces::parse(text).is_ok() => Err(NoLoss::Time(text.to_owned(), why)),
+            Err(_) => Err(NoLoss::Nothing(text.to_owned())),
+        }
     }
 }
 
@@ -95,8 +172,22 @@ mod tests {
         );
         let time: AcceptedLoss = "2026-11-24T03:15:00".parse().unwrap();
         assert_eq!(time.to_string(), "2026-11-24T03:15:00");
-        for text in ["", "everything", "2026-11-24T03:15:00Z", "-5"] {
-            assert!(text.parse::<AcceptedLoss>().is_err(), "{text}");
+        for (text, why) in [
+            ("", "is neither"),
+            ("everything", "is neither"),
+            ("-5", "is neither"),
+            ("2026-11-24", "no time of day"),
+            ("2026-11-24T03:15:00Z", "an offset or a zone"),
+            ("2026-11-24T03:15:00-05:00", "an offset or a zone"),
+            ("2026-11-24T03:15:00+01", "an offset or a zone"),
+            ("2026-11-24T03:15:00[Europe/Berlin]", "an offset or a zone"),
+            (
+                "2026-11-24T03:15:00+01:00[Europe/Berlin]",
+                "an offset or a zone",
+            ),
+        ] {
+            let told = text.parse::<AcceptedLoss>().unwrap_err().to_string();
+            assert!(told.contains(why), "{text}: {told}");
         }
     }
 }

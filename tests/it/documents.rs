@@ -4,6 +4,7 @@
 
 mod citation;
 
+use pchadr::step::terms::INTERLOCKS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -148,9 +149,19 @@ fn every_interlock_has_its_row_in_the_design() {
         });
         for id in ids {
             interlocks += 1;
+            // Consent lifts this one.
+            let taken = id == "standby-sessions" || INTERLOCKS.iter().any(|(it, _)| *it == id);
+            if !taken {
+                found.push(format!("{path}: `--override` does not take {id}"));
+            }
             if !design.contains(&format!("`{id}`")) {
                 found.push(format!("{path}: {id}"));
             }
+        }
+    }
+    for (id, _) in INTERLOCKS {
+        if !design.contains(&format!("| `{id}` |")) {
+            found.push(format!("terms.rs: {id}"));
         }
     }
     assert!(
