@@ -37,6 +37,8 @@ use driver::Driver;
 pub use driver::SERVER_MESSAGES;
 use senders::Tag;
 
+#[cfg(test)]
+pub(crate) use error::first_line;
 pub use error::{Certificate, Failure, Fate, Life, SqlError};
 pub use lock::{LockError, LockHolder, SiteLock, site_resource};
 pub use senders::{Sender, StillThere};

@@ -46,6 +46,7 @@ impl Fence {
         }
         Self {
             guard: format!(
+                // `access::sql::error` knows how it begins and ends.
                 "IF EXISTS (SELECT 1 FROM msdb.dbo.pchadr_fence WHERE pool = {pool} AND number > {{number}}) THROW {TAKEN_OVER}, N'another run has taken over', 1;"
             ),
             commands,
@@ -86,4 +87,22 @@ fn take(instance: Instance, server: &str, pool: &str) -> Command {
     ];
     Command::tsql(instance.role, server, text, holes)
         .when("the instance answers; before the first effect of a run, a resume or an abort there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::sql::first_line;
+    use crate::model::Role;
+
+    #[test]
+    fn what_is_shown_of_a_batch_is_its_effect_and_not_the_guard_before_it() {
+        let site = crate::step::sample::site();
+        let command = Command::tsql(Role::Backup, "sql3", "KILL 57;", Vec::new());
+        let fence = Fence::of(&site, std::iter::once(&command));
+        let batch = fence.guard(7) + "KILL 57;";
+        assert!(batch.len() > 100);
+        assert_eq!(first_line(&batch), "KILL 57;");
+        assert_eq!(first_line("KILL 57;"), "KILL 57;");
+    }
 }

@@ -83,7 +83,7 @@ fn a_failover_that_stopped_for_it_goes_on_when_it_is_closed() {
     let told = text(&failback.stderr);
     assert_eq!(failback.status.code(), Some(1), "{told}");
     assert!(
-        told.contains("go on with it: pchadr failover --resume="),
+        told.contains("go on with it: pchadr failover --config"),
         "{told}"
     );
     let fence = machine.run(&["fence", "--yes"]);

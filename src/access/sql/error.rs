@@ -465,11 +465,19 @@ impl From<SqlError> for Problem {
     }
 }
 
+/// What goes before every batch of a run, in it (`design.md` 3, rule 17), and how it ends. It says
+/// nothing of the batch, and is not shown.
+const GUARD: (&str, &str) = ("IF EXISTS (SELECT 1 FROM msdb.dbo.pchadr_fence ", "', 1; ");
+
 /// First line of a statement, at most 160 characters.
-pub(super) fn first_line(statement: &str) -> String {
-    let line = statement.trim().lines().next().unwrap_or_default();
+pub(crate) fn first_line(statement: &str) -> String {
+    let whole = statement.trim();
+    let guarded = whole.strip_prefix(GUARD.0);
+    let effect = guarded.and_then(|rest| Some(rest.split_once(GUARD.1)?.1));
+    let statement = effect.unwrap_or(whole);
+    let line = statement.lines().next().unwrap_or_default();
     let mut short: String = line.chars().take(160).collect();
-    if short.len() < statement.trim().len() {
+    if short.len() < statement.len() {
         short.push('…');
     }
     short
