@@ -37,7 +37,7 @@ pub fn command(
             "see where the site stands: pchadr status",
         ),
     )?;
-    runs.tell(&[]);
+    runs.tell(options.config.as_deref(), &[]);
     if let Some(error) = refusal(&found.state) {
         return Err(Failure::from(error).into());
     }

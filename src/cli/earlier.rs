@@ -62,13 +62,16 @@ pub(super) fn earlier(
             return match runs.unfinished.pop() {
                 None => {
                     let beside = begin_anew(&runs, options)?;
-                    runs.tell(told);
+                    runs.tell(config, told);
                     Ok(Begin::Anew { beside })
                 }
                 Some(found) if found.state.goes_back_only() => Err(refused(
                     "a run of this site is not finished",
                     &format!("the undoing of run {} stopped part-way", found.run),
-                    "finish it with `pchadr abort`, then begin a new run",
+                    &format!(
+                        "finish it with `pchadr abort{}`, then begin a new run",
+                        config_option(config)
+                    ),
                 )
                 .into()),
                 Some(found) => Err(refused(
@@ -98,7 +101,7 @@ pub(super) fn earlier(
                 "leave out --resume to begin a run",
             );
             let newest = runs.newest(config, none)?;
-            runs.tell(told);
+            runs.tell(config, told);
             newest
         }
     };
@@ -123,7 +126,10 @@ pub(super) fn earlier(
         return Err(refused(
             &format!("run {} cannot go on", found.run),
             "its undoing has begun: what it backed up does not join what is written since",
-            "finish that with `pchadr abort`, then begin a new failback",
+            &format!(
+                "finish that with `pchadr abort{}`, then begin a new failback",
+                config_option(config)
+            ),
         )
         .into());
     }

@@ -282,7 +282,7 @@ async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
     writer::lock(site, access).await.map_err(|error| {
         let exit = match error {
             LockError::Held { .. } => Exit::Held,
-            _ => Exit::Refused,
+            LockError::Lost(_) | LockError::Sql(_) | LockError::Code { .. } => Exit::Refused,
         };
         Failure {
             exit,

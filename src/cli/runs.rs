@@ -96,10 +96,11 @@ impl Open {
     }
 
     /// Tells what was passed over: runs that nobody can tell of, folders that cannot be looked into.
-    pub(super) fn tell(&self, told: &[Unreadable]) {
+    pub(super) fn tell(&self, config: Option<&Path>, told: &[Unreadable]) {
         for lost in &self.lost {
             note()(&format!(
-                "{lost}; see it with `pchadr runs verify {}`",
+                "{lost}; see it with `pchadr runs verify{} {}`",
+                config_option(config),
                 lost.run
             ));
         }

@@ -66,13 +66,16 @@ fn shown(root: u32) -> Vec<(String, Vec<u8>)> {
             break;
         }
     }
+    let read = |id: u32, file: &str| fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
+    let own = read(root, "cmdline");
     let mut shown = Vec::new();
     for id in family {
-        let whose = if id == root { "ours" } else { "started" };
-        for file in ["cmdline", "environ"] {
-            let bytes = fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
-            shown.push((format!("{whose} {file}"), bytes));
-        }
+        // Between fork and exec a child still has the memory of its parent, and so its command line,
+        // which is read first: once that is another, so is the environment.
+        let cmdline = read(id, "cmdline");
+        let whose = if cmdline == own { "ours" } else { "started" };
+        shown.push((format!("{whose} cmdline"), cmdline));
+        shown.push((format!("{whose} environ"), read(id, "environ")));
     }
     shown
 }
