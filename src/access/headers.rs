@@ -131,7 +131,7 @@ pub struct FolderFile {
 }
 
 /// Files that are looked at together.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
 
 /// Names of a folder with their paths, and what is known of them.
 type Batch = Vec<(Entry, String, Option<Kept>)>;
