@@ -171,8 +171,7 @@ impl Told {
                     one_line(&problem.hint(WayOn::Resume))
                 )?;
             } else if !it.is_sound() {
-                let mended =
-                    "the other copy counts; the next execution of this run puts this one right";
+                let mended = "the record is whole: one copy has what the other lacks; the next execution of this run puts both right";
                 writeln!(out, "  {mended}")?;
             }
         }
@@ -202,12 +201,7 @@ impl RunTold {
                 Some(Outcome::Refused | Outcome::Stopped) => Stands::Stopped,
                 None => Stands::Open,
             },
-            whole: copies
-                .iter()
-                .filter(|copy| copy.is == "sound")
-                .map(|copy| copy.records)
-                .max()
-                .unwrap_or(0),
+            whole: found.whole,
             copies,
             why: None,
             lost: None,

@@ -40,6 +40,8 @@ pub struct Found {
     pub run: String,
     /// Where it stands.
     pub state: RunState,
+    /// How many records say so.
+    pub whole: usize,
     /// The site then.
     pub site: Kept<SiteIdentity>,
     /// The plan then.

@@ -1,17 +1,20 @@
-//! The two copies of a run's journal: how far each is sound, which of them is used, and whether it can
-//! mend the other (`design.md` 5, "The run folder"). Pure.
+//! The two copies of a run's journal: how far each is sound, and what they hold together: each record
+//! carries the digest of the one before, so that a line proves its place whichever copy it stands in
+//! (`design.md` 5, "The run folder"). Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Record;
 use super::fold::{FoldError, RunState, fold};
-use super::reading::{JournalError, is_torn, read_sound};
+use super::reading::{JournalError, NOTHING_BEFORE, digest, is_torn, read_sound};
 use crate::model::document::OtherVersion;
 
 /// One copy of a run's journal, as far as it is sound.
 #[derive(Clone, Debug)]
 pub struct Inspected<'a> {
     bytes: &'a [u8],
+    /// Those of them that can hold records of this run.
+    usable: &'a [u8],
     /// The sound records, from the first on.
     pub records: Vec<Record>,
     /// Length in bytes up to the end of the last of them.
@@ -36,10 +39,10 @@ pub enum Damage {
     Version(#[from] OtherVersion),
 }
 
-/// Why neither of two copies can be used.
+/// Why two copies do not tell where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Split {
-    /// Neither is sound.
+    /// Neither is sound, and what they hold together is no run.
     #[error("neither copy is sound")]
     Neither,
     /// They share a beginning and then differ.
@@ -48,18 +51,27 @@ pub enum Split {
         /// First line that differs, from 1.
         line: usize,
     },
-    /// The damaged one went further than the sound one.
-    #[error("the copy that is sound ends before the one that is damaged")]
+    /// A damaged one went further than what is sound of both.
+    #[error("what is sound of the two copies ends before the damage does")]
     Behind,
 }
 
-/// Which of two copies is used.
+/// One of two copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Used {
+pub enum Which {
     /// The first.
     First,
     /// The second.
     Second,
+}
+
+/// What two copies hold together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The journal.
+    pub bytes: Vec<u8>,
+    /// The copy that went as far: its documents count.
+    pub from: Which,
 }
 
 impl<'a> Inspected<'a> {
@@ -71,8 +83,12 @@ impl<'a> Inspected<'a> {
             reading.records.pop();
             reading.whole = length_of(bytes, reading.records.len());
         }
+        let mut usable = bytes;
         let mut damage = broken.map(|error| match error {
-            JournalError::Version(other) => Damage::Version(other),
+            JournalError::Version(other) => {
+                usable = &[];
+                Damage::Version(other)
+            }
             JournalError::Store { .. }
             | JournalError::Poisoned { .. }
             | JournalError::Full { .. }
@@ -87,6 +103,7 @@ impl<'a> Inspected<'a> {
                 let sound = usize::try_from(seq).unwrap_or(usize::MAX).saturating_sub(1);
                 reading.records.truncate(sound);
                 reading.whole = length_of(bytes, sound);
+                usable = &bytes[..reading.whole];
                 damage = Some(Damage::Changed(error.to_string()));
                 fold(&reading.records).ok()
             }
@@ -95,10 +112,12 @@ impl<'a> Inspected<'a> {
             damage = Some(Damage::OtherRun(other.run.clone()));
             reading.records.clear();
             reading.whole = 0;
+            usable = &[];
             state = None;
         }
         Self {
             bytes,
+            usable,
             records: reading.records,
             whole: reading.whole,
             state,
@@ -116,58 +135,120 @@ impl<'a> Inspected<'a> {
         self.damage.is_none() && self.whole < self.bytes.len()
     }
 
-    /// True where more was written here than there is in `sound`: it is damaged, and may be records.
-    fn went_beyond(&self, sound: &Self) -> bool {
-        if matches!(self.damage, Some(Damage::OtherRun(_))) {
-            return false;
+    /// True where more was written here than there is in `settled`: it is damaged, and may be records.
+    fn went_beyond(&self, settled: &[u8]) -> bool {
+        match self.damage {
+            None | Some(Damage::OtherRun(_)) => return false,
+            Some(Damage::Changed(_) | Damage::Version(_)) => {}
         }
         // A line twice is nothing new, and one that a crash tore at the end is no record.
-        let mut lines: Vec<&[u8]> = self.bytes.split_inclusive(is_newline).collect();
+        let mut lines: Vec<&[u8]> = lines(self.bytes).collect();
         if lines.last().is_some_and(|last| is_torn(last)) {
             lines.pop();
         }
         let lines: BTreeSet<&[u8]> = lines.into_iter().collect();
-        lines.iter().map(|line| line.len()).sum::<usize>() > sound.whole
+        lines.iter().map(|line| line.len()).sum::<usize>() > settled.len()
+    }
+
+    /// True where it lacks a line of that, or is damaged.
+    pub fn is_less_than(&self, settled: &Settled) -> bool {
+        self.damage.is_some() || self.whole < settled.bytes.len()
+    }
+
+    /// True where the last line of a journal stands here too.
+    fn holds_the_end_of(&self, settled: &[u8]) -> bool {
+        lines(settled)
+            .last()
+            .is_none_or(|last| lines(self.bytes).any(|line| line == last))
     }
 }
 
-/// Decides between two copies of one journal: the sound one is used, of two sound ones the longer. The
-/// other one then holds nothing that it lacks.
+/// What two copies of one journal hold together: of two sound ones the longer; where one is damaged, or
+/// both, every line that follows from the line before, in whichever copy it stands.
 ///
 /// # Errors
-/// Where neither can be trusted over the other.
-pub fn choose(first: &Inspected<'_>, second: &Inspected<'_>) -> Result<Used, Split> {
-    let used = match (&first.damage, &second.damage) {
-        (Some(_), Some(_)) => return Err(Split::Neither),
-        (None, None) if second.whole > first.whole => Used::Second,
-        (None, _) => Used::First,
-        (Some(_), None) => Used::Second,
+/// Where they differ, or where more was written than can be read.
+pub fn settle(first: &Inspected<'_>, second: &Inspected<'_>) -> Result<Settled, Split> {
+    let bytes = match (&first.damage, &second.damage) {
+        (None, None) => longer(first.sound(), second.sound())?,
+        (Some(_), _) | (_, Some(_)) => woven(first.usable, second.usable)?,
     };
-    let (used_one, other) = match used {
-        Used::First => (first, second),
-        Used::Second => (second, first),
-    };
-    if other.damage.is_some() && other.went_beyond(used_one) {
+    if [first, second].iter().any(|copy| copy.went_beyond(&bytes)) {
         return Err(Split::Behind);
     }
-    if !used_one.sound().starts_with(other.sound()) {
-        let lines = used_one.sound().split(is_newline);
-        let same = lines.zip(other.sound().split(is_newline));
-        let same = same.take_while(|(one, other)| one == other).count();
-        return Err(Split::Fork { line: same + 1 });
+    let is_sound = |copy: &Inspected<'_>| copy.damage.is_none() && copy.sound() == bytes;
+    if !is_sound(first) && !is_sound(second) && !is_run(&bytes) {
+        return Err(Split::Neither);
     }
-    Ok(used)
+    // What is damaged stands on a disk that is not to be trusted with the documents either.
+    let ends = |copy: &Inspected<'_>| (copy.holds_the_end_of(&bytes), copy.damage.is_none());
+    let from = if ends(second) > ends(first) {
+        Which::Second
+    } else {
+        Which::First
+    };
+    Ok(Settled { bytes, from })
+}
+
+/// The longer of two sound journals.
+fn longer(first: &[u8], second: &[u8]) -> Result<Vec<u8>, Split> {
+    let (short, long) = if second.len() > first.len() {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    if long.starts_with(short) {
+        return Ok(long.to_vec());
+    }
+    let same = lines(long).zip(lines(short));
+    let same = same.take_while(|(one, other)| one == other).count();
+    Err(Split::Fork { line: same + 1 })
+}
+
+/// The lines of both, each behind the one whose digest it carries. Of two that follow the same line the
+/// one that is followed itself is the one that was written.
+fn woven(first: &[u8], second: &[u8]) -> Result<Vec<u8>, Split> {
+    let mut following: BTreeMap<String, BTreeSet<&[u8]>> = BTreeMap::new();
+    for line in lines(first).chain(lines(second)) {
+        let record = line.strip_suffix(b"\n").map(serde_json::from_slice::<Record>);
+        if let Some(Ok(record)) = record {
+            following.entry(record.prev).or_default().insert(line);
+        }
+    }
+    let digest_of = |line: &[u8]| digest(&line[..line.len() - 1]);
+    let mut bytes = Vec::new();
+    let mut tip = NOTHING_BEFORE.to_owned();
+    for line in 1.. {
+        let Some(next) = following.get(&tip) else {
+            break;
+        };
+        let mut next: Vec<&[u8]> = next.iter().copied().collect();
+        if next.len() > 1 {
+            next.retain(|line| following.contains_key(&digest_of(line)));
+        }
+        let [next] = next[..] else {
+            return Err(Split::Fork { line });
+        };
+        bytes.extend_from_slice(next);
+        tip = digest_of(next);
+    }
+    Ok(bytes)
+}
+
+/// True where bytes are the journal of a run that began.
+fn is_run(bytes: &[u8]) -> bool {
+    let (reading, damage) = read_sound(bytes);
+    damage.is_none() && fold(&reading.records).is_ok()
 }
 
 /// Length in bytes of so many lines.
-fn length_of(bytes: &[u8], lines: usize) -> usize {
-    let lines = bytes.split_inclusive(is_newline).take(lines);
-    lines.map(<[u8]>::len).sum()
+fn length_of(bytes: &[u8], count: usize) -> usize {
+    lines(bytes).take(count).map(<[u8]>::len).sum()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what `split` asks for")]
-fn is_newline(byte: &u8) -> bool {
-    *byte == b'\n'
+/// Lines, each with its end.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n')
 }
 
 #[cfg(test)]

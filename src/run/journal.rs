@@ -7,7 +7,7 @@ use std::io;
 use jiff::Timestamp;
 
 use super::event::{Event, Record};
-use super::reading::digest;
+use super::reading::{NOTHING_BEFORE, digest};
 use super::store::Store;
 use crate::model::Document;
 
@@ -46,7 +46,7 @@ struct Last {
 impl Journal {
     /// Begins a journal in an empty store.
     pub fn begin(store: Box<dyn Store>) -> Self {
-        Self::at(store, 0, "0".repeat(64), 0)
+        Self::at(store, 0, NOTHING_BEFORE.to_owned(), 0)
     }
 
     /// Goes on with a journal: verifies it ([`read`]), cuts off a torn last line, and returns the

@@ -59,6 +59,10 @@ pub enum JournalError {
     },
 }
 
+/// What the first record carries for the digest of a line before.
+pub(super) const NOTHING_BEFORE: &str =
+    "0000000000000000000000000000000000000000000000000000000000000000";
+
 /// What a journal's bytes hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
@@ -85,7 +89,7 @@ pub fn read_sound(bytes: &[u8]) -> (Reading, Option<JournalError>) {
     let mut reading = Reading {
         records: Vec::new(),
         whole: 0,
-        tip: "0".repeat(64),
+        tip: NOTHING_BEFORE.to_owned(),
     };
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let last = reading.whole + line.len() == bytes.len();

@@ -6,7 +6,7 @@ mod memory;
 
 use std::io;
 
-use super::copies::{Damage, Inspected, Used, choose};
+use super::copies::{Damage, Inspected, Which, settle};
 use crate::model::Document;
 
 pub(super) use apart::{Apart, HERE, Reach, THERE};
@@ -112,46 +112,50 @@ impl<A: Store, B: Store> Mirrored<A, B> {
 
 impl<A: Store, B: Store> Store for Mirrored<A, B> {
     /// Makes the two copies equal: of two sound ones the longer counts, a damaged one is mended by
-    /// the other, told. Where neither can be trusted over the other, an error of kind `InvalidData`.
+    /// the other, told. Where they do not tell where the run stands, an error of kind `InvalidData`.
     fn load(&mut self) -> io::Result<Vec<u8>> {
         let first = self.first.load()?;
         let Some(second) = self.second(Store::load) else {
             return Ok(first);
         };
         let [here, there] = [&first, &second].map(|bytes| Inspected::read(&self.run, bytes));
-        let used = choose(&here, &there)
+        let settled = settle(&here, &there)
             .map_err(|split| io::Error::new(io::ErrorKind::InvalidData, split))?;
-        let (settled, mended) = match used {
-            Used::First => (here.sound(), there),
-            Used::Second => (there.sound(), here),
-        };
-        let is_other = mended.damage.is_some() || mended.sound().len() < settled.len();
-        match used {
-            Used::First => {
-                if let Some(damage) = &mended.damage {
-                    self.mend_second(damage);
-                }
-                for document in reconciled().filter(|_| is_other) {
+        if let Some(damage) = &there.damage {
+            self.mend_second(damage);
+        }
+        if let Some(damage) = &here.damage {
+            let aside = self.first.set_aside()?;
+            (self.note)(&was_mended("first", "second", damage, &aside));
+        }
+        match settled.from {
+            Which::First if there.is_less_than(&settled) => {
+                for document in reconciled() {
                     if let Some(bytes) = self.first.kept(document)? {
                         self.second(|store| store.keep(document, &bytes));
                     }
                 }
             }
-            Used::Second => {
-                if let Some(damage) = &mended.damage {
-                    let aside = self.first.set_aside()?;
-                    (self.note)(&was_mended("first", "second", damage, &aside));
-                }
-                for document in reconciled().filter(|_| is_other) {
+            Which::Second if here.is_less_than(&settled) => {
+                for document in reconciled() {
                     if let Some(Some(bytes)) = self.second(|store| store.kept(document)) {
                         self.first.keep(document, &bytes)?;
                     }
                 }
             }
+            Which::First | Which::Second => {}
         }
-        make_equal(&mut self.first, &first, settled)?;
-        self.second(|store| make_equal(store, &second, settled));
-        Ok(settled.to_vec())
+        let settled = settled.bytes;
+        // The one that is cut comes last: a crash in between then loses no line that it alone had.
+        let is_cut = |have: &[u8]| !settled.starts_with(have);
+        if is_cut(&second) {
+            make_equal(&mut self.first, &first, &settled)?;
+            self.second(|store| make_equal(store, &second, &settled));
+        } else {
+            self.second(|store| make_equal(store, &second, &settled));
+            make_equal(&mut self.first, &first, &settled)?;
+        }
+        Ok(settled)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -90,7 +90,7 @@ fn a_record_is_verified_copy_by_copy_and_the_whole_part_is_told() {
         "{}",
         said.out
     );
-    assert!(said.out.contains("puts this one right"), "{}", said.out);
+    assert!(said.out.contains("puts both right"), "{}", said.out);
 
     spoil(&here, 4);
     let said = machine.0.run(&verify);

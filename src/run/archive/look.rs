@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::kept::{self, Kept, Unreadable};
 use super::{Archive, ArchiveError, Found};
 use crate::model::Document;
-use crate::run::copies::{Damage, Inspected, Split, Used, choose};
+use crate::run::copies::{Damage, Inspected, Split, settle};
 use crate::run::fold::fold;
 use crate::run::store::{JOURNAL, Reach, read_file};
 use crate::run::stored::{SiteIdentity, StoredPlan};
@@ -141,20 +141,22 @@ impl Archive {
             copy(&folders[1], &read[1], there.as_ref()),
         ];
         let mut split = None;
+        let together = match (&here, &there) {
+            (Some(here), Some(there)) => settle(here, there)
+                .map_err(|no| split = Some(no))
+                .ok()
+                .map(|settled| settled.bytes),
+            (Some(_), None) | (None, Some(_) | None) => None,
+        };
+        let together = together.as_deref().map(|bytes| Inspected::read(run, bytes));
         let used = match (&here, &there) {
-            (Some(here), Some(there)) => match choose(here, there) {
-                Ok(Used::First) => Some(here),
-                Ok(Used::Second) => Some(there),
-                Err(no) => {
-                    split = Some(no);
-                    None
-                }
-            },
+            (Some(_), Some(_)) => together.as_ref(),
             // A mirror that cannot be read is a mirror that is not there, as long as there is one copy.
-            (Some(here), None) => Some(here).filter(|it| it.damage.is_none()),
-            (None, Some(there)) => Some(there).filter(|it| it.damage.is_none() && read[0].is_ok()),
+            (Some(here), None) => Some(here),
+            (None, Some(there)) => Some(there).filter(|_| read[0].is_ok()),
             (None, None) => None,
         };
+        let used = used.filter(|it| it.damage.is_none());
         let nowhere = read.iter().all(|read| matches!(read, Ok(None)));
         let is_empty = used.is_some_and(|used| used.state.is_none());
         if (nowhere || is_empty) && !has_begun(self.places(run)) {
@@ -165,15 +167,18 @@ impl Archive {
             });
         }
         let site = kept::copies(self.places(run), Document::Site, SiteIdentity::read);
-        let found = |state, site| Found {
+        let found = |state, whole, site| Found {
             run: run.to_owned(),
+            whole,
             state,
             site,
             plan: kept::copies(self.places(run), Document::Plan, StoredPlan::read),
             copies: copies.clone(),
         };
-        if let Some(state) = used.and_then(|used| used.state.clone()) {
-            return Ok(found(state, site));
+        if let Some(used) = used
+            && let Some(state) = &used.state
+        {
+            return Ok(found(state.clone(), used.records.len(), site));
         }
         let best = [&here, &there].into_iter().flatten();
         let best = best.max_by_key(|it| it.records.len());
@@ -185,7 +190,9 @@ impl Archive {
             run: run.to_owned(),
             split,
             whole: records.len(),
-            found: fold(records).ok().map(|state| found(state, site.clone())),
+            found: fold(records)
+                .ok()
+                .map(|state| found(state, records.len(), site.clone())),
             site,
             copies,
         })))

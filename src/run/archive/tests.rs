@@ -101,6 +101,11 @@ fn a_run_that_went_on_elsewhere_stands_where_its_longer_copy_says() {
     let mirror = folder.path().join("mirror/r1").join(JOURNAL);
     let mut spoiled = fs::read(&mirror).unwrap();
     spoiled[9] ^= 1;
+    fs::write(&mirror, &spoiled).unwrap();
+    assert_eq!(archive.find("r1").unwrap().state, long);
+    let second = fs::read(archive.folder("r1").join(JOURNAL)).unwrap().len();
+    let prev = spoiled[second..].windows(8).position(|at| at == b"\"prev\":\"");
+    spoiled[second + prev.unwrap() + 8] ^= 1;
     fs::write(&mirror, spoiled).unwrap();
     let lost = lost(&archive, "r1");
     assert_eq!(lost.split, Some(Split::Behind), "{lost}");

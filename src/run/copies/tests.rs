@@ -53,25 +53,43 @@ fn read(bytes: &[u8]) -> Inspected<'_> {
     Inspected::read("r1", bytes)
 }
 
-fn chosen(first: &[u8], second: &[u8]) -> Result<Used, Split> {
-    choose(&read(first), &read(second))
+fn settled(first: &[u8], second: &[u8]) -> Result<Vec<u8>, Split> {
+    Ok(settle(&read(first), &read(second))?.bytes)
+}
+
+fn from(first: &[u8], second: &[u8]) -> Which {
+    settle(&read(first), &read(second)).unwrap().from
+}
+
+/// One bit of a line changed, where it is still a record that follows the one before.
+fn changed(bytes: &[u8], line: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let start = length_of(&bytes, line);
+    let here = bytes[start..].windows(7).position(|at| at == b"the sit" || at == b"p1\",\"si");
+    bytes[start + here.unwrap()] ^= 1;
+    bytes
 }
 
 /// The line that a byte stands in, from 0.
 fn line_of(bytes: &[u8], at: usize) -> usize {
-    bytes[..at].iter().filter(|byte| is_newline(byte)).count()
+    bytes[..at].iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[test]
 fn of_two_sound_copies_the_longer_counts_and_a_fork_is_named() {
     let (two, three) = (journal("r1", 2), journal("r1", 3));
-    assert_eq!(chosen(&two, &three), Ok(Used::Second));
-    assert_eq!(chosen(&three, &two), Ok(Used::First));
-    assert_eq!(chosen(&three, &three), Ok(Used::First));
-    assert_eq!(chosen(b"", &two), Ok(Used::Second));
+    for (first, second, counts) in [
+        (&two[..], &three[..], Which::Second),
+        (&three, &two, Which::First),
+        (&three, &three, Which::First),
+        (b"", &three, Which::Second),
+    ] {
+        assert_eq!(settled(first, second).as_ref(), Ok(&three));
+        assert_eq!(from(first, second), counts);
+    }
     let other = other_journal("r1", 2);
     for (first, second) in [(&three, &other), (&other, &three)] {
-        assert_eq!(chosen(first, second), Err(Split::Fork { line: 2 }));
+        assert_eq!(settled(first, second), Err(Split::Fork { line: 2 }));
     }
 }
 
@@ -79,7 +97,7 @@ fn of_two_sound_copies_the_longer_counts_and_a_fork_is_named() {
 fn a_journal_of_another_run_a_line_twice_and_nothing_at_all_are_mended_by_the_sound_copy() {
     let sound = journal("r1", 4);
     let twice = |line: usize| {
-        let mut lines: Vec<&[u8]> = sound.split_inclusive(is_newline).collect();
+        let mut lines: Vec<&[u8]> = lines(&sound).collect();
         lines.insert(line, lines[line]);
         lines.concat()
     };
@@ -92,25 +110,54 @@ fn a_journal_of_another_run_a_line_twice_and_nothing_at_all_are_mended_by_the_so
         b"\0\0\0\0".to_vec(),
     ];
     for other in &others {
-        assert_eq!(chosen(&sound, other), Ok(Used::First));
-        assert_eq!(chosen(other, &sound), Ok(Used::Second));
+        assert_eq!(settled(&sound, other).as_ref(), Ok(&sound));
+        assert_eq!(settled(other, &sound).as_ref(), Ok(&sound));
+        assert_eq!(from(&sound, other), Which::First);
+        assert_eq!(from(other, &sound), Which::Second);
         let is_used = read(other).damage.is_none() && !read(other).records.is_empty();
         assert!(!is_used, "{other:?}");
     }
-    assert_eq!(chosen(&twice(1), &journal("r2", 9)), Err(Split::Neither));
+    // A line twice is no secret: the others are all there.
+    assert_eq!(settled(&twice(1), &journal("r2", 9)).as_ref(), Ok(&sound));
+    assert_eq!(settled(&journal("r3", 2), &journal("r2", 9)), Err(Split::Neither));
 }
 
 #[test]
-fn a_damaged_copy_that_went_further_is_not_mended_by_one_that_ends_before() {
-    let (short, mut long) = (journal("r1", 3), journal("r1", 6));
-    let (whole, two) = (long.clone(), journal("r1", 2).len());
-    for at in [9, two + 9, short.len() + 9, long.len() - 9] {
-        long[at] ^= 1;
-        let is_damaged = read(&long).damage.is_some();
-        if is_damaged {
-            assert_eq!(chosen(&short, &long), Err(Split::Behind), "byte {at}");
-            assert_eq!(chosen(&long, &short), Err(Split::Behind), "byte {at}");
+fn a_damaged_copy_that_went_further_gives_what_follows_the_end_of_the_sound_one() {
+    let (short, long) = (journal("r1", 3), journal("r1", 6));
+    for line in 0..2 {
+        let damaged = changed(&long, line);
+        assert!(read(&damaged).damage.is_some());
+        assert_eq!(settled(&short, &damaged).as_ref(), Ok(&long), "line {line}");
+        assert_eq!(settled(&damaged, &short).as_ref(), Ok(&long), "line {line}");
+        // It went further: what it kept beside its journal is newer.
+        assert_eq!(from(&short, &damaged), Which::Second);
+    }
+}
+
+#[test]
+fn two_copies_that_are_damaged_in_different_lines_make_one_that_is_whole() {
+    let sound = journal("r1", 6);
+    for (one, other) in (0..5).flat_map(|one| (0..5).map(move |other| (one, other))) {
+        let [first, second] = [one, other].map(|line| changed(&sound, line));
+        if one == other {
+            // What follows needs the line that neither has.
+            assert_eq!(settled(&first, &second), Err(Split::Behind), "line {one}");
+        } else {
+            assert_eq!(settled(&first, &second).as_ref(), Ok(&sound), "{one}, {other}");
         }
+    }
+}
+
+#[test]
+fn a_damaged_copy_is_not_mended_where_a_record_that_only_it_had_is_damaged() {
+    let (short, mut long) = (journal("r1", 3), journal("r1", 6));
+    let whole = long.clone();
+    for at in [short.len() + 9, length_of(&long, 4) + 9] {
+        long[at] ^= 1;
+        assert!(read(&long).damage.is_some(), "byte {at}");
+        assert_eq!(settled(&short, &long), Err(Split::Behind), "byte {at}");
+        assert_eq!(settled(&long, &short), Err(Split::Behind), "byte {at}");
         long.clone_from(&whole);
     }
 }
@@ -143,15 +190,12 @@ fn each_bit_of_either_copy_is_mended_by_the_other_or_named_in_the_last_line() {
         for bit in 0..8 {
             let mut flipped = sound.clone();
             flipped[at] ^= 1 << bit;
-            for (verdict, used) in [
-                (chosen(&sound, &flipped), Used::First),
-                (chosen(&flipped, &sound), Used::Second),
-            ] {
+            for verdict in [settled(&sound, &flipped), settled(&flipped, &sound)] {
                 if verdict == Err(Split::Fork { line: 3 }) && line_of(&sound, at) == 2 {
                     forks += 1;
                 } else {
                     // A last line that is no record any more is a torn one: the other is longer.
-                    assert_eq!(verdict, Ok(used), "byte {at}, bit {bit}");
+                    assert_eq!(verdict.as_ref(), Ok(&sound), "byte {at}, bit {bit}");
                 }
             }
         }
@@ -167,8 +211,8 @@ fn a_run_that_is_killed_at_any_byte_of_its_last_record_stands_where_the_record_b
         let seen = read(&bytes[..cut]);
         assert_eq!(seen.damage, None, "{cut}");
         assert_eq!(seen.sound(), before, "{cut}");
-        assert_eq!(chosen(&bytes[..cut], &bytes), Ok(Used::Second), "{cut}");
-        assert_eq!(chosen(&bytes, &bytes[..cut]), Ok(Used::First), "{cut}");
+        assert_eq!(from(&bytes[..cut], &bytes), Which::Second, "{cut}");
+        assert_eq!(from(&bytes, &bytes[..cut]), Which::First, "{cut}");
     }
 }
 
@@ -180,13 +224,7 @@ proptest! {
         let bytes = journal("r1", records);
         let shorter = &bytes[..cut.index(bytes.len() + 1)];
         for (first, second) in [(&bytes[..], shorter), (shorter, &bytes[..])] {
-            let (first, second) = (read(first), read(second));
-            let used = match choose(&first, &second) {
-                Ok(Used::First) => first,
-                Ok(Used::Second) => second,
-                Err(split) => panic!("{split}"),
-            };
-            prop_assert_eq!(used.sound(), &bytes[..]);
+            prop_assert_eq!(settled(first, second), Ok(bytes.clone()));
         }
     }
 
@@ -202,13 +240,12 @@ proptest! {
             copy[at.index(bytes.len())] ^= flip;
             copy
         });
-        let (first, second) = (read(&first), read(&second));
-        let used = match choose(&first, &second) {
-            Ok(Used::First) => first,
-            Ok(Used::Second) => second,
-            Err(_) => return Ok(()),
+        let Ok(used) = settled(&first, &second) else {
+            return Ok(());
         };
-        // The last record alone may be missing, as if the run had been killed before it.
-        prop_assert!(used.records.len() + 1 >= records, "{} of {records}", used.records.len());
+        // The last record alone may be missing or be another, as if the run had been killed before it:
+        // nothing follows it.
+        let sure = length_of(&bytes, records - 1);
+        prop_assert_eq!(used.get(..sure), Some(&bytes[..sure]));
     }
 }

@@ -203,6 +203,27 @@ fn a_damaged_copy_is_put_right_by_the_sound_one_which_is_told() {
 }
 
 #[test]
+fn a_crash_while_a_damaged_copy_is_put_right_loses_no_line_that_it_alone_had() {
+    let mut bytes = lines(4);
+    bytes[lines(1).len() + 9] ^= 1;
+    for damaged_is_first in [true, false] {
+        let (short, damaged) = (MemoryStore::with(&lines(3)), MemoryStore::with(&bytes));
+        let (first, second) = if damaged_is_first {
+            (&damaged, &short)
+        } else {
+            (&short, &damaged)
+        };
+        damaged.fail_append(1);
+        let mut store = Mirrored::new("r1", first.clone(), second.clone(), silent());
+        assert_eq!(store.load().is_err(), damaged_is_first);
+        assert!(damaged.bytes().len() < lines(4).len());
+        let (first, second) = (first.crash(0), second.crash(0));
+        let mut store = Mirrored::new("r1", first, second, silent());
+        assert_eq!(store.load().unwrap(), lines(4));
+    }
+}
+
+#[test]
 fn a_fork_is_refused_and_neither_copy_is_touched() {
     let first = MemoryStore::with(&lines(3));
     let second = MemoryStore::with(&other_journal("r1", 2));
