@@ -3,7 +3,7 @@
 
 use pchadr::cli::rehearse::Stage;
 use pchadr::run::archive::{Archive, ArchiveError};
-use pchadr::run::copies::{Inspected, Used, choose};
+use pchadr::run::copies::{Inspected, Which, settle};
 use pchadr::run::event::{Event, Outcome, RunFinished};
 use pchadr::run::journal::{self, JournalError};
 use pchadr::run::store::{Disk, MemoryStore, Mirrored, ROOM};
@@ -144,8 +144,9 @@ fn a_second_copy_that_fails_at_any_byte_stops_nothing_and_is_a_beginning_of_the_
             assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
             let [first, second] = [first, second].map(|copy| copy.bytes());
             let [one, two] = [&first, &second].map(|copy| Inspected::read("rehearsal", copy));
-            assert_eq!(choose(&one, &two), Ok(Used::First));
-            assert_eq!(choose(&two, &one), Ok(Used::Second));
+            let from = |one, other| settle(one, other).map(|it| it.from);
+            assert_eq!(from(&one, &two), Ok(Which::First));
+            assert_eq!(from(&two, &one), Ok(Which::Second));
             assert!(two.sound().len() < first.len());
         });
     });

@@ -8,7 +8,7 @@ use pchadr::access::copy::WORK;
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::states::DatabaseState;
 use pchadr::rehearsal::simulated::Change;
-use pchadr::run::copies::{Inspected, choose};
+use pchadr::run::copies::{Inspected, settle};
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::undo::NotUndone;
 use pchadr::run::fold::{RunState, fold};
@@ -173,7 +173,7 @@ async fn pair(drill: &Drill, whole: &Undisturbed, draw: &mut Draw, what: &str) {
     let [own, shared] = copies
         .each_ref()
         .map(|bytes| Inspected::read("rehearsal", bytes));
-    choose(&own, &shared).unwrap_or_else(|it| panic!("{what}: {it}"));
+    settle(&own, &shared).unwrap_or_else(|it| panic!("{what}: {it}"));
     // Whatever they left, a third one brings it to its end.
     let mut last = [ended, done]
         .into_iter()
