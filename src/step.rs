@@ -11,6 +11,7 @@ pub mod command;
 pub mod downtime;
 pub mod fencing;
 pub mod guard;
+pub mod handoff;
 pub mod hands;
 pub mod ledger;
 pub mod observe;

@@ -20,6 +20,7 @@
 //! `errors` means that the cmdlet failed, non-terminating or not.
 
 mod process;
+mod system;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +35,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 pub use process::Process;
+pub use system::ProcessId;
 
 use super::ByteStream;
 use super::sql::Fate;
@@ -45,7 +47,22 @@ const LINE: u64 = 16 << 20;
 /// Starts the process that answers the line protocol: a PowerShell, or the rehearsal's cmdlets.
 pub trait Launch: Send + Sync {
     /// Starts one. Dropping the stream ends it and all that it started.
-    fn launch(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>>;
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>>;
+
+    /// True while one is there that an execution of this program started on this machine. It may be
+    /// there although that execution was killed.
+    fn is_there(&self, process: &ProcessId) -> bool;
+
+    /// Ends such a one, with all that it started.
+    fn end(&self, process: &ProcessId);
+}
+
+/// A process that was started.
+pub struct Launched {
+    /// Its input and output.
+    pub stream: Box<dyn ByteStream>,
+    /// Which it is, where the system says so.
+    pub process: Option<ProcessId>,
 }
 
 /// An object that a cmdlet returned: property name to text, list of texts, or null.
@@ -97,6 +114,8 @@ pub struct Call<'a> {
 pub enum Failure {
     /// PowerShell could not be started.
     NotStarted(String),
+    /// The caller withheld it when it heard which process it would go to.
+    Withheld,
     /// The module could not be imported.
     NoModule {
         /// Its name.
@@ -134,6 +153,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotStarted(why) => write!(f, "PowerShell did not start: {why}"),
+            Self::Withheld => f.write_str("it was not sent"),
             Self::NoModule { module, text } => {
                 write!(f, "the module `{module}` could not be imported: {text}")
             }
@@ -163,7 +183,7 @@ impl CmdletError {
                 "install the Skype for Business administrative tools on this machine, or see `[powershell] module`"
             }
             // The cmdlet's own words are all that is known.
-            Failure::Refused { .. } => "",
+            Failure::Refused { .. } | Failure::Withheld => "",
             Failure::Ended(_) | Failure::Garbled(_) | Failure::TimedOut(_) => {
                 "look at the pool with `pchadr status`"
             }
@@ -179,7 +199,9 @@ impl From<&CmdletError> for Problem {
             ..Self::new(error.failure.to_string(), error.remedies())
         };
         problem.at(match error.failure {
-            Failure::NotStarted(_) | Failure::NoModule { .. } => Place::ThisMachine,
+            Failure::NotStarted(_) | Failure::NoModule { .. } | Failure::Withheld => {
+                Place::ThisMachine
+            }
             Failure::Refused { .. }
             | Failure::Ended(_)
             | Failure::Garbled(_)
@@ -222,7 +244,11 @@ struct ErrorRecord {
     id: String,
 }
 
-type Pipe = BufReader<Box<dyn ByteStream>>;
+/// A process, and what it says.
+struct Running {
+    pipe: BufReader<Box<dyn ByteStream>>,
+    process: Option<ProcessId>,
+}
 
 /// The one PowerShell process of a run.
 pub struct PowerShellDoor {
@@ -231,7 +257,7 @@ pub struct PowerShellDoor {
     limit: Duration,
     nonce: u64,
     calls: AtomicU64,
-    process: tokio::sync::Mutex<Option<Pipe>>,
+    process: tokio::sync::Mutex<Option<Running>>,
 }
 
 impl PowerShellDoor {
@@ -251,6 +277,15 @@ impl PowerShellDoor {
     /// Calls a cmdlet. One at a time; after anything but an answer the process is ended and the
     /// next call starts another.
     pub async fn call(&self, call: Call<'_>) -> Result<Vec<Object>, CmdletError> {
+        self.call_told(call, &|_| true).await
+    }
+
+    /// The same. `may` hears to which process it is about to be sent, and can withhold it.
+    pub async fn call_told(
+        &self,
+        call: Call<'_>,
+        may: &(dyn Fn(&ProcessId) -> bool + Send + Sync),
+    ) -> Result<Vec<Object>, CmdletError> {
         let error = |failure, fate| CmdletError {
             cmdlet: call.cmdlet.to_owned(),
             failure,
@@ -264,6 +299,14 @@ impl PowerShellDoor {
                 .await
                 .map_err(|failure| error(failure, Fate::NotSent))?,
         };
+        if process
+            .process
+            .as_ref()
+            .is_some_and(|process| !may(process))
+        {
+            *slot = Some(process);
+            return Err(error(Failure::Withheld, Fate::NotSent));
+        }
         let request = Request {
             nonce: "",
             import: None,
@@ -295,13 +338,26 @@ impl PowerShellDoor {
         }
     }
 
-    async fn start(&self) -> Result<Pipe, Failure> {
-        let stream = self
+    /// True while a process is there that an earlier execution started on this machine.
+    pub fn is_there(&self, process: &ProcessId) -> bool {
+        self.launch.is_there(process)
+    }
+
+    /// Ends such a one, with all that it started.
+    pub fn end(&self, process: &ProcessId) {
+        self.launch.end(process);
+    }
+
+    async fn start(&self) -> Result<Running, Failure> {
+        let Launched { stream, process } = self
             .launch
             .launch()
             .await
             .map_err(|cause| Failure::NotStarted(cause.to_string()))?;
-        let mut process = BufReader::new(stream);
+        let mut process = Running {
+            pipe: BufReader::new(stream),
+            process,
+        };
         let request = Request {
             nonce: "",
             import: Some(&self.module),
@@ -324,7 +380,7 @@ impl PowerShellDoor {
 
     async fn exchange(
         &self,
-        process: &mut Pipe,
+        process: &mut Running,
         request: Request<'_>,
     ) -> Result<Response, Failure> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
@@ -338,12 +394,13 @@ impl PowerShellDoor {
         let mut line = ascii(&json);
         line.push('\n');
         let broken = |cause: io::Error| Failure::Ended(cause.to_string());
-        process.write_all(line.as_bytes()).await.map_err(broken)?;
-        process.flush().await.map_err(broken)?;
+        let pipe = &mut process.pipe;
+        pipe.write_all(line.as_bytes()).await.map_err(broken)?;
+        pipe.flush().await.map_err(broken)?;
         let frame = format!("@pchadr {nonce} ");
         loop {
             let mut bytes = Vec::new();
-            let read = (&mut *process)
+            let read = (&mut *pipe)
                 .take(LINE)
                 .read_until(b'\n', &mut bytes)
                 .await
@@ -382,116 +439,5 @@ fn ascii(json: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    proptest! {
-        #[test]
-        fn a_json_text_in_ascii_has_the_same_value(text in any::<String>()) {
-            let json = serde_json::to_string(&text).unwrap();
-            let plain = ascii(&json);
-            prop_assert!(plain.is_ascii());
-            prop_assert_eq!(serde_json::from_str::<String>(&plain).unwrap(), text);
-        }
-    }
-
-    /// Answers each request by a function of its nonce.
-    struct Script(fn(&str, &Value) -> String);
-
-    impl Launch for Script {
-        fn launch(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
-            let answer = self.0;
-            Box::pin(async move {
-                let (ours, theirs) = tokio::io::duplex(4096);
-                tokio::spawn(async move {
-                    let mut process = BufReader::new(theirs);
-                    let mut line = String::new();
-                    while process.read_line(&mut line).await.is_ok_and(|n| n > 0) {
-                        let request: Value = serde_json::from_str(&line).unwrap();
-                        let reply = answer(request["nonce"].as_str().unwrap(), &request);
-                        if reply == "silence" {
-                            let _ = process.read_u8().await;
-                        }
-                        if process.write_all(reply.as_bytes()).await.is_err() || reply.is_empty() {
-                            break;
-                        }
-                        line.clear();
-                    }
-                });
-                Ok(Box::new(ours) as Box<dyn ByteStream>)
-            })
-        }
-    }
-
-    fn door(answer: fn(&str, &Value) -> String) -> PowerShellDoor {
-        PowerShellDoor::new(
-            Arc::new(Script(answer)),
-            "SkypeForBusiness",
-            Duration::from_mins(1),
-            7,
-        )
-    }
-
-    fn call() -> Call<'static> {
-        Call {
-            cmdlet: "Get-CsService",
-            parameters: BTreeMap::from([("PersistentChatServer", json!(true))]),
-            properties: &["Identity"],
-            limit: None,
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_is_found_by_its_nonce_among_other_lines() {
-        let door = door(|nonce, request| {
-            if request["import"].is_string() {
-                return format!("@pchadr {nonce} {{}}\r\n");
-            }
-            format!(
-                "WARNING: old\n@pchadr 00 {{\"objects\":[]}}\n@pchadr {nonce} {{\"objects\":[{{\"Identity\":\"x\",\"ActiveServers\":null}}],\"errors\":[]}}\r\n"
-            )
-        });
-        let objects = door.call(call()).await.unwrap();
-        assert_eq!(objects[0].text("Identity"), Some("x"));
-        assert_eq!(objects[0].list("ActiveServers"), Some(Vec::new()));
-        assert_eq!(objects[0].list("Registrar"), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_error_of_any_kind_is_a_failure_and_leaves_the_process_usable() {
-        let door = door(|nonce, request| {
-            if request["import"].is_string() {
-                return format!("@pchadr {nonce} {{}}\n");
-            }
-            format!("@pchadr {nonce} {{\"errors\":[{{\"message\":\"no\",\"id\":\"X\"}}]}}\n")
-        });
-        for _ in 0..2 {
-            let error = door.call(call()).await.unwrap_err();
-            assert_eq!(error.fate, Fate::Refused);
-            assert_eq!(error.to_string(), "`Get-CsService`: no");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_an_end_and_garbage_leave_the_outcome_unknown() {
-        fn imported(nonce: &str, request: &Value) -> Option<String> {
-            request["import"]
-                .is_string()
-                .then(|| format!("@pchadr {nonce} {{}}\n"))
-        }
-        let silent = door(|n, r| imported(n, r).unwrap_or_else(|| "silence".to_owned()));
-        let ended = door(|n, r| imported(n, r).unwrap_or_default());
-        let garbled = door(|n, r| imported(n, r).unwrap_or_else(|| format!("@pchadr {n} {{nil\n")));
-        for (door, failure) in [
-            (silent, Failure::TimedOut(Duration::from_mins(1))),
-            (ended, Failure::Ended(String::new())),
-            (garbled, Failure::Garbled("{nil".to_owned())),
-        ] {
-            let error = door.call(call()).await.unwrap_err();
-            assert_eq!(error.failure, failure);
-            assert_eq!(error.fate, Fate::Unknown);
-        }
-    }
-}
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -27,7 +28,41 @@ pub struct LabShellOptions {
     pub rest: Vec<OsString>,
 }
 
-/// Carries bytes between the standard streams and the lab until the lab closes the connection.
+/// Lines: of requests that were passed on, less those of answers that came.
+#[derive(Default)]
+struct Open {
+    lines: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Open {
+    fn add(&self, bytes: &[u8]) {
+        *self.lock() += lines(bytes);
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        let mut open = self.lock();
+        *open = open.saturating_sub(lines(bytes));
+        self.changed.notify_all();
+    }
+
+    fn wait_until_none(&self) {
+        let open = self.lock();
+        let none = self.changed.wait_while(open, |open| *open > 0);
+        drop(none.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, usize> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// Carries bytes between the standard streams and the lab until the lab closes the connection. As a
+/// PowerShell it is through with a cmdlet before it sees that its input has ended.
 ///
 /// # Errors
 /// When the lab cannot be reached, or its token not be read.
@@ -56,25 +91,37 @@ pub fn command(options: &LabShellOptions, out: &mut dyn Write) -> anyhow::Result
         })
         .map_err(failed(unreachable))?;
     let input = lab.try_clone()?;
+    let open = Arc::new(Open::default());
+    let sent = Arc::clone(&open);
     std::thread::spawn(move || {
-        // Its end is passed on; the answers still come.
-        let _ = carry(&mut io::stdin().lock(), &mut &input);
+        let mut to = &input;
+        let _ = carry(&mut io::stdin().lock(), |bytes| {
+            sent.add(bytes);
+            to.write_all(bytes)
+        });
+        sent.wait_until_none();
         let _ = input.shutdown(Shutdown::Write);
     });
-    carry(&mut &lab, out)?;
+    // Who asked may be gone: the lab is heard out all the same.
+    let mut told = Ok(());
+    carry(&mut &lab, |bytes| {
+        if told.is_ok() {
+            told = out.write_all(bytes).and_then(|()| out.flush());
+        }
+        open.take(bytes);
+        Ok(())
+    })?;
+    told?;
     Ok(Exit::Done)
 }
 
-/// Copies, and passes every piece on at once.
-fn carry(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
+/// Passes on every piece as it comes.
+fn carry(from: &mut dyn Read, mut to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut bytes = vec![0; 16 * 1024];
     loop {
         match from.read(&mut bytes) {
             Ok(0) => return Ok(()),
-            Ok(read) => {
-                to.write_all(&bytes[..read])?;
-                to.flush()?;
-            }
+            Ok(read) => to(&bytes[..read])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

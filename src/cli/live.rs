@@ -145,6 +145,12 @@ impl Live<'_> {
             .map_err(|error| unwritten(&error, &folder))?;
         ledger.keep_of_run(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
         ledger.keep_of_run(Document::Site, &SiteIdentity::to_json(self.site)?)?;
+        if let Some(elsewhere) = ledger
+            .state()
+            .and_then(|it| it.powershell_elsewhere(&who().host))
+        {
+            note()(&elsewhere);
+        }
         let _log = log::keep(&folder.join(log::LOG), &mut note());
         let stop = CancellationToken::new();
         stop::watch(stop.clone(), resume.clone())?;

@@ -11,6 +11,7 @@ mod binding;
 mod fault;
 mod look;
 mod pool;
+mod processes;
 
 use std::fmt::Write;
 use std::io;
@@ -27,9 +28,9 @@ use tokio::io::{
 
 pub use fault::{FaultKind, PowerShellFault};
 pub use pool::{ChatServer, ManagementStore, Pool};
+pub use processes::Processes;
 
-use crate::access::ByteStream;
-use crate::access::powershell::Launch;
+use crate::access::powershell::{Launch, Launched, ProcessId};
 use crate::model::SqlServer;
 use binding::{Refusal, Spec};
 use fault::{Faults, Moment};
@@ -163,6 +164,7 @@ pub struct Cmdlets {
     witness: Arc<dyn Witness>,
     times: Mutex<ServiceTimes>,
     faults: Mutex<Faults>,
+    processes: Processes,
 }
 
 impl Cmdlets {
@@ -179,7 +181,13 @@ impl Cmdlets {
             witness,
             times: Mutex::new(times),
             faults: Mutex::default(),
+            processes: Processes::default(),
         }
+    }
+
+    /// The processes that were started.
+    pub fn processes(&self) -> &Processes {
+        &self.processes
     }
 
     /// True while a fault is still to strike.
@@ -217,7 +225,7 @@ impl Cmdlets {
             };
             let answer = tokio::select! {
                 biased;
-                () = hang_up(&mut reader) => return,
+                () = self.abandoned(&mut reader) => return,
                 answer = self.answer(&request, &mut imported) => answer,
             };
             let Some(answer) = answer else { return };
@@ -226,6 +234,14 @@ impl Cmdlets {
             if sent.is_err() || writer.flush().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Ends when the program has gone, unless what is under way outlives it.
+    async fn abandoned(&self, reader: &mut (impl AsyncBufRead + Unpin)) {
+        hang_up(reader).await;
+        if self.processes.outlive() {
+            pending::<()>().await;
         }
     }
 
@@ -302,14 +318,34 @@ impl Cmdlets {
 pub struct RehearsedPowerShell(pub Arc<Cmdlets>);
 
 impl Launch for RehearsedPowerShell {
-    fn launch(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
         async move {
             rest(self.0.times().start).await;
             let (near, far) = duplex(64 << 10);
-            tokio::spawn(Arc::clone(&self.0).serve(far));
-            Ok(Box::new(near) as Box<dyn ByteStream>)
+            let process = self.0.processes.begin();
+            let (cmdlets, number) = (Arc::clone(&self.0), process.number);
+            tokio::spawn(async move {
+                let ended = cmdlets.processes.ended(number);
+                tokio::select! {
+                    () = Arc::clone(&cmdlets).serve(far) => {}
+                    () = ended => {}
+                }
+                cmdlets.processes.end(number);
+            });
+            Ok(Launched {
+                stream: Box::new(near),
+                process: Some(process),
+            })
         }
         .boxed()
+    }
+
+    fn is_there(&self, process: &ProcessId) -> bool {
+        self.0.processes.is_there(process.number)
+    }
+
+    fn end(&self, process: &ProcessId) {
+        self.0.processes.end(process.number);
     }
 }
 

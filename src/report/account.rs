@@ -98,6 +98,7 @@ impl Account {
             Event::StepChecked { .. }
             | Event::FenceTaken { .. }
             | Event::SendersGone { .. }
+            | Event::PowerShell { .. }
             | Event::RunStopped { .. } => {}
             Event::Consent { step, what, by, .. } => self.consents.push(Consent {
                 at,

@@ -16,7 +16,7 @@ use super::error::write_error;
 use super::{downtime, one_line, outcome_words};
 use crate::model::words::count;
 use crate::run::event::{
-    Event, LOOK, Progress, Record, RunFinished, StepOutcome, StoredBlock, StoredLift,
+    Event, LOOK, ProcessIs, Progress, Record, RunFinished, StepOutcome, StoredBlock, StoredLift,
     StoredStanding,
 };
 use crate::run::recorder::Sink;
@@ -310,7 +310,21 @@ impl Sink for Terminal {
                     self.line(&format!("  {:<10}  {}", "ended", one_line(&text)));
                 }
             }
-            Event::Command { .. } | Event::FenceTaken { .. } | Event::RunStopped { .. } => {}
+            Event::PowerShell {
+                process,
+                is: ProcessIs::Ended,
+                ..
+            } => {
+                let text = format!("PowerShell process {process}, whose cmdlet did not end");
+                self.line(&format!("  {:<10}  {text}", "ended"));
+            }
+            Event::PowerShell {
+                is: ProcessIs::Sending | ProcessIs::Gone,
+                ..
+            }
+            | Event::Command { .. }
+            | Event::FenceTaken { .. }
+            | Event::RunStopped { .. } => {}
             Event::StepFinished { id, .. } => {
                 if let Some(bars) = &mut self.bars {
                     bars.end(id);

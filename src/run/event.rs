@@ -97,6 +97,16 @@ pub enum Event {
         /// Those that were ended there.
         ended: Vec<String>,
     },
+    /// What is known of the PowerShell process to which cmdlets are sent.
+    #[serde(rename = "powershell")]
+    PowerShell {
+        /// Its number.
+        process: u32,
+        /// What tells it from a later one of that number ([`ProcessId`](crate::access::powershell::ProcessId)).
+        since: String,
+        /// Where it stands.
+        is: ProcessIs,
+    },
     /// A step ended.
     StepFinished {
         /// Step.
@@ -156,6 +166,7 @@ impl Event {
             Self::Command { .. } => "command",
             Self::FenceTaken { .. } => "fence_taken",
             Self::SendersGone { .. } => "senders_gone",
+            Self::PowerShell { .. } => "powershell",
             Self::StepFinished { .. } => "step_finished",
             Self::PlanChanged { .. } => "plan_changed",
             Self::RunStopped { .. } => "run_stopped",
@@ -163,6 +174,18 @@ impl Event {
             Self::RunFinished(_) => "run_finished",
         }
     }
+}
+
+/// Where a PowerShell process stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessIs {
+    /// A cmdlet is about to be sent to it.
+    Sending,
+    /// It outlived the execution that sent to it, and has ended since: it was seen.
+    Gone,
+    /// The same, and it was made to end.
+    Ended,
 }
 
 /// Format of the journal: what may be added within a format, and what needs a new one, says

@@ -5,6 +5,7 @@ mod begin;
 mod end;
 mod halt;
 mod look;
+mod outlived;
 mod sent;
 mod turn;
 pub mod undo;

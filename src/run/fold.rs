@@ -11,6 +11,8 @@ use crate::model::{Direction, Lsn};
 use crate::step::Effect;
 use sent::Sent;
 
+pub use sent::PowerShellAt;
+
 /// Where a run stands after its records so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunState {
@@ -180,7 +182,7 @@ impl RunState {
             ended: None,
             executions: 1,
             fence: 0,
-            sent: Sent::default(),
+            sent: Sent::by(&started.host),
             stopping: false,
             turned_back: false,
         })
@@ -190,8 +192,11 @@ impl RunState {
     /// refused leaves the state as it was.
     pub fn apply(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::RunResumed { plan_digest, .. } => {
+            Event::RunResumed {
+                plan_digest, host, ..
+            } => {
                 self.announced.clone_from(plan_digest);
+                self.sent.go_on_by(host);
                 self.ended = None;
                 self.stopping = false;
                 self.executions += 1;
@@ -219,6 +224,7 @@ impl RunState {
             | Event::Command { .. }
             | Event::FenceTaken { .. }
             | Event::SendersGone { .. }
+            | Event::PowerShell { .. }
             | Event::StepFinished { .. }
             | Event::RunStopped { .. }
             | Event::RunFinished(_) => {}
@@ -251,6 +257,10 @@ impl RunState {
             }
             Event::SendersGone { instance, .. } => {
                 self.sent.senders_gone(instance);
+                Ok(())
+            }
+            Event::PowerShell { process, since, is } => {
+                self.sent.to_powershell(*process, since, *is);
                 Ok(())
             }
             Event::StepFinished { id, outcome, .. } => self.end(id, *outcome),
@@ -301,12 +311,6 @@ impl RunState {
     /// its two backup files do not join what the backup writes from there on.
     pub fn goes_back_only(&self) -> bool {
         self.turned_back && self.runbook == Direction::Failback.key()
-    }
-
-    /// Commands that an execution sent, or was about to, and that may still be on their way to an
-    /// instance: step and number.
-    pub fn on_their_way(&self, instance: &str) -> impl Iterator<Item = (&str, usize)> {
-        self.sent.to(instance)
     }
 
     /// The steps that began to change the site, in any execution, and were not undone.
@@ -490,6 +494,8 @@ impl RunState {
                 }
             });
         }
+        // What it started ended with it.
+        self.sent.end();
         self.ended = Some(finished.outcome);
         Ok(())
     }

@@ -249,6 +249,7 @@ fn ends_something(event: &Event) -> bool {
         | Event::PlanChanged { .. }
         | Event::RunResumed { .. }
         | Event::FenceTaken { .. }
+        | Event::PowerShell { .. }
         | Event::SendersGone { .. } => false,
     }
 }

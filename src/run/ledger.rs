@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::event::Event;
+use super::event::{Event, ProcessIs};
 use super::fold::{FoldError, RunState};
 use super::journal::{Journal, JournalError};
 use super::recorder::{Recorder, Sink};
 use super::store::Store;
 use crate::access::Clock;
+use crate::access::powershell::ProcessId;
 use crate::model::Document;
 use crate::step::ledger::{Ledger, Progress, Unwritable};
 
@@ -92,6 +93,19 @@ impl Ledger for RunLedger {
     fn command(&self, step: &str, n: usize, values: Value) -> Result<(), Unwritable> {
         let step = step.to_owned();
         Ok(self.record(Event::Command { step, n, values })?)
+    }
+
+    fn powershell(&self, process: &ProcessId) -> Result<(), Unwritable> {
+        let mut recorder = self.lock();
+        let known = recorder.state().and_then(RunState::powershell);
+        if known.is_some_and(|known| known.process == *process && known.is_ours) {
+            return Ok(());
+        }
+        Ok(recorder.record(Event::PowerShell {
+            process: process.number,
+            since: process.since.clone(),
+            is: ProcessIs::Sending,
+        })?)
     }
 
     fn keep(&self, document: Document, bytes: &[u8]) -> Result<(), Unwritable> {

@@ -1,22 +1,21 @@
 //! Hands: what a step acts with. Every command is one of the plan, and is recorded, durably,
 //! before it is sent (`design.md` 3, rules 5 and 9).
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Command, Key, Unbound, Values};
 use super::fencing::TAKEN_OVER;
 use super::guard::Guard;
+use super::handoff::Handoff;
 use super::ledger::{Ledger, Progress, Unit, Unwritable};
 use crate::access::Access;
 use crate::access::copy::{CopyError, Gate};
-use crate::access::powershell::{Call, CmdletError};
+use crate::access::powershell::{Call, CmdletError, ProcessId};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
 use crate::model::{Instance, IntoRemedies, Place, Problem, Remedy};
@@ -94,64 +93,6 @@ impl StepError {
             | Self::Copy(CopyError::NotHeld(problem))
             | Self::Other(problem) => problem.clone(),
         }
-    }
-}
-
-/// Which files have landed in the copy folder: passed from `copy-backups` to `apply-logs` while both
-/// run.
-#[derive(Default)]
-pub struct Handoff {
-    state: Mutex<Landed>,
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct Landed {
-    names: HashSet<String>,
-    closed: bool,
-}
-
-impl Handoff {
-    /// A file landed under that name.
-    pub fn land(&self, name: &str) {
-        self.lock().names.insert(name.to_owned());
-        self.changed.notify_waiters();
-    }
-
-    /// No more files will land.
-    pub fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_waiters();
-    }
-
-    /// Waits until a file has landed; false when it never will.
-    pub async fn wait(&self, name: &str) -> bool {
-        self.until(|landed| {
-            let landed_now = landed.names.contains(name);
-            (landed_now || landed.closed).then_some(landed_now)
-        })
-        .await
-    }
-
-    /// Waits until no more files will land.
-    pub async fn wait_closed(&self) {
-        self.until(|landed| landed.closed.then_some(())).await;
-    }
-
-    async fn until<T>(&self, look: impl Fn(&Landed) -> Option<T>) -> T {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if let Some(seen) = look(&self.lock()) {
-                return seen;
-            }
-            changed.await;
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Landed> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -323,16 +264,25 @@ impl<'a, K: Key> Hands<'a, K> {
             ));
         };
         self.guarded(None).await?;
-        access
-            .powershell
-            .call(Call {
-                cmdlet,
-                parameters,
-                properties: &[],
-                limit,
-            })
-            .await?;
-        Ok(())
+        let unwritable = OnceLock::new();
+        let may = |process: &ProcessId| match self.ledger.powershell(process) {
+            Ok(()) => true,
+            Err(error) => {
+                let _ = unwritable.set(error);
+                false
+            }
+        };
+        let call = Call {
+            cmdlet,
+            parameters,
+            properties: &[],
+            limit,
+        };
+        let called = access.powershell.call_told(call, &may).await;
+        match unwritable.into_inner() {
+            Some(error) => Err(error.into()),
+            None => Ok(called.map(|_| ())?),
+        }
     }
 
     /// Announces and calls a cmdlet.
@@ -438,6 +388,10 @@ mod tests {
     impl Ledger for Heard {
         fn command(&self, _step: &str, n: usize, values: Value) -> Result<(), Unwritable> {
             self.0.lock().unwrap().push((n, values));
+            Ok(())
+        }
+
+        fn powershell(&self, _process: &ProcessId) -> Result<(), Unwritable> {
             Ok(())
         }
 

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::access::powershell::ProcessId;
 use crate::model::Document;
 
 /// How far a step is: shown, never journaled.
@@ -47,6 +48,12 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When the record cannot be written: the command must not be sent.
     fn command(&self, step: &str, n: usize, values: Value) -> Result<(), Unwritable>;
+
+    /// Records, durably, to which PowerShell process cmdlets are about to be sent.
+    ///
+    /// # Errors
+    /// When the record cannot be written: the cmdlet must not be sent.
+    fn powershell(&self, process: &ProcessId) -> Result<(), Unwritable>;
 
     /// Keeps a document in the run's folder, durably, and with its second copy.
     ///

@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use pchadr::access::ByteStream;
-use pchadr::access::powershell::{Call, CmdletError, Launch, Object, PowerShellDoor, Process};
+use pchadr::access::powershell::{
+    Call, CmdletError, Launch, Launched, Object, PowerShellDoor, Process, ProcessId,
+};
 use serde_json::{Value, json};
 
 /// The engine, or `None`, said loudly, where this checkout has none beside it.
@@ -114,9 +115,17 @@ impl Pool {
 struct Counted(Process, Arc<AtomicUsize>);
 
 impl Launch for Counted {
-    fn launch(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
         self.1.fetch_add(1, Ordering::SeqCst);
         self.0.launch()
+    }
+
+    fn is_there(&self, process: &ProcessId) -> bool {
+        self.0.is_there(process)
+    }
+
+    fn end(&self, process: &ProcessId) {
+        self.0.end(process);
     }
 }
 

@@ -14,8 +14,8 @@ use tempfile::TempPath;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
-use super::Launch;
-use crate::access::ByteStream;
+use super::system;
+use super::{Launch, Launched, ProcessId};
 
 /// The script that answers the line protocol.
 const SCRIPT: &str = include_str!("../../powershell/answer.ps1");
@@ -54,7 +54,7 @@ impl Process {
         self
     }
 
-    fn start(&self, script: TempPath) -> io::Result<Stream> {
+    fn start(&self, script: TempPath) -> io::Result<(Stream, Option<ProcessId>)> {
         let mut command = CommandWrap::with_new(&self.program, |command| {
             command
                 .args(&self.arguments)
@@ -93,7 +93,8 @@ impl Process {
         let (Some(input), Some(output), Some(errors)) = pipes else {
             return Err(io::Error::other("the process has no pipes"));
         };
-        Ok(Stream {
+        let process = tree.0.id().and_then(system::process);
+        let stream = Stream {
             state: State::Running(Running {
                 input,
                 output,
@@ -104,12 +105,13 @@ impl Process {
                 tree,
             }),
             script: Some(script),
-        })
+        };
+        Ok((stream, process))
     }
 }
 
 impl Launch for Process {
-    fn launch(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
         async move {
             let script = tokio::task::spawn_blocking(write_script)
                 .await
@@ -120,9 +122,21 @@ impl Launch for Process {
                         format!("its script cannot be written to a temporary file: {cause}"),
                     )
                 })?;
-            Ok(Box::new(self.start(script)?) as Box<dyn ByteStream>)
+            let (stream, process) = self.start(script)?;
+            Ok(Launched {
+                stream: Box::new(stream),
+                process,
+            })
         }
         .boxed()
+    }
+
+    fn is_there(&self, process: &ProcessId) -> bool {
+        system::is_there(process)
+    }
+
+    fn end(&self, process: &ProcessId) {
+        system::end(process);
     }
 }
 

@@ -285,7 +285,7 @@ async fn a_launched_shell_takes_its_times() {
     bench.cmdlets.set_times(ServiceTimes::real());
     let start = Instant::now();
     let launch = RehearsedPowerShell(Arc::clone(&bench.cmdlets));
-    let mut stream = launch.launch().await.unwrap();
+    let mut stream = launch.launch().await.unwrap().stream;
     stream
         .write_all(b"{\"nonce\":\"a\",\"import\":\"SkypeForBusiness\"}\n")
         .await

@@ -82,7 +82,7 @@ async fn serve(mut client: TcpStream, shell: Arc<RehearsedPowerShell>, token: Ar
     }
     if let Ok(mut process) = shell.launch().await {
         // Either end may go at any time.
-        let _ = copy_bidirectional(&mut client, &mut process).await;
+        let _ = copy_bidirectional(&mut client, &mut process.stream).await;
     }
 }
 

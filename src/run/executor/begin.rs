@@ -77,7 +77,12 @@ impl Execution<'_> {
     /// Only when the record cannot be written: then nothing more was sent.
     pub async fn resume(&self, change: Option<PlanChange>) -> Result<RunFinished, JournalError> {
         self.record_resumed(change)?;
-        self.ended(self.go_on().await, Outcome::Done)
+        let ended = match self.hear_out().await {
+            Ok(None) => self.go_on().await,
+            Ok(Some(halt)) => self.finish(Some(halt), None, Outcome::Done),
+            Err(error) => Err(error),
+        };
+        self.ended(ended, Outcome::Done)
     }
 
     /// Where the disk of the record is full, the end of the run is written into the room that was
@@ -96,7 +101,7 @@ impl Execution<'_> {
     }
 
     /// The step that is under way, else the one that comes next.
-    fn under_way(&self) -> Option<Step> {
+    pub(super) fn under_way(&self) -> Option<Step> {
         let state = self.ledger.state()?;
         let mut steps = state.steps.iter();
         let started = steps.find(|entry| entry.state == StepState::Started);

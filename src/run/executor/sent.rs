@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::Value;
 
+use crate::access::powershell::ProcessId;
 use crate::model::Document;
 use crate::step::hands::StepError;
 use crate::step::ledger::{Ledger, Progress, Unwritable};
@@ -45,6 +46,10 @@ impl Ledger for Sent<'_> {
         // Also where that fails: whether it is on the disk is not known then.
         self.any.store(true, Relaxed);
         self.ledger.command(step, n, values)
+    }
+
+    fn powershell(&self, process: &ProcessId) -> Result<(), Unwritable> {
+        self.ledger.powershell(process)
     }
 
     fn keep(&self, document: Document, bytes: &[u8]) -> Result<(), Unwritable> {

@@ -14,7 +14,8 @@ use crate::run::event::{Event, StepOutcome};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
-use crate::step::hands::{Handoff, Means, StepError};
+use crate::step::handoff::Handoff;
+use crate::step::hands::{Means, StepError};
 use crate::step::{Effect, Facts, Standing, Step};
 
 impl Execution<'_> {

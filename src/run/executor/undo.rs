@@ -99,7 +99,11 @@ impl Execution<'_> {
         let by = self.ask_to_undo(&what).await;
         let by = by.ok_or_else(|| NotUndone::NoConsent(self.run.to_owned()))?;
         self.record_resumed(change)?;
-        let ended = self.take_all_back(&state, steps, what, by).await;
+        let ended = match self.hear_out().await {
+            Ok(None) => self.take_all_back(&state, steps, what, by).await,
+            Ok(Some(halt)) => self.finish(Some(halt), None, Outcome::Undone),
+            Err(error) => Err(error),
+        };
         Ok(self.ended(ended, Outcome::Undone)?)
     }
 

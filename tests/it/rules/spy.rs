@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use pchadr::access::powershell::{Launch, PowerShellDoor};
+use pchadr::access::powershell::{Launch, Launched, PowerShellDoor, ProcessId};
 use pchadr::access::secret::Password;
 use pchadr::access::shares::{Answer, Ends, Entry, Shares};
 use pchadr::access::sql::{Dial, DoorLimits, SignIn, SqlDoor};
@@ -112,11 +112,22 @@ impl Dial for SpyDial {
 struct SpyLaunch(Spy, Arc<dyn Launch>);
 
 impl Launch for SpyLaunch {
-    fn launch(&self) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
         Box::pin(async move {
-            let inner = self.1.launch().await?;
-            Ok(Box::new(SpyStream(self.0.clone(), inner)) as Box<dyn ByteStream>)
+            let Launched { stream, process } = self.1.launch().await?;
+            Ok(Launched {
+                stream: Box::new(SpyStream(self.0.clone(), stream)),
+                process,
+            })
         })
+    }
+
+    fn is_there(&self, process: &ProcessId) -> bool {
+        self.1.is_there(process)
+    }
+
+    fn end(&self, process: &ProcessId) {
+        self.1.end(process);
     }
 }
 

@@ -8,13 +8,20 @@ use std::time::Instant;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::*;
+use crate::access::ByteStream;
 
 type Lines = BufReader<Box<dyn ByteStream>>;
 
 /// Runs `text` as a shell script whose arguments are those of PowerShell.
 async fn shell(text: &str) -> Lines {
     let arguments = vec!["-c".to_owned(), text.to_owned(), "sh".to_owned()];
-    BufReader::new(Process::new("/bin/sh", arguments).launch().await.unwrap())
+    BufReader::new(
+        Process::new("/bin/sh", arguments)
+            .launch()
+            .await
+            .unwrap()
+            .stream,
+    )
 }
 
 async fn line(process: &mut Lines) -> io::Result<String> {
