@@ -4,6 +4,7 @@
 //! One transition function, [`RunState::apply`], judges every record: of a journal that is read,
 //! and of a run that is under way ([`super::recorder`]).
 
+mod entry;
 mod sent;
 
 use super::event::{Event, Outcome, Record, RunFinished, RunStarted, StepOutcome};
@@ -11,6 +12,7 @@ use crate::model::{Direction, Lsn};
 use crate::step::Effect;
 use sent::Sent;
 
+pub use entry::{StepEntry, StepState};
 pub use sent::PowerShellAt;
 
 /// Where a run stands after its records so far.
@@ -41,36 +43,6 @@ pub struct RunState {
     stopping: bool,
     /// True once something was sent to undo a step, or a step was undone.
     turned_back: bool,
-}
-
-/// One step of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepEntry {
-    /// Its id.
-    pub id: String,
-    /// How far it can be undone.
-    pub effect: Effect,
-    /// Where it stands.
-    pub state: StepState,
-    /// True when it began to act and has not been recorded done since: its effect, or part of it,
-    /// may be there.
-    pub started: bool,
-    /// True when one of its commands was recorded since it began: it may have been sent.
-    pub commanded: bool,
-    /// True while it is being undone.
-    undoing: bool,
-    execution: usize,
-}
-
-/// Where a step of a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepState {
-    /// It neither began nor ended.
-    Untouched,
-    /// It began, and no end is recorded: in doubt.
-    Started,
-    /// It ended.
-    Ended(StepOutcome),
 }
 
 /// A consent as it was given.
@@ -118,26 +90,6 @@ fn illegal(record: &Record, why: String) -> FoldError {
     FoldError::Illegal {
         seq: record.seq,
         why,
-    }
-}
-
-impl StepOutcome {
-    /// True where nothing is left to do for the step in this run.
-    pub fn is_done(self) -> bool {
-        matches!(self, Self::Done | Self::DoneBefore | Self::Overtaken)
-    }
-}
-
-impl StepEntry {
-    /// True when a resume neither judges nor runs it again.
-    pub fn is_done(&self) -> bool {
-        matches!(self.state, StepState::Ended(outcome) if outcome.is_done())
-    }
-
-    /// True when it began to act and how that ended is not recorded as done: it must be observed,
-    /// never simply run again.
-    pub fn in_doubt(&self) -> bool {
-        self.started && !self.is_done()
     }
 }
 

@@ -17,7 +17,7 @@ use pchadr::model::Document;
 use pchadr::model::document::PROGRAM;
 use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::run::archive::{Archive, Found};
-use pchadr::run::event::{Event, Outcome, Record, StoredStanding};
+use pchadr::run::event::{Event, Outcome, ProcessIs, Record, StoredStanding};
 use pchadr::run::executor::undo::{refusal, to_undo};
 use pchadr::run::fold::fold;
 use pchadr::run::journal;
@@ -450,7 +450,15 @@ fn a_journal_of_version_3_carries_the_number_that_its_run_took() {
     let (before, after) = records.split_at(taken.unwrap());
     assert!(before.iter().all(|record| record.fence.is_none()));
     assert!(after.iter().all(|record| record.fence == Some(1)));
+    let powershell = records.iter().position(|record| match &record.event {
+        Event::PowerShell { is, .. } => *is == ProcessIs::Sending,
+        _ => false,
+    });
+    // It is known before the first cmdlet is sent; what the run started ends with it.
+    let state = fold(&records[..=powershell.unwrap()]).unwrap();
+    assert!(state.powershell().is_some_and(|it| it.host == "simulated"));
     let state = fold(&records).unwrap();
+    assert_eq!(state.powershell(), None);
     assert_eq!((state.fence, state.ended), (1, Some(Outcome::Done)));
     assert_eq!(state.on_their_way("backup").count(), 0);
 }
