@@ -212,7 +212,7 @@ impl RunState {
                 Ok(())
             }
             Event::PowerShell { process, since, is } => {
-                self.sent.to_powershell(*process, since, *is);
+                self.sent.powershell(*process, since, *is);
                 Ok(())
             }
             Event::StepFinished { id, outcome, .. } => self.end(id, *outcome),

@@ -94,7 +94,7 @@ fn by_another(journal: &[u8]) -> Vec<u8> {
         }
         let line = serde_json::to_vec(&record).unwrap();
         let digest = Sha256::digest(&line);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = pchadr::plan::hex(&digest);
         prev = Some(hex.into());
         bytes.extend(line);
         bytes.push(b'\n');

@@ -33,8 +33,8 @@ fn since(number: u32) -> Option<String> {
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
     // Field 3 is the state, 22 the start.
-    let start = fields.nth(18)?;
-    (!matches!(state, "Z" | "X")).then(|| format!("{} {start}", boot.trim()))
+    let ticks = fields.nth(18)?;
+    (!matches!(state, "Z" | "X")).then(|| format!("{} {ticks}", boot.trim()))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -74,7 +74,7 @@ fn changed(bytes: &[u8], line: usize) -> Vec<u8> {
 
 /// The line that a byte stands in, from 0.
 fn line_of(bytes: &[u8], at: usize) -> usize {
-    bytes[..at].iter().filter(|byte| **byte == b'\n').count()
+    bytes[..at].split(|byte| *byte == b'\n').count() - 1
 }
 
 #[test]

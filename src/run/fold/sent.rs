@@ -74,7 +74,7 @@ impl Sent {
         self.powershell = None;
     }
 
-    pub(super) fn to_powershell(&mut self, number: u32, since: &str, is: ProcessIs) {
+    pub(super) fn powershell(&mut self, number: u32, since: &str, is: ProcessIs) {
         self.powershell = match is {
             ProcessIs::Sending => Some(PowerShellAt {
                 host: self.host.clone(),
