@@ -138,6 +138,15 @@ pub enum Failure {
     TimedOut(Duration),
 }
 
+/// What a cmdlet answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The objects that it returned.
+    pub objects: Vec<Object>,
+    /// Its warnings.
+    pub warnings: Vec<String>,
+}
+
 /// A cmdlet that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CmdletError {
@@ -145,6 +154,10 @@ pub struct CmdletError {
     pub cmdlet: String,
     /// Why.
     pub failure: Failure,
+    /// The errors that it told behind the first.
+    pub further: Vec<String>,
+    /// Its warnings.
+    pub warnings: Vec<String>,
     /// Whether it took effect. A cmdlet that failed may have done half of its work.
     pub fate: Fate,
 }
@@ -178,7 +191,9 @@ impl CmdletError {
     /// What to do; empty where only the cmdlet knows.
     pub fn remedies(&self) -> Vec<Remedy> {
         match &self.failure {
-            Failure::NotStarted(_) => "see `[powershell] program` of the site file",
+            Failure::NotStarted(_) => {
+                "see `[powershell] program` of the site file, and whether a policy of this machine forbids scripts (`Get-ExecutionPolicy -List` in PowerShell)"
+            }
             Failure::NoModule { .. } => {
                 "install the Skype for Business administrative tools on this machine, or see `[powershell] module`"
             }
@@ -194,9 +209,12 @@ impl CmdletError {
 
 impl From<&CmdletError> for Problem {
     fn from(error: &CmdletError) -> Self {
+        let mut said = vec![error.failure.to_string()];
+        said.extend(error.further.iter().cloned());
+        said.extend(error.warnings.iter().map(|it| format!("warning: {it}")));
         let problem = Self {
             what: error.cmdlet.clone(),
-            ..Self::new(error.failure.to_string(), error.remedies())
+            ..Self::new(said.join("; "), error.remedies())
         };
         problem.at(match error.failure {
             Failure::NotStarted(_) | Failure::NoModule { .. } | Failure::Withheld => {
@@ -235,6 +253,8 @@ struct Response {
     objects: Vec<Object>,
     #[serde(default)]
     errors: Vec<ErrorRecord>,
+    #[serde(default)]
+    warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -277,7 +297,8 @@ impl PowerShellDoor {
     /// Calls a cmdlet. One at a time; after anything but an answer the process is ended and the
     /// next call starts another.
     pub async fn call(&self, call: Call<'_>) -> Result<Vec<Object>, CmdletError> {
-        self.call_told(call, &|_| true).await
+        let answer = self.call_told(call, &|_| true).await?;
+        Ok(answer.objects)
     }
 
     /// The same. `may` hears to which process it is about to be sent, and can withhold it.
@@ -285,10 +306,12 @@ impl PowerShellDoor {
         &self,
         call: Call<'_>,
         may: &(dyn Fn(&ProcessId) -> bool + Send + Sync),
-    ) -> Result<Vec<Object>, CmdletError> {
+    ) -> Result<Answer, CmdletError> {
         let error = |failure, fate| CmdletError {
             cmdlet: call.cmdlet.to_owned(),
             failure,
+            further: Vec::new(),
+            warnings: Vec::new(),
             fate,
         };
         let mut slot = self.process.lock().await;
@@ -322,14 +345,23 @@ impl PowerShellDoor {
         match answer {
             Ok(Ok(response)) => {
                 *slot = Some(process);
-                match response.errors.into_iter().next() {
-                    None => Ok(response.objects),
+                let warnings = response.warnings;
+                let mut errors = response.errors.into_iter();
+                match errors.next() {
+                    None => Ok(Answer {
+                        objects: response.objects,
+                        warnings,
+                    }),
                     Some(first) => {
                         let failure = Failure::Refused {
                             message: first.message,
                             id: first.id,
                         };
-                        Err(error(failure, Fate::Refused))
+                        Err(CmdletError {
+                            further: errors.map(|it| it.message).collect(),
+                            warnings,
+                            ..error(failure, Fate::Refused)
+                        })
                     }
                 }
             }
@@ -368,7 +400,20 @@ impl PowerShellDoor {
         let importing = self.exchange(&mut process, request);
         let response = tokio::time::timeout(self.limit, importing)
             .await
-            .map_err(|_| Failure::TimedOut(self.limit))??;
+            .map_err(|_| Failure::TimedOut(self.limit))?
+            // One that ends before it has answered once never began.
+            .map_err(|failure| match failure {
+                Failure::Ended(why) if why.is_empty() => {
+                    Failure::NotStarted("it ended without a word".to_owned())
+                }
+                Failure::Ended(why) => Failure::NotStarted(why),
+                other @ (Failure::NotStarted(_)
+                | Failure::Withheld
+                | Failure::NoModule { .. }
+                | Failure::Refused { .. }
+                | Failure::Garbled(_)
+                | Failure::TimedOut(_)) => other,
+            })?;
         match response.errors.into_iter().next() {
             None => Ok(process),
             Some(first) => Err(Failure::NoModule {

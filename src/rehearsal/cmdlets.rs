@@ -290,7 +290,19 @@ impl Cmdlets {
     async fn suffer(&self, kind: FaultKind, spec: &Spec) -> Option<Value> {
         match kind {
             FaultKind::ErrorBefore | FaultKind::ErrorAfter => {
-                Some(frame(Err(Refusal::transient(spec))))
+                let mut answer = frame(Err(Refusal::transient(spec)));
+                answer["errors"]
+                    .as_array_mut()?
+                    .push(Refusal::consequence(spec).to_json());
+                Some(answer)
+            }
+            FaultKind::WarningBefore | FaultKind::WarningAfter => {
+                let mut answer = frame(Ok(Vec::new()));
+                answer["warnings"] = json!([
+                    "Failed to read security information from a remote registry.",
+                    format!("{} encountered errors. Consult the log file.", spec.name),
+                ]);
+                Some(answer)
             }
             FaultKind::CutBefore | FaultKind::CutAfter => None,
             FaultKind::SilenceBefore | FaultKind::SilenceAfter => pending().await,

@@ -99,6 +99,7 @@ impl Account {
             | Event::FenceTaken { .. }
             | Event::SendersGone { .. }
             | Event::PowerShell { .. }
+            | Event::CmdletSaid { .. }
             | Event::RunStopped { .. } => {}
             Event::Consent { step, what, by, .. } => self.consents.push(Consent {
                 at,

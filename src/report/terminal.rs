@@ -310,6 +310,18 @@ impl Sink for Terminal {
                     self.line(&format!("  {:<10}  {}", "ended", one_line(&text)));
                 }
             }
+            Event::CmdletSaid {
+                cmdlet,
+                errors,
+                warnings,
+                ..
+            } => {
+                let errors = errors.iter().map(|text| ("error", text));
+                for (kind, text) in errors.chain(warnings.iter().map(|text| ("warning", text))) {
+                    let text = format!("{cmdlet}: {text}");
+                    self.line(&format!("  {kind:<10}  {}", one_line(&text)));
+                }
+            }
             Event::PowerShell {
                 process,
                 is: ProcessIs::Ended,

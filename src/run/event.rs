@@ -107,6 +107,17 @@ pub enum Event {
         /// Where it stands.
         is: ProcessIs,
     },
+    /// What a cmdlet said besides its objects.
+    CmdletSaid {
+        /// Step.
+        step: String,
+        /// Which.
+        cmdlet: String,
+        /// Its errors, in order.
+        errors: Vec<String>,
+        /// Its warnings.
+        warnings: Vec<String>,
+    },
     /// A step ended.
     StepFinished {
         /// Step.
@@ -167,6 +178,7 @@ impl Event {
             Self::FenceTaken { .. } => "fence_taken",
             Self::SendersGone { .. } => "senders_gone",
             Self::PowerShell { .. } => "powershell",
+            Self::CmdletSaid { .. } => "cmdlet_said",
             Self::StepFinished { .. } => "step_finished",
             Self::PlanChanged { .. } => "plan_changed",
             Self::RunStopped { .. } => "run_stopped",

@@ -118,6 +118,7 @@ impl RunState {
                 state: StepState::Untouched,
                 started: false,
                 commanded: false,
+                said: Vec::new(),
                 undoing: false,
                 execution: 1,
             });
@@ -177,6 +178,7 @@ impl RunState {
             | Event::FenceTaken { .. }
             | Event::SendersGone { .. }
             | Event::PowerShell { .. }
+            | Event::CmdletSaid { .. }
             | Event::StepFinished { .. }
             | Event::RunStopped { .. }
             | Event::RunFinished(_) => {}
@@ -209,6 +211,17 @@ impl RunState {
             }
             Event::SendersGone { instance, .. } => {
                 self.sent.senders_gone(instance);
+                Ok(())
+            }
+            Event::CmdletSaid {
+                step,
+                errors,
+                warnings,
+                ..
+            } => {
+                let place = self.place(step)?;
+                let said = errors.iter().chain(warnings).cloned();
+                self.steps[place].said.extend(said);
                 Ok(())
             }
             Event::PowerShell { process, since, is } => {
@@ -330,6 +343,7 @@ impl RunState {
             StepState::Untouched | StepState::Started | StepState::Ended(_) => {
                 step.state = StepState::Started;
                 step.started = true;
+                step.said.clear();
                 step.undoing = false;
                 // What an earlier execution sent stays in doubt until the step is done.
                 step.execution = execution;
@@ -352,6 +366,7 @@ impl RunState {
             () => {
                 step.state = StepState::Started;
                 step.started = true;
+                step.said.clear();
                 step.undoing = true;
                 step.execution = execution;
                 return Ok(());

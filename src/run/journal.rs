@@ -250,6 +250,7 @@ fn ends_something(event: &Event) -> bool {
         | Event::RunResumed { .. }
         | Event::FenceTaken { .. }
         | Event::PowerShell { .. }
+        | Event::CmdletSaid { .. }
         | Event::SendersGone { .. } => false,
     }
 }

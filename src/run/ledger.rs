@@ -14,7 +14,7 @@ use super::store::Store;
 use crate::access::Clock;
 use crate::access::powershell::ProcessId;
 use crate::model::Document;
-use crate::step::ledger::{Ledger, Progress, Unwritable};
+use crate::step::ledger::{Ledger, Progress, Said, Unwritable};
 
 /// A recorder that steps and executor share. The lock is never held across an await.
 pub struct RunLedger(Mutex<Recorder>);
@@ -105,6 +105,20 @@ impl Ledger for RunLedger {
             process: process.number,
             since: process.since.clone(),
             is: ProcessIs::Sending,
+        })?)
+    }
+
+    fn said(&self, step: &str, said: Said) -> Result<(), Unwritable> {
+        let Said {
+            cmdlet,
+            errors,
+            warnings,
+        } = said;
+        Ok(self.record(Event::CmdletSaid {
+            step: step.to_owned(),
+            cmdlet,
+            errors,
+            warnings,
         })?)
     }
 

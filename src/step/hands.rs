@@ -12,10 +12,10 @@ use super::command::{Command, Key, Unbound, Values};
 use super::fencing::TAKEN_OVER;
 use super::guard::Guard;
 use super::handoff::Handoff;
-use super::ledger::{Ledger, Progress, Unit, Unwritable};
+use super::ledger::{Ledger, Progress, Said, Unit, Unwritable};
 use crate::access::Access;
 use crate::access::copy::{CopyError, Gate};
-use crate::access::powershell::{Call, CmdletError, ProcessId};
+use crate::access::powershell::{Answer, Call, CmdletError, Failure, ProcessId};
 use crate::access::shares::ShareError;
 use crate::access::sql::{Session, SqlError, Table};
 use crate::model::{Instance, IntoRemedies, Place, Problem, Remedy};
@@ -279,10 +279,14 @@ impl<'a, K: Key> Hands<'a, K> {
             limit,
         };
         let called = access.powershell.call_told(call, &may).await;
-        match unwritable.into_inner() {
-            Some(error) => Err(error.into()),
-            None => Ok(called.map(|_| ())?),
+        if let Some(error) = unwritable.into_inner() {
+            return Err(error.into());
         }
+        let said = said(cmdlet, &called);
+        if said != Said::default() {
+            self.ledger.said(self.step, said)?;
+        }
+        Ok(called.map(|_| ())?)
     }
 
     /// Announces and calls a cmdlet.
@@ -347,6 +351,28 @@ impl<'a, K: Key> Hands<'a, K> {
     }
 }
 
+/// What a cmdlet said besides its objects; nothing where it said nothing.
+fn said(cmdlet: &str, called: &Result<Answer, CmdletError>) -> Said {
+    let (errors, warnings) = match called {
+        Ok(answer) => (Vec::new(), answer.warnings.clone()),
+        Err(error) => {
+            let mut errors = error.further.clone();
+            if let Failure::Refused { message, .. } = &error.failure {
+                errors.insert(0, message.clone());
+            }
+            (errors, error.warnings.clone())
+        }
+    };
+    if errors.is_empty() && warnings.is_empty() {
+        return Said::default();
+    }
+    Said {
+        cmdlet: cmdlet.to_owned(),
+        errors,
+        warnings,
+    }
+}
+
 impl<K: Key> Gate for Hands<'_, K> {
     fn pass(&self) -> BoxFuture<'_, Result<(), Problem>> {
         Box::pin(async { self.guard.before(None).await.map(|_| ()) })
@@ -392,6 +418,10 @@ mod tests {
         }
 
         fn powershell(&self, _process: &ProcessId) -> Result<(), Unwritable> {
+            Ok(())
+        }
+
+        fn said(&self, _step: &str, _said: Said) -> Result<(), Unwritable> {
             Ok(())
         }
 

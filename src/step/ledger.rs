@@ -36,6 +36,17 @@ pub enum Unit {
     Waiting,
 }
 
+/// What a cmdlet said besides its objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Which.
+    pub cmdlet: String,
+    /// Its errors, in order.
+    pub errors: Vec<String>,
+    /// Its warnings.
+    pub warnings: Vec<String>,
+}
+
 /// Says that the record of the run cannot be written: nothing more may be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the record of the run cannot be written: {0}")]
@@ -54,6 +65,12 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When the record cannot be written: the cmdlet must not be sent.
     fn powershell(&self, process: &ProcessId) -> Result<(), Unwritable>;
+
+    /// Records and shows what a cmdlet of `step` said: errors, warnings.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    fn said(&self, step: &str, said: Said) -> Result<(), Unwritable>;
 
     /// Keeps a document in the run's folder, durably, and with its second copy.
     ///

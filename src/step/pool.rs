@@ -9,7 +9,7 @@ use super::observe::database::Database;
 use super::observe::pool::{self, Service};
 use super::{Block, Context, Step};
 use crate::model::states::PoolState;
-use crate::model::{Problem, Role};
+use crate::model::{Place, Problem, Role};
 
 /// The identity that binds, and the state: the site file's, else what `Get-CsService` returned,
 /// else `service:<fqdn>` (`skype-powershell.md` 3; `steps.md` 8).
@@ -38,6 +38,11 @@ pub(in crate::step) async fn identity_and_state(
 }
 
 pub(in crate::step) fn no_store(why: &Problem) -> Block {
+    // What this machine lacks says nothing about the store.
+    if why.place == Some(Place::ThisMachine) {
+        let told = why.about("the cmdlets cannot be called on this machine");
+        return Block::site("no-powershell", told, "see `[powershell]` of the site file");
+    }
     Block::site(
         "no-store",
         why.about("the Central Management Store does not answer"),

@@ -132,6 +132,8 @@ fn strike_cmdlets(drill: &Drill) {
         for kind in [
             CmdletFault::ErrorBefore,
             CmdletFault::ErrorAfter,
+            CmdletFault::WarningBefore,
+            CmdletFault::WarningAfter,
             CmdletFault::CutBefore,
             CmdletFault::CutAfter,
             CmdletFault::SilenceBefore,
@@ -140,7 +142,7 @@ fn strike_cmdlets(drill: &Drill) {
             points.push((nth, kind));
         }
     }
-    sweep_around(&points, &[before * 6], |(nth, kind)| {
+    sweep_around(&points, &[before * 8], |(nth, kind)| {
         let what = format!("{kind:?} at cmdlet {nth}");
         paused(async {
             let stage = drill.stage();

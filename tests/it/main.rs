@@ -15,7 +15,9 @@ mod outlived;
 mod real_logs;
 mod returns;
 mod rules;
+
 mod runs;
+mod said;
 mod site;
 mod sql_live;
 mod steps;

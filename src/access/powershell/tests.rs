@@ -37,7 +37,10 @@ impl Launch for Script {
             });
             Ok(Launched {
                 stream: Box::new(ours),
-                process: None,
+                process: Some(ProcessId {
+                    number: 7,
+                    since: "a test".to_owned(),
+                }),
             })
         })
     }
@@ -96,6 +99,63 @@ async fn an_error_of_any_kind_is_a_failure_and_leaves_the_process_usable() {
         assert_eq!(error.fate, Fate::Refused);
         assert_eq!(error.to_string(), "`Get-CsService`: no");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_error_and_every_warning_of_an_answer_is_kept() {
+    let door = door(|nonce, request| {
+        if request["import"].is_string() {
+            return format!("@pchadr {nonce} {{}}\n");
+        }
+        let errors = match request["cmdlet"].as_str() {
+            Some("Get-CsPool") => "",
+            _ => r#"{"message":"no","id":"X"},{"message":"and no","id":"Y"}"#,
+        };
+        format!("@pchadr {nonce} {{\"errors\":[{errors}],\"warnings\":[\"w1\",\"w2\"]}}\n")
+    });
+    let error = door.call(call()).await.unwrap_err();
+    let problem = Problem::from(&error);
+    assert_eq!(problem.why, "no; and no; warning: w1; warning: w2");
+    let pool = Call {
+        cmdlet: "Get-CsPool",
+        ..call()
+    };
+    let answer = door.call_told(pool, &|_| true).await.unwrap();
+    assert_eq!(answer.warnings, ["w1", "w2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_powershell_that_ends_before_it_has_answered_is_a_lack_of_this_machine() {
+    let door = door(|_, _| String::new());
+    let error = door.call(call()).await.unwrap_err();
+    assert_eq!(error.fate, Fate::NotSent);
+    let problem = Problem::from(&error);
+    assert_eq!(problem.place, Some(Place::ThisMachine));
+    assert!(
+        problem.why.contains("PowerShell did not start"),
+        "{problem}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_withheld_is_not_sent_and_leaves_the_process_usable() {
+    let door = door(|nonce, request| match request["cmdlet"].as_str() {
+        Some(cmdlet) => panic!("{cmdlet} was sent"),
+        None => format!("@pchadr {nonce} {{}}\n"),
+    });
+    let told = std::sync::Mutex::new(Vec::new());
+    for _ in 0..2 {
+        let may = |process: &ProcessId| {
+            told.lock().unwrap().push(process.number);
+            false
+        };
+        let error = door.call_told(call(), &may).await.unwrap_err();
+        assert_eq!(
+            (error.failure, error.fate),
+            (Failure::Withheld, Fate::NotSent)
+        );
+    }
+    assert_eq!(told.into_inner().unwrap(), [7, 7]);
 }
 
 #[tokio::test(start_paused = true)]

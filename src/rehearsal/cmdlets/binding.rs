@@ -460,6 +460,15 @@ impl Refusal {
         }
     }
 
+    /// The second error of an injected fault.
+    pub(super) fn consequence(spec: &Spec) -> Self {
+        spec.refuse(
+            "EndProcessing",
+            "NotSpecified",
+            "Task execution failed. Consult the log file.",
+        )
+    }
+
     /// The error of an injected fault.
     pub(super) fn transient(spec: &Spec) -> Self {
         spec.refuse(

@@ -16,10 +16,14 @@ pub struct PowerShellFault {
 /// How a call goes wrong, before its effect or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// An error, and no effect.
+    /// Two errors, and no effect.
     ErrorBefore,
-    /// An error, though it took effect.
+    /// Two errors, though it took effect.
     ErrorAfter,
+    /// Two warnings, no error, and no effect (`skype-powershell.md` 1.4).
+    WarningBefore,
+    /// Two warnings, though it took effect.
+    WarningAfter,
     /// The process dies.
     CutBefore,
     /// The process dies after the effect.
@@ -39,8 +43,12 @@ pub(super) enum Moment {
 impl FaultKind {
     pub(super) fn moment(self) -> Moment {
         match self {
-            Self::ErrorBefore | Self::CutBefore | Self::SilenceBefore => Moment::Before,
-            Self::ErrorAfter | Self::CutAfter | Self::SilenceAfter => Moment::After,
+            Self::ErrorBefore | Self::WarningBefore | Self::CutBefore | Self::SilenceBefore => {
+                Moment::Before
+            }
+            Self::ErrorAfter | Self::WarningAfter | Self::CutAfter | Self::SilenceAfter => {
+                Moment::After
+            }
         }
     }
 }

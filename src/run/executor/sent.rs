@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::access::powershell::ProcessId;
 use crate::model::Document;
 use crate::step::hands::StepError;
-use crate::step::ledger::{Ledger, Progress, Unwritable};
+use crate::step::ledger::{Ledger, Progress, Said, Unwritable};
 
 /// The record of one act. A command is recorded before it is sent: without one, nothing was.
 pub(super) struct Sent<'a> {
@@ -50,6 +50,10 @@ impl Ledger for Sent<'_> {
 
     fn powershell(&self, process: &ProcessId) -> Result<(), Unwritable> {
         self.ledger.powershell(process)
+    }
+
+    fn said(&self, step: &str, said: Said) -> Result<(), Unwritable> {
+        self.ledger.said(step, said)
     }
 
     fn keep(&self, document: Document, bytes: &[u8]) -> Result<(), Unwritable> {

@@ -275,6 +275,14 @@ impl Execution<'_> {
         }
     }
 
+    /// What the cmdlets of a step said that reported no error.
+    fn said(&self, step: Step) -> Option<Problem> {
+        let state = self.ledger.state()?;
+        let said = state.step(step.id())?.said.join("; ");
+        let why = format!("its effect does not show, and the cmdlet said: {said}");
+        (!said.is_empty()).then(|| Problem::new(why, "see the site with `pchadr status`"))
+    }
+
     /// Looks until the effect shows or the settle limit is past, and records how the step ended:
     /// `wanted` is done, or undone.
     pub(super) async fn settle(
@@ -345,7 +353,7 @@ impl Execution<'_> {
                 "stopped by the operator before its effect showed",
                 Remedy::GoOn,
             )),
-            Ok(()) => None,
+            Ok(()) => self.said(step),
         };
         let problem = not_met(said, limit, &standing);
         self.end(step, outcome, &problem.reason())?;

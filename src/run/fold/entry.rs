@@ -17,6 +17,8 @@ pub struct StepEntry {
     pub started: bool,
     /// True when one of its commands was recorded since it began: it may have been sent.
     pub commanded: bool,
+    /// What its cmdlets said since it began.
+    pub said: Vec<String>,
     /// True while it is being undone.
     pub(super) undoing: bool,
     pub(super) execution: usize,

@@ -375,6 +375,8 @@ fn an_abort_of_a_failback_survives_every_fault_under_its_own_time_limit() {
         &[
             CmdletFault::ErrorBefore,
             CmdletFault::ErrorAfter,
+            CmdletFault::WarningBefore,
+            CmdletFault::WarningAfter,
             CmdletFault::CutBefore,
             CmdletFault::CutAfter,
             CmdletFault::SilenceBefore,

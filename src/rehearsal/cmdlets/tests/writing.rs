@@ -289,6 +289,8 @@ async fn a_fault_strikes_its_call_before_or_after_the_effect() {
     for (kind, happens) in [
         (FaultKind::ErrorBefore, false),
         (FaultKind::ErrorAfter, true),
+        (FaultKind::WarningBefore, false),
+        (FaultKind::WarningAfter, true),
         (FaultKind::CutBefore, false),
         (FaultKind::CutAfter, true),
         (FaultKind::SilenceBefore, false),
@@ -311,7 +313,12 @@ async fn a_fault_strikes_its_call_before_or_after_the_effect() {
         match kind {
             FaultKind::ErrorBefore | FaultKind::ErrorAfter => {
                 let answer = answer.unwrap().unwrap();
-                assert!(answer["errors"][0]["id"].is_string(), "{kind:?}");
+                assert!(answer["errors"][1]["id"].is_string(), "{kind:?}");
+            }
+            FaultKind::WarningBefore | FaultKind::WarningAfter => {
+                let answer = answer.unwrap().unwrap();
+                assert!(answer["warnings"][1].is_string(), "{kind:?}");
+                assert_eq!(answer["errors"], json!([]), "{kind:?}");
             }
             FaultKind::CutBefore | FaultKind::CutAfter => {
                 assert_eq!(answer, Ok(None), "{kind:?}");
