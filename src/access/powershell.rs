@@ -42,7 +42,7 @@ use super::sql::Fate;
 use crate::model::{IntoRemedies as _, Place, Problem, Remedy};
 
 /// Longest line that is read: many times what any pool answers.
-const LINE: u64 = 16 << 20;
+const LINE: u64 = 4 << 20;
 
 /// Starts the process that answers the line protocol: a PowerShell, or the rehearsal's cmdlets.
 pub trait Launch: Send + Sync {

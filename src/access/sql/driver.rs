@@ -15,10 +15,14 @@ use crate::access::ByteStream;
 /// writes whole rows (`tds.md` 5.1).
 pub const SERVER_MESSAGES: &str = "tiberius::tds::stream::token";
 
+/// Longest answer that is read, in bytes: many times what any question here can have.
+const ANSWER: usize = 64 << 20;
+
 /// One signed-in connection. After any failure but a plain server error it is to be dropped: the
 /// driver would answer the next question with the rest of the last answer (`tds.md` 5.3).
 pub(super) struct Driver {
     client: Client<Compat<Witness>>,
+    notes: Notes,
     /// Whole result sets of the last answer that came before it failed.
     before: Vec<Table>,
 }
@@ -39,17 +43,29 @@ impl Driver {
             witness.compat(),
         ))
         .await
+        .map_err(|cause| of_sign_in(cause, &notes, &sign_in.channel))
         .map(|client| Self {
             client,
+            notes: notes.clone(),
             before: Vec::new(),
         })
-        .map_err(|cause| of_sign_in(cause, &notes, &sign_in.channel))
     }
 
     /// Sends a literal batch and reads its answer to the end.
     pub(super) async fn send(&mut self, batch: &str) -> Result<Vec<Table>, Failure> {
-        let stream = self.client.simple_query(batch).await.map_err(failure)?;
-        collect(stream, &mut self.before).await.map_err(failure)
+        self.notes.allow(ANSWER);
+        let answer = match self.client.simple_query(batch).await {
+            Ok(stream) => collect(stream, &mut self.before).await,
+            Err(cause) => Err(cause),
+        };
+        answer.map_err(|cause| self.failure(cause))
+    }
+
+    fn failure(&self, cause: Error) -> Failure {
+        if self.notes.is_too_long() {
+            return Failure::Garbled(format!("it is longer than {} MiB", ANSWER >> 20));
+        }
+        failure(cause)
     }
 
     /// The whole result sets that came before the last answer failed.
@@ -67,12 +83,12 @@ impl Driver {
             .iter()
             .map(|value| value as &dyn tiberius::ToSql)
             .collect();
-        let stream = self
-            .client
-            .query(query.text, &parameters)
-            .await
-            .map_err(failure)?;
-        collect(stream, &mut self.before).await.map_err(failure)
+        self.notes.allow(ANSWER);
+        let answer = match self.client.query(query.text, &parameters).await {
+            Ok(stream) => collect(stream, &mut self.before).await,
+            Err(cause) => Err(cause),
+        };
+        answer.map_err(|cause| self.failure(cause))
     }
 }
 
@@ -125,6 +141,9 @@ fn of_sign_in(cause: Error, notes: &Notes, channel: &Channel) -> Failure {
     if let Some(verdict) = notes.verdict() {
         return verdict;
     }
+    if notes.is_too_long() {
+        return Failure::NotSqlServer;
+    }
     match cause {
         Error::Tls(text) => tls_text::read(&text).unwrap_or(Failure::Tls(text)),
         Error::Io { kind, message } => {
@@ -146,11 +165,11 @@ fn of_sign_in(cause: Error, notes: &Notes, channel: &Channel) -> Failure {
                 _ if ended && notes.is_silent() => {
                     Failure::Cut("it was closed before the first answer".to_owned())
                 }
-                // Schannel without a common version closes without a word (`tds.md` 5.4).
-                Channel::Tls { .. } if message.contains("tls handshake") => {
+                // Schannel without a common version closes without a word, or resets (`tds.md` 5.4).
+                Channel::Tls { .. } if ended && notes.ended_after_first() => {
                     Failure::TlsTooOld("the server ended the TLS handshake".to_owned())
                 }
-                Channel::Clear | Channel::Tls { .. } => Failure::Cut(message),
+                Channel::Clear | Channel::Tls { .. } => cut(kind, message),
             }
         }
         Error::Server(_) | Error::Routing { .. } => failure(cause),
@@ -175,13 +194,38 @@ fn failure(cause: Error) -> Failure {
             class: token.class(),
             text: token.message().to_owned(),
         },
-        Error::Io { message, .. } => Failure::Cut(message),
+        Error::Io { kind, message } => cut(kind, message),
         Error::Tls(text) => Failure::Tls(text),
         Error::Routing { host, port } => Failure::Routed {
             to: format!("{host},{port}"),
         },
-        other => Failure::Garbled(other.to_string()),
+        other => {
+            tracing::info!(%other, "an answer that the driver does not understand");
+            Failure::Garbled("it does not follow SQL Server's protocol".to_owned())
+        }
     }
+}
+
+/// A connection that broke, in words of the field: the libraries have words for programmers.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of the standard library, which grow"
+)]
+fn cut(kind: IoErrorKind, message: String) -> Failure {
+    tracing::info!(?kind, message, "a connection broke");
+    Failure::Cut(match kind {
+        IoErrorKind::UnexpectedEof | IoErrorKind::BrokenPipe | IoErrorKind::WriteZero => {
+            "the server closed it".to_owned()
+        }
+        IoErrorKind::ConnectionReset => "it was reset".to_owned(),
+        IoErrorKind::ConnectionAborted => "it was given up on this side".to_owned(),
+        IoErrorKind::TimedOut => {
+            "what was sent was not taken within the network's limit".to_owned()
+        }
+        IoErrorKind::InvalidData => "what came is damaged".to_owned(),
+        // The system's own.
+        _ => message,
+    })
 }
 
 /// Reads an answer to its end. The driver tells a server error behind all result sets.

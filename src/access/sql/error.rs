@@ -132,6 +132,12 @@ pub enum Certificate {
         /// The names that it is for, where the message tells.
         names: String,
     },
+    /// It names no host: at most its subject does, which nobody reads for that any more.
+    NoName,
+    /// It is that of an authority, and stands for a server.
+    Authority,
+    /// Its signature is of a kind that is not accepted any more.
+    Weak,
     /// The certificates of `[sql.tls] ca`, or of this machine, cannot be used.
     Authorities(String),
     /// Anything else.
@@ -296,6 +302,13 @@ impl Certificate {
             Self::OtherName { .. } => {
                 "write the host in `[sql]` as the certificate names it, or issue a certificate for that name"
             }
+            Self::NoName => {
+                "issue a certificate with the host in its subject alternative name, or, on a network that you trust, set `trust_server_certificate = true`"
+            }
+            Self::Authority => {
+                "give the instance a certificate of its own, signed by that authority, or, on a network that you trust, set `trust_server_certificate = true`"
+            }
+            Self::Weak => "issue it again with SHA-256 and RSA 2048 or better",
             Self::Authorities(_) => {
                 "see that `[sql.tls] ca` names a PEM file of the authority's certificates"
             }
@@ -431,6 +444,9 @@ impl fmt::Display for Certificate {
                 f.write_str("it is not for this host name")
             }
             Self::OtherName { names } => write!(f, "it is not for this host name, but for {names}"),
+            Self::NoName => f.write_str("it names no host (no subject alternative name)"),
+            Self::Authority => f.write_str("it is the certificate of an authority, not of a server"),
+            Self::Weak => f.write_str("its signature is of a kind that is not accepted (SHA-1, or a key that is too short)"),
             Self::Authorities(why) => write!(f, "the authorities cannot be used: {why}"),
             Self::Other(why) => f.write_str(why),
         }

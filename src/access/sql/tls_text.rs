@@ -31,10 +31,18 @@ fn certificate(text: &str) -> Option<Certificate> {
             .split_once("only valid for ")
             .map_or("", |(_, names)| names);
         let names = names.replace("DnsName(\"", "").replace("\")", "");
-        Certificate::OtherName {
-            names: names.trim_end_matches('.').to_owned(),
+        if names.is_empty() {
+            Certificate::NoName
+        } else {
+            Certificate::OtherName {
+                names: names.trim_end_matches('.').to_owned(),
+            }
         }
-    } else if ["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"]
+    } else if reason.contains("CaUsedAsEndEntity") {
+        Certificate::Authority
+    } else if reason.contains("UnsupportedSignatureAlgorithm") {
+        Certificate::Weak
+    } else if ["UnknownIssuer", "BadSignature"]
         .iter()
         .any(|word| reason.contains(word))
     {
@@ -43,7 +51,8 @@ fn certificate(text: &str) -> Option<Certificate> {
     } else if reason.contains("UnsupportedCertVersion") {
         Certificate::Other("it is of an X.509 version before 3".to_owned())
     } else {
-        Certificate::Other(reason.trim_end_matches('.').to_owned())
+        tracing::info!(reason, "a certificate that is not accepted");
+        Certificate::Other("it is not one for a server that can be checked".to_owned())
     })
 }
 

@@ -1,7 +1,8 @@
 //! A stream that sees what the server says about encryption before the driver does.
 //!
 //! The driver's own end of a failed negotiation is a bare "tls handshake eof", or a wait to the
-//! limit (`tds.md` 5.4, 8): here it gets its name, and no password was sent yet.
+//! limit (`tds.md` 5.4, 8): here it gets its name, and no password was sent yet. It also sees that no
+//! answer is longer than what is asked for can be: the driver would keep all of it.
 
 use std::io;
 use std::pin::Pin;
@@ -17,6 +18,10 @@ use crate::access::ByteStream;
 /// A first answer is far shorter.
 const LONGEST: usize = 4096;
 
+/// All that a server says until a client is signed in, in bytes: a chain of certificates is the most of
+/// it.
+const SIGN_IN: usize = 64 << 10;
+
 /// What was seen of the first answer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Notes(Arc<Mutex<Seen>>);
@@ -26,6 +31,10 @@ struct Seen {
     /// The first answer, as far as it came.
     bytes: Vec<u8>,
     verdict: Option<Failure>,
+    /// True once more came after the first answer.
+    went_on: bool,
+    /// What may still come, in bytes; `None` = more came.
+    left: Option<usize>,
 }
 
 impl Notes {
@@ -37,6 +46,21 @@ impl Notes {
     /// True when the server never sent a byte.
     pub(super) fn is_silent(&self) -> bool {
         self.lock().bytes.is_empty()
+    }
+
+    /// True when the server said nothing after its first answer.
+    pub(super) fn ended_after_first(&self) -> bool {
+        !self.lock().went_on
+    }
+
+    /// From here on so many bytes may come.
+    pub(super) fn allow(&self, bytes: usize) {
+        self.lock().left = Some(bytes);
+    }
+
+    /// True when more came than may.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.lock().left.is_none()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
@@ -55,6 +79,8 @@ pub(super) struct Witness {
 impl Witness {
     /// Watches a stream.
     pub(super) fn new(stream: Box<dyn ByteStream>, channel: &Channel) -> Self {
+        let notes = Notes::default();
+        notes.allow(SIGN_IN);
         Self {
             stream,
             wanted: match channel {
@@ -62,7 +88,7 @@ impl Witness {
                 Channel::Tls { scope, .. } => Some(*scope),
             },
             watching: true,
-            notes: Notes::default(),
+            notes,
         }
     }
 
@@ -144,10 +170,14 @@ impl AsyncRead for Witness {
         let this = self.get_mut();
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let came = buf.filled().get(before..).unwrap_or_default();
+        let mut seen = this.notes.lock();
+        seen.left = seen.left.and_then(|left| left.checked_sub(came.len()));
+        if seen.left.is_none() {
+            return Poll::Ready(Err(io::Error::other("the answer has no end")));
+        }
         if this.watching {
-            let mut seen = this.notes.lock();
-            seen.bytes
-                .extend_from_slice(buf.filled().get(before..).unwrap_or_default());
+            seen.bytes.extend_from_slice(came);
             match judge(&seen.bytes, this.wanted) {
                 Reading::More => {}
                 Reading::Fine => this.watching = false,
@@ -157,6 +187,8 @@ impl AsyncRead for Witness {
                     return Poll::Ready(Err(io::Error::other(text)));
                 }
             }
+        } else {
+            seen.went_on |= !came.is_empty();
         }
         Poll::Ready(Ok(()))
     }

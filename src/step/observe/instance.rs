@@ -56,7 +56,7 @@ pub async fn presence(access: &Access, instance: Instance) -> Presence {
         Ok(table) => match read(Ok(table)) {
             Observed::Seen(identity) => Presence::Answers(identity),
             Observed::Absent | Observed::Unknown(_) => {
-                Presence::Lives("the answer lacks a column".into())
+                Presence::Lives("the instance did not answer what was asked".into())
             }
         },
         Err(error) => match error.failure.life() {

@@ -157,7 +157,7 @@ pub async fn sets(access: &Access, instance: Instance, path: &str) -> Observed<V
 }
 
 fn lacking<T>() -> Observed<T> {
-    Observed::unseen("the answer lacks a column")
+    Observed::unseen("the instance did not answer what was asked")
 }
 
 /// A file that cannot be opened because it is not there is absent; every other refusal is unknown.
@@ -343,7 +343,7 @@ fn batch_of(files: usize) -> String {
 
 fn understand(tables: &[Table]) -> Told {
     let [headers, label] = tables else {
-        return Told::Unknown("the answer lacks a result".into());
+        return Told::Unknown("the instance did not answer for this file".into());
     };
     let stripes = label.rows().next().and_then(|row| {
         Some(Told::Stripe {

@@ -222,3 +222,45 @@ async fn a_server_that_accepts_and_says_nothing_ends_at_the_sign_in_limit() {
     let error = end_within(SECOND, &listener, Encrypt::Required, None).await;
     assert_eq!(error.failure, Failure::SignInTimedOut(SECOND));
 }
+
+/// As a TLS terminator in front of an old server does.
+#[tokio::test]
+async fn a_reset_in_the_handshake_is_told_as_a_version_that_is_too_old() {
+    let listener = Listener::start(Manner::Resets(1)).await;
+    let error = end(&listener, Encrypt::Required, None).await;
+    assert!(matches!(error.failure, Failure::TlsTooOld(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_first_answer_without_an_end_is_not_kept_in_memory() {
+    let listener = Listener::start(Manner::Endless).await;
+    let error = end(&listener, Encrypt::Required, None).await;
+    assert_eq!(error.failure, Failure::NotSqlServer);
+}
+
+#[tokio::test]
+async fn a_certificate_that_names_no_host_has_its_own_reason() {
+    let ours = authority("Ours");
+    let shown = Shown::without_names(&ours, NAME);
+    let certificate = refusal(shown, &ours.pem()).await;
+    assert_eq!(certificate, Certificate::NoName);
+}
+
+#[tokio::test]
+async fn an_authority_that_stands_for_a_server_has_its_own_reason() {
+    let (shown, pem) = Shown::of_authority(NAME);
+    assert_eq!(refusal(shown, &pem).await, Certificate::Authority);
+}
+
+/// Of each kind that the driver tells by a text of a library, none reaches the operator.
+#[tokio::test]
+async fn a_connection_that_breaks_is_told_in_words_of_the_field() {
+    let shown = Shown::new(None, "elsewhere", [2001, 2002]);
+    let listener = Listener::start(Manner::Negotiates(1, shown)).await;
+    let error = end(&listener, Encrypt::Required, None).await;
+    let Failure::Cut(words) = &error.failure else {
+        panic!("{error}");
+    };
+    let known = ["the server closed it", "it was reset"];
+    assert!(known.contains(&words.as_str()), "{words}");
+}

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
@@ -50,6 +51,31 @@ impl Shown {
         }
     }
 
+    /// One that names its host in its subject alone, signed by `authority`.
+    pub(super) fn without_names(authority: &Authority, host: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, host);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, authority).unwrap();
+        Self {
+            certificate: certificate.der().clone(),
+            key: Arc::new(key.serialize_der()),
+        }
+    }
+
+    /// That of an authority for `name`, shown as a server's; and the same as PEM.
+    pub(super) fn of_authority(name: &str) -> (Self, String) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let shown = Self {
+            certificate: certificate.der().clone(),
+            key: Arc::new(key.serialize_der()),
+        };
+        (shown, certificate.pem())
+    }
+
     /// TLS 1.2 inside PRELOGIN packets: 1.3 says more after the client is done with wrapping.
     fn config(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -73,6 +99,10 @@ pub(super) enum Manner {
     /// Answers PRELOGIN with this ENCRYPTION byte, and the first TLS packet with these bytes, then
     /// closes.
     Says(u8, &'static [u8]),
+    /// Answers PRELOGIN with this ENCRYPTION byte, and resets the connection at the first TLS packet.
+    Resets(u8),
+    /// Answers PRELOGIN with packets that never end.
+    Endless,
     /// Shakes hands at once.
     Strict(Shown),
     /// Reads once, writes this, closes.
@@ -132,6 +162,21 @@ async fn meet(mut stream: TcpStream, manner: Manner, seen: &AtomicBool) -> std::
             note(packet(&mut stream).await?.0, seen);
             if !answer.is_empty() {
                 stream.write_all(&wrapped(answer)).await?;
+            }
+        }
+        Manner::Resets(encryption) => {
+            let (_, _) = packet(&mut stream).await?;
+            stream.write_all(&prelogin(encryption)).await?;
+            let (_, _) = packet(&mut stream).await?;
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        }
+        Manner::Endless => {
+            let (_, _) = packet(&mut stream).await?;
+            let mut packet = prelogin(1);
+            // Not the last of the answer.
+            packet[1] = 0;
+            loop {
+                stream.write_all(&packet).await?;
             }
         }
         Manner::Negotiates(encryption, shown) => {
