@@ -120,6 +120,7 @@ pub struct LogShippingStatus {
 impl Status {
     /// Looks at everything at once: a dead instance costs one connect limit, not four.
     pub async fn observe(site: &Site, access: &Access) -> Self {
+        let _round = access.sql.round();
         let roles: Vec<Role> = Role::ALL
             .into_iter()
             .filter(|role| access.sql.has(Instance::chat(*role)))

@@ -6,9 +6,11 @@
 //! rest of the last answer (`tds.md` 5.3).
 
 mod browser;
+mod control;
 mod driver;
 mod error;
 mod lock;
+mod round;
 mod senders;
 mod sign_in;
 mod table;
@@ -33,14 +35,17 @@ use super::ByteStream;
 use super::secret::Password;
 use crate::model::Instance;
 use crate::site::Site;
+use control::Control;
 use driver::Driver;
 pub use driver::SERVER_MESSAGES;
+use round::Rounds;
 use senders::Tag;
 
 #[cfg(test)]
 pub(crate) use error::first_line;
 pub use error::{Certificate, Failure, Fate, Life, SqlError};
 pub use lock::{LockError, LockHolder, SiteLock, site_resource};
+pub use round::Round;
 pub use senders::{Sender, StillThere};
 pub use sign_in::{SignIn, SignInError};
 pub use table::{Row, Table, Value};
@@ -125,14 +130,7 @@ pub struct SqlDoor {
     limits: DoorLimits,
     control: BTreeMap<Instance, tokio::sync::Mutex<Control>>,
     tag: std::sync::Mutex<Tag>,
-}
-
-/// The control connection of an instance.
-#[derive(Default)]
-struct Control {
-    driver: Option<Driver>,
-    /// The last connect that failed: when, and why.
-    failed: Option<(Instant, SqlError)>,
+    rounds: std::sync::Mutex<Rounds>,
 }
 
 impl SqlDoor {
@@ -154,6 +152,7 @@ impl SqlDoor {
             limits,
             control,
             tag: std::sync::Mutex::default(),
+            rounds: std::sync::Mutex::default(),
         }
     }
 
@@ -194,65 +193,6 @@ impl SqlDoor {
     /// TCP port of an instance as it was last dialed; `None` where it was not, or has none.
     pub fn port(&self, instance: Instance) -> Option<u16> {
         self.dial.peer(instance).map(|peer| peer.port)
-    }
-
-    /// Reads one result set; the last one where the batch gives several.
-    pub async fn read(&self, instance: Instance, query: Query<'_>) -> Result<Table, SqlError> {
-        let mut tables = self.read_all(instance, query).await?;
-        Ok(tables.pop().unwrap_or_default())
-    }
-
-    /// Reads every result set of a batch.
-    ///
-    /// A control connection that was found broken is opened anew, once: a read can be repeated. Who
-    /// waited while a connect failed shares its failure: a dead instance costs one limit, not one
-    /// for every question.
-    pub async fn read_all(
-        &self,
-        instance: Instance,
-        query: Query<'_>,
-    ) -> Result<Vec<Table>, SqlError> {
-        let Some(slot) = self.control.get(&instance) else {
-            return Err(self.no_instance(instance, query.text));
-        };
-        let asked = Instant::now();
-        let mut slot = slot.lock().await;
-        if let Some((at, error)) = &slot.failed
-            && *at > asked
-        {
-            let failure = error.failure.clone();
-            return Err(self
-                .place(instance)
-                .error(query.text, failure, Fate::NotSent));
-        }
-        if let Some(mut driver) = slot.driver.take() {
-            match self.ask(instance, &mut driver, &query).await {
-                Ok(tables) => {
-                    slot.driver = Some(driver);
-                    return Ok(tables);
-                }
-                Err(error) if error.fate == Fate::Refused => {
-                    slot.driver = error.keeps_connection().then_some(driver);
-                    return Err(error);
-                }
-                // Broken or silent: one fresh connection decides. A silent server would cost a
-                // second limit; it is not asked again.
-                Err(error) if matches!(error.failure, Failure::TimedOut(_)) => return Err(error),
-                Err(_) => {}
-            }
-        }
-        let mut driver = match self.connect(instance, query.text).await {
-            Ok(driver) => driver,
-            Err(error) => {
-                slot.failed = Some((Instant::now(), error.clone()));
-                return Err(error);
-            }
-        };
-        let answer = self.ask(instance, &mut driver, &query).await;
-        if answer.as_ref().err().is_none_or(SqlError::keeps_connection) {
-            slot.driver = Some(driver);
-        }
-        answer
     }
 
     /// Sees whether a host takes a connection at a TCP port.

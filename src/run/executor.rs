@@ -99,6 +99,7 @@ impl Execution<'_> {
     async fn go_on(&self) -> Result<RunFinished, JournalError> {
         let mut checked = Vec::new();
         let mut loss_seconds = None;
+        let round = self.access.sql.round();
         for planned in &self.plan.steps {
             let step = planned.step;
             let done = self.is_done(step);
@@ -118,6 +119,7 @@ impl Execution<'_> {
                 end,
             });
         }
+        drop(round);
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
         let mut halt = match verdict {
             Verdict::NothingToDo => {
@@ -279,6 +281,7 @@ impl Execution<'_> {
     /// Judges these steps once more, as before the run.
     async fn look_ahead(&self, steps: &[Checked]) -> Result<Option<Halt>, JournalError> {
         let mut checked = Vec::new();
+        let _round = self.access.sql.round();
         for it in steps {
             checked.push(Checked {
                 standing: self.check(it.step).await?.1,

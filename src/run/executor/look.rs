@@ -24,6 +24,7 @@ impl Execution<'_> {
 
     /// The same without a record.
     pub(super) async fn look(&self, step: Step) -> (Facts, Standing) {
+        let _round = self.access.sql.round();
         let saved = self.saved();
         let known = saved.as_ref().ok().and_then(Option::as_ref);
         // On the heap: the futures of ten steps are too large for a small stack.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::{BoxFuture, join_all};
 use pchadr::access::ByteStream;
@@ -11,12 +12,14 @@ use pchadr::cli::rehearse::Stage;
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::simulated::{Times, addresses};
 use pchadr::rehearsal::value::ServerError;
+use pchadr::run::store::MemoryStore;
 use pchadr::status::Status;
 use tokio::time::Instant;
 
 use super::toy::Toy;
 use super::{BACKUP, SECOND, limits};
-use crate::site::{disaster, litware};
+use crate::asleep::awake;
+use crate::site::{Drill, disaster, litware};
 
 #[tokio::test(start_paused = true)]
 async fn questions_to_a_dead_instance_cost_one_limit_together() {
@@ -38,12 +41,15 @@ async fn questions_to_a_dead_instance_cost_one_limit_together() {
 }
 
 /// Instances of which two swallow every connection, as a lost data center does.
-struct HalfDead(Arc<dyn Dial>);
+struct HalfDead(Arc<dyn Dial>, AtomicUsize);
 
 impl Dial for HalfDead {
     fn dial(&self, instance: Instance) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>> {
         match instance.role {
-            Role::Primary | Role::PrimaryMirror => Box::pin(std::future::pending()),
+            Role::Primary | Role::PrimaryMirror => {
+                self.1.fetch_add(1, Ordering::SeqCst);
+                Box::pin(std::future::pending())
+            }
             Role::Backup | Role::BackupMirror => self.0.dial(instance),
         }
     }
@@ -56,7 +62,7 @@ async fn the_status_of_a_site_with_two_dead_instances_costs_one_connect_limit() 
     recipe.times = Times::Zero;
     let mut stage = Stage::build(&site, &recipe).unwrap();
     let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
-    let dial = Arc::new(HalfDead(stage.simulated.dial()));
+    let dial = Arc::new(HalfDead(stage.simulated.dial(), AtomicUsize::new(0)));
     stage.access.sql = Arc::new(SqlDoor::new(dial, addresses(&site), sign_in, limits()));
     let began = Instant::now();
     let status = Status::observe(&site, &stage.access).await;
@@ -65,6 +71,71 @@ async fn the_status_of_a_site_with_two_dead_instances_costs_one_connect_limit() 
     let reachable = |role| status.instances[role].reachable;
     assert!(reachable("backup") && reachable("backup_mirror"));
     assert!(!reachable("primary") && !reachable("primary_mirror"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_one_round_an_instance_that_ran_into_its_limit_is_not_asked_again() {
+    let site = litware();
+    let stage = Stage::build(&site, &disaster()).unwrap();
+    let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
+    let dial = Arc::new(HalfDead(stage.simulated.dial(), AtomicUsize::new(0)));
+    let door = SqlDoor::new(dial, addresses(&site), sign_in, limits());
+    let dead = Instance::chat(Role::Primary);
+    let began = Instant::now();
+    let mut seconds = Vec::new();
+    for round in 0..2 {
+        let outer = door.round();
+        for _ in 0..3 {
+            // A round inside another is that one.
+            let inner = door.round();
+            let error = door.read(dead, Query::plain("READ")).await.unwrap_err();
+            assert!(
+                matches!(error.failure, Failure::ConnectTimedOut { .. }),
+                "{round}"
+            );
+            drop(inner);
+        }
+        drop(outer);
+        seconds.push(began.elapsed().as_secs());
+    }
+    assert_eq!(seconds, [5, 10]);
+    // Outside of a round each question is asked.
+    for _ in 0..2 {
+        assert!(door.read(dead, Query::plain("READ")).await.is_err());
+    }
+    assert_eq!(began.elapsed().as_secs(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_at_once_is_asked_again_in_the_same_round() {
+    let toy = Toy::default();
+    toy.state().down = true;
+    let door = toy.door();
+    let _round = door.round();
+    assert!(door.read(BACKUP, Query::plain("READ")).await.is_err());
+    toy.state().down = false;
+    assert!(door.read(BACKUP, Query::plain("READ")).await.is_ok());
+}
+
+/// A primary data center that swallows every connection: the checks before a failover cost it a few
+/// limits, not one for each question.
+#[tokio::test(start_paused = true)]
+async fn the_checks_before_a_failover_cost_a_dead_data_center_a_few_limits() {
+    let mut drill = Drill::failover(litware());
+    drill.recipe.times = Times::Zero;
+    let mut stage = drill.stage();
+    let sign_in = SignIn::clear("pchadr", Password::new("rehearsal".to_owned()));
+    let dial = Arc::new(HalfDead(stage.simulated.dial(), AtomicUsize::new(0)));
+    let door = SqlDoor::new(dial.clone(), addresses(&drill.site), sign_in, limits());
+    stage.access.sql = Arc::new(door);
+    let store = MemoryStore::default();
+    let mut run = Box::pin(drill.run(&stage, &store));
+    let acts = || String::from_utf8_lossy(&store.bytes()).contains("step_started");
+    let ended = awake(&mut run, acts).await;
+    assert!(ended.is_none(), "{ended:?}");
+    // Once each in the checks before the run, and in that of its first step.
+    let dials = dial.1.load(Ordering::SeqCst);
+    assert!(dials <= 4, "{dials} dials of two dead instances");
 }
 
 #[tokio::test(start_paused = true)]
