@@ -10,4 +10,4 @@ SELECT CAST(d.state AS int) AS state, CAST(d.is_in_standby AS int) AS is_in_stan
        m.mirroring_partner_instance, m.mirroring_witness_name
 FROM sys.databases AS d
 LEFT JOIN sys.database_mirroring AS m ON m.database_id = d.database_id
-WHERE d.name = @P1
+WHERE LOWER(d.name) = LOWER(@P1)

@@ -201,7 +201,10 @@ fn a_database_that_is_starting_is_closed_as_soon_as_it_is_online() {
         let starts = |to| {
             stage.simulated.world.with(|state| {
                 let server = state.instances.get_mut(&PRIMARY).unwrap();
-                server.database_mut("mgc").unwrap().state = to;
+                let database = server.database_mut("mgc").unwrap();
+                // A start, and no want of a quorum.
+                database.mirroring = None;
+                database.state = to;
             });
         };
         starts(DatabaseState::Recovering);
@@ -210,6 +213,24 @@ fn a_database_that_is_starting_is_closed_as_soon_as_it_is_online() {
             starts(DatabaseState::Online);
         };
         let (finished, ()) = tokio::join!(hold_judged_later(&drill, &stage), wakes);
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+        assert_eq!(state(&stage, PRIMARY), DatabaseState::Offline);
+    });
+}
+
+/// A principal without quorum: only the end of its mirroring ends that (`sql-server.md` 4).
+#[test]
+fn a_principal_that_stays_recovering_is_closed_all_the_same() {
+    let drill = Drill::fence(litware());
+    paused(async {
+        let stage = drill.stage();
+        stage.simulated.world.with(|state| {
+            let server = state.instances.get_mut(&PRIMARY).unwrap();
+            let database = server.database_mut("mgc").unwrap();
+            assert!(database.mirroring.is_some());
+            database.state = DatabaseState::Recovering;
+        });
+        let finished = hold_judged_later(&drill, &stage).await;
         assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
         assert_eq!(state(&stage, PRIMARY), DatabaseState::Offline);
     });

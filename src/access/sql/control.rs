@@ -83,10 +83,7 @@ impl SqlDoor {
                 }
                 // Broken or silent: one fresh connection decides. A silent server would cost a
                 // second limit; it is not asked again.
-                Err(error) if matches!(error.failure, Failure::TimedOut(_)) => {
-                    slot.fail(round, &error);
-                    return Err(error);
-                }
+                Err(error) if matches!(error.failure, Failure::TimedOut(_)) => return Err(error),
                 Err(_) => {}
             }
         }
@@ -98,11 +95,6 @@ impl SqlDoor {
             }
         };
         let answer = self.ask(instance, &mut driver, &query).await;
-        if let Err(error) = &answer
-            && error.failure.took_the_limit()
-        {
-            slot.fail(round, error);
-        }
         if answer.as_ref().err().is_none_or(SqlError::keeps_connection) {
             slot.driver = Some(driver);
         }

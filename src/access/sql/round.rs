@@ -45,11 +45,9 @@ impl Drop for Round<'_> {
 }
 
 impl Failure {
-    /// True where a limit was waited for.
+    /// True where a limit was waited for before anything was asked. One question that takes too long
+    /// says nothing of the next.
     pub(super) fn took_the_limit(&self) -> bool {
-        matches!(
-            self,
-            Self::ConnectTimedOut { .. } | Self::SignInTimedOut(_) | Self::TimedOut(_)
-        )
+        matches!(self, Self::ConnectTimedOut { .. } | Self::SignInTimedOut(_))
     }
 }

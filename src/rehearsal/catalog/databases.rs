@@ -20,9 +20,20 @@ impl View<'_> {
         })
     }
 
+    /// Without VIEW ANY DATABASE only `master` and `tempdb` are shown (`sql-server.md` 4).
+    pub(super) fn sees_databases(&self) -> bool {
+        self.instance.sysadmin || self.instance.sees_databases
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &Database> {
+        let all = self.sees_databases();
+        let databases = self.instance.databases.iter();
+        databases.filter(move |it| all || matches!(it.name.as_str(), "master" | "tempdb"))
+    }
+
     fn databases(&self) -> Relation {
         relation! {
-            for d in &self.instance.databases;
+            for d in self.shown();
             let online = d.state == DatabaseState::Online;
             let used = d.log_end.block > d.log_start.block.saturating_add(64);
             let full = online && d.model == 1 && used;
@@ -130,7 +141,7 @@ impl View<'_> {
 
     fn mirroring(&self) -> Relation {
         relation! {
-            for d in &self.instance.databases;
+            for d in self.shown();
             let m = d.mirroring.as_ref();
             "database_id": Int => d.id,
             "mirroring_guid": GUID => m.map(|m| m.guid),

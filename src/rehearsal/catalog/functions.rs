@@ -83,7 +83,14 @@ impl View<'_> {
                 };
                 (SqlType::Int, value)
             }
-            "HAS_PERMS_BY_NAME" => (SqlType::Int, Datum::from(self.instance.sysadmin)),
+            "HAS_PERMS_BY_NAME" => {
+                let permission = argument(arguments, 2).map(str::to_uppercase);
+                let has = match permission.as_deref() {
+                    Some("VIEW ANY DATABASE") => self.sees_databases(),
+                    _ => self.instance.sysadmin,
+                };
+                (SqlType::Int, Datum::from(has))
+            }
             "HAS_DBACCESS" => {
                 let name = argument(arguments, 0)?;
                 let open = super::open(self.instance, name, me.spid).is_ok();

@@ -175,6 +175,7 @@ impl Build<'_> {
                 version: self.options.version,
                 collation: self.options.collation.clone(),
                 sysadmin: self.options.sysadmin,
+                sees_databases: true,
                 databases: Vec::new(),
                 endpoint: true,
                 volumes: volumes(),

@@ -103,6 +103,8 @@ pub struct SqlInstance {
     pub collation: String,
     /// Whether who signs in is sysadmin.
     pub sysadmin: bool,
+    /// Whether who signs in has VIEW ANY DATABASE, as everybody has unless it was denied.
+    pub sees_databases: bool,
     /// Databases, the four system databases first.
     pub databases: Vec<Database>,
     /// Its mirroring endpoint is STARTED.

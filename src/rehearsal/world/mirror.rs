@@ -313,14 +313,23 @@ impl State {
     /// `SET PARTNER OFF`: both sides forget; the mirror stays RESTORING. A partner that is down
     /// learns of it when it is back. False: not mirrored (1416).
     pub(in crate::rehearsal) fn partner_off(&mut self, instance: Instance, name: &str) -> bool {
-        let Some(session) = self
+        let database = self
             .instances
             .get_mut(&instance)
-            .and_then(|i| i.database_mut(name))
-            .and_then(|d| d.mirroring.take())
-        else {
+            .and_then(|i| i.database_mut(name));
+        let Some(database) = database else {
             return false;
         };
+        let Some(session) = database.mirroring.take() else {
+            return false;
+        };
+        // What a principal that stays RECOVERING waits for is its quorum (`sql-server.md` 4).
+        let starts = |database: &mut Database, role: MirroringRole| {
+            if database.state == DatabaseState::Recovering && role == MirroringRole::Principal {
+                database.state = DatabaseState::Online;
+            }
+        };
+        starts(database, session.role);
         if let Some(other) = self
             .instances
             .get_mut(&session.partner)
@@ -331,7 +340,8 @@ impl State {
                 .as_ref()
                 .is_some_and(|m| m.guid == session.guid)
         {
-            other.mirroring = None;
+            let theirs = other.mirroring.take();
+            starts(other, theirs.map_or(MirroringRole::Mirror, |m| m.role));
         }
         true
     }

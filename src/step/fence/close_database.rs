@@ -4,6 +4,7 @@
 mod undo;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::survivor::Survivor;
 use crate::model::states::DatabaseState;
@@ -139,13 +140,13 @@ impl Kind for CloseDatabase {
     }
 
     fn judge(facts: &Facts) -> Standing {
-        match facts.next() {
+        match facts.next(Patient::Yes) {
             Err(standing) => standing,
             Ok(Next::Nothing(why)) => Standing::satisfied(why),
             // It is to be closed as soon as it can be.
             Ok(Next::Wait(what)) => Standing::pending(what),
             Ok(Next::Send(_)) => Standing::pending(
-                "close it: whoever is connected there is cut off, and nothing that it holds is lost",
+                "close it: whoever is connected there is cut off; what it holds stays in its files",
             ),
         }
     }
@@ -155,7 +156,17 @@ impl Kind for CloseDatabase {
             not_shown: "see the SQL Server error log of that instance",
             wait: None,
         };
-        send_by_looks(cx, hands, patience, || async { observe(cx).await.next() }).await
+        let began = Instant::now();
+        let half = cx.site.limits.step / 2;
+        send_by_looks(cx, hands, patience, || async {
+            let patient = if began.elapsed() < half {
+                Patient::Yes
+            } else {
+                Patient::NoMore
+            };
+            observe(cx).await.next(patient)
+        })
+        .await
     }
 }
 
@@ -179,8 +190,16 @@ async fn observe(cx: Context<'_>) -> Facts {
     }
 }
 
+/// Whether a database that is starting is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patient {
+    Yes,
+    /// A principal without quorum stays RECOVERING until its mirroring is gone (`sql-server.md` 4).
+    NoMore,
+}
+
 impl Facts {
-    fn next(&self) -> Result<Next<Key>, Standing> {
+    fn next(&self, patient: Patient) -> Result<Next<Key>, Standing> {
         let sides = self.sides.iter();
         let serving = sides.clone().filter_map(|side| side.serves.as_ref());
         let to_close: Vec<&Writable> = serving.filter(|it| !self.survivor.is_fresh(it)).collect();
@@ -197,7 +216,8 @@ impl Facts {
             return Err(Standing::Blocked { blocks });
         }
         // A mirrored database cannot be taken OFFLINE (1468). The principal first: it tells its partner.
-        let ready = || mirrored().filter(|side| !side.is_starting());
+        let ready =
+            || mirrored().filter(move |side| patient == Patient::NoMore || !side.is_starting());
         if let Some(side) = ready()
             .find(|side| side.is(is_principal))
             .or_else(|| ready().next())

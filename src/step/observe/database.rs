@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Observed, every, first, table};
 use crate::access::Access;
 use crate::access::sql::Query;
+use crate::model::Problem;
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{DatabaseName, Instance, Lsn, quote};
 
@@ -83,12 +84,33 @@ impl Database {
     }
 }
 
-/// O2.
+/// O2. A login without VIEW ANY DATABASE is shown no row of a database that is there: then it is unknown.
 pub async fn database(
     access: &Access,
     instance: Instance,
     name: &DatabaseName,
 ) -> Observed<Database> {
+    let row = row(access, instance, name).await;
+    if !row.is_absent() {
+        return row;
+    }
+    let query = Query::plain(include_str!("../../sql/sees_databases.sql"));
+    let sees = first(table(access, instance, query).await, |row| {
+        row.bit("sees_all")
+    });
+    match sees {
+        Observed::Seen(true) => Observed::Absent,
+        Observed::Seen(false) | Observed::Absent => Observed::unseen(Problem::new(
+            "this login is not shown every database there",
+            "sign in as a member of sysadmin on that instance",
+        )),
+        Observed::Unknown(why) => Observed::Unknown(why),
+    }
+}
+
+/// The row of the database; in any case of its letters, as the collation of the instance may tell them
+/// apart.
+async fn row(access: &Access, instance: Instance, name: &DatabaseName) -> Observed<Database> {
     let query = Query::of(include_str!("../../sql/database.sql"), name.as_str());
     first(table(access, instance, query).await, |row| {
         let mirroring = row.text("mirroring_guid").map(|_| Mirroring {

@@ -33,6 +33,32 @@ fn a_primary_that_serves_is_refused_and_nothing_overrides_that() {
     }
 }
 
+/// No row is no proof: the login may not be shown one (`sql-server.md` 4).
+#[test]
+fn a_primary_that_hides_its_databases_from_our_login_is_refused_and_nothing_overrides_that() {
+    let recipe = vary(|options| options.primary = PrimarySide::Alive);
+    for terms in [terms(), overriding(EVERY_INTERLOCK)] {
+        let held = hold(&litware(), &recipe, &terms, async |stage| {
+            stage.simulated.world.with(|state| {
+                for role in [Role::Primary, Role::PrimaryMirror] {
+                    let server = state.instances.get_mut(&Instance::chat(role)).unwrap();
+                    server.sysadmin = false;
+                    server.sees_databases = false;
+                }
+            });
+        });
+        held.assert_refused(
+            3,
+            "recover-database",
+            &[
+                "whether its database serves cannot be seen",
+                "not shown every database",
+            ],
+            &["Stop-Service"],
+        );
+    }
+}
+
 #[test]
 fn a_fresh_and_empty_primary_is_an_interlock() {
     let recipe = vary(|options| options.primary = PrimarySide::Fresh);

@@ -17,6 +17,9 @@ use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::shared::{Holders, file_name, is_mirror, only_set};
 use crate::step::{Block, Context, Lift};
 
+/// What keeps a database that is OFFLINE, as a fence leaves it: its files are closed and whole.
+const KEEP_FILES: &str = "copy its files elsewhere while it is OFFLINE, for they hold what users wrote there (`SELECT physical_name FROM sys.master_files` names them), and say with the override that they are kept";
+
 /// Interlock: a database that can be neither read nor backed up.
 const UNREADABLE: &str = "old-database-unreadable";
 
@@ -300,21 +303,31 @@ impl Side {
                     | DatabaseState::Offline
             )
         {
-            blocks.extend(self.unreadable(&row.state.to_string()));
+            let keep = match row.state {
+                DatabaseState::Offline => KEEP_FILES,
+                _ => "mend it",
+            };
+            blocks.extend(self.cannot_be_kept(&row.state.to_string(), keep));
         }
         blocks
     }
 
     /// What it holds can be neither read nor backed up; unless a person says that it may go.
     pub(super) fn unreadable(&self, what: &str) -> Option<Block> {
+        self.cannot_be_kept(what, "mend it")
+    }
+
+    fn cannot_be_kept(&self, what: &str, keep: &str) -> Option<Block> {
         (!self.unreadable_is_accepted).then(|| {
             Block::site(
                 UNREADABLE,
                 format!(
-                    "the chat database of the {} is {what}: what it holds cannot be kept",
+                    "the chat database of the {} is {what}: what it holds cannot be backed up",
                     self.role
                 ),
-                format!("mend it; or say with --override {UNREADABLE}=REASON that it may be written over"),
+                format!(
+                    "{keep}; or say with --override {UNREADABLE}=REASON that it may be written over"
+                ),
             )
             .lifted_by(Lift::Override)
         })

@@ -175,20 +175,13 @@ fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
     if row.serves() {
         return serving(facts, side, row);
     }
-    if row.state == DatabaseState::Recovering {
-        return Some(Block::site(
-            "primary-starting",
-            format!(
-                "the chat database of the {} is RECOVERING: it will be ONLINE in a while",
-                side.role
-            ),
-            "wait, look again, then fence it as one that serves",
-        ));
+    let role = row.mirroring.as_ref().map(|mirroring| mirroring.role);
+    let is_principal = role == Some(Some(MirroringRole::Principal));
+    // A mirror whose principal is dead can stay RECOVERING for good (`sql-server.md` 4).
+    let is_mirror = role.is_some() && !is_principal;
+    if row.state == DatabaseState::Recovering && !is_mirror {
+        return Some(starting(side, is_principal));
     }
-    let is_mirror = row
-        .mirroring
-        .as_ref()
-        .is_some_and(|mirroring| mirroring.role != Some(MirroringRole::Principal));
     (is_mirror && !is_overridden(facts, MIRROR_ALIVE)).then(|| {
         let mut mend = fail_over_inside(&facts.fence);
         mend.push(Remedy::to_do(format!(
@@ -200,6 +193,27 @@ fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
         );
         Block::site(MIRROR_ALIVE, why, mend).lifted_by(Lift::Override)
     })
+}
+
+/// It may be ONLINE at any moment. A principal without quorum waits for that without an end, and a
+/// restart of its instance can be enough.
+fn starting(side: &PrimarySide, is_principal: bool) -> Block {
+    let role = side.role;
+    if !is_principal {
+        return Block::site(
+            "primary-starting",
+            format!("the chat database of the {role} is RECOVERING: it will be ONLINE in a while"),
+            "wait, look again, then fence it as one that serves",
+        );
+    }
+    let why = format!(
+        "the chat database of the {role} is RECOVERING, as the principal of a mirror: it starts, or waits for a quorum, and can be ONLINE at any moment"
+    );
+    let mut mend = vec![Remedy::to_do(
+        "wait a while and look again; where it stays so, it does not serve, and must not begin to",
+    )];
+    mend.extend(silence(side));
+    Block::site("primary-starting", why, mend)
 }
 
 fn is_overridden(facts: &Facts, interlock: &str) -> bool {

@@ -1,6 +1,7 @@
 //! `design.md` 3, rule 2: never two writable databases.
 
 use super::*;
+use crate::step::observe::database::Mirroring;
 
 /// With the primary answering, its database as given.
 fn primary(database: Observed<Database>) -> Facts {
@@ -63,6 +64,32 @@ fn a_serving_primary_is_fresh_only_where_family_and_emptiness_are_both_proved() 
 fn a_primary_that_is_starting_blocks_for_it_will_serve() {
     let starting = primary(Observed::Seen(database(DatabaseState::Recovering)));
     assert_eq!(in_short(&judge(&starting)), "primary-starting");
+}
+
+/// `sql-server.md` 4: both can stay so without an end.
+#[test]
+fn of_two_partners_that_stay_recovering_each_has_its_own_way_on() {
+    let partner = |role| {
+        let mut row = database(DatabaseState::Recovering);
+        row.mirroring = Some(Mirroring {
+            role: Some(role),
+            state: Some(MirroringState::Disconnected),
+            partner: None,
+        });
+        only_block(judge(&primary(Observed::Seen(row))))
+    };
+    let mirror = partner(MirroringRole::Mirror);
+    assert_eq!(
+        (mirror.id.as_str(), mirror.lift),
+        ("mirror-alive", Lift::Override)
+    );
+    let principal = partner(MirroringRole::Principal);
+    assert_eq!(
+        (principal.id.as_str(), principal.lift),
+        ("primary-starting", Lift::Site)
+    );
+    let hint = principal.hint();
+    assert!(hint.contains("Stop-Service"), "{hint}");
 }
 
 #[test]
