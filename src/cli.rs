@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use crate::model::commands;
 use crate::run::exit::Exit;
 use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
@@ -108,11 +109,13 @@ impl Environment {
 
     /// Which site file is meant; `explicit` is what `--config` says.
     fn site_file(&self, explicit: Option<&Path>) -> Result<PathBuf, NotFound> {
-        Site::find(
+        let file = Site::find(
             explicit,
             self.config.as_deref(),
             self.program_data.as_deref(),
-        )
+        )?;
+        commands::name_site(&file);
+        Ok(file)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The words of the field as types: no I/O, no async, no clock.
 
 pub mod chain;
+pub mod commands;
 pub mod direction;
 pub mod document;
 pub mod header;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::access::sql::Query;
+use crate::model::commands::spelled;
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{DatabaseName, Instance, Role, WayOn};
 use crate::site::Site;
@@ -154,7 +155,13 @@ impl Status {
     /// A table for people.
     pub fn write_human(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         if let Some(two) = &self.two {
-            writeln!(out, "{}\n{:15} {}\n", two.why, "what to do", two.hint)?;
+            writeln!(
+                out,
+                "{}\n{:15} {}\n",
+                two.why,
+                "what to do",
+                spelled(&two.hint)
+            )?;
         }
         let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".to_owned());
         writeln!(out, "pool            {}", known(&self.pool.state))?;

@@ -64,7 +64,7 @@ pub fn command(
 }
 
 /// The runbook of a run, whatever file it came from.
-fn runbook(found: &Found, direction: Direction) -> Runbook {
+pub(super) fn runbook(found: &Found, direction: Direction) -> Runbook {
     let steps = found.state.steps.iter();
     Runbook {
         name: found.state.runbook.clone(),

@@ -1,6 +1,7 @@
 //! The run to go on with, or that there is none: what stands in the records before anything is sent.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::error::{Failure, refused};
 use super::operator::AtTerminal;
@@ -13,6 +14,7 @@ use crate::model::Direction;
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
 use crate::run::executor::Way;
+use crate::run::executor::undo::refusal;
 use crate::run::exit::Exit;
 use crate::run::operator::Operator as _;
 use crate::run::resume::{PlanChange, compare, known};
@@ -77,13 +79,7 @@ pub(super) fn earlier(
                 Some(found) => Err(refused(
                     "a run of this site is not finished",
                     &format!("run {} stopped part-way", found.run),
-                    &if found.state.runbook == plan.runbook {
-                        format!("go on with it: add --resume={}", found.run)
-                    } else {
-                        let (runbook, run) = (&found.state.runbook, &found.run);
-                        let config = config_option(config);
-                        format!("go on with it: pchadr {runbook}{config} --resume={run}")
-                    },
+                    &ways_on(&found, config),
                 )
                 .into()),
             };
@@ -148,6 +144,17 @@ pub(super) fn earlier(
         run: found.run,
         change,
     }))
+}
+
+/// What goes on with an unfinished run, and what undoes it where it can be undone.
+fn ways_on(found: &Found, config: Option<&Path>) -> String {
+    let (runbook, run) = (&found.state.runbook, &found.run);
+    let config = config_option(config);
+    let on = format!("go on with it: pchadr {runbook}{config} --resume={run}");
+    match refusal(&found.state) {
+        None => format!("{on}; or undo it: pchadr abort{config}"),
+        Some(_) => on,
+    }
 }
 
 /// A new run beside one that nobody can tell of is begun for a reason only. What the record says of

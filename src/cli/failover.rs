@@ -5,14 +5,14 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use super::Environment;
 use super::error::{Failure, output};
-use super::live;
 use super::options::{Output, RunOptions};
-use super::rehearse;
+use super::{Environment, abort, live, rehearse, runs};
 use crate::plan::Plan;
 use crate::report;
+use crate::run::archive::Found;
 use crate::run::exit::Exit;
+use crate::run::resume::known;
 use crate::runbook::{Direction, Runbook};
 use crate::site::Site;
 use crate::step::Step;
@@ -28,7 +28,10 @@ pub fn command(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
-    let runbook = runbook(direction, options.runbook.as_deref())?;
+    let runbook = match begun_with(direction, options, &site, environment)? {
+        Some(begun_with) => begun_with,
+        None => runbook(direction, options.runbook.as_deref())?,
+    };
     let plan = Plan::bind(&runbook, &site)?;
     if options.rehearsal.rehearse {
         return rehearse::command(&site, &plan, &options.rehearsal, options.output, out);
@@ -38,6 +41,31 @@ pub fn command(
     }
     print(&plan, &site, options.output, out)?;
     Ok(Exit::Done)
+}
+
+/// The runbook of the run that goes on: the command that says so need not name the file, which may be
+/// on another machine.
+fn begun_with(
+    direction: Direction,
+    options: &RunOptions,
+    site: &Site,
+    environment: &Environment,
+) -> anyhow::Result<Option<Runbook>> {
+    let (Some(run), None) = (&options.resume, &options.runbook) else {
+        return Ok(None);
+    };
+    let archive = runs::archive(site, environment)?;
+    let is_its = |found: &Found| found.state.runbook == direction.key();
+    let found = if run.is_empty() {
+        let mut unfinished = runs::unfinished(site, &archive).unfinished;
+        unfinished.retain(is_its);
+        unfinished.pop()
+    } else {
+        archive.find(run).ok().filter(is_its)
+    };
+    // A run that cannot be found, or has steps that are not known, is told later, in full.
+    let found = found.filter(|found| known(&found.state).is_ok());
+    Ok(found.map(|found| abort::runbook(&found, direction)))
 }
 
 /// Prints a plan: the whole of a dry run.

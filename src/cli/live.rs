@@ -130,8 +130,9 @@ impl Live<'_> {
             Begin::Anew { .. } => run_id(self.access.clock.now(), &self.plan.runbook)?,
         };
         let config = config_option(self.options.config.as_deref());
+        let forth = format!("pchadr {}{config} --resume={run}", self.plan.runbook);
         let resume = match self.way {
-            Way::On => format!("pchadr {}{config} --resume={run}", self.plan.runbook),
+            Way::On => forth.clone(),
             Way::Back => format!("pchadr abort{config}"),
         };
         self.access.sql.write_for(&self.site.pool.fqdn, Some(&run));
@@ -143,8 +144,13 @@ impl Live<'_> {
         let folder = self.archive.folder(&run);
         let ledger = RunLedger::open(store, self.access.clock, self.sinks())
             .map_err(|error| unwritten(&error, &folder))?;
-        ledger.keep_of_run(Document::Plan, &StoredPlan::of(self.plan)?.to_json()?)?;
-        ledger.keep_of_run(Document::Site, &SiteIdentity::to_json(self.site)?)?;
+        let plan = StoredPlan::of(self.plan)?.to_json()?;
+        let site = SiteIdentity::to_json(self.site)?;
+        for (document, bytes) in [(Document::Plan, plan), (Document::Site, site)] {
+            ledger
+                .keep_of_run(document, &bytes)
+                .map_err(|error| unwritten(&error, &folder))?;
+        }
         if let Some(elsewhere) = ledger
             .state()
             .and_then(|it| it.powershell_elsewhere(&who().host))
@@ -191,6 +197,7 @@ impl Live<'_> {
             saved_elsewhere: self.known.saved.as_ref(),
             unreadable: &self.known.told(),
             resume_command: Some(resume.clone()),
+            forth_command: Some(forth),
         };
         let change = match begin {
             Begin::On(earlier) => earlier.change,
@@ -200,6 +207,7 @@ impl Live<'_> {
         taken.map_err(|error| {
             let acted = ledger.state().is_some_and(|state| state.has_acted());
             match error {
+                NotUndone::Journal(JournalError::TakenOver) => taken_over().into(),
                 NotUndone::Journal(error) if acted => stopped(&error, &folder, resume).into(),
                 NotUndone::Journal(error) => unwritten(&error, &folder).into(),
                 other @ (NotUndone::Refused(_) | NotUndone::NoConsent(_)) => not_undone(other),
@@ -218,7 +226,7 @@ impl Live<'_> {
 }
 
 /// The record of a run cannot be written, and nothing was sent.
-fn unwritten(error: &JournalError, folder: &Path) -> Failure {
+fn unwritten(error: &dyn std::fmt::Display, folder: &Path) -> Failure {
     let see = format!("see to room and rights of `{}`", folder.display());
     refused("the record of the run", &error.to_string(), &see)
 }
@@ -246,15 +254,18 @@ fn not_undone(error: NotUndone) -> anyhow::Error {
             "nothing was sent; consent at a terminal, or with --yes".to_owned(),
         )
         .into(),
-        NotUndone::Journal(JournalError::TakenOver) => Failure {
-            exit: Exit::Held,
-            problem: Problem {
-                what: "this run".to_owned(),
-                ..writer::taken_over()
-            },
-        }
-        .into(),
         NotUndone::Journal(error) => error.into(),
+    }
+}
+
+/// Another run goes on from here.
+fn taken_over() -> Failure {
+    Failure {
+        exit: Exit::Held,
+        problem: Problem {
+            what: "this run".to_owned(),
+            ..writer::taken_over()
+        },
     }
 }
 

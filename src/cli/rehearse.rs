@@ -375,6 +375,7 @@ impl Part<'_> {
             saved_elsewhere: self.saved,
             unreadable: &[],
             resume_command: None,
+            forth_command: None,
         };
         execution.take_way(way, None).await
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::Environment;
 use super::error::{Failure, refused};
 use crate::model::Remedy;
+use crate::model::commands;
 use crate::run::archive::{Archive, ArchiveError, Found, Lost, Runs, Unreadable};
 use crate::run::copies::Split;
 use crate::run::event::Outcome;
@@ -132,12 +133,15 @@ pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
             lost.copies[0].path.display()
         ),
     };
-    let runbook = match &lost.found {
-        Some(found) => format!("pchadr {}", found.state.runbook),
-        None => "pchadr failover, or failback,".to_owned(),
-    };
-    let anew =
-        format!("or begin anew: {runbook} with --override {RECORD_LOST}=REASON; {NOT_KNOWN}");
+    let runbook = lost.found.as_ref().map(|found| &found.state.runbook[..]);
+    // The id of a run names its runbook.
+    let runbook = runbook
+        .or_else(|| run.split('-').nth(1))
+        .unwrap_or("failover");
+    let anew = format!(
+        "or begin anew: `pchadr {runbook}{} --override {RECORD_LOST}=REASON`; {NOT_KNOWN}",
+        config_option(config)
+    );
     Failure::new(
         Exit::Refused,
         format!("run {run} may be unfinished"),
@@ -151,9 +155,9 @@ pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
     )
 }
 
-/// ` --config FILE`, as it was typed.
+/// ` --config FILE`: of that file, else of the one that was found.
 pub(super) fn config_option(config: Option<&Path>) -> String {
-    config.map_or_else(String::new, |path| format!(" --config {}", path.display()))
+    config.map_or_else(commands::site_option, commands::config_option)
 }
 
 /// Why there is no unfinished run to be had.
@@ -178,11 +182,11 @@ pub(super) fn tell_unreadable<'a>(unreadable: impl IntoIterator<Item = &'a Unrea
 /// Pool, databases and instances are those that the run began with. Where its site was not kept, or
 /// cannot be read, the pool alone counts.
 pub(super) fn same_site(site: &Site, found: &Found) -> bool {
-    if found.state.pool != site.pool.fqdn.as_str() {
+    if !site.pool.fqdn.is(&found.state.pool) {
         return false;
     }
     let kept = found.site.first();
-    kept.is_none_or(|kept| *kept == SiteIdentity::of(site))
+    kept.is_none_or(|kept| kept.is(&SiteIdentity::of(site)))
 }
 
 /// `20261124T064300Z-failover-3f9a1c`: in the order of time, and never twice.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::one_line;
+use crate::model::commands::spelled;
 use crate::run::event::ErrorRecord;
 
 /// Writes an error in its three parts: what failed (and where), why, what to do. A part that is
@@ -22,7 +23,7 @@ fn part(writer: &mut (impl Write + ?Sized), label: &str, part: &str) -> io::Resu
     if part.trim().is_empty() {
         return Ok(());
     }
-    writeln!(writer, "  {label:<12}{}", one_line(part))
+    writeln!(writer, "  {label:<12}{}", one_line(&spelled(part)))
 }
 
 /// ` (on sql3, error 4305)`, as far as it is known.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::model::Direction;
+use crate::model::commands::spelled;
 
 /// What the run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
 pub fn write_next(direction: Direction, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -23,7 +24,8 @@ pub fn write_next(direction: Direction, out: &mut (impl Write + ?Sized)) -> io::
     };
     writeln!(out)?;
     for (index, line) in next.iter().enumerate() {
-        writeln!(out, "{:16}{line}", if index == 0 { "next" } else { "" })?;
+        let label = if index == 0 { "next" } else { "" };
+        writeln!(out, "{label:16}{}", spelled(line))?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::account::{Account, StepAccount};
 use super::duration::{humanize, humanize_at_most, seconds};
 use super::error::write_error;
 use super::{downtime, one_line, outcome_words};
+use crate::model::commands::spelled;
 use crate::model::words::count;
 use crate::run::event::{
     Event, LOOK, ProcessIs, Progress, Record, RunFinished, StepOutcome, StoredBlock, StoredLift,
@@ -229,9 +230,9 @@ impl Terminal {
         if !self.warned.insert((id.to_owned(), why.to_owned())) {
             return;
         }
-        self.line(&format!("  {label:<10}  {id}: {}", one_line(why)));
+        self.line(&format!("  {label:<10}  {id}: {}", one_line(&spelled(why))));
         if !hint.is_empty() {
-            self.line(&format!("  {:<10}  {}", "", one_line(hint)));
+            self.line(&format!("  {:<10}  {}", "", one_line(&spelled(hint))));
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Execution<'a> {
     pub unreadable: &'a [String],
     /// The command that goes on with a stopped run, where there is one.
     pub resume_command: Option<String>,
+    /// The one that goes on with the run itself: what is not undone in part can still go on.
+    pub forth_command: Option<String>,
 }
 
 /// Whether a run goes on, or is undone.
@@ -373,6 +375,19 @@ impl Execution<'_> {
         })
     }
 
+    /// The command that goes on with a run that stopped. An undoing that has undone nothing yet names
+    /// the one that goes on with the run.
+    fn way_on(&self, whole: Outcome) -> &Option<String> {
+        let state = self.ledger.state();
+        let turned_back = state.is_some_and(|state| state.turned_back());
+        match whole {
+            Outcome::Undone if !turned_back => &self.forth_command,
+            Outcome::Undone | Outcome::Done | Outcome::Refused | Outcome::Stopped => {
+                &self.resume_command
+            }
+        }
+    }
+
     /// `whole` is how the run ends where nothing halted it.
     fn finish(
         &self,
@@ -423,7 +438,7 @@ impl Execution<'_> {
             stopped_at,
             error,
             resume: (outcome == Outcome::Stopped)
-                .then(|| self.resume_command.clone())
+                .then(|| self.way_on(whole).clone())
                 .flatten(),
             loss_seconds,
             elapsed_seconds: self.access.clock.elapsed().as_secs_f64(),

@@ -252,6 +252,11 @@ impl RunState {
         self.step(id).is_some_and(StepEntry::is_done)
     }
 
+    /// True once something was sent to undo a step, or a step was undone.
+    pub fn turned_back(&self) -> bool {
+        self.turned_back
+    }
+
     /// The LSN up to which nothing may be lost, by the last consent to lose what lies after it.
     pub fn accepted_end(&self) -> Option<Lsn> {
         self.consents.iter().rev().find_map(|given| given.end)

@@ -164,6 +164,11 @@ impl SiteIdentity {
         }
     }
 
+    /// Whether both are of one site: hosts and databases are the same in any case of their letters.
+    pub fn is(&self, other: &Self) -> bool {
+        self.text().to_lowercase() == other.text().to_lowercase()
+    }
+
     /// Reads it from the document.
     ///
     /// # Errors

@@ -130,6 +130,26 @@ impl<'a> Writer<'a> {
         all.filter(was_sent_to).copied().collect()
     }
 
+    /// A number that this run took and that its record does not know: what came behind it stands in
+    /// another copy.
+    async fn record_ends_early(&self) -> Option<Problem> {
+        let state = self.ledger.state()?;
+        let instances = &self.plan.fence.instances;
+        let numbers = join_all(instances.iter().map(|it| self.number(*it))).await;
+        let ours = |(number, run): &(u64, String)| {
+            *number > state.fence && run.split(' ').next() == Some(&state.run)
+        };
+        let (instance, (number, _)) = instances
+            .iter()
+            .zip(numbers)
+            .find_map(|(instance, number)| Some((instance, number.ok().filter(ours)?)))?;
+        let why = format!(
+            "this copy of its record ends early: on the {instance} stands the number {number} that this run took, and the record knows {} at most",
+            state.fence
+        );
+        Some(Problem::new(why, ""))
+    }
+
     /// Takes a number above all others, on every instance of the plan that answers.
     async fn take(&self, taken: &mut Taken) -> Result<u64, Problem> {
         let instances = &self.plan.fence.instances;
@@ -309,6 +329,10 @@ impl Guard for Writer<'_> {
             }
             None
         })
+    }
+
+    fn ahead(&self) -> BoxFuture<'_, Option<Problem>> {
+        Box::pin(self.record_ends_early())
     }
 
     fn taken_over(&self) {

@@ -21,6 +21,11 @@ pub trait Guard: Send + Sync {
         Box::pin(std::future::ready(None))
     }
 
+    /// Why the record of this run does not reach as far as the run did, where an instance shows that.
+    fn ahead(&self) -> BoxFuture<'_, Option<Problem>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// A batch was refused: another run has a higher number.
     fn taken_over(&self) {}
 }

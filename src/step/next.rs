@@ -80,6 +80,11 @@ where
     loop {
         hands.check_stop()?;
         match Box::pin(look()).await {
+            // The next look says in full what is in the way; nothing that was sent is waited for.
+            Err(_) if last.is_none() => {
+                let why = "nothing was sent: what it looked at is in the way of it";
+                return Err(StepError::NotSent(why.into()));
+            }
             Err(_) | Ok(Next::Nothing(_)) => return Ok(()),
             Ok(Next::Wait(what)) => {
                 if patience.wait.is_some_and(|limit| since.elapsed() >= limit) {

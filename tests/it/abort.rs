@@ -2,6 +2,7 @@
 //! copies and for logs that were applied; every command of the undoing is one of the plan.
 
 mod failback;
+mod stale;
 
 use std::time::Duration;
 
@@ -483,6 +484,7 @@ fn nothing_is_undone_once_another_run_holds_the_site() {
             saved_elsewhere: None,
             unreadable: &[],
             resume_command: None,
+            forth_command: None,
         };
         let finished = Box::pin(execution.abort(None)).await.expect("a record");
         assert_eq!(finished.outcome, Outcome::Stopped);

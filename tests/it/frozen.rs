@@ -82,6 +82,11 @@ impl Machine {
         self.0.folder().join(name)
     }
 
+    /// How printed commands name its site file.
+    pub(crate) fn config(&self) -> String {
+        format!(" --config {}", self.path("site.toml").display())
+    }
+
     fn site(&self) -> Site {
         Site::load(&self.path("site.toml")).unwrap()
     }

@@ -154,6 +154,7 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore, person: &Person)
         saved_elsewhere: drill.saved.as_ref(),
         unreadable: &[],
         resume_command: None,
+        forth_command: None,
     };
     execution.start().await.expect("a record")
 }

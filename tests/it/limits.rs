@@ -57,6 +57,7 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore) -> RunFinished {
         saved_elsewhere: None,
         unreadable: &[],
         resume_command: None,
+        forth_command: None,
     };
     execution.start().await.unwrap()
 }

@@ -21,6 +21,7 @@ mod said;
 mod site;
 mod sql_live;
 mod steps;
+mod stop_at_question;
 mod sweep;
 
 // The program as its users meet it, and the house it is built in.

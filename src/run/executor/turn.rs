@@ -46,6 +46,10 @@ impl Execution<'_> {
         if let Some(halt) = self.hold_and_ask(step, &facts, &standing).await? {
             return Ok(Turn::Halted(Box::new(halt)));
         }
+        // Between the answer and this nothing may be asked to stop and not be heard.
+        if self.stop.is_cancelled() {
+            return Ok(Turn::Halted(Box::new(stopped_by_operator(step))));
+        }
         self.ledger.record(Event::StepStarted {
             id: step.id().to_owned(),
         })?;
@@ -186,8 +190,17 @@ impl Execution<'_> {
         Ok(None)
     }
 
+    /// What the operator answers; the stop is a no.
+    pub(super) async fn answer(&self, question: &str, word: &str) -> Answer {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Answer::No,
+            answer = self.operator.ask(question, word) => answer,
+        }
+    }
+
     async fn ask_to_go_on(&self, step: Step) -> Option<Halt> {
-        match self.operator.ask(step.info().title, "go").await {
+        match self.answer(step.info().title, "go").await {
             Answer::Yes => None,
             Answer::No => Some(stopped_by_operator(step)),
         }
@@ -218,7 +231,7 @@ impl Execution<'_> {
                 question.push_str(&line);
             }
             let word = self.site.pool.fqdn.as_str();
-            match self.operator.ask(&question, word).await {
+            match self.answer(&question, word).await {
                 Answer::Yes => "typed",
                 Answer::No => {
                     return Ok(Some(Halt::new(

@@ -94,6 +94,9 @@ impl Execution<'_> {
         if let Some(refused) = refusal(&state) {
             return Err(NotUndone::Refused(refused));
         }
+        if let Some(problem) = self.went_further(&state).await {
+            return Err(NotUndone::Refused(problem));
+        }
         let steps = to_undo(&state).map_err(NotUndone::Refused)?;
         let what = format!("undo what run {} changed", self.run);
         let by = self.ask_to_undo(&what).await;
@@ -105,6 +108,40 @@ impl Execution<'_> {
             Err(error) => Err(error),
         };
         Ok(self.ended(ended, Outcome::Undone)?)
+    }
+
+    /// Why the site is further than the record says: a copy of it can end early. Then nobody knows what
+    /// there is to undo.
+    async fn went_further(&self, state: &RunState) -> Option<Problem> {
+        let mut why = self.guard.ahead().await.map(|problem| problem.why);
+        if why.is_none() {
+            let untouched = |step: &Step| {
+                let entry = state.step(step.id());
+                entry.is_some_and(|it| it.state == StepState::Untouched && !it.started)
+            };
+            let (_, steps) = known(state).ok()?;
+            let mut steps = steps.into_iter();
+            if let Some(step) = steps.find(|it| it.is_point_of_no_return() && untouched(it))
+                && let (_, Standing::Satisfied { why: seen }) = self.look(step).await
+            {
+                why = Some(format!(
+                    "step `{}` has its effect on the site ({seen}), and the record does not know of it: it ends early, or somebody else did that",
+                    step.id()
+                ));
+            }
+        }
+        let forth = self.forth_command.clone();
+        let mut problem = Problem::new(
+            why?,
+            Remedy::to_do(
+                "bring the other copy of the record back, or go on with the run, which looks at the site before each step",
+            ),
+        );
+        problem
+            .remedies
+            .extend(forth.map(|forth| Remedy::Command(forth.into())));
+        problem.what = format!("run {} cannot be undone", self.run);
+        Some(problem)
     }
 
     async fn take_all_back(
@@ -165,7 +202,7 @@ impl Execution<'_> {
             return None;
         }
         let word = self.site.pool.fqdn.as_str();
-        match self.operator.ask(what, word).await {
+        match self.answer(what, word).await {
             Answer::Yes => Some("typed"),
             Answer::No => None,
         }

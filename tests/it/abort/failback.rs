@@ -383,7 +383,7 @@ fn an_abort_of_a_failback_survives_every_fault_under_its_own_time_limit() {
             CmdletFault::SilenceAfter,
         ],
     );
-    assert_eq!(points.len(), 36);
+    assert_eq!(points.len(), 42);
     let stopped = AtomicUsize::new(0);
     let tried = sweep(&points, |strike| {
         paused(Box::pin(async {
@@ -409,7 +409,7 @@ fn a_failback_whose_undoing_has_begun_can_only_be_undone_to_its_end() {
     paused(Box::pin(async {
         let (mut stage, store) = killed(&drill, whole.last).await;
         // Behind the first command that undoes.
-        store.fail_append(6);
+        store.fail_append(7);
         assert!(drill.abort(&stage, &store).await.is_err());
         stage.reopen(&drill.site);
         let store = store.crash(0);

@@ -48,6 +48,7 @@ async fn execute(
         saved_elsewhere: None,
         unreadable: &[],
         resume_command: Some(RESUME.to_owned()),
+        forth_command: Some(RESUME.to_owned()),
     };
     let finished = execution.start().await.expect("a record");
     (finished, store)
