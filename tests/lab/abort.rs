@@ -73,7 +73,9 @@ fn behind_the_point_of_no_return_abort_names_the_command_that_goes_on() {
     let told = text(&said.stderr);
     assert_eq!(said.status.code(), Some(1), "{told}");
     assert!(told.contains("there is no way back"), "{told}");
-    assert!(told.contains("pchadr failover --resume="), "{told}");
+    let config = machine.site.display();
+    let on = format!("pchadr failover --config {config} --resume=");
+    assert!(told.contains(&on), "{told}");
 }
 
 const FAILED_OVER: &[&str] = &["--state", "failed-over", "--logs", "24"];

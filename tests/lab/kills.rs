@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use pchadr::model::Role;
 use serde_json::Value;
 
-use crate::bench::Lab;
+use crate::bench::{Lab, Tsql};
 use crate::drive::{Machine, end_state, failed_over, outcomes, text};
 
 /// Many logs: a kill lands inside the restores.
@@ -266,4 +267,34 @@ fn what_was_agreed_to_be_lost_stays_agreed_to_after_a_kill_while_no_more_is_lost
     let said = machine.run(&["failover", "--resume", "--yes"]);
     assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
     assert_eq!(end_state(&machine.status()), failed_over());
+}
+
+/// `design.md` 3, rule 17: who is taken over sends and records nothing more, and ends with 6.
+#[test]
+fn a_run_that_slept_while_another_took_over_says_so_and_ends_with_its_own_status() {
+    let lab = Lab::open(DISASTER);
+    let Some(tsql) = Tsql::of(&lab, Role::Backup) else {
+        return;
+    };
+    let sleeper = Machine::of(&lab);
+    let running = sleeper.start(&[]);
+    sleeper.wait_for("the first command", |record| record["event"] == "command");
+    running.signal("STOP");
+    // The server lets go of it, as after a cut of the network.
+    let sessions = "select session_id from sys.dm_exec_sessions where program_name like 'pchadr %'";
+    let (rows, _) = tsql.run(&format!("{sessions}\ngo\n"));
+    for spid in rows
+        .lines()
+        .filter_map(|line| line.trim().parse::<u32>().ok())
+    {
+        tsql.run(&format!("kill {spid}\ngo\n"));
+    }
+    let other = Machine::of(&lab);
+    let said = other.failover(&["--resume"]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    running.signal("CONT");
+    let (exit, told) = running.end();
+    assert_eq!(exit, Some(6), "{told}");
+    assert!(told.contains("another run has taken over"), "{told}");
+    assert!(!told.contains("room and rights"), "{told}");
 }
