@@ -210,7 +210,9 @@ fn longer(first: &[u8], second: &[u8]) -> Result<Vec<u8>, Split> {
 fn woven(first: &[u8], second: &[u8]) -> Result<Vec<u8>, Split> {
     let mut following: BTreeMap<String, BTreeSet<&[u8]>> = BTreeMap::new();
     for line in lines(first).chain(lines(second)) {
-        let record = line.strip_suffix(b"\n").map(serde_json::from_slice::<Record>);
+        let record = line
+            .strip_suffix(b"\n")
+            .map(serde_json::from_slice::<Record>);
         if let Some(Ok(record)) = record {
             following.entry(record.prev).or_default().insert(line);
         }

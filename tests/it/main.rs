@@ -15,6 +15,7 @@ mod real_logs;
 mod returns;
 mod rules;
 mod runs;
+mod schedules;
 mod site;
 mod sql_live;
 mod steps;

@@ -104,7 +104,9 @@ fn a_run_that_went_on_elsewhere_stands_where_its_longer_copy_says() {
     fs::write(&mirror, &spoiled).unwrap();
     assert_eq!(archive.find("r1").unwrap().state, long);
     let second = fs::read(archive.folder("r1").join(JOURNAL)).unwrap().len();
-    let prev = spoiled[second..].windows(8).position(|at| at == b"\"prev\":\"");
+    let prev = spoiled[second..]
+        .windows(8)
+        .position(|at| at == b"\"prev\":\"");
     spoiled[second + prev.unwrap() + 8] ^= 1;
     fs::write(&mirror, spoiled).unwrap();
     let lost = lost(&archive, "r1");

@@ -65,7 +65,9 @@ fn from(first: &[u8], second: &[u8]) -> Which {
 fn changed(bytes: &[u8], line: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let start = length_of(&bytes, line);
-    let here = bytes[start..].windows(7).position(|at| at == b"the sit" || at == b"p1\",\"si");
+    let here = bytes[start..]
+        .windows(7)
+        .position(|at| at == b"the sit" || at == b"p1\",\"si");
     bytes[start + here.unwrap()] ^= 1;
     bytes
 }
@@ -119,7 +121,10 @@ fn a_journal_of_another_run_a_line_twice_and_nothing_at_all_are_mended_by_the_so
     }
     // A line twice is no secret: the others are all there.
     assert_eq!(settled(&twice(1), &journal("r2", 9)).as_ref(), Ok(&sound));
-    assert_eq!(settled(&journal("r3", 2), &journal("r2", 9)), Err(Split::Neither));
+    assert_eq!(
+        settled(&journal("r3", 2), &journal("r2", 9)),
+        Err(Split::Neither)
+    );
 }
 
 #[test]
@@ -144,7 +149,11 @@ fn two_copies_that_are_damaged_in_different_lines_make_one_that_is_whole() {
             // What follows needs the line that neither has.
             assert_eq!(settled(&first, &second), Err(Split::Behind), "line {one}");
         } else {
-            assert_eq!(settled(&first, &second).as_ref(), Ok(&sound), "{one}, {other}");
+            assert_eq!(
+                settled(&first, &second).as_ref(),
+                Ok(&sound),
+                "{one}, {other}"
+            );
         }
     }
 }

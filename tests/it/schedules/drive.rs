@@ -1,0 +1,642 @@
+//! Performs a schedule: executions that run side by side, what strikes them, and who goes on.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pchadr::access::Access;
+use pchadr::cli::rehearse::{Part, Stage};
+use pchadr::model::Role;
+use pchadr::rehearsal::cmdlets::PowerShellFault;
+use pchadr::rehearsal::lab::Target;
+use pchadr::rehearsal::manner::Manner;
+use pchadr::rehearsal::network::Held;
+use pchadr::rehearsal::world::SqlFault;
+use pchadr::run::copies::{Inspected, Settled, Split, settle};
+use pchadr::run::event::RunFinished;
+use pchadr::run::executor::Way;
+use pchadr::run::executor::undo::NotUndone;
+use pchadr::run::fold::RunState;
+use pchadr::run::journal::JournalError;
+use pchadr::run::store::{Disk, MemoryStore, Mirrored, Store};
+use pchadr::step::terms::{AcceptedLoss, Terms};
+
+use super::schedule::{
+    Beside, Consents, Fault, Moment, Next, Schedule, Wakes, Which, instances, lasting,
+};
+use super::setting::Setting;
+use super::store::Counted;
+use crate::asleep::drop_lock;
+use crate::site::terms;
+
+/// The run, and the one that knows nothing of it.
+pub(crate) const RUN: &str = "rehearsal";
+pub(crate) const OTHER: &str = "second";
+
+/// Executions that are begun while faults are still to come.
+const MOST: usize = 6;
+
+/// No execution takes longer, in simulated time.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// How an execution ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Finished(Box<RunFinished>),
+    /// Nothing was sent, and nothing recorded.
+    Refused(String),
+    /// Its record cannot be written or read, or is another's.
+    Broken(JournalError),
+}
+
+impl Ended {
+    pub(crate) fn is_held(&self) -> bool {
+        match self {
+            Self::Refused(why) => why.contains("holds"),
+            Self::Broken(JournalError::Refused { reason, .. }) => reason.contains("holds"),
+            Self::Finished(_) | Self::Broken(_) => false,
+        }
+    }
+}
+
+/// An execution under way.
+struct Execution<'a> {
+    future: Pin<Box<dyn Future<Output = Ended> + 'a>>,
+    machine: usize,
+    way: Way,
+    run: &'static str,
+    wakes: Option<(Wakes, usize)>,
+}
+
+/// What happens next.
+enum Happens {
+    Fault(usize),
+    Wakes(usize),
+    Ended(usize, Ended),
+    Delivered(usize),
+}
+
+pub(crate) struct Case<'a> {
+    pub(crate) setting: &'a Setting,
+    pub(crate) schedule: &'a Schedule,
+    pub(crate) stage: Stage,
+    terms: &'a Terms,
+    /// The second copy of the run, which all machines share.
+    pub(crate) share: MemoryStore,
+    /// The first copy of each machine.
+    pub(crate) machines: Vec<MemoryStore>,
+    /// The record of the other run.
+    pub(crate) other: Option<MemoryStore>,
+    written: Arc<AtomicUsize>,
+    pending: Vec<Fault>,
+    executions: Vec<Execution<'a>>,
+    held: Vec<(Held, Option<usize>, Option<usize>)>,
+    flips: Vec<(Which, usize, u8)>,
+    struck: BTreeSet<Role>,
+    begun: usize,
+    pub(crate) last_machine: usize,
+    /// What happened, in words.
+    pub(crate) told: Vec<String>,
+    /// True where something was sent backwards, or a run was begun to be.
+    pub(crate) turned_back: bool,
+}
+
+pub(crate) fn terms_of(consents: Consents) -> Terms {
+    match consents {
+        Consents::All => terms(),
+        Consents::Options => Terms {
+            yes: true,
+            accepted: Some(AcceptedLoss::EndOfChain),
+            ..Terms::default()
+        },
+        Consents::YesAlone => Terms {
+            yes: true,
+            ..Terms::default()
+        },
+    }
+}
+
+impl<'a> Case<'a> {
+    /// Call inside the paused runtime.
+    pub(crate) fn new(setting: &'a Setting, schedule: &'a Schedule, terms: &'a Terms) -> Self {
+        let stage = setting.drill.stage();
+        let mut case = Self {
+            setting,
+            schedule,
+            stage,
+            terms,
+            share: MemoryStore::default(),
+            machines: vec![MemoryStore::default()],
+            other: None,
+            written: Arc::default(),
+            pending: Vec::new(),
+            executions: Vec::new(),
+            held: Vec::new(),
+            flips: Vec::new(),
+            struck: BTreeSet::new(),
+            begun: 0,
+            last_machine: 0,
+            told: Vec::new(),
+            turned_back: false,
+        };
+        for fault in &schedule.faults {
+            case.lay(fault);
+        }
+        case
+    }
+
+    /// Lays what strikes by itself; what has a moment waits for it.
+    fn lay(&mut self, fault: &Fault) {
+        let statements = &self.setting.statements;
+        match fault {
+            Fault::Late { statement, after } => {
+                let late = &statements[*statement];
+                let begins: String = late.text.chars().take(60).collect();
+                let held = self.stage.simulated.network.hold(late.instance, &begins);
+                self.held.push((held, *after, None));
+            }
+            Fault::Statement { statement, kind } => {
+                let struck = &statements[*statement];
+                self.stage.simulated.world.with(|state| {
+                    state.faults.push(SqlFault {
+                        instance: struck.instance,
+                        contains: struck.text.clone(),
+                        nth: 1,
+                        kind: *kind,
+                    });
+                });
+            }
+            Fault::Cmdlet { nth, kind } => self.stage.simulated.cmdlets.fail(PowerShellFault {
+                cmdlet: "*".to_owned(),
+                nth: *nth,
+                kind: *kind,
+            }),
+            Fault::Flip {
+                which,
+                permille,
+                bit,
+            } => self.flips.push((*which, *permille, *bit)),
+            Fault::Kill { .. }
+            | Fault::Sleep { .. }
+            | Fault::DropLock { .. }
+            | Fault::Down { .. }
+            | Fault::Returns { .. }
+            | Fault::Answers { .. }
+            | Fault::Disk { .. }
+            | Fault::Second { .. } => self.pending.push(fault.clone()),
+        }
+    }
+
+    pub(crate) fn note(&mut self, what: impl Into<String>) {
+        let records = self.written.load(Ordering::Relaxed);
+        let at = self.stage.access.clock.elapsed().as_secs_f64();
+        self.told
+            .push(format!("{at:.1} s, record {records}: {}", what.into()));
+    }
+
+    /// Begins an execution with doors of its own.
+    pub(crate) fn begin(&mut self, machine: usize, run: &'static str, way: Way) {
+        self.between();
+        self.stage.reopen(&self.setting.drill.site);
+        let store: Box<dyn Store> = if run == RUN {
+            let (own, share) = (self.machines[machine].clone(), self.share.clone());
+            Box::new(Mirrored::new(RUN, own, share, Box::new(|_| ())))
+        } else {
+            Box::new(self.other.get_or_insert_default().clone())
+        };
+        let store = Box::new(Counted {
+            store,
+            written: Arc::clone(&self.written),
+        });
+        self.note(format!("{run} {way:?} on machine {machine}"));
+        self.turned_back |= way == Way::Back;
+        self.begun += 1;
+        self.last_machine = machine;
+        let access = self.stage.access.clone();
+        let future = execution(self.setting, self.terms, access, store, run, way);
+        self.executions.push(Execution {
+            future,
+            machine,
+            way,
+            run,
+            wakes: None,
+        });
+    }
+
+    /// Between two executions: disks answer again, bytes are flipped.
+    fn between(&mut self) {
+        if self.begun == 0 {
+            return;
+        }
+        for store in self.machines.iter().chain([&self.share]) {
+            store.bound(usize::MAX / 2, Disk::Full);
+        }
+        if !self.executions.is_empty() {
+            return;
+        }
+        for (which, permille, bit) in std::mem::take(&mut self.flips) {
+            let store = match which {
+                Which::First => &self.machines[0],
+                Which::Second => &self.share,
+            };
+            let bytes = store.bytes().len();
+            if bytes > 0 {
+                let at = (bytes * permille / 1_000).min(bytes - 1);
+                store.change(at, bit);
+                self.note(format!("byte {at} of {bytes} of {which} is flipped"));
+            }
+        }
+    }
+
+    /// A machine for who goes on.
+    fn machine(&mut self, elsewhere: bool, now: usize) -> usize {
+        if elsewhere {
+            self.machines.push(MemoryStore::default());
+            self.machines.len() - 1
+        } else {
+            now
+        }
+    }
+
+    /// The run, and all that strikes it, until nothing is under way and nothing is to come.
+    pub(crate) async fn disturbed(&mut self) -> Result<(), String> {
+        self.begin(0, RUN, Way::On);
+        loop {
+            let happens = self.next().await?;
+            match happens {
+                Happens::Fault(n) => {
+                    let fault = self.pending.remove(n);
+                    self.note(format!("{fault}"));
+                    self.strike(&fault);
+                }
+                Happens::Wakes(n) => {
+                    self.executions[n].wakes = None;
+                    self.note("it wakes up");
+                }
+                Happens::Delivered(n) => {
+                    self.held[n].0.deliver();
+                    self.held[n].1 = None;
+                    self.note("what was held back is delivered");
+                }
+                Happens::Ended(n, ended) => {
+                    let whose = self.executions.remove(n);
+                    self.note(format!(
+                        "{} {:?} ended: {}",
+                        whose.run,
+                        whose.way,
+                        short(&ended)
+                    ));
+                    let is_over = match &ended {
+                        Ended::Finished(it) => it.exit == 0 || it.exit == 5,
+                        Ended::Refused(_) | Ended::Broken(_) => false,
+                    };
+                    let alone = self.executions.iter().all(|it| it.wakes.is_some());
+                    if !is_over && alone && !self.pending.is_empty() && self.begun < MOST {
+                        let way = self.way(false);
+                        self.begin(whose.machine, RUN, way);
+                    }
+                }
+            }
+            let last = |it: &Execution<'_>| matches!(it.wakes, Some((Wakes::Last, _)));
+            if self.executions.iter().all(last) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until something happens.
+    async fn next(&mut self) -> Result<Happens, String> {
+        let happens = poll_fn(|cx| self.poll(cx));
+        tokio::time::timeout(LONGEST, happens)
+            .await
+            .map_err(|_| format!("an execution does not end within {LONGEST:?}"))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Happens> {
+        if let Some(happens) = self.due() {
+            return Poll::Ready(happens);
+        }
+        for n in 0..self.executions.len() {
+            if self.executions[n].wakes.is_some() {
+                continue;
+            }
+            if let Poll::Ready(ended) = self.executions[n].future.as_mut().poll(cx) {
+                return Poll::Ready(Happens::Ended(n, ended));
+            }
+            if let Some(happens) = self.due() {
+                return Poll::Ready(happens);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// What is due by now.
+    fn due(&mut self) -> Option<Happens> {
+        let records = self.written.load(Ordering::Relaxed);
+        let batches = || self.stage.simulated.world.with(|state| state.history.len());
+        let is_due = |fault: &Fault| match moment_of(fault) {
+            Some(Moment::Record(n)) => records >= n,
+            Some(Moment::Batch(n)) => batches() >= n,
+            None => true,
+        };
+        if let Some(n) = self.pending.iter().position(is_due) {
+            return Some(Happens::Fault(n));
+        }
+        for (n, (held, after, caught)) in self.held.iter_mut().enumerate() {
+            let Some(after) = *after else { continue };
+            if caught.is_none() && held.is_caught() {
+                *caught = Some(records);
+            }
+            if caught.is_some_and(|at| records >= at + after + 1) {
+                return Some(Happens::Delivered(n));
+            }
+        }
+        let alone = self.executions.iter().all(|it| it.wakes.is_some());
+        let wakes = |it: &Execution<'_>| match it.wakes {
+            Some((Wakes::After(more), since)) => alone || records >= since + more,
+            Some((Wakes::WhenAlone, _)) => alone,
+            Some((Wakes::Last, _)) | None => false,
+        };
+        self.executions.iter().position(wakes).map(Happens::Wakes)
+    }
+
+    fn strike(&mut self, fault: &Fault) {
+        let awake = self.executions.iter().rposition(|it| it.wakes.is_none());
+        match fault {
+            Fault::Kill {
+                torn, both, next, ..
+            } => {
+                let Some(n) = awake else { return };
+                let killed = self.executions.remove(n);
+                let machine = killed.machine;
+                let is_run = killed.run == RUN;
+                drop(killed);
+                if is_run {
+                    self.machines[machine] = self.machines[machine].crash(*torn);
+                    if *both && self.executions.is_empty() {
+                        self.share = self.share.crash(*torn);
+                    }
+                }
+                self.go_on(*next, machine);
+            }
+            Fault::Sleep {
+                keeps_lock,
+                next,
+                wakes,
+                ..
+            } => {
+                let Some(n) = awake else { return };
+                let records = self.written.load(Ordering::Relaxed);
+                self.executions[n].wakes = Some((*wakes, records));
+                if !keeps_lock {
+                    drop_lock(&self.stage);
+                }
+                let machine = self.executions[n].machine;
+                self.go_on(*next, machine);
+            }
+            Fault::DropLock { .. } => drop_lock(&self.stage),
+            Fault::Down { what, seconds, .. } => self.down(*what, *seconds),
+            Fault::Returns { .. } => {
+                self.stage
+                    .simulated
+                    .pool
+                    .lock()
+                    .expect("the pool")
+                    .set_alive(true, true);
+                for role in [Role::Primary, Role::PrimaryMirror] {
+                    self.stage.simulated.world.up(role);
+                }
+            }
+            Fault::Answers {
+                role,
+                manner,
+                seconds,
+                ..
+            } => {
+                let (manners, role, wait) = (self.stage.simulated.manners.clone(), *role, *seconds);
+                for instance in instances(role) {
+                    manners.set(instance, *manner);
+                }
+                tokio::spawn(async move {
+                    tokio::time::sleep(lasting(wait)).await;
+                    for instance in instances(role) {
+                        manners.set(instance, Manner::Well);
+                    }
+                });
+            }
+            Fault::Disk {
+                which, disk, room, ..
+            } => match which {
+                Which::First => self.machines[self.last_machine].bound(*room, *disk),
+                Which::Second => self.share.bound(*room, *disk),
+            },
+            Fault::Second {
+                beside, keeps_lock, ..
+            } => {
+                if !keeps_lock {
+                    drop_lock(&self.stage);
+                }
+                let machine = self.machine(true, 0);
+                match beside {
+                    Beside::New => self.begin(machine, OTHER, Way::On),
+                    Beside::Same(way) => self.begin(machine, RUN, self.fitting(*way)),
+                }
+            }
+            // These were laid before.
+            Fault::Late { .. }
+            | Fault::Statement { .. }
+            | Fault::Cmdlet { .. }
+            | Fault::Flip { .. } => {}
+        }
+    }
+
+    fn go_on(&mut self, next: Next, machine: usize) {
+        let machine = self.machine(next.elsewhere, machine);
+        let way = self.fitting(next.way);
+        self.begin(machine, RUN, way);
+    }
+
+    fn down(&mut self, what: Target, seconds: u64) {
+        let world = Arc::clone(&self.stage.simulated.world);
+        let pool = Arc::clone(&self.stage.simulated.pool);
+        let set_alive = move |alive| {
+            if let Target::DataCenter { primary } = what {
+                pool.lock().expect("the pool").set_alive(primary, alive);
+            }
+        };
+        set_alive(false);
+        // What the disaster took is not brought back by this.
+        let roles: Vec<Role> = what.roles().to_vec();
+        let up = |role: &&Role| world.is_up(pchadr::model::Instance::chat(**role));
+        let roles: Vec<Role> = roles.iter().filter(up).copied().collect();
+        for role in &roles {
+            world.down(*role);
+            self.struck.insert(*role);
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(lasting(seconds)).await;
+            set_alive(true);
+            for role in roles {
+                world.up(role);
+            }
+        });
+    }
+
+    /// Where the run stands, by the copies of a machine and of the share.
+    pub(crate) fn stands(&self, machine: usize) -> Result<(Option<RunState>, Settled), Split> {
+        let copies = [self.machines[machine].bytes(), self.share.bytes()];
+        let [own, share] = copies.each_ref().map(|bytes| Inspected::read(RUN, bytes));
+        let settled = settle(&own, &share)?;
+        let state = Inspected::read(RUN, &settled.bytes).state;
+        Ok((state, settled))
+    }
+
+    /// The way that a person can take: what only goes back, goes back.
+    fn fitting(&self, way: Way) -> Way {
+        let stands = self.stands(self.last_machine).ok().and_then(|it| it.0);
+        match stands {
+            Some(state) if state.goes_back_only() => Way::Back,
+            Some(_) => way,
+            None => Way::On,
+        }
+    }
+
+    pub(crate) fn way(&self, back: bool) -> Way {
+        self.fitting(if back { Way::Back } else { Way::On })
+    }
+
+    /// Nothing strikes any more, and everything is back that was down.
+    pub(crate) async fn calm(&mut self) {
+        self.pending.clear();
+        let simulated = &self.stage.simulated;
+        simulated.world.with(|state| state.faults.clear());
+        for role in &self.struck {
+            if !simulated.world.is_up(pchadr::model::Instance::chat(*role)) {
+                simulated.world.up(*role);
+            }
+        }
+        let failover = self.setting.is_failover();
+        {
+            let mut pool = simulated.pool.lock().expect("the pool");
+            pool.set_alive(false, true);
+            if !failover {
+                pool.set_alive(true, true);
+            }
+        }
+        for role in Role::ALL {
+            for instance in instances(role) {
+                simulated.manners.set(instance, Manner::Well);
+            }
+        }
+        // What was laid to bring things back has its time too.
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        self.note("nothing strikes any more");
+    }
+
+    /// Holds one execution to its end.
+    pub(crate) async fn hold(
+        &mut self,
+        machine: usize,
+        run: &'static str,
+        way: Way,
+    ) -> Result<Ended, String> {
+        self.begin(machine, run, way);
+        let mut execution = self.executions.pop().expect("it was begun");
+        let ended = tokio::time::timeout(LONGEST, &mut execution.future).await;
+        let ended = ended.map_err(|_| format!("an execution does not end within {LONGEST:?}"))?;
+        self.note(format!("{run} {way:?} ended: {}", short(&ended)));
+        Ok(ended)
+    }
+
+    /// Those who sleep until all is over wake up, and what was held back is delivered.
+    pub(crate) async fn wake_the_last(&mut self) -> Result<(), String> {
+        for mut execution in std::mem::take(&mut self.executions) {
+            self.note("the last one wakes up");
+            let ended = tokio::time::timeout(LONGEST, &mut execution.future).await;
+            let ended = ended.map_err(|_| "one that woke up late does not end".to_owned())?;
+            self.note(format!("it ended: {}", short(&ended)));
+        }
+        for (held, ..) in &self.held {
+            held.deliver();
+        }
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        Ok(())
+    }
+
+    pub(crate) fn has_sleepers(&self) -> bool {
+        !self.executions.is_empty()
+    }
+}
+
+fn moment_of(fault: &Fault) -> Option<Moment> {
+    match fault {
+        Fault::Kill { at, .. }
+        | Fault::Sleep { at, .. }
+        | Fault::DropLock { at }
+        | Fault::Down { at, .. }
+        | Fault::Returns { at }
+        | Fault::Answers { at, .. }
+        | Fault::Disk { at, .. }
+        | Fault::Second { at, .. } => Some(*at),
+        Fault::Late { .. }
+        | Fault::Statement { .. }
+        | Fault::Cmdlet { .. }
+        | Fault::Flip { .. } => None,
+    }
+}
+
+/// One execution of the program, with doors that close with it.
+fn execution<'a>(
+    setting: &'a Setting,
+    terms: &'a Terms,
+    access: Access,
+    store: Box<dyn Store>,
+    run: &'static str,
+    way: Way,
+) -> Pin<Box<dyn Future<Output = Ended> + 'a>> {
+    Box::pin(async move {
+        let drill = &setting.drill;
+        let part = Part {
+            site: &drill.site,
+            plan: &drill.plan,
+            terms,
+            access: &access,
+            saved: drill.saved.as_ref(),
+            run,
+        };
+        let ended = match way {
+            Way::On => part
+                .execute(store, Vec::new())
+                .await
+                .map_err(NotUndone::Journal),
+            Way::Back => part.abort(store).await,
+        };
+        match ended {
+            Ok(finished) => Ended::Finished(Box::new(finished)),
+            Err(NotUndone::Refused(problem)) => Ended::Refused(problem.why),
+            Err(NotUndone::NoConsent(run)) => Ended::Refused(format!("no consent to undo {run}")),
+            Err(NotUndone::Journal(error)) => Ended::Broken(error),
+        }
+    })
+}
+
+pub(crate) fn short(ended: &Ended) -> String {
+    match ended {
+        Ended::Finished(it) => {
+            let why = it.error.as_ref().map(|it| it.why.as_str());
+            let at = it.stopped_at.as_deref().unwrap_or("-");
+            format!(
+                "{:?}, exit {}, at {at}: {}",
+                it.outcome,
+                it.exit,
+                why.unwrap_or("-")
+            )
+        }
+        Ended::Refused(why) => format!("refused: {why}"),
+        Ended::Broken(error) => format!("broken: {error}"),
+    }
+}

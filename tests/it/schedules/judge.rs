@@ -1,0 +1,284 @@
+//! What comes after a schedule, and what is judged: the history of the world, the records, the end.
+
+use std::collections::BTreeMap;
+
+use pchadr::access::copy::WORK;
+use pchadr::model::states::DatabaseState;
+use pchadr::model::{Instance, Role};
+use pchadr::rehearsal::world::{Executed, Outcome as Batch};
+use pchadr::run::copies::Split;
+use pchadr::run::event::{Outcome, RunFinished};
+use pchadr::run::executor::Way;
+use pchadr::run::fold::RunState;
+
+use super::drive::{Case, Ended, OTHER, RUN, short};
+use super::schedule::{Beside, Fault};
+use crate::asleep::drop_lock;
+use crate::site::{assert_once, assert_same_end, effects, end, makes_sole};
+
+/// Executions in which a run has to come to its end once nothing strikes it.
+const TRIES: usize = 6;
+
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Done,
+    Undone,
+    /// Nothing was changed.
+    Refused,
+    /// Nobody can tell where it stands: its record is damaged.
+    Lost,
+}
+
+impl Case<'_> {
+    /// Goes on with what the program says until the run has an end, and judges it.
+    pub(crate) async fn to_its_end(&mut self) -> Result<End, String> {
+        self.calm().await;
+        let machine = if self.schedule.ends_elsewhere {
+            self.machines
+                .push(pchadr::run::store::MemoryStore::default());
+            self.machines.len() - 1
+        } else {
+            self.last_machine
+        };
+        let ended = self.go_to_the_end(machine, RUN).await?;
+        if self.other.is_some() {
+            self.go_to_the_end(machine, OTHER).await?;
+        }
+        self.wake_the_last().await?;
+        self.judge(machine, ended)?;
+        Ok(ended)
+    }
+
+    async fn go_to_the_end(&mut self, machine: usize, run: &'static str) -> Result<End, String> {
+        let mut back = self.schedule.turns_back && run == RUN;
+        let mut last = None;
+        for _ in 0..TRIES {
+            let stands = match self.state_of(machine, run) {
+                Ok(stands) => stands,
+                Err(split) => return self.lost(split),
+            };
+            let is_new = stands.is_none();
+            if let Some(end) = stands.as_ref().and_then(end_of) {
+                return Ok(end);
+            }
+            let way = match &stands {
+                Some(state) if back || state.goes_back_only() => Way::Back,
+                Some(_) | None => Way::On,
+            };
+            let ended = self.hold(machine, run, way).await?;
+            match &ended {
+                Ended::Finished(finished) => self.says(finished, is_new, &mut back).await?,
+                // A session that holds the site sleeps; a person ends it.
+                held if held.is_held() && self.has_sleepers() => drop_lock(&self.stage),
+                Ended::Refused(_) => back = false,
+                Ended::Broken(_) => {}
+            }
+            last = Some(ended);
+        }
+        let stands = self.state_of(machine, run);
+        if let Some(end) = stands.ok().flatten().as_ref().and_then(end_of) {
+            return Ok(end);
+        }
+        let last = last.as_ref().map(short);
+        Err(format!("{run} never ends: {}", last.unwrap_or_default()))
+    }
+
+    fn state_of(&self, machine: usize, run: &str) -> Result<Option<RunState>, Split> {
+        if run == RUN {
+            return Ok(self.stands(machine)?.0);
+        }
+        let bytes = self
+            .other
+            .as_ref()
+            .map(pchadr::run::store::MemoryStore::bytes);
+        let bytes = bytes.unwrap_or_default();
+        Ok(pchadr::run::copies::Inspected::read(run, &bytes).state)
+    }
+
+    /// Does what a person does who reads what the program says.
+    async fn says(
+        &mut self,
+        finished: &RunFinished,
+        is_new: bool,
+        back: &mut bool,
+    ) -> Result<(), String> {
+        if finished.outcome == Outcome::Refused && is_new && !effects(&self.stage).is_empty() {
+            self.note("refused, though something was changed before");
+        }
+        let Some(error) = &finished.error else {
+            return Ok(());
+        };
+        if error.why.is_empty() || (error.hint.is_empty() && finished.exit != 5) {
+            return Err(format!("it says no way on: {error:?}"));
+        }
+        if error.hint.contains("pchadr fence") || self.primary_lives(&error.why) {
+            // It is closed, or switched off: either ends what it serves.
+            self.note("the first data center is switched off");
+            for role in [Role::Primary, Role::PrimaryMirror] {
+                self.stage.simulated.world.down(role);
+            }
+            let pool = &self.stage.simulated.pool;
+            pool.lock().expect("the pool").set_alive(true, false);
+        }
+        if self.turned_back && finished.outcome == Outcome::Refused {
+            *back = true;
+        }
+        Ok(())
+    }
+
+    fn primary_lives(&self, why: &str) -> bool {
+        let returned = self.schedule.has(|it| matches!(it, Fault::Returns { .. }));
+        returned && (why.contains("primary") || why.contains("first data center"))
+    }
+
+    /// A run of which nobody can tell: only where a record was damaged, or left behind.
+    fn lost(&mut self, split: Split) -> Result<End, String> {
+        let may_be = self.schedule.has(|it| {
+            matches!(
+                it,
+                Fault::Flip { .. } | Fault::Disk { .. } | Fault::Kill { both: true, .. }
+            )
+        });
+        self.note(format!("it is lost: {split}"));
+        if may_be {
+            Ok(End::Lost)
+        } else {
+            Err(format!("its record is lost: {split}"))
+        }
+    }
+
+    fn judge(&self, machine: usize, ended: End) -> Result<(), String> {
+        let simulated = &self.stage.simulated;
+        let unknown = simulated.unknown();
+        if !unknown.is_empty() {
+            return Err(format!(
+                "the world was asked what it does not know: {unknown:?}"
+            ));
+        }
+        let two = self.two_writable();
+        if !two.is_empty() {
+            return Err(format!("two writable: {two:?}"));
+        }
+        one_number(&simulated.world.history())?;
+        self.holds_all()?;
+        if ended == End::Lost {
+            return Ok(());
+        }
+        self.stands(machine)
+            .map_err(|split| format!("the two copies do not tell: {split}"))?;
+        let made = effects(&self.stage);
+        match ended {
+            End::Refused if self.other.is_none() && !made.is_empty() => {
+                Err(format!("refused, and it changed something: {made:#?}"))
+            }
+            End::Done if self.ends_as_ever() => {
+                let mut end = end(&self.stage);
+                // Who fell asleep between a look and its write leaves a work file.
+                end.files.retain(|(path, _)| !path.ends_with(WORK));
+                said(|| assert_same_end(&end, &self.setting.whole.end, "the end"))?;
+                said(|| assert_once(&made, "the effects"))
+            }
+            End::Done | End::Undone | End::Refused | End::Lost => Ok(()),
+        }
+    }
+
+    /// What the world saw, but for a first data center that came back by itself beside a second one
+    /// that serves already: that is nobody's fault.
+    fn two_writable(&self) -> Vec<String> {
+        let mut two = self.stage.simulated.world.two_writable();
+        if self.schedule.has(|it| matches!(it, Fault::Returns { .. })) {
+            two.retain(|it| !it.starts_with("the primary"));
+        }
+        two
+    }
+
+    /// No database serves that lacks messages which could be had (rule 3).
+    fn holds_all(&self) -> Result<(), String> {
+        let world = &self.stage.simulated.world;
+        let name = self.setting.drill.site.database.chat.to_string();
+        let serves = if self.setting.is_failover() {
+            Role::Backup
+        } else {
+            Role::Primary
+        };
+        let whole = &self.setting.whole.end.instances;
+        let whole = whole.database(Instance::chat(serves), &name);
+        let wanted = whole.map_or(0, |it| it.messages);
+        let summary = world.summary();
+        for role in [Role::Backup, Role::Primary] {
+            let Some(found) = summary.database(Instance::chat(role), &name) else {
+                continue;
+            };
+            let of_this = found.messages > 0 && found.state == DatabaseState::Online;
+            if of_this && found.messages < wanted {
+                let has = found.messages;
+                return Err(format!("the {role} serves {has} of {wanted} messages"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all that struck leaves the end as it is without it.
+    fn ends_as_ever(&self) -> bool {
+        !self.turned_back
+            && !self.schedule.has(|it| match it {
+                Fault::Down { .. } | Fault::Returns { .. } => true,
+                Fault::Second { beside, .. } => *beside == Beside::New,
+                Fault::Kill { .. }
+                | Fault::Sleep { .. }
+                | Fault::Late { .. }
+                | Fault::DropLock { .. }
+                | Fault::Answers { .. }
+                | Fault::Statement { .. }
+                | Fault::Cmdlet { .. }
+                | Fault::Disk { .. }
+                | Fault::Flip { .. } => false,
+            })
+    }
+}
+
+fn end_of(state: &RunState) -> Option<End> {
+    match state.ended {
+        Some(Outcome::Done) => Some(End::Done),
+        Some(Outcome::Undone) => Some(End::Undone),
+        Some(Outcome::Refused) if state.is_finished() => Some(End::Refused),
+        Some(Outcome::Refused | Outcome::Stopped) | None => None,
+    }
+}
+
+/// On no instance an effect of an old number follows one of a newer (rule 17).
+fn one_number(history: &[Executed]) -> Result<(), String> {
+    let mut newest: BTreeMap<Instance, u64> = BTreeMap::new();
+    let done = |it: &&Executed| it.effect && it.outcome == Batch::Done && !makes_sole(&it.text);
+    for executed in history.iter().filter(done) {
+        let Some(number) = number_of(&executed.guard) else {
+            continue;
+        };
+        let newest = newest.entry(executed.instance).or_default();
+        if number < *newest {
+            let text: String = executed.text.chars().take(80).collect();
+            return Err(format!(
+                "`{text}` of number {number} on the {} after one of {newest}",
+                executed.instance
+            ));
+        }
+        *newest = number;
+    }
+    Ok(())
+}
+
+fn number_of(guard: &str) -> Option<u64> {
+    let (_, behind) = guard.split_once("number > ")?;
+    let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// What an assertion says that fails.
+pub(crate) fn said(check: impl FnOnce()) -> Result<(), String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+        text.unwrap_or_else(|| "a panic without words".to_owned())
+    })
+}
