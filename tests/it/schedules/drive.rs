@@ -101,6 +101,10 @@ pub(crate) struct Case<'a> {
     pub(crate) last_machine: usize,
     /// What happened, in words.
     pub(crate) told: Vec<String>,
+    /// True where the first data center came back behind the last look of the recovery.
+    pub(crate) came_too_late: bool,
+    /// True where a machine without a copy of its own had a part.
+    pub(crate) elsewhere: bool,
     /// True where something was sent backwards, or a run was begun to be.
     pub(crate) turned_back: bool,
 }
@@ -141,6 +145,8 @@ impl<'a> Case<'a> {
             begun: 0,
             last_machine: 0,
             told: Vec::new(),
+            came_too_late: false,
+            elsewhere: schedule.ends_elsewhere,
             turned_back: false,
         };
         for fault in &schedule.faults {
@@ -252,9 +258,18 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// A run that was refused is finished: another is begun, with a record of its own.
+    pub(crate) fn anew(&mut self) -> usize {
+        self.share = MemoryStore::default();
+        self.last_machine = 0;
+        self.machines = vec![MemoryStore::default()];
+        0
+    }
+
     /// A machine for who goes on.
     fn machine(&mut self, elsewhere: bool, now: usize) -> usize {
         if elsewhere {
+            self.elsewhere = true;
             self.machines.push(MemoryStore::default());
             self.machines.len() - 1
         } else {
@@ -291,13 +306,12 @@ impl<'a> Case<'a> {
                         short(&ended)
                     ));
                     let is_over = match &ended {
-                        Ended::Finished(it) => it.exit == 0 || it.exit == 5,
+                        Ended::Finished(it) => matches!(it.exit, 0 | 5),
                         Ended::Refused(_) | Ended::Broken(_) => false,
                     };
                     let alone = self.executions.iter().all(|it| it.wakes.is_some());
                     if !is_over && alone && !self.pending.is_empty() && self.begun < MOST {
-                        let way = self.way(false);
-                        self.begin(whose.machine, RUN, way);
+                        self.begin_again(whose.machine);
                     }
                 }
             }
@@ -306,6 +320,20 @@ impl<'a> Case<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// What was stopped is gone on with; what was refused is finished, and begun anew where nobody
+    /// sleeps over its record.
+    fn begin_again(&mut self, machine: usize) {
+        let stands = self.stands(machine).ok().and_then(|it| it.0);
+        let is_finished = stands.is_some_and(|it| it.is_finished());
+        let machine = match (is_finished, self.executions.is_empty()) {
+            (true, true) => self.anew(),
+            (true, false) => return,
+            (false, _) => machine,
+        };
+        let way = self.way(false);
+        self.begin(machine, RUN, way);
     }
 
     /// Waits until something happens.
@@ -401,6 +429,9 @@ impl<'a> Case<'a> {
             Fault::DropLock { .. } => drop_lock(&self.stage),
             Fault::Down { what, seconds, .. } => self.down(*what, *seconds),
             Fault::Returns { .. } => {
+                let stands = self.stands(self.last_machine).ok().and_then(|it| it.0);
+                let recovers = stands.as_ref().and_then(|it| it.step("recover-database"));
+                self.came_too_late |= recovers.is_some_and(|it| it.started);
                 self.stage
                     .simulated
                     .pool

@@ -12,7 +12,7 @@ use pchadr::run::executor::Way;
 use pchadr::run::fold::RunState;
 
 use super::drive::{Case, Ended, OTHER, RUN, short};
-use super::schedule::{Beside, Fault};
+use super::schedule::{Consents, Fault, Which};
 use crate::asleep::drop_lock;
 use crate::site::{assert_once, assert_same_end, effects, end, makes_sole};
 
@@ -28,6 +28,8 @@ pub(crate) enum End {
     Refused,
     /// Nobody can tell where it stands: its record is damaged.
     Lost,
+    /// The record that it was gone on with ends before what was done.
+    Behind,
 }
 
 impl Case<'_> {
@@ -41,16 +43,27 @@ impl Case<'_> {
         } else {
             self.last_machine
         };
-        let ended = self.go_to_the_end(machine, RUN).await?;
-        if self.other.is_some() {
-            self.go_to_the_end(machine, OTHER).await?;
-        }
+        let other = if self.other.is_some() {
+            Some(self.go_to_the_end(machine, OTHER).await?)
+        } else {
+            None
+        };
+        let ended = match self.go_to_the_end(machine, RUN).await {
+            // What another run did to its end is not for this one to do, or to undo.
+            Err(_) if other == Some(End::Done) => End::Done,
+            ended => ended?,
+        };
         self.wake_the_last().await?;
+        let machine = machine.min(self.machines.len() - 1);
         self.judge(machine, ended)?;
         Ok(ended)
     }
 
-    async fn go_to_the_end(&mut self, machine: usize, run: &'static str) -> Result<End, String> {
+    async fn go_to_the_end(
+        &mut self,
+        mut machine: usize,
+        run: &'static str,
+    ) -> Result<End, String> {
         let mut back = self.schedule.turns_back && run == RUN;
         let mut last = None;
         for _ in 0..TRIES {
@@ -59,8 +72,14 @@ impl Case<'_> {
                 Err(split) => return self.lost(split),
             };
             let is_new = stands.is_none();
-            if let Some(end) = stands.as_ref().and_then(end_of) {
-                return Ok(end);
+            match stands.as_ref().and_then(end_of) {
+                // Nothing is in its way any more: one that begins anew comes to its end.
+                Some(End::Refused) if self.goes_on_anew() => {
+                    machine = self.anew();
+                    continue;
+                }
+                Some(end) => return Ok(end),
+                None => {}
             }
             let way = match &stands {
                 Some(state) if back || state.goes_back_only() => Way::Back,
@@ -80,8 +99,15 @@ impl Case<'_> {
         if let Some(end) = stands.ok().flatten().as_ref().and_then(end_of) {
             return Ok(end);
         }
+        if !self.knows_all() {
+            return Ok(End::Behind);
+        }
         let last = last.as_ref().map(short);
         Err(format!("{run} never ends: {}", last.unwrap_or_default()))
+    }
+
+    fn goes_on_anew(&self) -> bool {
+        self.schedule.consents != Consents::YesAlone && !self.has_sleepers() && self.other.is_none()
     }
 
     fn state_of(&self, machine: usize, run: &str) -> Result<Option<RunState>, Split> {
@@ -162,14 +188,16 @@ impl Case<'_> {
         }
         one_number(&simulated.world.history())?;
         self.holds_all()?;
-        if ended == End::Lost {
+        if matches!(ended, End::Lost | End::Behind) {
             return Ok(());
         }
         self.stands(machine)
             .map_err(|split| format!("the two copies do not tell: {split}"))?;
-        let made = effects(&self.stage);
+        let mut made = effects(&self.stage);
+        // Who signs in anew may be given the number of one that was ended.
+        made.retain(|it| !it.contains(": KILL "));
         match ended {
-            End::Refused if self.other.is_none() && !made.is_empty() => {
+            End::Refused if self.knows_all() && !made.is_empty() => {
                 Err(format!("refused, and it changed something: {made:#?}"))
             }
             End::Done if self.ends_as_ever() => {
@@ -179,16 +207,21 @@ impl Case<'_> {
                 said(|| assert_same_end(&end, &self.setting.whole.end, "the end"))?;
                 said(|| assert_once(&made, "the effects"))
             }
-            End::Done | End::Undone | End::Refused | End::Lost => Ok(()),
+            End::Done | End::Undone | End::Refused | End::Lost | End::Behind => Ok(()),
         }
     }
 
     /// What the world saw, but for a first data center that came back by itself beside a second one
     /// that serves already: that is nobody's fault.
     fn two_writable(&self) -> Vec<String> {
+        // Where two serve from the beginning, one that comes back is no second one.
+        let down = self.schedule.has(|it| matches!(it, Fault::Down { .. }));
+        if down && self.setting.begins_with_two() {
+            return Vec::new();
+        }
         let mut two = self.stage.simulated.world.two_writable();
         if self.schedule.has(|it| matches!(it, Fault::Returns { .. })) {
-            two.retain(|it| !it.starts_with("the primary"));
+            two.retain(|it| !it.starts_with("the primary") && !self.came_too_late);
         }
         two
     }
@@ -210,7 +243,8 @@ impl Case<'_> {
             let Some(found) = summary.database(Instance::chat(role), &name) else {
                 continue;
             };
-            let of_this = found.messages > 0 && found.state == DatabaseState::Online;
+            let of_this =
+                found.messages > 0 && found.state == DatabaseState::Online && !found.standby;
             if of_this && found.messages < wanted {
                 let has = found.messages;
                 return Err(format!("the {role} serves {has} of {wanted} messages"));
@@ -219,14 +253,35 @@ impl Case<'_> {
         Ok(())
     }
 
+    /// Whether every execution had the whole record: a machine without a copy of its own has what the
+    /// second copy holds, and a new run nothing.
+    fn knows_all(&self) -> bool {
+        let is_behind = |it: &Fault| match it {
+            Fault::Disk { which, .. } => *which == Which::Second,
+            Fault::Kill { both, .. } => *both,
+            Fault::Sleep { .. }
+            | Fault::Late { .. }
+            | Fault::DropLock { .. }
+            | Fault::Down { .. }
+            | Fault::Returns { .. }
+            | Fault::Answers { .. }
+            | Fault::Statement { .. }
+            | Fault::Cmdlet { .. }
+            | Fault::Flip { .. }
+            | Fault::Second { .. } => false,
+        };
+        self.other.is_none() && !(self.elsewhere && self.schedule.has(is_behind))
+    }
+
     /// Whether all that struck leaves the end as it is without it.
     fn ends_as_ever(&self) -> bool {
-        !self.turned_back
+        self.knows_all()
+            && !self.turned_back
             && !self.schedule.has(|it| match it {
                 Fault::Down { .. } | Fault::Returns { .. } => true,
-                Fault::Second { beside, .. } => *beside == Beside::New,
                 Fault::Kill { .. }
                 | Fault::Sleep { .. }
+                | Fault::Second { .. }
                 | Fault::Late { .. }
                 | Fault::DropLock { .. }
                 | Fault::Answers { .. }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pchadr::cli::rehearse::Stage;
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::simulated::{Change, Logs};
 use pchadr::rehearsal::world::{Backup, Executed};
@@ -43,6 +44,16 @@ fn small() -> Site {
     Site::load(Path::new("tests/it/no-mirrors.toml")).expect("the small site loads")
 }
 
+/// How many chat databases with messages serve.
+fn serving(stage: &Stage) -> usize {
+    stage.simulated.world.with(|state| {
+        let name = state.chat_name().to_owned();
+        let up = state.instances.values().filter(|it| it.up);
+        let chat = up.filter_map(|it| it.database(&name));
+        chat.filter(|it| it.serves() && it.messages > 0).count()
+    })
+}
+
 /// One of them.
 pub(crate) struct Setting {
     pub(crate) drill: Drill,
@@ -52,6 +63,7 @@ pub(crate) struct Setting {
     pub(crate) cmdlets: usize,
     pub(crate) records: usize,
     pub(crate) batches: usize,
+    begins_with_two: bool,
     /// The roles that the site has.
     pub(crate) roles: Vec<Role>,
     /// Those of them that answer when it begins.
@@ -62,8 +74,9 @@ impl Setting {
     pub(crate) fn new(make: fn() -> Drill) -> Self {
         let mut drill = make();
         drill.recipe.logs = Logs::Made(8);
-        let (whole, batches, living) = paused(async {
+        let (whole, batches, living, serving) = paused(async {
             let stage = drill.stage();
+            let serving = serving(&stage);
             let living = |role: &Role| stage.simulated.world.is_up(Instance::chat(*role));
             let living: Vec<Role> = Role::ALL.into_iter().filter(living).collect();
             let store = MemoryStore::default();
@@ -76,7 +89,8 @@ impl Setting {
                 journal: store.bytes(),
                 seconds: finished.elapsed_seconds,
             };
-            (whole, stage.simulated.world.history().len(), living)
+            let batches = stage.simulated.world.history().len();
+            (whole, batches, living, serving)
         });
         let statements = whole.changes.iter().filter_map(|change| match change {
             Change::Sql(executed) if !makes_sole(&executed.text) => Some(executed.clone()),
@@ -85,17 +99,24 @@ impl Setting {
         let is_cmdlet = |change: &&Change| matches!(change, Change::Cmdlet { .. });
         let roles = drill.site.sql.instances.keys();
         let mut roles: Vec<Role> = roles.map(|it| it.role).collect();
+        roles.sort();
         roles.dedup();
         Self {
             statements: statements.collect(),
             cmdlets: whole.changes.iter().filter(is_cmdlet).count(),
             records: whole.journal.iter().filter(|it| **it == b'\n').count(),
             batches,
+            begins_with_two: serving > 1,
             living: living.into_iter().filter(|it| roles.contains(it)).collect(),
             roles,
             whole,
             drill,
         }
+    }
+
+    /// Whether the old primary and the backup both serve before anything is done.
+    pub(crate) fn begins_with_two(&self) -> bool {
+        self.begins_with_two
     }
 
     pub(crate) fn is_failover(&self) -> bool {

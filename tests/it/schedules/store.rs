@@ -1,11 +1,16 @@
-//! A store that counts the records that are written through it.
+//! A store that counts the records that are written through it, and gives no finished run to go on with.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pchadr::model::Document;
+use pchadr::run::fold::fold;
+use pchadr::run::journal;
 use pchadr::run::store::Store;
+
+/// Why a finished run is not gone on with.
+pub(crate) const FINISHED: &str = "it is finished";
 
 /// Tells of every record, whichever run writes it.
 pub(crate) struct Counted {
@@ -14,8 +19,15 @@ pub(crate) struct Counted {
 }
 
 impl Store for Counted {
+    /// The program goes on with nothing that is finished; it reads that under the lock, as here.
     fn load(&mut self) -> io::Result<Vec<u8>> {
-        self.store.load()
+        let bytes = self.store.load()?;
+        let read = journal::read(&bytes).ok();
+        let state = read.and_then(|it| fold(&it.records).ok());
+        if state.is_some_and(|it| it.is_finished()) {
+            return Err(io::Error::other(FINISHED));
+        }
+        Ok(bytes)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
