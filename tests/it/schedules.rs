@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drive::{Case, terms_of};
+use drive::Case;
 use judge::{End, said};
 use schedule::Schedule;
 use setting::{SETTINGS, Setting};
@@ -26,9 +26,8 @@ fn perform(settings: &[Setting], schedule: &Schedule) -> Result<End, String> {
     let mut ended = Err(String::new());
     let mut told = Vec::new();
     let panicked = said(|| {
-        let terms = terms_of(schedule.consents);
         ended = paused(async {
-            let mut case = Case::new(&settings[schedule.setting], schedule, &terms);
+            let mut case = Case::new(&settings[schedule.setting], schedule);
             let disturbed = Box::pin(case.disturbed()).await;
             let ended = match disturbed {
                 Ok(()) => Box::pin(case.to_its_end()).await,

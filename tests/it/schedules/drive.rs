@@ -33,8 +33,16 @@ use super::store::Counted;
 use crate::asleep::drop_lock;
 use crate::site::terms;
 
-/// The run, and the one that knows nothing of it.
-pub(crate) const RUN: &str = "rehearsal";
+/// The run; those that are begun anew where it was refused; and one that knows nothing of it.
+const RUNS: [&str; 7] = [
+    "rehearsal",
+    "anew1",
+    "anew2",
+    "anew3",
+    "anew4",
+    "anew5",
+    "anew6",
+];
 pub(crate) const OTHER: &str = "second";
 
 /// Executions that are begun while faults are still to come.
@@ -84,7 +92,9 @@ pub(crate) struct Case<'a> {
     pub(crate) setting: &'a Setting,
     pub(crate) schedule: &'a Schedule,
     pub(crate) stage: Stage,
-    terms: &'a Terms,
+    pub(crate) terms: Terms,
+    /// How often it was begun anew.
+    anew: usize,
     /// The second copy of the run, which all machines share.
     pub(crate) share: MemoryStore,
     /// The first copy of each machine.
@@ -109,7 +119,7 @@ pub(crate) struct Case<'a> {
     pub(crate) turned_back: bool,
 }
 
-pub(crate) fn terms_of(consents: Consents) -> Terms {
+fn terms_of(consents: Consents) -> Terms {
     match consents {
         Consents::All => terms(),
         Consents::Options => Terms {
@@ -126,13 +136,14 @@ pub(crate) fn terms_of(consents: Consents) -> Terms {
 
 impl<'a> Case<'a> {
     /// Call inside the paused runtime.
-    pub(crate) fn new(setting: &'a Setting, schedule: &'a Schedule, terms: &'a Terms) -> Self {
+    pub(crate) fn new(setting: &'a Setting, schedule: &'a Schedule) -> Self {
         let stage = setting.drill.stage();
         let mut case = Self {
             setting,
             schedule,
             stage,
-            terms,
+            terms: terms_of(schedule.consents),
+            anew: 0,
             share: MemoryStore::default(),
             machines: vec![MemoryStore::default()],
             other: None,
@@ -208,9 +219,9 @@ impl<'a> Case<'a> {
     pub(crate) fn begin(&mut self, machine: usize, run: &'static str, way: Way) {
         self.between();
         self.stage.reopen(&self.setting.drill.site);
-        let store: Box<dyn Store> = if run == RUN {
+        let store: Box<dyn Store> = if run == self.run() {
             let (own, share) = (self.machines[machine].clone(), self.share.clone());
-            Box::new(Mirrored::new(RUN, own, share, Box::new(|_| ())))
+            Box::new(Mirrored::new(run, own, share, Box::new(|_| ())))
         } else {
             Box::new(self.other.get_or_insert_default().clone())
         };
@@ -223,7 +234,7 @@ impl<'a> Case<'a> {
         self.begun += 1;
         self.last_machine = machine;
         let access = self.stage.access.clone();
-        let future = execution(self.setting, self.terms, access, store, run, way);
+        let future = execution(self.setting, self.terms.clone(), access, store, run, way);
         self.executions.push(Execution {
             future,
             machine,
@@ -260,10 +271,20 @@ impl<'a> Case<'a> {
 
     /// A run that was refused is finished: another is begun, with a record of its own.
     pub(crate) fn anew(&mut self) -> usize {
+        self.anew += 1;
         self.share = MemoryStore::default();
         self.last_machine = 0;
         self.machines = vec![MemoryStore::default()];
         0
+    }
+
+    /// The run that is gone on with.
+    pub(crate) fn run(&self) -> &'static str {
+        RUNS[self.anew % RUNS.len()]
+    }
+
+    pub(crate) fn is_first(&self) -> bool {
+        self.anew == 0
     }
 
     /// A machine for who goes on.
@@ -279,7 +300,7 @@ impl<'a> Case<'a> {
 
     /// The run, and all that strikes it, until nothing is under way and nothing is to come.
     pub(crate) async fn disturbed(&mut self) -> Result<(), String> {
-        self.begin(0, RUN, Way::On);
+        self.begin(0, self.run(), Way::On);
         loop {
             let happens = self.next().await?;
             match happens {
@@ -333,7 +354,7 @@ impl<'a> Case<'a> {
             (false, _) => machine,
         };
         let way = self.way(false);
-        self.begin(machine, RUN, way);
+        self.begin(machine, self.run(), way);
     }
 
     /// Waits until something happens.
@@ -401,7 +422,7 @@ impl<'a> Case<'a> {
                 let Some(n) = awake else { return };
                 let killed = self.executions.remove(n);
                 let machine = killed.machine;
-                let is_run = killed.run == RUN;
+                let is_run = killed.run == self.run();
                 drop(killed);
                 if is_run {
                     self.machines[machine] = self.machines[machine].crash(*torn);
@@ -474,7 +495,7 @@ impl<'a> Case<'a> {
                 let machine = self.machine(true, 0);
                 match beside {
                     Beside::New => self.begin(machine, OTHER, Way::On),
-                    Beside::Same(way) => self.begin(machine, RUN, self.fitting(*way)),
+                    Beside::Same(way) => self.begin(machine, self.run(), self.fitting(*way)),
                 }
             }
             // These were laid before.
@@ -488,7 +509,7 @@ impl<'a> Case<'a> {
     fn go_on(&mut self, next: Next, machine: usize) {
         let machine = self.machine(next.elsewhere, machine);
         let way = self.fitting(next.way);
-        self.begin(machine, RUN, way);
+        self.begin(machine, self.run(), way);
     }
 
     fn down(&mut self, what: Target, seconds: u64) {
@@ -520,9 +541,11 @@ impl<'a> Case<'a> {
     /// Where the run stands, by the copies of a machine and of the share.
     pub(crate) fn stands(&self, machine: usize) -> Result<(Option<RunState>, Settled), Split> {
         let copies = [self.machines[machine].bytes(), self.share.bytes()];
-        let [own, share] = copies.each_ref().map(|bytes| Inspected::read(RUN, bytes));
+        let [own, share] = copies
+            .each_ref()
+            .map(|bytes| Inspected::read(self.run(), bytes));
         let settled = settle(&own, &share)?;
-        let state = Inspected::read(RUN, &settled.bytes).state;
+        let state = Inspected::read(self.run(), &settled.bytes).state;
         Ok((state, settled))
     }
 
@@ -623,7 +646,7 @@ fn moment_of(fault: &Fault) -> Option<Moment> {
 /// One execution of the program, with doors that close with it.
 fn execution<'a>(
     setting: &'a Setting,
-    terms: &'a Terms,
+    terms: Terms,
     access: Access,
     store: Box<dyn Store>,
     run: &'static str,
@@ -634,7 +657,7 @@ fn execution<'a>(
         let part = Part {
             site: &drill.site,
             plan: &drill.plan,
-            terms,
+            terms: &terms,
             access: &access,
             saved: drill.saved.as_ref(),
             run,

@@ -11,7 +11,7 @@ use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::Way;
 use pchadr::run::fold::RunState;
 
-use super::drive::{Case, Ended, OTHER, RUN, short};
+use super::drive::{Case, Ended, OTHER, short};
 use super::schedule::{Consents, Fault, Which};
 use crate::asleep::drop_lock;
 use crate::site::{assert_once, assert_same_end, effects, end, makes_sole};
@@ -48,7 +48,7 @@ impl Case<'_> {
         } else {
             None
         };
-        let ended = match self.go_to_the_end(machine, RUN).await {
+        let ended = match self.go_to_the_end(machine, self.run()).await {
             // What another run did to its end is not for this one to do, or to undo.
             Err(_) if other == Some(End::Done) => End::Done,
             ended => ended?,
@@ -62,9 +62,9 @@ impl Case<'_> {
     async fn go_to_the_end(
         &mut self,
         mut machine: usize,
-        run: &'static str,
+        mut run: &'static str,
     ) -> Result<End, String> {
-        let mut back = self.schedule.turns_back && run == RUN;
+        let mut back = self.schedule.turns_back && run != OTHER;
         let mut last = None;
         for _ in 0..TRIES {
             let stands = match self.state_of(machine, run) {
@@ -75,7 +75,8 @@ impl Case<'_> {
             match stands.as_ref().and_then(end_of) {
                 // Nothing is in its way any more: one that begins anew comes to its end.
                 Some(End::Refused) if self.goes_on_anew() => {
-                    machine = self.anew();
+                    (machine, back) = (self.anew(), false);
+                    run = self.run();
                     continue;
                 }
                 Some(end) => return Ok(end),
@@ -96,8 +97,10 @@ impl Case<'_> {
             last = Some(ended);
         }
         let stands = self.state_of(machine, run);
-        if let Some(end) = stands.ok().flatten().as_ref().and_then(end_of) {
-            return Ok(end);
+        match stands.ok().flatten().as_ref().and_then(end_of) {
+            Some(End::Refused) if self.goes_on_anew() => {}
+            Some(end) => return Ok(end),
+            None => {}
         }
         if !self.knows_all() {
             return Ok(End::Behind);
@@ -111,7 +114,7 @@ impl Case<'_> {
     }
 
     fn state_of(&self, machine: usize, run: &str) -> Result<Option<RunState>, Split> {
-        if run == RUN {
+        if run != OTHER {
             return Ok(self.stands(machine)?.0);
         }
         let bytes = self
@@ -146,6 +149,11 @@ impl Case<'_> {
             }
             let pool = &self.stage.simulated.pool;
             pool.lock().expect("the pool").set_alive(true, false);
+        }
+        if error.hint.contains("--override old-database-unreadable") {
+            let lift = ("old-database-unreadable", "it was looked into by hand");
+            let lift = (lift.0.to_owned(), lift.1.to_owned());
+            self.terms.overrides.extend([lift]);
         }
         if self.turned_back && finished.outcome == Outcome::Refused {
             *back = true;
@@ -197,7 +205,7 @@ impl Case<'_> {
         // Who signs in anew may be given the number of one that was ended.
         made.retain(|it| !it.contains(": KILL "));
         match ended {
-            End::Refused if self.knows_all() && !made.is_empty() => {
+            End::Refused if self.is_first() && self.knows_all() && !made.is_empty() => {
                 Err(format!("refused, and it changed something: {made:#?}"))
             }
             End::Done if self.ends_as_ever() => {
@@ -275,7 +283,8 @@ impl Case<'_> {
 
     /// Whether all that struck leaves the end as it is without it.
     fn ends_as_ever(&self) -> bool {
-        self.knows_all()
+        self.is_first()
+            && self.knows_all()
             && !self.turned_back
             && !self.schedule.has(|it| match it {
                 Fault::Down { .. } | Fault::Returns { .. } => true,
