@@ -16,7 +16,7 @@ use pchadr::rehearsal::lab::Target;
 use pchadr::rehearsal::manner::Manner;
 use pchadr::rehearsal::network::Held;
 use pchadr::rehearsal::world::SqlFault;
-use pchadr::run::copies::{Inspected, Settled, Split, settle};
+use pchadr::run::copies::{Inspected, Split, settle};
 use pchadr::run::event::RunFinished;
 use pchadr::run::executor::Way;
 use pchadr::run::executor::undo::NotUndone;
@@ -346,7 +346,7 @@ impl<'a> Case<'a> {
     /// What was stopped is gone on with; what was refused is finished, and begun anew where nobody
     /// sleeps over its record.
     fn begin_again(&mut self, machine: usize) {
-        let stands = self.stands(machine).ok().and_then(|it| it.0);
+        let stands = self.stands(machine).ok().flatten();
         let is_finished = stands.is_some_and(|it| it.is_finished());
         let machine = match (is_finished, self.executions.is_empty()) {
             (true, true) => self.anew(),
@@ -450,7 +450,7 @@ impl<'a> Case<'a> {
             Fault::DropLock { .. } => drop_lock(&self.stage),
             Fault::Down { what, seconds, .. } => self.down(*what, *seconds),
             Fault::Returns { .. } => {
-                let stands = self.stands(self.last_machine).ok().and_then(|it| it.0);
+                let stands = self.stands(self.last_machine).ok().flatten();
                 let recovers = stands.as_ref().and_then(|it| it.step("recover-database"));
                 self.came_too_late |= recovers.is_some_and(|it| it.started);
                 self.stage
@@ -539,19 +539,25 @@ impl<'a> Case<'a> {
     }
 
     /// Where the run stands, by the copies of a machine and of the share.
-    pub(crate) fn stands(&self, machine: usize) -> Result<(Option<RunState>, Settled), Split> {
+    pub(crate) fn stands(&self, machine: usize) -> Result<Option<RunState>, Split> {
         let copies = [self.machines[machine].bytes(), self.share.bytes()];
-        let [own, share] = copies
-            .each_ref()
-            .map(|bytes| Inspected::read(self.run(), bytes));
-        let settled = settle(&own, &share)?;
-        let state = Inspected::read(self.run(), &settled.bytes).state;
-        Ok((state, settled))
+        let run = self.run();
+        let own = Inspected::read(run, &copies[0]);
+        if own.damage.is_none() && copies[0] == copies[1] {
+            return Ok(own.state);
+        }
+        let share = Inspected::read(run, &copies[1]);
+        let settled = settle(&own, &share)?.bytes;
+        let mut sound = [own, share].into_iter();
+        Ok(match sound.find(|copy| copy.sound() == settled) {
+            Some(copy) => copy.state,
+            None => Inspected::read(run, &settled).state,
+        })
     }
 
     /// The way that a person can take: what only goes back, goes back.
     fn fitting(&self, way: Way) -> Way {
-        let stands = self.stands(self.last_machine).ok().and_then(|it| it.0);
+        let stands = self.stands(self.last_machine).ok().flatten();
         match stands {
             Some(state) if state.goes_back_only() => Way::Back,
             Some(_) => way,

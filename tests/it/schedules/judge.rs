@@ -115,7 +115,7 @@ impl Case<'_> {
 
     fn state_of(&self, machine: usize, run: &str) -> Result<Option<RunState>, Split> {
         if run != OTHER {
-            return Ok(self.stands(machine)?.0);
+            return self.stands(machine);
         }
         let bytes = self
             .other

@@ -15,8 +15,8 @@ use crate::site::{Drill, Undisturbed, end, litware, makes_sole, paused};
 
 /// How often of all, in words, and how it is made.
 pub(crate) const SETTINGS: &[(usize, &str, fn() -> Drill)] = &[
-    (6, "a failover", || Drill::failover(patient(litware()))),
-    (4, "a failover without mirrors", || {
+    (10, "a failover", || Drill::failover(patient(litware()))),
+    (8, "a failover without mirrors", || {
         Drill::failover(patient(small()))
     }),
     (2, "a failover of a backup in STANDBY", || {
