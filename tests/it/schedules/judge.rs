@@ -6,7 +6,7 @@ use pchadr::access::copy::WORK;
 use pchadr::model::states::DatabaseState;
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::world::{Executed, Outcome as Batch};
-use pchadr::run::copies::Split;
+use pchadr::run::copies::{Inspected, Split};
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::Way;
 use pchadr::run::fold::RunState;
@@ -122,7 +122,7 @@ impl Case<'_> {
             .as_ref()
             .map(pchadr::run::store::MemoryStore::bytes);
         let bytes = bytes.unwrap_or_default();
-        Ok(pchadr::run::copies::Inspected::read(run, &bytes).state)
+        Ok(Inspected::read(run, &bytes).state)
     }
 
     /// Does what a person does who reads what the program says.
@@ -198,6 +198,12 @@ impl Case<'_> {
         self.holds_all()?;
         if matches!(ended, End::Lost | End::Behind) {
             return Ok(());
+        }
+        for (which, copy) in [("first", &self.machines[machine]), ("second", &self.share)] {
+            let bytes = copy.bytes();
+            if let Some(damage) = Inspected::read(self.run(), &bytes).damage {
+                return Err(format!("the {which} copy does not verify: {damage}"));
+            }
         }
         self.stands(machine)
             .map_err(|split| format!("the two copies do not tell: {split}"))?;
