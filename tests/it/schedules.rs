@@ -3,10 +3,13 @@
 //! `PCHADR_SWEEP=full` tries ten times as many, `PCHADR_SEEDS=N` so many.
 
 mod drive;
+mod execution;
 mod judge;
 mod schedule;
 mod setting;
 mod store;
+mod strike;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

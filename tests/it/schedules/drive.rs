@@ -8,30 +8,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pchadr::access::Access;
-use pchadr::cli::rehearse::{Part, Stage};
+use pchadr::cli::rehearse::Stage;
 use pchadr::model::Role;
-use pchadr::rehearsal::cmdlets::PowerShellFault;
-use pchadr::rehearsal::lab::Target;
 use pchadr::rehearsal::manner::Manner;
 use pchadr::rehearsal::network::Held;
-use pchadr::rehearsal::world::SqlFault;
 use pchadr::run::copies::{Inspected, Split, settle};
-use pchadr::run::event::RunFinished;
 use pchadr::run::executor::Way;
-use pchadr::run::executor::undo::NotUndone;
 use pchadr::run::fold::RunState;
-use pchadr::run::journal::JournalError;
-use pchadr::run::store::{Disk, MemoryStore, Mirrored, Store};
-use pchadr::step::terms::{AcceptedLoss, Terms};
+use pchadr::run::store::{MemoryStore, Mirrored, Store};
+use pchadr::step::terms::Terms;
 
-use super::schedule::{
-    Beside, Consents, Fault, Moment, Next, Schedule, Wakes, Which, instances, lasting,
-};
+use super::execution::{Ended, execution, short, terms_of};
+use super::schedule::{Fault, Moment, Schedule, Wakes, Which, instances};
 use super::setting::Setting;
 use super::store::Counted;
-use crate::asleep::drop_lock;
-use crate::site::terms;
 
 /// The run; those that are begun anew where it was refused; and one that knows nothing of it.
 const RUNS: [&str; 7] = [
@@ -45,39 +35,22 @@ const RUNS: [&str; 7] = [
 ];
 pub(crate) const OTHER: &str = "second";
 
+/// Who takes a number past the lock.
+pub(crate) const PAST: &str = "past the lock";
+
 /// Executions that are begun while faults are still to come.
 const MOST: usize = 6;
 
 /// No execution takes longer, in simulated time.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// How an execution ended.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    Finished(Box<RunFinished>),
-    /// Nothing was sent, and nothing recorded.
-    Refused(String),
-    /// Its record cannot be written or read, or is another's.
-    Broken(JournalError),
-}
-
-impl Ended {
-    pub(crate) fn is_held(&self) -> bool {
-        match self {
-            Self::Refused(why) => why.contains("holds"),
-            Self::Broken(JournalError::Refused { reason, .. }) => reason.contains("holds"),
-            Self::Finished(_) | Self::Broken(_) => false,
-        }
-    }
-}
-
 /// An execution under way.
-struct Execution<'a> {
-    future: Pin<Box<dyn Future<Output = Ended> + 'a>>,
-    machine: usize,
-    way: Way,
-    run: &'static str,
-    wakes: Option<(Wakes, usize)>,
+pub(super) struct Execution<'a> {
+    pub(super) future: Pin<Box<dyn Future<Output = Ended> + 'a>>,
+    pub(super) machine: usize,
+    pub(super) way: Way,
+    pub(super) run: &'static str,
+    pub(super) wakes: Option<(Wakes, usize)>,
 }
 
 /// What happens next.
@@ -101,37 +74,23 @@ pub(crate) struct Case<'a> {
     pub(crate) machines: Vec<MemoryStore>,
     /// The record of the other run.
     pub(crate) other: Option<MemoryStore>,
-    written: Arc<AtomicUsize>,
-    pending: Vec<Fault>,
-    executions: Vec<Execution<'a>>,
-    held: Vec<(Held, Option<usize>, Option<usize>)>,
-    flips: Vec<(Which, usize, u8)>,
-    struck: BTreeSet<Role>,
-    begun: usize,
+    pub(super) written: Arc<AtomicUsize>,
+    pub(super) pending: Vec<Fault>,
+    pub(super) executions: Vec<Execution<'a>>,
+    pub(super) held: Vec<(Held, Option<usize>, Option<usize>)>,
+    pub(super) flips: Vec<(Which, usize, u8)>,
+    pub(super) struck: BTreeSet<Role>,
+    pub(super) begun: usize,
     pub(crate) last_machine: usize,
     /// What happened, in words.
     pub(crate) told: Vec<String>,
     /// True where the first data center came back behind the last look of the recovery.
+    pub(super) raised: u64,
     pub(crate) came_too_late: bool,
     /// True where a machine without a copy of its own had a part.
     pub(crate) elsewhere: bool,
     /// True where something was sent backwards, or a run was begun to be.
     pub(crate) turned_back: bool,
-}
-
-fn terms_of(consents: Consents) -> Terms {
-    match consents {
-        Consents::All => terms(),
-        Consents::Options => Terms {
-            yes: true,
-            accepted: Some(AcceptedLoss::EndOfChain),
-            ..Terms::default()
-        },
-        Consents::YesAlone => Terms {
-            yes: true,
-            ..Terms::default()
-        },
-    }
 }
 
 impl<'a> Case<'a> {
@@ -156,6 +115,7 @@ impl<'a> Case<'a> {
             begun: 0,
             last_machine: 0,
             told: Vec::new(),
+            raised: 0,
             came_too_late: false,
             elsewhere: schedule.ends_elsewhere,
             turned_back: false,
@@ -164,48 +124,6 @@ impl<'a> Case<'a> {
             case.lay(fault);
         }
         case
-    }
-
-    /// Lays what strikes by itself; what has a moment waits for it.
-    fn lay(&mut self, fault: &Fault) {
-        let statements = &self.setting.statements;
-        match fault {
-            Fault::Late { statement, after } => {
-                let late = &statements[*statement];
-                let begins: String = late.text.chars().take(60).collect();
-                let held = self.stage.simulated.network.hold(late.instance, &begins);
-                self.held.push((held, *after, None));
-            }
-            Fault::Statement { statement, kind } => {
-                let struck = &statements[*statement];
-                self.stage.simulated.world.with(|state| {
-                    state.faults.push(SqlFault {
-                        instance: struck.instance,
-                        contains: struck.text.clone(),
-                        nth: 1,
-                        kind: *kind,
-                    });
-                });
-            }
-            Fault::Cmdlet { nth, kind } => self.stage.simulated.cmdlets.fail(PowerShellFault {
-                cmdlet: "*".to_owned(),
-                nth: *nth,
-                kind: *kind,
-            }),
-            Fault::Flip {
-                which,
-                permille,
-                bit,
-            } => self.flips.push((*which, *permille, *bit)),
-            Fault::Kill { .. }
-            | Fault::Sleep { .. }
-            | Fault::DropLock { .. }
-            | Fault::Down { .. }
-            | Fault::Returns { .. }
-            | Fault::Answers { .. }
-            | Fault::Disk { .. }
-            | Fault::Second { .. } => self.pending.push(fault.clone()),
-        }
     }
 
     pub(crate) fn note(&mut self, what: impl Into<String>) {
@@ -244,31 +162,6 @@ impl<'a> Case<'a> {
         });
     }
 
-    /// Between two executions: disks answer again, bytes are flipped.
-    fn between(&mut self) {
-        if self.begun == 0 {
-            return;
-        }
-        for store in self.machines.iter().chain([&self.share]) {
-            store.bound(usize::MAX / 2, Disk::Full);
-        }
-        if !self.executions.is_empty() {
-            return;
-        }
-        for (which, permille, bit) in std::mem::take(&mut self.flips) {
-            let store = match which {
-                Which::First => &self.machines[0],
-                Which::Second => &self.share,
-            };
-            let bytes = store.bytes().len();
-            if bytes > 0 {
-                let at = (bytes * permille / 1_000).min(bytes - 1);
-                store.change(at, bit);
-                self.note(format!("byte {at} of {bytes} of {which} is flipped"));
-            }
-        }
-    }
-
     /// A run that was refused is finished: another is begun, with a record of its own.
     pub(crate) fn anew(&mut self) -> usize {
         self.anew += 1;
@@ -288,7 +181,7 @@ impl<'a> Case<'a> {
     }
 
     /// A machine for who goes on.
-    fn machine(&mut self, elsewhere: bool, now: usize) -> usize {
+    pub(super) fn machine(&mut self, elsewhere: bool, now: usize) -> usize {
         if elsewhere {
             self.elsewhere = true;
             self.machines.push(MemoryStore::default());
@@ -413,131 +306,6 @@ impl<'a> Case<'a> {
         self.executions.iter().position(wakes).map(Happens::Wakes)
     }
 
-    fn strike(&mut self, fault: &Fault) {
-        let awake = self.executions.iter().rposition(|it| it.wakes.is_none());
-        match fault {
-            Fault::Kill {
-                torn, both, next, ..
-            } => {
-                let Some(n) = awake else { return };
-                let killed = self.executions.remove(n);
-                let machine = killed.machine;
-                let is_run = killed.run == self.run();
-                drop(killed);
-                if is_run {
-                    self.machines[machine] = self.machines[machine].crash(*torn);
-                    if *both && self.executions.is_empty() {
-                        self.share = self.share.crash(*torn);
-                    }
-                }
-                self.go_on(*next, machine);
-            }
-            Fault::Sleep {
-                keeps_lock,
-                next,
-                wakes,
-                ..
-            } => {
-                let Some(n) = awake else { return };
-                let records = self.written.load(Ordering::Relaxed);
-                self.executions[n].wakes = Some((*wakes, records));
-                if !keeps_lock {
-                    drop_lock(&self.stage);
-                }
-                let machine = self.executions[n].machine;
-                self.go_on(*next, machine);
-            }
-            Fault::DropLock { .. } => drop_lock(&self.stage),
-            Fault::Down { what, seconds, .. } => self.down(*what, *seconds),
-            Fault::Returns { .. } => {
-                let stands = self.stands(self.last_machine).ok().flatten();
-                let recovers = stands.as_ref().and_then(|it| it.step("recover-database"));
-                self.came_too_late |= recovers.is_some_and(|it| it.started);
-                self.stage
-                    .simulated
-                    .pool
-                    .lock()
-                    .expect("the pool")
-                    .set_alive(true, true);
-                for role in [Role::Primary, Role::PrimaryMirror] {
-                    self.stage.simulated.world.up(role);
-                }
-            }
-            Fault::Answers {
-                role,
-                manner,
-                seconds,
-                ..
-            } => {
-                let (manners, role, wait) = (self.stage.simulated.manners.clone(), *role, *seconds);
-                for instance in instances(role) {
-                    manners.set(instance, *manner);
-                }
-                tokio::spawn(async move {
-                    tokio::time::sleep(lasting(wait)).await;
-                    for instance in instances(role) {
-                        manners.set(instance, Manner::Well);
-                    }
-                });
-            }
-            Fault::Disk {
-                which, disk, room, ..
-            } => match which {
-                Which::First => self.machines[self.last_machine].bound(*room, *disk),
-                Which::Second => self.share.bound(*room, *disk),
-            },
-            Fault::Second {
-                beside, keeps_lock, ..
-            } => {
-                if !keeps_lock {
-                    drop_lock(&self.stage);
-                }
-                let machine = self.machine(true, 0);
-                match beside {
-                    Beside::New => self.begin(machine, OTHER, Way::On),
-                    Beside::Same(way) => self.begin(machine, self.run(), self.fitting(*way)),
-                }
-            }
-            // These were laid before.
-            Fault::Late { .. }
-            | Fault::Statement { .. }
-            | Fault::Cmdlet { .. }
-            | Fault::Flip { .. } => {}
-        }
-    }
-
-    fn go_on(&mut self, next: Next, machine: usize) {
-        let machine = self.machine(next.elsewhere, machine);
-        let way = self.fitting(next.way);
-        self.begin(machine, self.run(), way);
-    }
-
-    fn down(&mut self, what: Target, seconds: u64) {
-        let world = Arc::clone(&self.stage.simulated.world);
-        let pool = Arc::clone(&self.stage.simulated.pool);
-        let set_alive = move |alive| {
-            if let Target::DataCenter { primary } = what {
-                pool.lock().expect("the pool").set_alive(primary, alive);
-            }
-        };
-        set_alive(false);
-        // What the disaster took is not brought back by this.
-        let roles: Vec<Role> = what.roles().to_vec();
-        let up = |role: &&Role| world.is_up(pchadr::model::Instance::chat(**role));
-        let roles: Vec<Role> = roles.iter().filter(up).copied().collect();
-        for role in &roles {
-            world.down(*role);
-            self.struck.insert(*role);
-        }
-        tokio::spawn(async move {
-            tokio::time::sleep(lasting(seconds)).await;
-            set_alive(true);
-            for role in roles {
-                world.up(role);
-            }
-        });
-    }
-
     /// Where the run stands, by the copies of a machine and of the share.
     pub(crate) fn stands(&self, machine: usize) -> Result<Option<RunState>, Split> {
         let copies = [self.machines[machine].bytes(), self.share.bytes()];
@@ -556,7 +324,7 @@ impl<'a> Case<'a> {
     }
 
     /// The way that a person can take: what only goes back, goes back.
-    fn fitting(&self, way: Way) -> Way {
+    pub(super) fn fitting(&self, way: Way) -> Way {
         let stands = self.stands(self.last_machine).ok().flatten();
         match stands {
             Some(state) if state.goes_back_only() => Way::Back,
@@ -641,62 +409,12 @@ fn moment_of(fault: &Fault) -> Option<Moment> {
         | Fault::Returns { at }
         | Fault::Answers { at, .. }
         | Fault::Disk { at, .. }
+        | Fault::Number { at }
+        | Fault::StateBack { at }
         | Fault::Second { at, .. } => Some(*at),
         Fault::Late { .. }
         | Fault::Statement { .. }
         | Fault::Cmdlet { .. }
         | Fault::Flip { .. } => None,
-    }
-}
-
-/// One execution of the program, with doors that close with it.
-fn execution<'a>(
-    setting: &'a Setting,
-    terms: Terms,
-    access: Access,
-    store: Box<dyn Store>,
-    run: &'static str,
-    way: Way,
-) -> Pin<Box<dyn Future<Output = Ended> + 'a>> {
-    Box::pin(async move {
-        let drill = &setting.drill;
-        let part = Part {
-            site: &drill.site,
-            plan: &drill.plan,
-            terms: &terms,
-            access: &access,
-            saved: drill.saved.as_ref(),
-            run,
-        };
-        let ended = match way {
-            Way::On => part
-                .execute(store, Vec::new())
-                .await
-                .map_err(NotUndone::Journal),
-            Way::Back => part.abort(store).await,
-        };
-        match ended {
-            Ok(finished) => Ended::Finished(Box::new(finished)),
-            Err(NotUndone::Refused(problem)) => Ended::Refused(problem.why),
-            Err(NotUndone::NoConsent(run)) => Ended::Refused(format!("no consent to undo {run}")),
-            Err(NotUndone::Journal(error)) => Ended::Broken(error),
-        }
-    })
-}
-
-pub(crate) fn short(ended: &Ended) -> String {
-    match ended {
-        Ended::Finished(it) => {
-            let why = it.error.as_ref().map(|it| it.why.as_str());
-            let at = it.stopped_at.as_deref().unwrap_or("-");
-            format!(
-                "{:?}, exit {}, at {at}: {}",
-                it.outcome,
-                it.exit,
-                why.unwrap_or("-")
-            )
-        }
-        Ended::Refused(why) => format!("refused: {why}"),
-        Ended::Broken(error) => format!("broken: {error}"),
     }
 }

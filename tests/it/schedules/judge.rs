@@ -11,7 +11,8 @@ use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::Way;
 use pchadr::run::fold::RunState;
 
-use super::drive::{Case, Ended, OTHER, short};
+use super::drive::{Case, OTHER, PAST};
+use super::execution::{Ended, short};
 use super::schedule::{Consents, Fault, Which};
 use crate::asleep::drop_lock;
 use crate::site::{assert_once, assert_same_end, effects, end, makes_sole};
@@ -219,7 +220,19 @@ impl Case<'_> {
                 // Who fell asleep between a look and its write leaves a work file.
                 end.files.retain(|(path, _)| !path.ends_with(WORK));
                 said(|| assert_same_end(&end, &self.setting.whole.end, "the end"))?;
-                said(|| assert_once(&made, "the effects"))
+                // What somebody took back is done again.
+                if !self
+                    .schedule
+                    .has(|it| matches!(it, Fault::StateBack { .. }))
+                {
+                    said(|| assert_once(&made, "the effects"))?;
+                }
+                Ok(())
+            }
+            // Two runs that know nothing of each other have the lock alone for these.
+            End::Done if self.is_first() && !self.turned_back && !self.is_shaken() => {
+                made.retain(|it| it.starts_with("Set-Cs") || it.starts_with("Install-Cs"));
+                said(|| assert_once(&made, "the cmdlets"))
             }
             End::Done | End::Undone | End::Refused | End::Lost | End::Behind => Ok(()),
         }
@@ -282,9 +295,21 @@ impl Case<'_> {
             | Fault::Statement { .. }
             | Fault::Cmdlet { .. }
             | Fault::Flip { .. }
+            | Fault::Number { .. }
+            | Fault::StateBack { .. }
             | Fault::Second { .. } => false,
         };
         self.other.is_none() && !(self.elsewhere && self.schedule.has(is_behind))
+    }
+
+    /// Whether the site itself was another for a while.
+    fn is_shaken(&self) -> bool {
+        self.schedule.has(|it| {
+            matches!(
+                it,
+                Fault::Down { .. } | Fault::Returns { .. } | Fault::StateBack { .. }
+            )
+        })
     }
 
     /// Whether all that struck leaves the end as it is without it.
@@ -303,6 +328,8 @@ impl Case<'_> {
                 | Fault::Statement { .. }
                 | Fault::Cmdlet { .. }
                 | Fault::Disk { .. }
+                | Fault::Number { .. }
+                | Fault::StateBack { .. }
                 | Fault::Flip { .. } => false,
             })
     }
@@ -320,9 +347,17 @@ fn end_of(state: &RunState) -> Option<End> {
 /// On no instance an effect of an old number follows one of a newer (rule 17).
 fn one_number(history: &[Executed]) -> Result<(), String> {
     let mut newest: BTreeMap<Instance, u64> = BTreeMap::new();
-    let done = |it: &&Executed| it.effect && it.outcome == Batch::Done && !makes_sole(&it.text);
+    // The number past the lock, and how many of older ones ended behind it: one was under way.
+    let (mut past, mut behind) = (0, 0);
+    let done = |it: &&Executed| it.effect && it.outcome == Batch::Done;
     for executed in history.iter().filter(done) {
-        let Some(number) = number_of(&executed.guard) else {
+        if makes_sole(&executed.text) {
+            if executed.text.contains(PAST) {
+                (past, behind) = (number_in(&executed.text, "', ").unwrap_or(0), 0);
+            }
+            continue;
+        }
+        let Some(number) = number_in(&executed.guard, "number > ") else {
             continue;
         };
         let newest = newest.entry(executed.instance).or_default();
@@ -334,12 +369,16 @@ fn one_number(history: &[Executed]) -> Result<(), String> {
             ));
         }
         *newest = number;
+        behind += usize::from(number < past && executed.instance.role == Role::Backup);
+        if behind > 1 {
+            return Err(format!("effects of number {number} behind number {past}"));
+        }
     }
     Ok(())
 }
 
-fn number_of(guard: &str) -> Option<u64> {
-    let (_, behind) = guard.split_once("number > ")?;
+fn number_in(text: &str, behind: &str) -> Option<u64> {
+    let (_, behind) = text.split_once(behind)?;
     let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
 }

@@ -1,7 +1,6 @@
 //! A schedule: what goes wrong in a run, when, and who goes on then. Data, drawn by a seed, and told in
 //! plain words.
 
-use std::fmt;
 use std::time::Duration;
 
 use pchadr::model::{Instance, Role};
@@ -71,8 +70,16 @@ pub(crate) enum Fault {
     Sleep {
         at: Moment,
         keeps_lock: bool,
-        next: Next,
+        beside: Beside,
         wakes: Wakes,
+    },
+    /// Another run takes a number on the backup, past the lock.
+    Number {
+        at: Moment,
+    },
+    /// It is killed, and before it is resumed somebody sets the state of the pool back.
+    StateBack {
+        at: Moment,
     },
     /// A statement is held back; delivered after so many records, or at the end.
     Late {
@@ -182,7 +189,7 @@ impl Schedule {
 }
 
 fn fault(draw: &mut Draw, setting: &Setting) -> Fault {
-    match draw.below(24) {
+    match draw.below(27) {
         0..=3 => Fault::Kill {
             at: moment(draw, setting),
             torn: [0, 1, 37, 400][draw.below(4)],
@@ -192,10 +199,7 @@ fn fault(draw: &mut Draw, setting: &Setting) -> Fault {
         4..=6 => Fault::Sleep {
             at: moment(draw, setting),
             keeps_lock: draw.below(4) == 0,
-            next: Next {
-                elsewhere: true,
-                ..next(draw)
-            },
+            beside: beside(draw),
             wakes: match draw.below(3) {
                 0 => Wakes::After(draw.below(40)),
                 1 => Wakes::WhenAlone,
@@ -256,13 +260,16 @@ fn fault(draw: &mut Draw, setting: &Setting) -> Fault {
             permille: draw.below(1_000),
             bit: 1 << draw.below(8),
         },
+        21 | 22 => Fault::Number {
+            at: moment(draw, setting),
+        },
+        // Its last step is done by then, and nothing says so but its record.
+        23 => Fault::StateBack {
+            at: Moment::Record(setting.records - 1),
+        },
         _ => Fault::Second {
             at: moment(draw, setting),
-            beside: match draw.below(4) {
-                0 => Beside::New,
-                1 | 2 => Beside::Same(Way::On),
-                _ => Beside::Same(Way::Back),
-            },
+            beside: beside(draw),
             keeps_lock: draw.below(4) == 0,
         },
     }
@@ -287,6 +294,14 @@ fn next(draw: &mut Draw) -> Next {
     }
 }
 
+fn beside(draw: &mut Draw) -> Beside {
+    match draw.below(4) {
+        0 => Beside::New,
+        1 | 2 => Beside::Same(Way::On),
+        _ => Beside::Same(Way::Back),
+    }
+}
+
 fn which(draw: &mut Draw) -> Which {
     if draw.toss() {
         Which::First
@@ -306,170 +321,6 @@ fn target(draw: &mut Draw, setting: &Setting) -> Target {
 
 fn seconds(draw: &mut Draw) -> u64 {
     [2, 45, 300, 3_600][draw.below(4)]
-}
-
-impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", SETTINGS[self.setting].1)?;
-        f.write_str(match self.consents {
-            Consents::All => ", consented to as a rehearsal",
-            Consents::Options => ", with --yes and the loss accepted",
-            Consents::YesAlone => ", with --yes alone",
-        })?;
-        for fault in &self.faults {
-            write!(f, "\n  - {fault}")?;
-        }
-        if self.turns_back {
-            f.write_str("\n  - what is left is undone where it can be")?;
-        }
-        if self.ends_elsewhere {
-            f.write_str("\n  - at last it is gone on with on a machine without a copy")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Record(n) => write!(f, "at record {n}"),
-            Self::Batch(n) => write!(f, "at batch {n}"),
-        }
-    }
-}
-
-impl fmt::Display for Next {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.way {
-            Way::On => "it is resumed",
-            Way::Back => "it is aborted",
-        })?;
-        f.write_str(if self.elsewhere {
-            " elsewhere"
-        } else {
-            " there"
-        })
-    }
-}
-
-impl fmt::Display for Which {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::First => "the first copy",
-            Self::Second => "the second copy",
-        })
-    }
-}
-
-fn lock(keeps: bool) -> &'static str {
-    if keeps {
-        "the lock stays"
-    } else {
-        "the lock is lost"
-    }
-}
-
-fn named(what: Target) -> String {
-    match what {
-        Target::DataCenter { primary: true } => "the first data center".to_owned(),
-        Target::DataCenter { primary: false } => "the second data center".to_owned(),
-        Target::Instance(role) => format!("the instance of the {role}"),
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kill {
-                at,
-                torn,
-                both,
-                next,
-            } => {
-                let copies = if *both { "both copies" } else { "its copy" };
-                write!(
-                    f,
-                    "{at} it is killed, {torn} bytes of what {copies} had not synced are left; {next}"
-                )
-            }
-            Self::Sleep {
-                at,
-                keeps_lock,
-                next,
-                wakes,
-            } => {
-                let lock = lock(*keeps_lock);
-                let wakes = match wakes {
-                    Wakes::After(records) => format!("{records} records later"),
-                    Wakes::WhenAlone => "when nothing else is under way".to_owned(),
-                    Wakes::Last => "when all is over".to_owned(),
-                };
-                write!(
-                    f,
-                    "{at} it falls asleep, {lock}; {next}; it wakes up {wakes}"
-                )
-            }
-            Self::Late { statement, after } => {
-                write!(f, "statement {statement} is held back, and delivered ")?;
-                match after {
-                    Some(records) => write!(f, "{records} records later"),
-                    None => f.write_str("at the end"),
-                }
-            }
-            Self::DropLock { at } => write!(f, "{at} the session with the lock is ended"),
-            Self::Down { at, what, seconds } => {
-                write!(f, "{at} {} goes down for {seconds} s", named(*what))
-            }
-            Self::Returns { at } => write!(f, "{at} the first data center comes back"),
-            Self::Answers {
-                at,
-                role,
-                manner,
-                seconds,
-            } => {
-                let way = Manner::OTHERS.iter().find(|it| it.0 == *manner);
-                let way = way.map_or("well", |it| it.2);
-                write!(f, "{at} for {seconds} s of the {role}: {way}")
-            }
-            Self::Statement { statement, kind } => write!(f, "statement {statement}: {kind:?}"),
-            Self::Cmdlet { nth, kind } => write!(f, "cmdlet {nth}: {kind:?}"),
-            Self::Disk {
-                at,
-                which,
-                disk,
-                room,
-            } => {
-                let disk = match disk {
-                    Disk::Full => "full",
-                    Disk::Frozen => "frozen",
-                };
-                write!(
-                    f,
-                    "{at} the disk of {which} is {disk} behind {room} bytes more"
-                )
-            }
-            Self::Flip {
-                which,
-                permille,
-                bit,
-            } => write!(
-                f,
-                "between two executions bit {bit:#04x} of the byte at {permille}/1000 of {which} is flipped"
-            ),
-            Self::Second {
-                at,
-                beside,
-                keeps_lock,
-            } => {
-                let what = match beside {
-                    Beside::New => "a new run begins beside it",
-                    Beside::Same(Way::On) => "it is resumed beside itself",
-                    Beside::Same(Way::Back) => "it is aborted beside itself",
-                };
-                write!(f, "{at} {what}, {}", lock(*keeps_lock))
-            }
-        }
-    }
 }
 
 /// How long something lasts.
