@@ -140,7 +140,7 @@ impl Case<'_> {
             Fault::Returns { .. } => {
                 let stands = self.stands(self.last_machine).ok().flatten();
                 let recovers = stands.as_ref().and_then(|it| it.step("recover-database"));
-                self.came_too_late |= recovers.is_some_and(|it| it.started);
+                self.came_too_late |= recovers.is_some_and(|it| it.started || it.is_done());
                 self.stage
                     .simulated
                     .pool
