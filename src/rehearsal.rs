@@ -13,6 +13,7 @@ pub mod cmdlets;
 pub mod engine;
 pub mod folders;
 pub mod hex;
+mod kept;
 pub mod lab;
 pub mod manner;
 pub mod message;

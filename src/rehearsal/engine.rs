@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::batch::Batch;
 use super::catalog::{Variables, open};
 use super::hex::guid_text;
+use super::kept::Kept;
 use super::message::message;
 use super::tds::{Flow, Login, Reply, Request, Server, Session};
 use super::tsql::{self, Statement};
@@ -266,11 +267,15 @@ impl Drop for Entry<'_> {
 
 type Parsed = Result<Vec<Statement>, ServerError>;
 
+thread_local! {
+    static PARSED: Kept<Parsed> = Kept::default();
+}
+
 /// The text of a request, its statements, and the variables that its parameters are.
 fn prepare(request: Request) -> (String, Parsed, Variables) {
     match request {
         Request::Batch { sql, parameters } => {
-            let statements = tsql::parse(&sql);
+            let statements = PARSED.with(|kept| kept.of(&sql, tsql::parse));
             let variables = parameters
                 .into_iter()
                 .map(|p| (p.name.to_uppercase(), (p.sql_type, p.value)))

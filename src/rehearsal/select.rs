@@ -27,11 +27,14 @@ mod types;
 mod union;
 mod value;
 
-use sqlparser::ast::Statement;
+use std::rc::Rc;
+
+use sqlparser::ast::{Query, Statement};
 use sqlparser::dialect::MsSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::kept::Kept;
 use super::message::syntax;
 use super::tsql::token::parser_tokens;
 use super::value::{Datum, Relation, ServerError, SqlType};
@@ -71,17 +74,25 @@ pub trait Catalog {
 /// What the server would answer; 102 for every clause, option or expression that is not evaluated
 /// here.
 pub fn select(sql: &str, catalog: &dyn Catalog) -> Result<Relation, ServerError> {
+    let query = PARSED.with(|kept| kept.of(sql, |sql| parsed(sql).map(Rc::new)))?;
+    let (query, _) = Binder::new(catalog).query(&query, Role::Statement)?;
+    run::query(&query, None, catalog)
+}
+
+thread_local! {
+    static PARSED: Kept<Result<Rc<Query>, ServerError>> = Kept::default();
+}
+
+fn parsed(sql: &str) -> Result<Query, ServerError> {
     let mut statements = parser(sql)?
         .parse_statements()
         .map_err(|error| not_parsed(&error))?;
-    let query = match (statements.pop(), statements.pop()) {
-        (Some(Statement::Query(query)), None) => query,
-        (Some(other), None) => return Err(syntax(other)),
-        (None, _) => return Err(syntax("")),
-        (Some(last), Some(_)) => return Err(syntax(last)),
-    };
-    let (query, _) = Binder::new(catalog).query(&query, Role::Statement)?;
-    run::query(&query, None, catalog)
+    match (statements.pop(), statements.pop()) {
+        (Some(Statement::Query(query)), None) => Ok(*query),
+        (Some(other), None) => Err(syntax(other)),
+        (None, _) => Err(syntax("")),
+        (Some(last), Some(_)) => Err(syntax(last)),
+    }
 }
 
 /// Evaluates one expression that stands outside of any query: the value of DECLARE, SET, EXEC.

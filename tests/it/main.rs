@@ -18,6 +18,7 @@ mod rules;
 
 mod runs;
 mod said;
+mod schedules;
 mod site;
 mod sql_live;
 mod steps;

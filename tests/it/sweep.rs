@@ -77,24 +77,49 @@ pub(crate) fn is_full() -> bool {
 /// Indices of that many points: one of each of as many equal parts as the sample is to have.
 fn sample(len: usize, always: &[usize], seed: u64) -> BTreeSet<usize> {
     let parts = (len / EVERY).max(LEAST).min(len);
-    // SplitMix64.
-    let mut state = seed;
-    let mut draw = |below: usize| {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((bits ^ (bits >> 31)) % below as u64).expect("below a length")
-    };
+    let mut draw = Draw::new(seed);
     (0..parts)
         .map(|part| {
             let (from, to) = (part * len / parts, (part + 1) * len / parts);
-            from + draw(to - from)
+            from + draw.below(to - from)
         })
         .chain([0, len.saturating_sub(1)])
         .chain(always.iter().flat_map(|at| at.saturating_sub(1)..=at + 1))
         .filter(|at| *at < len)
         .collect()
+}
+
+/// Draws by a seed: `SplitMix64`.
+pub(crate) struct Draw(u64);
+
+impl Draw {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below that; 0 below 0 too.
+    pub(crate) fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((bits ^ (bits >> 31)) % below.max(1) as u64).expect("below a length")
+    }
+
+    /// The index of one of these, each as often as its first part says.
+    pub(crate) fn among<A, B>(&mut self, of: &[(usize, A, B)]) -> usize {
+        let mut at = self.below(of.iter().map(|it| it.0).sum());
+        let is_it = |it: &(usize, A, B)| {
+            let is_it = at < it.0;
+            at = at.saturating_sub(it.0);
+            is_it
+        };
+        of.iter().position(is_it).unwrap_or(0)
+    }
+
+    pub(crate) fn toss(&mut self) -> bool {
+        self.below(2) == 0
+    }
 }
 
 /// The seed of this program: that of `PCHADR_SEED`, or another each time.

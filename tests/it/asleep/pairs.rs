@@ -20,26 +20,9 @@ use crate::site::{
     Drill, Undisturbed, assert_once, assert_one_writable, assert_same_end, effects, end, litware,
     makes_sole, paused,
 };
-use crate::sweep::{is_full, seed, sweep};
+use crate::sweep::{Draw, is_full, seed, sweep};
 
 type Running<'a> = Pin<Box<dyn Future<Output = Option<RunFinished>> + 'a>>;
-
-/// `SplitMix64`.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((bits ^ (bits >> 31)) % below.max(1) as u64).expect("below a length")
-    }
-
-    fn toss(&mut self) -> bool {
-        self.below(2) == 0
-    }
-}
 
 /// A machine with its own copy of the record, and the one that all share.
 struct Machine {
@@ -233,7 +216,7 @@ fn pairs(drill: &Drill) {
     };
     sweep(&points, |point| {
         let what = format!("pair of seed {point}");
-        paused(Box::pin(pair(drill, &whole, &mut Draw(*point), &what)));
+        paused(Box::pin(pair(drill, &whole, &mut Draw::new(*point), &what)));
     });
 }
 

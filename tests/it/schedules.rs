@@ -1,0 +1,116 @@
+//! Random schedules: a seed draws a run, one to five faults and their moments; the world's history
+//! judges what came of it by all rules. `PCHADR_SEED=N` begins with the schedule of N,
+//! `PCHADR_SWEEP=full` tries ten times as many, `PCHADR_SEEDS=N` so many.
+
+mod drive;
+mod execution;
+mod judge;
+mod schedule;
+mod setting;
+mod store;
+mod strike;
+mod words;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use drive::Case;
+use judge::{End, said};
+use schedule::Schedule;
+use setting::{SETTINGS, Setting};
+
+use crate::site::paused;
+use crate::sweep::{is_full, seed};
+
+/// What a schedule came to: its end, or what is wrong and what happened.
+fn perform(settings: &[Setting], schedule: &Schedule) -> Result<End, String> {
+    let mut ended = Err(String::new());
+    let mut told = Vec::new();
+    let panicked = said(|| {
+        ended = paused(async {
+            let mut case = Case::new(&settings[schedule.setting], schedule);
+            let disturbed = Box::pin(case.disturbed()).await;
+            let ended = match disturbed {
+                Ok(()) => Box::pin(case.to_its_end()).await,
+                Err(why) => Err(why),
+            };
+            told = std::mem::take(&mut case.told);
+            ended
+        });
+    });
+    let ended = panicked.and(ended);
+    ended.map_err(|why| format!("{why}\n    {}", told.join("\n    ")))
+}
+
+/// Leaves out what a failing schedule does not need.
+fn shrink(settings: &[Setting], mut schedule: Schedule, mut why: String) -> (Schedule, String) {
+    let mut at = 0;
+    while at < schedule.faults.len() && schedule.faults.len() > 1 {
+        let fewer = schedule.without(at);
+        match perform(settings, &fewer) {
+            Err(again) => (schedule, why) = (fewer, again),
+            Ok(_) => at += 1,
+        }
+    }
+    (schedule, why)
+}
+
+fn count() -> u64 {
+    let wanted = std::env::var("PCHADR_SEEDS").ok();
+    let wanted = wanted.map(|it| it.parse().expect("PCHADR_SEEDS is a number"));
+    wanted.unwrap_or(if is_full() { 20_000 } else { 2_000 })
+}
+
+// Not `eprintln!`: the test runner would swallow it.
+fn tell(what: &str) {
+    let _ = std::io::stderr().write_all(format!("{what}\n").as_bytes());
+}
+
+#[test]
+fn whatever_strikes_a_run_at_whatever_moment_it_ends_by_the_rules() {
+    let settings: Vec<Setting> = SETTINGS.iter().map(|it| Setting::new(it.2)).collect();
+    let (first, count) = (seed(), count());
+    tell(&format!(
+        "schedules: {count} seeds, from PCHADR_SEED={first} on"
+    ));
+    let began = std::time::Instant::now();
+    let next = AtomicUsize::new(0);
+    let ends: Mutex<BTreeMap<String, usize>> = Mutex::default();
+    let failed: Mutex<BTreeMap<u64, String>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed) as u64;
+                    if n >= count {
+                        return;
+                    }
+                    let seed = first.wrapping_add(n);
+                    let schedule = Schedule::of(seed, &settings);
+                    let ended = match perform(&settings, &schedule) {
+                        Ok(end) => format!("{end:?}"),
+                        Err(why) => {
+                            let (least, why) = shrink(&settings, schedule, why);
+                            let words = format!("PCHADR_SEED={seed}: {least}\n  {why}");
+                            tell(&words);
+                            failed.lock().expect("the list").insert(seed, words);
+                            "failed".to_owned()
+                        }
+                    };
+                    *ends.lock().expect("the counts").entry(ended).or_default() += 1;
+                }
+            });
+        }
+    });
+    let (ends, failed) = (ends.into_inner(), failed.into_inner());
+    let (ends, failed) = (ends.expect("the counts"), failed.expect("the list"));
+    tell(&format!("schedules: {ends:?} in {:.0?}", began.elapsed()));
+    let seeds: Vec<u64> = failed.keys().copied().collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {count} seeds failed: {seeds:?}",
+        failed.len()
+    );
+}
