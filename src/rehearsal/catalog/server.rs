@@ -160,12 +160,18 @@ impl View<'_> {
         let instance = self.instance.instance_name.as_deref();
         let instance = instance.unwrap_or("MSSQLSERVER").to_uppercase();
         let agent = self.instance.agent;
+        // Localized, all but the program (`sql-server.md` 10).
+        let agent_name = if self.instance.german {
+            "SQL Server-Agent"
+        } else {
+            "SQL Server Agent"
+        };
         let rows = [
-            ("SQL Server", true, r"LITWAREINC\sqlengine"),
-            ("SQL Server Agent", agent, r"LITWAREINC\sqlagent"),
+            ("SQL Server", true, r"LITWAREINC\sqlengine", "sqlservr.exe"),
+            (agent_name, agent, r"LITWAREINC\sqlagent", "SQLAGENT.EXE"),
         ];
         relation! {
-            for (name, up, account) in rows;
+            for (name, up, account, program) in rows;
             "servicename": NVarChar(Some(256)) => format!("{name} ({instance})"),
             "startup_type": Int => 2,
             "startup_type_desc": NVarChar(Some(256)) => "Automatic",
@@ -173,6 +179,9 @@ impl View<'_> {
             "status_desc": NVarChar(Some(256)) => if up { "Running" } else { "Stopped" },
             "process_id": Int => up.then_some(4711),
             "service_account": NVarChar(Some(256)) => account,
+            "filename": NVarChar(Some(256)) => format!(
+                "\"C:\\Program Files\\Microsoft SQL Server\\MSSQL13.{instance}\\MSSQL\\Binn\\{program}\" -i {instance}"
+            ),
             "is_clustered": NVarChar(Some(1)) => "N",
         }
     }

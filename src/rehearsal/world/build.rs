@@ -176,6 +176,7 @@ impl Build<'_> {
                 collation: self.options.collation.clone(),
                 sysadmin: self.options.sysadmin,
                 sees_databases: true,
+                german: false,
                 databases: Vec::new(),
                 endpoint: true,
                 volumes: volumes(),

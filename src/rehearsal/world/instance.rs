@@ -105,6 +105,8 @@ pub struct SqlInstance {
     pub sysadmin: bool,
     /// Whether who signs in has VIEW ANY DATABASE, as everybody has unless it was denied.
     pub sees_databases: bool,
+    /// Its setup was in German: names and texts are, numbers are not.
+    pub german: bool,
     /// Databases, the four system databases first.
     pub databases: Vec<Database>,
     /// Its mirroring endpoint is STARTED.

@@ -90,8 +90,10 @@ fn read(answer: Result<Table, Problem>) -> Observed<Identity> {
 /// A service of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
-    /// `SQL Server (…)`, `SQL Server Agent (…)`.
+    /// In the language of the setup: `SQL Server (…)`, `SQL Server-Agent (…)`.
     pub name: String,
+    /// Whether it is the Agent, by its program.
+    pub is_agent: bool,
     /// 1 stopped, 4 running.
     pub status: i64,
     /// Its account.
@@ -107,8 +109,10 @@ pub async fn services(access: &Access, instance: Instance) -> Observed<Vec<Servi
     )
     .await;
     every(answer, |row| {
+        let program = row.text("filename").unwrap_or_default().to_lowercase();
         Some(Service {
             name: row.text("servicename")?,
+            is_agent: program.contains("sqlagent.exe"),
             status: row.int("status")?,
             account: row.text("service_account"),
         })
@@ -117,19 +121,13 @@ pub async fn services(access: &Access, instance: Instance) -> Observed<Vec<Servi
 
 /// Account of an instance's Agent; `None` where it cannot be told.
 pub fn agent_account(services: &Observed<Vec<Service>>) -> Option<&str> {
-    let agent = services
-        .seen()?
-        .iter()
-        .find(|service| service.name.starts_with("SQL Server Agent"))?;
+    let agent = services.seen()?.iter().find(|service| service.is_agent)?;
     agent.account.as_deref()
 }
 
 /// Whether the Agent runs; `None` where it cannot be told.
 pub fn agent_runs(services: &Observed<Vec<Service>>) -> Option<bool> {
-    let agent = services
-        .seen()?
-        .iter()
-        .find(|service| service.name.starts_with("SQL Server Agent"))?;
+    let agent = services.seen()?.iter().find(|service| service.is_agent)?;
     Some(agent.status == 4)
 }
 

@@ -79,17 +79,27 @@ fn jobs_that_are_disabled_already_are_left_alone() {
 
 #[test]
 fn with_the_agent_stopped_no_job_runs_whatever_its_rows_say() {
-    let held = hold_varied(|options| {
+    let recipe = vary(|options| {
         options.agent = false;
         options.copy_job_runs = true;
         options.service.copy_job = Duration::from_hours(2);
     });
-    held.assert_done();
-    assert_eq!((held.count(DISABLE), held.count(STOP)), (2, 0));
-    assert!(
-        held.finished.elapsed_seconds < 600.0,
-        "it waited for a job that cannot run"
-    );
+    // Its name is in the language of the setup, its program is not.
+    for german in [false, true] {
+        let held = hold(&litware(), &recipe, &terms(), async |stage| {
+            stage.simulated.world.with(|state| {
+                for server in state.instances.values_mut() {
+                    server.german = german;
+                }
+            });
+        });
+        held.assert_done();
+        assert_eq!((held.count(DISABLE), held.count(STOP)), (2, 0), "{german}");
+        assert!(
+            held.finished.elapsed_seconds < 600.0,
+            "it waited for a job that cannot run"
+        );
+    }
 }
 
 fn dead_monitor(options: &mut WorldOptions) {

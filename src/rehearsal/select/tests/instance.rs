@@ -241,10 +241,10 @@ pub(super) fn instance() -> Fake {
         ),
         (
             "sys.dm_server_services",
-            "servicename text, status int, startup_type int, service_account text",
+            "servicename text, status int, startup_type int, service_account text, filename text",
             &[
-                "SQL Server (CHAT)|4|2|LITWARE\\sql",
-                "SQL Server Agent (CHAT)|1|3|NULL",
+                "SQL Server (CHAT)|4|2|LITWARE\\sql|sqlservr.exe",
+                "SQL Server Agent (CHAT)|1|3|NULL|SQLAGENT.EXE",
             ],
         ),
         (
