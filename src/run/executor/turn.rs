@@ -372,6 +372,7 @@ fn may_have_happened(error: &StepError) -> bool {
         | StepError::Unbound(_)
         | StepError::Ledger(_)
         | StepError::NotSent(_)
+        | StepError::Refused(_)
         | StepError::NotHeld(_)
         | StepError::Stopped => false,
     }
