@@ -60,6 +60,7 @@ pub fn outcome_words(outcome: StepOutcome) -> &'static str {
         StepOutcome::Stopped => "stopped",
         StepOutcome::Unknown => "unknown",
         StepOutcome::NotReached => "not reached",
+        StepOutcome::Left => "left out",
     }
 }
 

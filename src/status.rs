@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::access::Access;
 use crate::access::sql::Query;
 use crate::model::commands::spelled;
-use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
+use crate::model::states::{DatabaseState, MirroringRole, MirroringState, PoolState};
 use crate::model::{DatabaseName, Instance, Role, WayOn};
 use crate::site::Site;
 use crate::step::observe::Observed;
@@ -71,6 +71,9 @@ pub struct InstanceStatus {
     pub databases: BTreeMap<String, DatabaseStatus>,
     /// Its part in log shipping.
     pub log_shipping: Option<LogShippingStatus>,
+    /// Its chat database serves without the mirror that the site has for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_mirror: bool,
 }
 
 /// One database, in the words of the catalog.
@@ -191,6 +194,14 @@ impl Status {
             for (name, database) in &instance.databases {
                 writeln!(out, "{:15}   {name}: {}", "", database.describe())?;
             }
+            let failed_over = PoolState::FailedOver.to_string();
+            if instance.without_mirror && self.pool.state.as_ref() == Some(&failed_over) {
+                writeln!(
+                    out,
+                    "{:15}   no mirror, though the site has a backup mirror: pchadr failover sets it up",
+                    ""
+                )?;
+            }
             if let Some(shipping) = &instance.log_shipping {
                 writeln!(out, "{:15}   log shipping: {}", "", shipping.describe())?;
             }
@@ -278,6 +289,7 @@ async fn instance(site: &Site, access: &Access, role: Role) -> (InstanceStatus, 
         error: None,
         databases: BTreeMap::new(),
         log_shipping: None,
+        without_mirror: false,
     };
     let query = Query::plain(include_str!("sql/identity.sql"));
     if let Err(error) = access.sql.read(at, query).await {
@@ -301,6 +313,10 @@ async fn instance(site: &Site, access: &Access, role: Role) -> (InstanceStatus, 
             Observed::Seen(row) => {
                 if *name == site.database.chat {
                     writable = Writable::of(site, access, role, &row).await;
+                    status.without_mirror = role == Role::Backup
+                        && row.serves()
+                        && row.mirroring.is_none()
+                        && site.chat(Role::BackupMirror).is_some();
                 }
                 status.databases.insert(name.to_string(), of(&row));
             }

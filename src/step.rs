@@ -21,10 +21,12 @@ pub mod terms;
 pub mod undo;
 
 mod backup_database;
+mod earlier;
 mod failback;
 mod failover;
 mod fence;
 mod next;
+mod optional;
 mod placement;
 mod pool;
 mod shared;
@@ -49,7 +51,9 @@ use crate::site::{Limits, Site};
 use before::Before;
 use command::Command;
 use downtime::Downtime;
+use earlier::Earlier;
 use hands::{Hands, Means, StepError};
+pub use optional::Optional;
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
 use terms::Terms;
@@ -104,28 +108,6 @@ pub struct Info {
     pub checks: &'static [&'static str],
 }
 
-/// Steps that stand before a step in the list of its direction.
-#[derive(Clone, Copy, Debug)]
-enum Earlier {
-    /// All of them.
-    All,
-    /// These only.
-    These(&'static [Step]),
-}
-
-impl Earlier {
-    fn than(self, step: Step) -> &'static [Step] {
-        match self {
-            Self::These(steps) => steps,
-            Self::All => {
-                let list = Step::of(step.direction());
-                let own = list.iter().position(|it| *it == step);
-                &list[..own.unwrap_or(0)]
-            }
-        }
-    }
-}
-
 /// What one step file defines.
 trait Kind {
     /// What it observes: the evidence.
@@ -154,6 +136,10 @@ trait Kind {
     /// True for the step from which on there is no chat (`steps.md` 6.1): what can fail behind it is
     /// looked for once more before it.
     const BEGINS_DOWNTIME: bool = false;
+
+    /// What the run is without once it is left out, behind the point of no return, for users do not wait
+    /// for it (`design.md` 3, rule 18); `None` for a step that is never left out.
+    const OPTIONAL: Option<Optional> = None;
 
     /// Time limit of its act; `None` = as long as it makes progress.
     fn limit(limits: &Limits) -> Option<Duration> {
@@ -229,6 +215,7 @@ struct Fixed {
     overtakes: Earlier,
     point_of_no_return: bool,
     begins_downtime: bool,
+    optional: Option<Optional>,
     limit: fn(&Limits) -> Option<Duration>,
     settle: fn(&Limits) -> Duration,
     downtime: fn(&Site) -> Option<Downtime>,
@@ -245,6 +232,7 @@ impl Fixed {
             overtakes: K::OVERTAKES,
             point_of_no_return: K::POINT_OF_NO_RETURN,
             begins_downtime: K::BEGINS_DOWNTIME,
+            optional: K::OPTIONAL,
             limit: K::limit,
             settle: K::settle,
             downtime: K::downtime,
@@ -464,6 +452,11 @@ impl Step {
     /// True for the step from which on there is no chat (`steps.md` 6.1).
     pub fn begins_downtime(self) -> bool {
         self.fixed().begins_downtime
+    }
+
+    /// What a run is without that leaves it out, where it may be left out.
+    pub fn optional(self) -> Option<Optional> {
+        self.fixed().optional
     }
 
     /// Its part of the time without chat; `None` for a step while chat serves.

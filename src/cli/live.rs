@@ -94,7 +94,10 @@ pub(super) fn go(
         if options.output == Output::Human {
             status.write_human(out).map_err(output)?;
             if is_done {
-                write_next(plan.direction, out).map_err(output)?;
+                let without = finished.without(plan.direction);
+                let config = super::runs::config_option(options.config.as_deref());
+                let again = format!("pchadr failover{config}");
+                write_next(plan.direction, &without, &again, out).map_err(output)?;
             }
             out.flush().map_err(output)?;
         }

@@ -413,7 +413,8 @@ pub fn run(
         let status = Status::observe(site, &stage.access).await;
         status.write_human(end)?;
         if finished.outcome == Outcome::Done {
-            write_next(plan.direction, end)?;
+            let without = finished.without(plan.direction);
+            write_next(plan.direction, &without, "pchadr failover", end)?;
         }
         let unknown = stage.simulated.unknown();
         if unknown.is_empty() {

@@ -102,6 +102,7 @@ impl Server for Listener {
                     running: None,
                     transactions: 0,
                     context: None,
+                    xact_abort: false,
                     token: token.clone(),
                 },
             );

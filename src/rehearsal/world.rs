@@ -78,6 +78,7 @@ pub struct State {
     /// Services whose sessions stay; `None` where idle servers leave.
     idle: Option<Vec<Idle>>,
     mirror_stalls: bool,
+    readers_return: u32,
     schedules: bool,
     writable: Option<Vec<(Instance, Guid)>>,
     two_writable: Vec<String>,

@@ -184,7 +184,10 @@ impl Account {
     pub fn sentence(&self) -> Option<String> {
         let (_, finished) = self.finished.as_ref()?;
         Some(match finished.outcome {
-            Outcome::Done => done_sentence(&self.steps, &finished.steps),
+            Outcome::Done => match self.without().as_slice() {
+                [] => done_sentence(&self.steps, &finished.steps),
+                without => format!("done, without {}", without.join(" and ")),
+            },
             Outcome::Undone if self.is(Direction::Failback) => {
                 "undone: chat is served as before; what stays of the run is named at its steps"
                     .to_owned()
@@ -209,6 +212,16 @@ impl Account {
                 )
             }
         })
+    }
+
+    /// What the run went on without, where its end left a step out.
+    pub fn without(&self) -> Vec<&'static str> {
+        let Some((_, finished)) = &self.finished else {
+            return Vec::new();
+        };
+        let direction = self.started.as_ref();
+        let direction = direction.and_then(|started| Direction::find(&started.runbook));
+        direction.map_or_else(Vec::new, |direction| finished.without(direction))
     }
 
     fn step_mut(&mut self, id: &str) -> Option<&mut StepAccount> {
@@ -277,6 +290,17 @@ mod tests {
         Account::of(&records).sentence()
     }
 
+    fn sentence_of_done(mut records: Vec<Record>) -> Option<String> {
+        if let Some(Record {
+            event: Event::RunFinished(finished),
+            ..
+        }) = records.last_mut()
+        {
+            finished.outcome = Outcome::Done;
+        }
+        Account::of(&records).sentence()
+    }
+
     #[test]
     fn every_end_of_a_run_has_its_sentence() {
         use StepOutcome::{Done, DoneBefore, NotReached, Undone};
@@ -299,6 +323,23 @@ mod tests {
             let found = sentence(stopped_run(), outcome, step);
             assert_eq!(found.as_deref(), Some(said));
         }
+    }
+
+    #[test]
+    fn a_run_that_went_on_without_a_mirror_says_so() {
+        let mut records = stopped_run();
+        if let Some(Record {
+            event: Event::RunFinished(finished),
+            ..
+        }) = records.last_mut()
+        {
+            let mirror = "install-mirror".to_owned();
+            finished.steps.insert(mirror, StepOutcome::Left);
+        }
+        assert_eq!(
+            sentence_of_done(records).as_deref(),
+            Some("done, without a mirror")
+        );
     }
 
     #[test]

@@ -6,7 +6,14 @@ use crate::model::Direction;
 use crate::model::commands::spelled;
 
 /// What the run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
-pub fn write_next(direction: Direction, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+///
+/// `without`: what the run went on without, and `again`: the command that makes it up.
+pub fn write_next(
+    direction: Direction,
+    without: &[&str],
+    again: &str,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
     let next: &[&str] = match direction {
         Direction::Failover => &[
             "take log backups of the new primary, to a folder that is not the log-shipping share",
@@ -22,8 +29,16 @@ pub fn write_next(direction: Direction, out: &mut (impl Write + ?Sized)) -> io::
             "what was closed keeps all that it holds: copy its database files before a failback writes over it, which wants --override old-database-unreadable=REASON",
         ],
     };
+    let made_up: Vec<String> = without
+        .iter()
+        .map(|what| format!("users are served without {what}: once it can be set up, {again}"))
+        .collect();
     writeln!(out)?;
-    for (index, line) in next.iter().enumerate() {
+    let next = made_up
+        .iter()
+        .map(String::as_str)
+        .chain(next.iter().copied());
+    for (index, line) in next.enumerate() {
         let label = if index == 0 { "next" } else { "" };
         writeln!(out, "{label:16}{}", spelled(line))?;
     }

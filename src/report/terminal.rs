@@ -153,6 +153,7 @@ impl Terminal {
         let code = match outcome {
             StepOutcome::Done | StepOutcome::Undone => "32",
             StepOutcome::Stopped | StepOutcome::Unknown => "1;31",
+            StepOutcome::Left => "33",
             StepOutcome::DoneBefore | StepOutcome::Overtaken | StepOutcome::NotReached => "2",
         };
         let place = self.place(id).len();

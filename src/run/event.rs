@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::Lsn;
+use crate::model::{Direction, Lsn};
+use crate::step::Step;
 
 pub use crate::step::ledger::{LOOK, Progress, Unit};
 pub use stored::{
@@ -274,6 +275,8 @@ pub enum StepOutcome {
     Unknown,
     /// The run ended before its turn.
     NotReached,
+    /// It could not be done, and the run went on without it: users need nothing that it gives.
+    Left,
 }
 
 /// How a run ended.
@@ -315,4 +318,15 @@ pub struct RunFinished {
     pub elapsed_seconds: f64,
     /// Seconds by the wall clock.
     pub wall_seconds: f64,
+}
+
+impl RunFinished {
+    /// What it went on without, as in "done, without a mirror".
+    pub fn without(&self, direction: Direction) -> Vec<&'static str> {
+        let left = self.steps.iter();
+        left.filter(|(_, outcome)| **outcome == StepOutcome::Left)
+            .filter_map(|(id, _)| Step::find(direction, id)?.optional())
+            .map(|optional| optional.without)
+            .collect()
+    }
 }

@@ -4,6 +4,7 @@
 mod begin;
 mod end;
 mod halt;
+mod leave;
 mod look;
 mod outlived;
 mod sent;
@@ -90,6 +91,8 @@ const ROUNDS: usize = 3;
 
 enum Turn {
     Done,
+    /// It was sent, and its effect is waited for behind the step that serves users; how the act ended.
+    Later(Result<(), StepError>),
     Halted(Box<Halt>),
     /// Something holds on, as these facts show; with consent the step goes on.
     HeldUp(Box<Facts>, String),
@@ -119,9 +122,11 @@ impl Execution<'_> {
                 standing,
                 back_to,
                 end,
+                may_leave: false,
             });
         }
         drop(round);
+        self.see_what_may_be_left(&mut checked);
         let verdict = verdict(&checked, self.terms.consents(), self.operator.is_there());
         let mut halt = match verdict {
             Verdict::NothingToDo => {
@@ -214,6 +219,7 @@ impl Execution<'_> {
     ) -> Result<Option<Halt>, JournalError> {
         let mut index = first;
         let mut rounds = 0;
+        let mut later = Vec::new();
         while index < checked.len() {
             let it = &checked[index];
             if self.is_done(it.step) {
@@ -246,7 +252,10 @@ impl Execution<'_> {
                 None => Box::pin(self.take(it.step, loss_seconds)).await?,
             };
             match turn {
-                Turn::Halted(halt) => return Ok(Some(*halt)),
+                Turn::Halted(halt) => {
+                    self.end_what_shows(&later).await?;
+                    return Ok(Some(*halt));
+                }
                 Turn::Back(to, why) => {
                     rounds += 1;
                     if rounds > ROUNDS {
@@ -256,11 +265,15 @@ impl Execution<'_> {
                     let before = index + usize::from(pair.is_some());
                     index = self.go_back(&checked[..before], to, &why)?;
                 }
+                Turn::Later(acted) => {
+                    later.push((it.step, acted));
+                    index += 1;
+                }
                 // Nothing holds up a step whose turn is over.
                 Turn::Done | Turn::HeldUp(..) => index += if pair.is_some() { 2 } else { 1 },
             }
         }
-        Ok(None)
+        self.wait_for(later).await
     }
 
     /// Reopens a step, and with it those behind it that can be done again; the index of the first.

@@ -17,6 +17,8 @@ pub struct Checked {
     pub back_to: Option<Step>,
     /// Where the chain ends, of the step that gives up what was written after it.
     pub end: Option<Lsn>,
+    /// It may be left out: what is in its way holds nothing back.
+    pub may_leave: bool,
 }
 
 /// What is to do.
@@ -80,6 +82,9 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
     let mut unknown: Vec<(Step, &Problem)> = Vec::new();
     for index in &open {
         let step = checked[*index].step;
+        if checked[*index].may_leave {
+            continue;
+        }
         match &checked[*index].standing {
             Standing::Blocked { blocks: all } => {
                 let back_to = checked[*index].back_to;
@@ -102,16 +107,11 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
     let problems = blocks
         .into_iter()
         .map(|(step, block)| (step, block.problem.clone()))
-        .chain(unknown.into_iter().map(|(step, problem)| {
-            let mut problem = problem.clone().with_remedy();
-            // Users wait for no mirror (`procedure.md`, "leaves out" 5).
-            if step == Step::InstallMirror {
-                problem.remedies.push(Remedy::to_do(
-                    "or go on without a mirror: --runbook FILE, without this step",
-                ));
-            }
-            (step, problem)
-        }));
+        .chain(
+            unknown
+                .into_iter()
+                .map(|(step, problem)| (step, problem.clone().with_remedy())),
+        );
     if let Some(no) = add_up(exit, problems) {
         return Verdict::No(no);
     }

@@ -54,6 +54,9 @@ pub enum StepError {
     /// It ended before anything was sent.
     #[error("{0}")]
     NotSent(Problem),
+    /// The server refused it: nothing of it takes effect later.
+    #[error("{0}")]
+    Refused(Problem),
 }
 
 impl StepError {
@@ -90,6 +93,7 @@ impl StepError {
             }
             Self::NotHeld(problem)
             | Self::NotSent(problem)
+            | Self::Refused(problem)
             | Self::Copy(CopyError::NotHeld(problem))
             | Self::Other(problem) => problem.clone(),
         }

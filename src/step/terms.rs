@@ -32,7 +32,7 @@ impl fmt::Display for AcceptedLoss {
 }
 
 /// Every interlock that `--override` takes, and what the operator says with it (`design.md` 8).
-pub const INTERLOCKS: [(&str, &str); 16] = [
+pub const INTERLOCKS: [(&str, &str); 17] = [
     ("rows-stay", "the log-shipping rows may stay behind"),
     (
         "share-lost",
@@ -51,6 +51,7 @@ pub const INTERLOCKS: [(&str, &str); 16] = [
         "the primary serves a fresh, empty database",
     ),
     ("mirror-alive", "the primary's mirror is out of use"),
+    ("no-mirror", "the failover goes on without a backup mirror"),
     (
         "primary-unseen",
         "an instance of the first data center that is not seen is dead",

@@ -4,6 +4,7 @@ mod broken;
 pub(crate) mod database;
 mod files;
 mod log_shipping;
+mod mirror;
 mod pool;
 mod presence;
 mod primary;
@@ -258,6 +259,11 @@ impl Held {
             "{:?}",
             finished.steps
         );
+        self.assert_users_served();
+    }
+
+    /// The backup's database serves, and the servers for the failed-over state are on it.
+    pub(crate) fn assert_users_served(&self) {
         let chat = self.chat();
         assert_eq!(
             (chat.state, chat.standby, chat.access, chat.interrupted),

@@ -6,7 +6,7 @@ use crate::rehearsal::message::message;
 use crate::rehearsal::tsql::{Setting, Statement};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::database::UserAccess;
-use crate::rehearsal::world::instance::SqlInstance;
+use crate::rehearsal::world::instance::{Process, SqlInstance};
 
 impl Batch<'_> {
     pub(super) fn alter(&mut self, statement: &Statement) -> Result<(), Failure> {
@@ -70,7 +70,7 @@ impl Batch<'_> {
     }
 
     fn set(&mut self, name: &str, setting: Setting, rollback: bool) -> Result<(), ServerError> {
-        let (instance, spid) = (self.instance, self.spid);
+        let (instance, spid, now) = (self.instance, self.spid, self.world.now());
         self.world.with(|state| {
             let server = state.instance(instance)?;
             if server
@@ -121,7 +121,7 @@ impl Batch<'_> {
             {
                 return Err(message(1468, &[&name]));
             }
-            alone_if_needed(server, &name, spid, setting, rollback)?;
+            let thrown_out = alone_if_needed(server, &name, spid, setting, rollback)?;
             if let Some(database) = server.database_mut(&name) {
                 match setting {
                     Setting::MultiUser => database.access = UserAccess::Multi,
@@ -134,14 +134,15 @@ impl Batch<'_> {
                     Setting::Online | Setting::PartnerOff | Setting::PartnerFailover => {}
                 }
             }
+            state.come_again(instance, &name, thrown_out, now);
             Ok(())
         })
     }
 
     /// KILL (`sql-server.md` 3.1). Errors: 6101, 6104, 6106, 6107, 6115, 6120.
     pub(super) fn kill(&mut self, session: i64, status_only: bool) -> Result<(), Failure> {
-        let own = self.spid;
-        self.with_server(|server| {
+        let (own, instance, now) = (self.spid, self.instance, self.world.now());
+        let ended = self.with_server(|server| {
             let shown = session.to_string();
             if !(1..=32_767).contains(&session) {
                 return Err(message(6101, &[&shown]));
@@ -165,9 +166,17 @@ impl Batch<'_> {
             if status_only {
                 return Err(message(6120, &[&shown]));
             }
+            let ended = server.processes.get(&session).cloned();
             server.kill(session);
-            Ok(())
-        })
+            Ok(ended)
+        })?;
+        self.world.with(|state| {
+            if let Some(process) = ended {
+                let database = process.database.clone();
+                state.come_again(instance, &database, vec![process], now);
+            }
+        });
+        Ok(())
     }
 }
 
@@ -180,37 +189,41 @@ fn known_login(server: &SqlInstance, login: &str) -> Result<String, ServerError>
         .ok_or_else(|| message(15151, &["principal", login]))
 }
 
-/// For an option that needs the database alone: throws the others out, or refuses (5064, 5070).
+/// For an option that needs the database alone: throws the others out, whom it gives, or refuses (5064,
+/// 5070). Who holds the single slot is not thrown out (`sql-server.md` 2.5).
 fn alone_if_needed(
     server: &mut SqlInstance,
     name: &str,
     spid: i64,
     setting: Setting,
     rollback: bool,
-) -> Result<(), ServerError> {
+) -> Result<Vec<Process>, ServerError> {
     let others = server.users_of(name, spid);
     let single = server
         .database(name)
         .is_some_and(|d| d.access == UserAccess::Single);
     if others.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let needs = single
-        || matches!(
-            setting,
-            Setting::SingleUser | Setting::Offline | Setting::RestrictedUser | Setting::Broker(_)
-        );
+    if single {
+        return Err(message(5064, &[name]));
+    }
+    let needs = matches!(
+        setting,
+        Setting::SingleUser | Setting::Offline | Setting::RestrictedUser | Setting::Broker(_)
+    );
     if !needs {
-        return Ok(());
+        return Ok(Vec::new());
     }
     if !rollback {
-        let number = if single { 5064 } else { 5070 };
-        return Err(message(number, &[name]));
+        return Err(message(5070, &[name]));
     }
+    let mut thrown_out = Vec::new();
     for other in others {
+        thrown_out.extend(server.processes.get(&other).cloned());
         server.kill(other);
         // Thrown out at once: the statement returns when they are gone.
         server.end(other);
     }
-    Ok(())
+    Ok(thrown_out)
 }

@@ -19,6 +19,12 @@ pub(super) type Failure = Vec<ServerError>;
 /// Errors that mean: the world does not know this.
 const UNKNOWN: [u32; 8] = [102, 137, 156, 195, 207, 208, 2812, 8145];
 
+/// Conversions that fail end the batch (`sql-server.md` 10.2).
+const CONVERSIONS: [u32; 4] = [241, 242, 245, 8114];
+
+/// The class from which an error ends the batch (`sql-server.md` 10.2).
+const ENDS_BATCH: u8 = 19;
+
 pub(super) struct Batch<'a> {
     pub(super) world: &'a World,
     pub(super) instance: Instance,
@@ -52,7 +58,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Runs all statements, or up to the first that fails; gives the number of the first error.
+    /// Runs all statements: behind one that fails the next one runs, unless its error ends the batch
+    /// (`sql-server.md` 10.2). Gives the number of the first error.
     pub(super) async fn run(&mut self, statements: &[Statement]) -> Option<u32> {
         let mut waiting: Vec<&Statement> = statements.iter().rev().collect();
         while let Some(statement) = waiting.pop() {
@@ -73,7 +80,10 @@ impl<'a> Batch<'a> {
                 Err(errors) => {
                     self.fail(&errors);
                     self.done(None);
-                    break;
+                    if self.ends_batch(statement, &errors) {
+                        break;
+                    }
+                    self.error = errors.first().map_or(0, |error| i64::from(error.number));
                 }
             }
         }
@@ -81,6 +91,25 @@ impl<'a> Batch<'a> {
             self.done(None);
         }
         self.failed
+    }
+
+    /// THROW ends it, a failed conversion, what could not be compiled, and any error while `XACT_ABORT`
+    /// is on. What a condition does that fails is not known.
+    fn ends_batch(&self, statement: &Statement, errors: &[ServerError]) -> bool {
+        let aborts = |error: &ServerError| {
+            error.class >= ENDS_BATCH
+                || UNKNOWN.contains(&error.number)
+                || CONVERSIONS.contains(&error.number)
+        };
+        let xact_abort = self.world.with(|state| {
+            let server = state.instances.get(&self.instance);
+            server
+                .and_then(|it| it.processes.get(&self.spid))
+                .is_none_or(|process| process.xact_abort)
+        });
+        xact_abort
+            || matches!(statement, Statement::Throw { .. } | Statement::If { .. })
+            || errors.iter().any(aborts)
     }
 
     /// Sends errors, and notes what the world does not know.
@@ -135,6 +164,9 @@ impl<'a> Batch<'a> {
                 if option == "CONTEXT_INFO" {
                     let bytes = context_bytes(words);
                     self.with_process(|p| p.context = bytes);
+                } else if option == "XACT_ABORT" {
+                    let on = words.trim().eq_ignore_ascii_case("ON");
+                    self.with_process(|p| p.xact_abort = on);
                 }
                 self.done(None);
             }

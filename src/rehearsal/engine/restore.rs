@@ -44,6 +44,11 @@ impl Batch<'_> {
                 database.state = DatabaseState::Restoring;
                 database.standby = false;
             }
+            if media.has("STANDBY") {
+                // Readable until the next log (`sql-server.md` 2.3).
+                database.state = DatabaseState::Online;
+                database.standby = true;
+            }
             batch.restored(state, media, &device, &set, size)
         })
         .await
@@ -80,7 +85,7 @@ impl Batch<'_> {
         size: u64,
     ) -> Result<(), ServerError> {
         let now = self.world.now();
-        let recovery = !media.has("NORECOVERY");
+        let recovery = !media.has("NORECOVERY") && !media.has("STANDBY");
         let server = state.instance(self.instance)?;
         let login = login(server, self.spid);
         let name = restoring(server, device)?.name.clone();

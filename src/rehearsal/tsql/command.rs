@@ -5,8 +5,9 @@ use super::token::Kind;
 use super::{Expr, Media, Setting, Statement, Subject, WithOption};
 use crate::rehearsal::value::ServerError;
 
-/// Options of RESTORE that the engine knows; STANDBY and STOPAT are not among them and are 102.
-const RESTORE: [&str; 17] = [
+/// Options of RESTORE that the engine knows; STOPAT is not among them and is 102, and STANDBY is known of
+/// RESTORE LOG alone.
+const RESTORE: [&str; 18] = [
     "FILE",
     "RECOVERY",
     "NORECOVERY",
@@ -24,6 +25,7 @@ const RESTORE: [&str; 17] = [
     "BLOCKSIZE",
     "STOP_ON_ERROR",
     "LOADHISTORY",
+    "STANDBY",
 ];
 
 const BACKUP: [&str; 21] = [
@@ -83,11 +85,16 @@ fn restore(cursor: &mut Cursor<'_>) -> Result<Statement, ServerError> {
     } else {
         return Err(cursor.wrong());
     };
+    let options = options(cursor, &RESTORE)?;
+    let standby = options.iter().find(|option| option.name == "STANDBY");
+    if standby.is_some_and(|it| subject != Subject::Log || it.value.is_none()) {
+        return Err(cursor.wrong());
+    }
     Ok(Statement::Restore(Media {
         subject,
         database,
         disk,
-        options: options(cursor, &RESTORE)?,
+        options,
     }))
 }
 

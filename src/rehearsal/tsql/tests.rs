@@ -128,7 +128,8 @@ fn an_if_takes_one_statement_or_a_block() {
 #[test]
 fn what_is_not_known_is_a_syntax_error() {
     for sql in [
-        "RESTORE LOG mgc FROM DISK = 'a' WITH STANDBY = 'b'",
+        "RESTORE LOG mgc FROM DISK = 'a' WITH STANDBY",
+        "RESTORE DATABASE mgc FROM DISK = 'a' WITH STANDBY = 'b'",
         "RESTORE LOG mgc WITH RECOVERY",
         "RESTORE DATABASE mgc FROM DISK = 'a', DISK = 'b'",
         "KILL @x",

@@ -83,6 +83,7 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
         chat: None,
         idle: options.idle_hold_on.then(Vec::new),
         mirror_stalls: options.mirror_stalls,
+        readers_return: options.readers_return,
         schedules: options.schedules,
         writable: None,
         two_writable: Vec::new(),

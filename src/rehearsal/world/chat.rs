@@ -99,6 +99,33 @@ impl State {
         }
     }
 
+    /// Readers of a STANDBY database whose sessions were ended sign in again at once, as many as the
+    /// database admits.
+    pub(in crate::rehearsal) fn come_again(
+        &mut self,
+        instance: Instance,
+        database: &str,
+        ended: Vec<Process>,
+        now: Timestamp,
+    ) {
+        let Some(server) = self.instances.get_mut(&instance) else {
+            return;
+        };
+        for reader in ended {
+            let admits = server.database(database).is_some_and(|it| {
+                it.standby
+                    && (it.access == UserAccess::Multi || server.users_of(database, 0).is_empty())
+            });
+            if reader.kind != Kind::Chat || !admits || self.readers_return == 0 {
+                continue;
+            }
+            self.readers_return -= 1;
+            let spid = server.free_spid();
+            let again = chat_process(spid, &reader.host_name, database, now);
+            server.processes.insert(spid, again);
+        }
+    }
+
     /// Where the chat database of a data center serves: the topology names both partners, and a
     /// client finds the principal.
     fn principal(&self, role: Role) -> Instance {
@@ -129,6 +156,7 @@ pub(super) fn chat_process(spid: i64, host: &str, database: &str, now: Timestamp
         running: None,
         transactions: 0,
         context: None,
+        xact_abort: false,
         token: CancellationToken::new(),
     }
 }

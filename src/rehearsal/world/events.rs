@@ -315,6 +315,7 @@ impl State {
                 }),
                 transactions: 0,
                 context: None,
+                xact_abort: false,
                 token: CancellationToken::new(),
             },
         );

@@ -61,6 +61,8 @@ pub struct Process {
     pub transactions: i64,
     /// `context_info`
     pub context: Option<Vec<u8>>,
+    /// `SET XACT_ABORT ON`
+    pub xact_abort: bool,
     /// Cancelled by KILL, or when the instance goes down.
     pub token: CancellationToken,
 }

@@ -175,6 +175,9 @@ pub struct WorldOptions {
     pub version: (u8, u8, u16),
     /// Hosts of chat servers whose sessions hold the backup's chat database.
     pub chat_sessions: Vec<String>,
+    /// How often one whose session on that database is ended signs in again at once, as a client with a
+    /// pool of connections does: where one is admitted, to the single slot.
+    pub readers_return: u32,
     /// Idle chat servers keep their sessions until their services stop.
     pub idle_hold_on: bool,
     /// A user of the chat database whose login the backup lacks.
@@ -227,6 +230,7 @@ impl WorldOptions {
             collation: "Latin1_General_CI_AS".to_owned(),
             version: (13, 0, 5026),
             chat_sessions: Vec::new(),
+            readers_return: 0,
             idle_hold_on: false,
             orphan: None,
             owner: Some("sa".to_owned()),

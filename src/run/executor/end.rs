@@ -30,6 +30,7 @@ impl Execution<'_> {
                 seen.standing = Standing::Satisfied { why };
             }
             seen.done = false;
+            self.leave_again(&mut seen)?;
             now.push(seen);
         }
         match verdict(&now, self.terms.consents(), self.operator.is_there()) {

@@ -36,7 +36,8 @@ impl<'a> Sent<'a> {
             | StepError::NotHeld(_)
             | StepError::Stopped
             | StepError::Other(_)
-            | StepError::NotSent(_)) => other,
+            | StepError::NotSent(_)
+            | StepError::Refused(_)) => other,
         })
     }
 }

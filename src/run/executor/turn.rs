@@ -38,7 +38,7 @@ impl Execution<'_> {
             return Ok(Turn::Back(to, why));
         }
         if let Some(turn) = self.before_act(step, &standing)? {
-            return Ok(turn);
+            return self.or_leave(step, turn);
         }
         if let Some(loss) = facts.loss_seconds(self.terms) {
             *loss_seconds = Some(loss);
@@ -56,7 +56,7 @@ impl Execution<'_> {
         let acted = self.act(step, &facts, &standing, None).await;
         match self.settle(step, acted, StepOutcome::Done).await? {
             Turn::HeldUp(facts, what) => self.go_on_with_consent(step, &facts, what).await,
-            turn @ (Turn::Done | Turn::Halted(_) | Turn::Back(..)) => Ok(turn),
+            turn @ (Turn::Done | Turn::Later(_) | Turn::Halted(_) | Turn::Back(..)) => Ok(turn),
         }
     }
 
@@ -90,7 +90,9 @@ impl Execution<'_> {
                     Exit::Stopped,
                     format!("it is held up, though this was sent: {what}"),
                 ),
-                turn @ (Turn::Done | Turn::Halted(_) | Turn::Back(..)) => return Ok(turn),
+                turn @ (Turn::Done | Turn::Later(_) | Turn::Halted(_) | Turn::Back(..)) => {
+                    return Ok(turn);
+                }
             }
         };
         self.end(step, StepOutcome::Stopped, &halt.problem.to_string())?;
@@ -156,8 +158,11 @@ impl Execution<'_> {
             // What stopped the copies is the cause of what stopped behind them.
             (Turn::Halted(halt), _) | (_, Turn::Halted(halt)) => Turn::Halted(halt),
             (_, back @ Turn::Back(..)) | (back @ Turn::Back(..), _) => back,
-            // Nothing holds up a step of a pair.
-            (Turn::Done | Turn::HeldUp(..), Turn::Done | Turn::HeldUp(..)) => Turn::Done,
+            // Nothing holds up a step of a pair, and none is waited for later.
+            (
+                Turn::Done | Turn::Later(_) | Turn::HeldUp(..),
+                Turn::Done | Turn::Later(_) | Turn::HeldUp(..),
+            ) => Turn::Done,
         })
     }
 
@@ -354,12 +359,20 @@ impl Execution<'_> {
             if is_last {
                 break (held_up, standing);
             }
+            if wanted == StepOutcome::Done && self.waits_behind(step) {
+                return Ok(Turn::Later(acted));
+            }
             tokio::time::sleep(self.site.limits.poll).await;
         };
         if let (Some((facts, by)), Ok(()), false) = (held_up, &acted, self.stop.is_cancelled()) {
             return Ok(Turn::HeldUp(Box::new(facts), by));
         }
-        let outcome = stopped(&standing);
+        let leaves = wanted == StepOutcome::Done && exit == Exit::Stopped && self.leaves(step);
+        let outcome = if leaves {
+            StepOutcome::Left
+        } else {
+            stopped(&standing)
+        };
         let said = match &acted {
             Err(error) => Some(error.problem()),
             Ok(()) if self.stop.is_cancelled() => Some(Problem::new(
@@ -370,6 +383,9 @@ impl Execution<'_> {
         };
         let problem = not_met(said, limit, &standing);
         self.end(step, outcome, &problem.reason())?;
+        if leaves {
+            return Ok(Turn::Done);
+        }
         Ok(Turn::Halted(Box::new(Halt::new(step, exit, problem))))
     }
 }
@@ -385,6 +401,7 @@ fn may_have_happened(error: &StepError) -> bool {
         | StepError::Unbound(_)
         | StepError::Ledger(_)
         | StepError::NotSent(_)
+        | StepError::Refused(_)
         | StepError::NotHeld(_)
         | StepError::Stopped => false,
     }

@@ -2,6 +2,7 @@
 //! `sql-server.md` 2.3 to 2.5).
 
 mod blocks;
+mod standby;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -12,7 +13,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::sql::{Session, SqlError};
-use crate::model::states::DatabaseState;
 use crate::model::words::count;
 use crate::model::words::size;
 use crate::model::{Instance, Lsn, Remedy, Role, quote};
@@ -23,7 +23,7 @@ use crate::step::failover::copy_backups::{self, left_to_copy};
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
-use crate::step::observe::database::{database, redo_start};
+use crate::step::observe::database::redo_start;
 use crate::step::observe::folders::{Chain, Set};
 use crate::step::observe::sessions::{Holder, RunningRestore, restores, sessions};
 use crate::step::observe::sets::set_facts;
@@ -31,16 +31,18 @@ use crate::step::shared::address;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 use blocks::{End, chain_blocks};
+use standby::leave_standby;
 
 /// Which command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::step) enum Key {
     LeaveStandby,
+    Kill,
     RestoreLog,
 }
 
-/// Tries to leave STANDBY: somebody may take the single slot first (3101).
-const STANDBY_TRIES: usize = 5;
+/// Who may hold a database without a session that can be ended.
+const NOBODY_ELSE: &str = "wait until it is free: a background task may hold it (AUTO_UPDATE_STATISTICS_ASYNC), or a session that was just ended";
 
 /// Sets between two looks at the redo start (`steps.md` 4).
 const LOOK_EVERY: usize = 100;
@@ -86,7 +88,7 @@ impl Kind for ApplyLogs {
         effect: Effect::Reversible,
         checks: &[
             "the chain from redo start on has no gap; fork, family and damage as the instance reads them",
-            "no RESTORE holds the database; a STANDBY database is made RESTORING first, or where no log is left",
+            "no RESTORE holds the database; a STANDBY database is made RESTORING first, or where no log is left; whoever holds it then is ended",
             "redo start reaches the LastLSN of the last set, after a fresh look at the share",
         ],
     };
@@ -116,7 +118,27 @@ impl Kind for ApplyLogs {
                 ),
                 Vec::new(),
             )
-            .when("the database is in STANDBY; again after 3101, when somebody took the slot").long().keyed(Key::LeaveStandby),
+            .when("the database is in STANDBY; again after 3101 or 5064, when those that hold it were ended").long().keyed(Key::LeaveStandby),
+            Command::tsql(
+                Role::Backup,
+                &server,
+                "IF EXISTS (SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = {session_id} AND CONVERT(varchar(33), login_time, 126) = {login_time}) KILL {session_id};",
+                vec![
+                    Hole::new(
+                        "session_id",
+                        HoleType::Integer,
+                        "session_id of the session",
+                        57,
+                    ),
+                    Hole::new(
+                        "login_time",
+                        HoleType::Text,
+                        "login_time of the session, as it was listed",
+                        "2026-11-24T03:00:00",
+                    ),
+                ],
+            )
+            .each("session that holds the STANDBY database after 3101 or 5064, those that run a RESTORE and our own excepted").keyed(Key::Kill),
             Command::tsql(
                 Role::Backup,
                 &server,
@@ -345,35 +367,6 @@ fn values(site: &Site, set: &Set) -> Values {
         ("file".to_owned(), json!(file)),
         ("position".to_owned(), json!(set.position)),
     ])
-}
-
-/// Makes a STANDBY database RESTORING; never touches one that is ONLINE by now (`steps.md` 5.5).
-async fn leave_standby(
-    cx: Context<'_>,
-    hands: &Hands<'_, Key>,
-    session: &mut Session<'_>,
-) -> Result<(), StepError> {
-    let backup = Instance::chat(Role::Backup);
-    for left in (0..STANDBY_TRIES).rev() {
-        hands.check_stop()?;
-        match database(cx.access, backup, &cx.site.database.chat).await {
-            Observed::Seen(row) if row.standby => {}
-            Observed::Seen(row) if row.state == DatabaseState::Restoring => return Ok(()),
-            Observed::Unknown(why) => return Err(StepError::other(why, "")),
-            Observed::Seen(_) | Observed::Absent => {
-                return Err(StepError::other(
-                    "the database is no longer in STANDBY",
-                    "see who changed it",
-                ));
-            }
-        }
-        match hands.send(session, Key::LeaveStandby, &Values::new()).await {
-            Err(StepError::Sql(error)) if error.number() == Some(3101) && left > 0 => {}
-            other => return other.map(|_| ()),
-        }
-        tokio::time::sleep(cx.site.limits.poll).await;
-    }
-    Ok(())
 }
 
 /// Waits until `copy-backups` has landed the file, where both run together.

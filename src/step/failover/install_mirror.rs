@@ -23,7 +23,7 @@ use crate::step::observe::pool::{self, Service};
 use crate::step::pool::not_serving;
 use crate::step::shared::one_instance;
 use crate::step::undo::Nothing;
-use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Optional, Standing, Step};
 
 /// Which set-up, with or without the switch that drops what the mirror has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub(in crate::step) enum Key {
 }
 
 pub(in crate::step) struct InstallMirror;
+
+/// Interlock: the failover goes on without a mirror.
+const NO_MIRROR: &str = "no-mirror";
 
 /// One partner.
 #[derive(Debug, Serialize)]
@@ -67,11 +70,18 @@ impl Kind for InstallMirror {
             "both instances: same version and edition, we are sysadmin, endpoint started",
             "the backup mirror has no chat database in use; one left RESTORING is replaced",
             "the topology names the same backup mirror as the site file",
-            "principal and mirror name one another, both SYNCHRONIZED",
+            "principal and mirror name one another, both SYNCHRONIZED: waited for behind the step that serves users",
+            "behind recovery, a mirror that cannot be set up is left out: users do not wait for it",
         ],
     };
 
     const AFTER: Earlier = Earlier::These(&[Step::RecoverDatabase, Step::SetPoolState]);
+
+    const OPTIONAL: Option<Optional> = Some(Optional {
+        without: "a mirror",
+        interlock: NO_MIRROR,
+        serves: Step::SetActiveServers,
+    });
 
     fn limit(limits: &Limits) -> Option<Duration> {
         Some(limits.mirror)
@@ -90,7 +100,7 @@ impl Kind for InstallMirror {
     }
 
     fn judge(facts: &Facts) -> Standing {
-        judge(facts, &BACKUP_SIDE)
+        or_without(facts, judge(facts, &BACKUP_SIDE))
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
@@ -320,6 +330,39 @@ pub(in crate::step) fn judge(facts: &Facts, pair: &Pair) -> Standing {
             "set up the mirror over the copy that was left RESTORING"
         })
     })
+}
+
+/// A mirror that is down or cannot be set up keeps nobody from failing over: it is an interlock.
+fn or_without(facts: &Facts, standing: Standing) -> Standing {
+    let without = format!("or go on without a mirror: --override {NO_MIRROR}=REASON");
+    let interlock = |mut problem: Problem| {
+        problem = problem.with_remedy().or(without.clone());
+        Block::site(NO_MIRROR, problem, "").lifted_by(Lift::Override)
+    };
+    let of_mirror = facts.mirror.as_ref().and_then(|mirror| {
+        let unseen = mirror.database.unknown();
+        unseen.or(mirror.identity.unknown())
+    });
+    match standing {
+        Standing::Unknown(problem) if of_mirror == Some(&problem) => Standing::Blocked {
+            blocks: vec![interlock(
+                problem.about("what the backup mirror is, is not known"),
+            )],
+        },
+        Standing::Blocked { blocks } => Standing::Blocked {
+            // What a step before it clears is not the mirror's.
+            blocks: blocks
+                .into_iter()
+                .map(|block| match block.cleared_by {
+                    Some(_) => block,
+                    None => interlock(block.problem),
+                })
+                .collect(),
+        },
+        other @ (Standing::Unknown(_) | Standing::Satisfied { .. } | Standing::Pending { .. }) => {
+            other
+        }
+    }
 }
 
 async fn partner(cx: Context<'_>, role: Role) -> Partner {

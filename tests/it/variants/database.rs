@@ -14,6 +14,13 @@ use crate::site::{disaster, litware, paused, terms};
 const LEAVE_STANDBY: &str =
     "SET SINGLE_USER WITH ROLLBACK IMMEDIATE; RESTORE DATABASE [mgc] WITH NORECOVERY";
 
+/// Somebody reads the backup's database between two restores, and comes again so often.
+fn read_in_standby(options: &mut WorldOptions, readers_return: u32) {
+    options.backup = Backup::Standby;
+    options.chat_sessions = vec!["reports.dc2.litwareinc.com".to_owned()];
+    options.readers_return = readers_return;
+}
+
 #[test]
 fn a_secondary_fails_over() {
     let held = hold_varied(|_| ());
@@ -26,10 +33,7 @@ fn a_secondary_fails_over() {
 
 #[test]
 fn readers_of_a_standby_database_are_ended_before_the_first_log() {
-    let held = hold_varied(|options| {
-        options.backup = Backup::Standby;
-        options.chat_sessions = vec!["reports.dc2.litwareinc.com".to_owned()];
-    });
+    let held = hold_varied(|options| read_in_standby(options, 0));
     held.assert_done();
     held.assert_has_all_messages();
     assert_eq!(held.sessions_before, ["reports"]);
@@ -45,14 +49,39 @@ fn readers_of_a_standby_database_are_ended_before_the_first_log() {
 }
 
 #[test]
+fn a_reader_that_takes_the_single_slot_of_a_standby_database_is_ended_and_the_batch_sent_again() {
+    for (times, held) in [
+        (1, hold_varied(|options| read_in_standby(options, 1))),
+        (4, hold_varied(|options| read_in_standby(options, 4))),
+    ] {
+        held.assert_done();
+        held.assert_has_all_messages();
+        // It comes again when the first batch throws it out, and then each time but the last.
+        assert_eq!(held.count("KILL"), times);
+        assert_eq!(held.count(LEAVE_STANDBY), 1);
+        assert!(
+            !held.backup().chat.iter().any(|(host, _)| host == "reports"),
+            "a reader is still there"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_comes_again_each_time_stops_the_run_and_is_named() {
+    let held = hold_varied(|options| read_in_standby(options, u32::MAX));
+    held.assert_stopped(
+        "apply-logs",
+        &["error 5064", "from reports, ChannelService"],
+        &["disable its login"],
+    );
+}
+
+#[test]
 fn readers_of_a_standby_database_are_not_ended_without_consent() {
     let mut terms = terms();
     terms.rehearsal = false;
     terms.accepted = Some(AcceptedLoss::EndOfChain);
-    let recipe = vary(|options| {
-        options.backup = Backup::Standby;
-        options.chat_sessions = vec!["reports.dc2.litwareinc.com".to_owned()];
-    });
+    let recipe = vary(|options| read_in_standby(options, 0));
     let held = hold(&litware(), &recipe, &terms, async |_| ());
     held.assert_refused(
         5,

@@ -161,13 +161,6 @@ fn without_compliance_nobody_asks_for_its_database() {
 }
 
 #[test]
-fn a_mirror_that_never_gets_in_step_stops_the_run_within_its_limit() {
-    let recipe = vary(|options| options.mirror_stalls = true);
-    let held = hold(&litware(), &recipe, &terms(), async |_| ());
-    held.assert_stopped("install-mirror", &["SYNCHRONIZING"], &["--resume"]);
-}
-
-#[test]
 fn a_store_that_is_lost_behind_the_command_leaves_its_outcome_unknown() {
     let site = litware();
     crate::site::paused(async {

@@ -219,8 +219,7 @@ async fn a_standby_secondary_is_made_restoring_in_one_batch() {
         o.chat_sessions = vec!["report1".into()];
     });
     let mut c = f.client(BACKUP);
-    c.ok("ALTER DATABASE [mgc] SET SINGLE_USER WITH ROLLBACK IMMEDIATE; RESTORE DATABASE [mgc] WITH NORECOVERY")
-        .await;
+    c.ok(LEAVE_STANDBY).await;
     let d = f.at(BACKUP, |s| s.database("mgc").unwrap().clone());
     assert_eq!((d.state, d.standby), (DatabaseState::Restoring, false));
     // SINGLE_USER stays until the next log (`steps.md` 5.5).
@@ -230,6 +229,52 @@ async fn a_standby_secondary_is_made_restoring_in_one_batch() {
         f.at(BACKUP, |s| s.database("mgc").unwrap().access.number()),
         0
     );
+}
+
+const LEAVE_STANDBY: &str = "ALTER DATABASE [mgc] SET SINGLE_USER WITH ROLLBACK IMMEDIATE; RESTORE DATABASE [mgc] WITH NORECOVERY";
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_the_single_slot_of_a_standby_database_stays_there_until_killed() {
+    let f = Fixture::new(|o| {
+        o.backup = Backup::Standby;
+        o.chat_sessions = vec!["report1".into(), "report2".into()];
+        o.readers_return = 3;
+    });
+    let mut c = f.client(BACKUP);
+    // One of the two thrown out comes again before the RESTORE does.
+    assert_eq!(c.numbers(LEAVE_STANDBY).await, [3101, 3013]);
+    let readers = || f.at(BACKUP, |s| s.users_of("mgc", 0));
+    assert_eq!(readers().len(), 1);
+    // The ALTER fails, and the RESTORE behind it is run all the same.
+    let in_use = [5064, 5069, 3101, 3013];
+    assert_eq!(c.numbers(LEAVE_STANDBY).await, in_use);
+    assert_eq!(c.numbers(LEAVE_STANDBY).await, in_use);
+    for left in [1, 1, 0] {
+        c.ok(&format!("KILL {}", readers()[0])).await;
+        assert_eq!(readers().len(), left);
+    }
+    c.ok(LEAVE_STANDBY).await;
+    assert_eq!(state(&f, BACKUP), DatabaseState::Restoring);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_restored_with_standby_leaves_the_database_readable_and_the_chain_open() {
+    let f = Fixture::new(|_| ());
+    let mut c = f.client(BACKUP);
+    let standby = f
+        .restore(2)
+        .replace("NORECOVERY", r"STANDBY = N'E:\undo.tuf'");
+    c.ok(&standby).await;
+    let seen = f.at(BACKUP, |s| {
+        let d = s.database("mgc").unwrap();
+        (d.state, d.standby)
+    });
+    assert_eq!(seen, (DatabaseState::Online, true));
+    let recovered = f.at(BACKUP, |s| s.msdb.restores.last().unwrap().recovery);
+    assert!(!recovered);
+    c.ok(&f.restore(3)).await;
+    assert_eq!(state(&f, BACKUP), DatabaseState::Restoring);
+    assert_eq!(redo(&f), f.logs[3].set.last_lsn);
 }
 
 #[tokio::test(start_paused = true)]

@@ -150,15 +150,30 @@ async fn what_is_not_known_is_said_and_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_of_a_batch_with_a_syntax_error_runs_and_nothing_after_a_failed_restore() {
+async fn behind_a_statement_that_fails_the_next_one_runs_unless_its_error_ends_the_batch() {
     let f = Fixture::new(|_| ());
     let mut c = f.client(BACKUP);
+    // Nothing of a batch runs that cannot be compiled.
     let told = c.run("PRINT 'a'; RESTORE NONSENSE").await;
     assert!(told.infos.is_empty());
-    let told = c
-        .run("PRINT 'a'; RESTORE LOG mgc FROM DISK = 'x' WITH NORECOVERY; PRINT 'b'")
-        .await;
-    assert_eq!(told.printed(), ["a"]);
+    let restore = "RESTORE LOG mgc FROM DISK = 'x' WITH NORECOVERY";
+    for (on_the_way, printed) in [
+        (restore, &["a", "b"][..]),
+        ("ALTER DATABASE nope SET MULTI_USER", &["a", "b"]),
+        ("KILL 99", &["a", "b"]),
+        ("THROW 51000, N'no', 1", &["a"]),
+        ("DECLARE @n int = N'x'", &["a"]),
+        ("SET XACT_ABORT ON; KILL 99", &["a"]),
+        ("SET XACT_ABORT OFF; KILL 99", &["a", "b"]),
+    ] {
+        let told = c.run(&format!("PRINT 'a'; {on_the_way}; PRINT 'b'")).await;
+        assert!(!told.numbers().is_empty(), "{on_the_way}");
+        assert_eq!(told.printed(), printed, "{on_the_way}");
+    }
+    let told = c.run("KILL 99; PRINT @@ERROR; PRINT @@ERROR").await;
+    assert_eq!(told.printed(), ["6106", "0"]);
+    // The first error is the one that is remembered of the batch.
+    c.run(&format!("{restore}; KILL 99")).await;
     assert_eq!(
         f.world.history().last().unwrap().outcome,
         Outcome::Failed(3201)

@@ -1,6 +1,6 @@
 use super::*;
 use crate::step::sample::{
-    identity, in_short, mirrored, online, restoring, service, site, unknown,
+    identity, in_short, mirrored, online, restoring, service, site, unknown, way_out, words,
 };
 
 const BACKUP: &str = r"SQL3\CHAT";
@@ -32,7 +32,37 @@ fn pair(state: MirroringState, other: MirroringState) -> Facts {
 }
 
 fn judge(facts: &Facts) -> Standing {
-    InstallMirror::judge(facts)
+    super::judge(facts, &BACKUP_SIDE)
+}
+
+#[test]
+fn what_keeps_the_mirror_from_being_set_up_is_an_interlock_that_keeps_its_reason() {
+    for facts in [
+        facts(online(), Observed::Seen(online())),
+        facts(online(), unknown()),
+        pair(MirroringState::Suspended, MirroringState::Suspended),
+    ] {
+        let plain = judge(&facts);
+        let standing = InstallMirror::judge(&facts);
+        assert_eq!(way_out(standing.clone()), (None, Lift::Override));
+        assert_eq!(in_short(&standing), NO_MIRROR);
+        let told = words(&standing);
+        let Standing::Blocked { blocks } = &standing else {
+            panic!("{standing:?}");
+        };
+        let hint = blocks[0].hint();
+        assert!(hint.contains("--override no-mirror=REASON"), "{hint}");
+        let reason = match plain {
+            Standing::Blocked { blocks } => blocks[0].problem.why.clone(),
+            Standing::Unknown(problem) => problem.why,
+            Standing::Satisfied { .. } | Standing::Pending { .. } => panic!("{plain:?}"),
+        };
+        assert!(told.contains(&reason), "{told} does not say {reason}");
+    }
+    // The principal, and what all steps rest on, is no matter of the mirror's.
+    let mut facts = facts(online(), Observed::Absent);
+    facts.principal.database = unknown();
+    assert_eq!(in_short(&InstallMirror::judge(&facts)), "unknown");
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! Users first (`design.md` 3, rule 18): behind the point of no return a step that users need nothing of
+//! holds nothing back. It is sent in its place; its effect is waited for behind the step that serves them,
+//! and where it cannot be done the run goes on without it.
+
+use super::{Checked, Execution, Halt, Turn};
+use crate::run::event::{Event, StepOutcome};
+use crate::run::journal::JournalError;
+use crate::run::preflight::is_overtaken;
+use crate::step::hands::StepError;
+use crate::step::{Standing, Step};
+
+impl Execution<'_> {
+    /// Says of each step that may be left out, before the run, whether what is in its way holds it back:
+    /// not behind the point of no return, where anything else is to do or was done by this run, and not
+    /// with its interlock overridden.
+    pub(super) fn see_what_may_be_left(&self, checked: &mut [Checked]) {
+        let open: Vec<Step> = (0..checked.len())
+            .filter(|index| {
+                let it = &checked[*index];
+                !it.done && !it.standing.is_satisfied() && !is_overtaken(checked, *index)
+            })
+            .map(|index| checked[index].step)
+            .collect();
+        let behind = !open.iter().any(|step| step.is_point_of_no_return());
+        let state = self.ledger.state();
+        let acted = state.is_some_and(|state| state.has_acted());
+        for it in checked {
+            let Some(optional) = it.step.optional() else {
+                continue;
+            };
+            let others = open.iter().any(|step| *step != it.step);
+            it.may_leave = self.terms.overrides.contains_key(optional.interlock)
+                || behind && (acted || others);
+        }
+    }
+
+    /// Whether the run goes on without that step: it serves users, and there is no way back.
+    pub(super) fn leaves(&self, step: Step) -> bool {
+        let serves = |optional: crate::step::Optional| self.plan.of(optional.serves).is_some();
+        let steps = || self.plan.steps.iter().map(|planned| planned.step);
+        step.optional().is_some_and(serves)
+            && steps().all(|it| !it.is_point_of_no_return() || self.is_done(it))
+            && !self.stop.is_cancelled()
+    }
+
+    /// Whether users would wait for its effect now.
+    pub(super) fn waits_behind(&self, step: Step) -> bool {
+        let unserved = |optional: crate::step::Optional| !self.is_done(optional.serves);
+        self.leaves(step) && step.optional().is_some_and(unserved)
+    }
+
+    /// Goes on without a step that something keeps from acting, where it may be left.
+    pub(super) fn or_leave(&self, step: Step, turn: Turn) -> Result<Turn, JournalError> {
+        match turn {
+            Turn::Halted(halt) if self.leaves(step) => {
+                self.end(step, StepOutcome::Left, &halt.problem.reason())?;
+                Ok(Turn::Done)
+            }
+            turn @ (Turn::Done
+            | Turn::Later(_)
+            | Turn::Halted(_)
+            | Turn::HeldUp(..)
+            | Turn::Back(..)) => Ok(turn),
+        }
+    }
+
+    /// Records those as done whose effects show by now: the run ends, and waits for none of them.
+    pub(super) async fn end_what_shows(
+        &self,
+        later: &[(Step, Result<(), StepError>)],
+    ) -> Result<(), JournalError> {
+        for (step, _) in later {
+            if let Standing::Satisfied { why } = self.check(*step).await?.1 {
+                self.end(*step, StepOutcome::Done, &why)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the effects that users did not wait for.
+    pub(super) async fn wait_for(
+        &self,
+        later: Vec<(Step, Result<(), StepError>)>,
+    ) -> Result<Option<Halt>, JournalError> {
+        for (step, acted) in later {
+            match Box::pin(self.settle(step, acted, StepOutcome::Done)).await? {
+                Turn::Halted(halt) => return Ok(Some(*halt)),
+                // Nothing else holds it up, and nobody waits any more.
+                Turn::Done | Turn::Later(_) | Turn::HeldUp(..) | Turn::Back(..) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Records a step that was done as left, where it is not so any more and cannot be done again.
+    pub(super) fn leave_again(&self, checked: &mut Checked) -> Result<(), JournalError> {
+        let why = match &checked.standing {
+            Standing::Blocked { blocks } => super::halt::blocked(blocks).reason(),
+            Standing::Unknown(problem) => problem.reason(),
+            Standing::Satisfied { .. } | Standing::Pending { .. } => return Ok(()),
+        };
+        if !self.leaves(checked.step) {
+            return Ok(());
+        }
+        if self.is_done(checked.step) {
+            let id = checked.step.id().to_owned();
+            self.ledger.record(Event::StepReopened {
+                id,
+                why: why.clone(),
+            })?;
+            self.end(checked.step, StepOutcome::Left, &why)?;
+        }
+        checked.standing = Standing::Satisfied { why };
+        Ok(())
+    }
+}
