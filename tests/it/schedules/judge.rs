@@ -35,7 +35,7 @@ pub(crate) enum End {
 
 impl Case<'_> {
     /// Goes on with what the program says until the run has an end, and judges it.
-    pub(crate) async fn to_its_end(&mut self) -> Result<End, String> {
+    pub(crate) async fn end_it(&mut self) -> Result<End, String> {
         self.calm().await;
         let machine = if self.schedule.ends_elsewhere {
             self.machines
@@ -89,7 +89,7 @@ impl Case<'_> {
             };
             let ended = self.hold(machine, run, way).await?;
             match &ended {
-                Ended::Finished(finished) => self.says(finished, is_new, &mut back).await?,
+                Ended::Finished(finished) => self.says(finished, is_new, &mut back)?,
                 // A session that holds the site sleeps; a person ends it.
                 held if held.is_held() && self.has_sleepers() => drop_lock(&self.stage),
                 Ended::Refused(_) => back = false,
@@ -127,7 +127,7 @@ impl Case<'_> {
     }
 
     /// Does what a person does who reads what the program says.
-    async fn says(
+    fn says(
         &mut self,
         finished: &RunFinished,
         is_new: bool,
@@ -353,12 +353,19 @@ fn one_number(history: &[Executed]) -> Result<(), String> {
     for executed in history.iter().filter(done) {
         if makes_sole(&executed.text) {
             if executed.text.contains(PAST) {
-                (past, behind) = (number_in(&executed.text, "', ").unwrap_or(0), 0);
+                let values = executed.text.rsplit_once("SELECT N'").map(|it| it.1);
+                let number = number_in(values.unwrap_or_default(), "', ");
+                let number = number.ok_or("a number past the lock that is none")?;
+                (past, behind) = (number, 0);
             }
             continue;
         }
         let Some(number) = number_in(&executed.guard, "number > ") else {
-            continue;
+            // That of our own cancelled session is sent without.
+            if executed.text.starts_with("KILL ") {
+                continue;
+            }
+            return Err(format!("an effect without a number: {}", executed.text));
         };
         let newest = newest.entry(executed.instance).or_default();
         if number < *newest {
