@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use drive::Case;
 use judge::{End, said};
-use schedule::Schedule;
+use pchadr::model::Role;
+use pchadr::rehearsal::lab::Target;
+use schedule::{Consents, Fault, Moment, Schedule};
 use setting::{SETTINGS, Setting};
 
 use crate::site::paused;
@@ -114,4 +116,23 @@ fn whatever_strikes_a_run_at_whatever_moment_it_ends_by_the_rules() {
         "{} of {count} seeds failed: {seeds:?}",
         failed.len()
     );
+}
+
+/// Drawn once, and stopped for ever while nobody did what the hint says.
+#[test]
+fn a_failback_that_is_undone_beside_an_old_primary_ends_when_that_is_closed_by_hand() {
+    let old_primary = 5;
+    let settings = [Setting::new(SETTINGS[old_primary].2)];
+    let schedule = Schedule {
+        setting: 0,
+        consents: Consents::All,
+        faults: vec![Fault::Down {
+            at: Moment::Record(45),
+            what: Target::Instance(Role::PrimaryMirror),
+            seconds: 3_600,
+        }],
+        turns_back: true,
+        ends_elsewhere: false,
+    };
+    assert_eq!(perform(&settings, &schedule), Ok(End::Undone));
 }

@@ -20,6 +20,9 @@ use crate::site::{assert_once, assert_same_end, effects, end, makes_sole};
 /// Executions in which a run has to come to its end once nothing strikes it.
 const TRIES: usize = 6;
 
+/// What a person sends who does as the program says.
+const BY_HAND: &str = "-- by hand";
+
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -89,7 +92,7 @@ impl Case<'_> {
             };
             let ended = self.hold(machine, run, way).await?;
             match &ended {
-                Ended::Finished(finished) => self.says(finished, is_new, &mut back)?,
+                Ended::Finished(finished) => self.says(finished, is_new, &mut back).await?,
                 // A session that holds the site sleeps; a person ends it.
                 held if held.is_held() && self.has_sleepers() => drop_lock(&self.stage),
                 Ended::Refused(_) => back = false,
@@ -127,7 +130,7 @@ impl Case<'_> {
     }
 
     /// Does what a person does who reads what the program says.
-    fn says(
+    async fn says(
         &mut self,
         finished: &RunFinished,
         is_new: bool,
@@ -156,10 +159,28 @@ impl Case<'_> {
             let lift = (lift.0.to_owned(), lift.1.to_owned());
             self.terms.overrides.extend([lift]);
         }
+        if error.hint.contains("take it OFFLINE there") {
+            self.close_by_hand().await;
+        }
         if self.turned_back && finished.outcome == Outcome::Refused {
             *back = true;
         }
         Ok(())
+    }
+
+    /// What the hint spells: the old primary's database is closed.
+    async fn close_by_hand(&mut self) {
+        self.note("the primary's chat database is set OFFLINE by hand");
+        self.stage.reopen(&self.setting.drill.site);
+        let name = self.setting.drill.site.database.chat.to_string();
+        let name = name.replace(']', "]]");
+        for change in ["PARTNER OFF", "OFFLINE WITH ROLLBACK IMMEDIATE"] {
+            let opened = self.stage.access.sql.open(Instance::chat(Role::Primary));
+            if let Ok(mut session) = opened.await {
+                let text = format!("ALTER DATABASE [{name}] SET {change}; {BY_HAND}");
+                let _ = session.send(&text).await;
+            }
+        }
     }
 
     fn primary_lives(&self, why: &str) -> bool {
@@ -361,8 +382,8 @@ fn one_number(history: &[Executed]) -> Result<(), String> {
             continue;
         }
         let Some(number) = number_in(&executed.guard, "number > ") else {
-            // That of our own cancelled session is sent without.
-            if executed.text.starts_with("KILL ") {
+            // That of our own cancelled session is sent without, and what a person sends.
+            if executed.text.starts_with("KILL ") || executed.text.ends_with(BY_HAND) {
                 continue;
             }
             return Err(format!("an effect without a number: {}", executed.text));
