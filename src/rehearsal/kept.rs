@@ -18,10 +18,10 @@ impl<T> Default for Kept<T> {
 
 impl<T: Clone> Kept<T> {
     /// What was made of that text, or is made of it now.
-    pub(super) fn of(&self, text: &str, make: impl FnOnce(&str) -> T) -> T {
+    pub(super) fn of(&self, text: &str, read: impl FnOnce(&str) -> T) -> T {
         let kept = self.0.borrow().get(text).cloned();
         kept.unwrap_or_else(|| {
-            let made = make(text);
+            let made = read(text);
             let mut all = self.0.borrow_mut();
             if all.len() >= MOST {
                 all.clear();

@@ -293,7 +293,7 @@ impl<'a> Case<'a> {
             if caught.is_none() && held.is_caught() {
                 *caught = Some(records);
             }
-            if caught.is_some_and(|at| records >= at + after + 1) {
+            if caught.is_some_and(|at| records > at + after) {
                 return Some(Happens::Delivered(n));
             }
         }

@@ -20,6 +20,9 @@ use crate::site::{assert_once, assert_same_end, effects, end, makes_sole};
 /// Executions in which a run has to come to its end once nothing strikes it.
 const TRIES: usize = 6;
 
+/// What a person sends who does as the program says.
+const BY_HAND: &str = "-- by hand";
+
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -35,7 +38,7 @@ pub(crate) enum End {
 
 impl Case<'_> {
     /// Goes on with what the program says until the run has an end, and judges it.
-    pub(crate) async fn to_its_end(&mut self) -> Result<End, String> {
+    pub(crate) async fn end_it(&mut self) -> Result<End, String> {
         self.calm().await;
         let machine = if self.schedule.ends_elsewhere {
             self.machines
@@ -156,10 +159,28 @@ impl Case<'_> {
             let lift = (lift.0.to_owned(), lift.1.to_owned());
             self.terms.overrides.extend([lift]);
         }
+        if error.hint.contains("take it OFFLINE there") {
+            self.close_by_hand().await;
+        }
         if self.turned_back && finished.outcome == Outcome::Refused {
             *back = true;
         }
         Ok(())
+    }
+
+    /// What the hint spells: the old primary's database is closed.
+    async fn close_by_hand(&mut self) {
+        self.note("the primary's chat database is set OFFLINE by hand");
+        self.stage.reopen(&self.setting.drill.site);
+        let name = self.setting.drill.site.database.chat.to_string();
+        let name = name.replace(']', "]]");
+        for change in ["PARTNER OFF", "OFFLINE WITH ROLLBACK IMMEDIATE"] {
+            let opened = self.stage.access.sql.open(Instance::chat(Role::Primary));
+            if let Ok(mut session) = opened.await {
+                let text = format!("ALTER DATABASE [{name}] SET {change}; {BY_HAND}");
+                let _ = session.send(&text).await;
+            }
+        }
     }
 
     fn primary_lives(&self, why: &str) -> bool {
@@ -353,12 +374,19 @@ fn one_number(history: &[Executed]) -> Result<(), String> {
     for executed in history.iter().filter(done) {
         if makes_sole(&executed.text) {
             if executed.text.contains(PAST) {
-                (past, behind) = (number_in(&executed.text, "', ").unwrap_or(0), 0);
+                let values = executed.text.rsplit_once("SELECT N'").map(|it| it.1);
+                let number = number_in(values.unwrap_or_default(), "', ");
+                let number = number.ok_or("a number past the lock that is none")?;
+                (past, behind) = (number, 0);
             }
             continue;
         }
         let Some(number) = number_in(&executed.guard, "number > ") else {
-            continue;
+            // That of our own cancelled session is sent without, and what a person sends.
+            if executed.text.starts_with("KILL ") || executed.text.ends_with(BY_HAND) {
+                continue;
+            }
+            return Err(format!("an effect without a number: {}", executed.text));
         };
         let newest = newest.entry(executed.instance).or_default();
         if number < *newest {

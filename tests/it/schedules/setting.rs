@@ -14,7 +14,10 @@ use pchadr::site::Site;
 use crate::site::{Drill, Undisturbed, end, litware, makes_sole, paused};
 
 /// How often of all, in words, and how it is made.
-pub(crate) const SETTINGS: &[(usize, &str, fn() -> Drill)] = &[
+type Made = (usize, &'static str, fn() -> Drill);
+
+/// Those that a schedule is drawn from.
+pub(crate) const SETTINGS: &[Made] = &[
     (10, "a failover", || Drill::failover(patient(litware()))),
     (8, "a failover without mirrors", || {
         Drill::failover(patient(small()))

@@ -22,8 +22,8 @@ impl Store for Counted {
     /// The program goes on with nothing that is finished; it reads that under the lock, as here.
     fn load(&mut self) -> io::Result<Vec<u8>> {
         let bytes = self.store.load()?;
-        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-        let last = String::from_utf8_lossy(lines.last().unwrap_or_default()).into_owned();
+        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        let last = String::from_utf8_lossy(lines.next_back().unwrap_or_default()).into_owned();
         if !last.contains("run_finished") {
             return Ok(bytes);
         }

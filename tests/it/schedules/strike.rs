@@ -126,9 +126,10 @@ impl Case<'_> {
                 let stands = self.stands(machine).ok().flatten();
                 if stands.is_some_and(|it| it.is_done("set-active-servers")) {
                     let mut pool = self.stage.simulated.pool.lock().expect("the pool");
-                    let before = match self.setting.is_failover() {
-                        true => PoolState::Normal,
-                        false => PoolState::FailedOver,
+                    let before = if self.setting.is_failover() {
+                        PoolState::Normal
+                    } else {
+                        PoolState::FailedOver
                     };
                     pool.set_state(before);
                 }
