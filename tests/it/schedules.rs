@@ -136,3 +136,23 @@ fn a_failback_that_is_undone_beside_an_old_primary_ends_when_that_is_closed_by_h
     };
     assert_eq!(perform(&settings, &schedule), Ok(End::Undone));
 }
+
+#[test]
+fn chat_servers_that_were_down_when_they_were_made_active_connect_once_they_are_back() {
+    let settings = [Setting::new(SETTINGS[0].2)];
+    // The moments at which the servers are made active, and a few around them.
+    for at in [246, 248, 250, 252, 254] {
+        let schedule = Schedule {
+            setting: 0,
+            consents: Consents::Options,
+            faults: vec![Fault::Down {
+                at: Moment::Batch(at),
+                what: Target::DataCenter { primary: false },
+                seconds: 45,
+            }],
+            turns_back: false,
+            ends_elsewhere: false,
+        };
+        assert_eq!(perform(&settings, &schedule), Ok(End::Done));
+    }
+}

@@ -228,9 +228,21 @@ impl Case<'_> {
     fn down(&mut self, what: Target, seconds: u64) {
         let world = Arc::clone(&self.stage.simulated.world);
         let pool = Arc::clone(&self.stage.simulated.pool);
+        let told = Arc::clone(&world);
         let set_alive = move |alive| {
-            if let Target::DataCenter { primary } = what {
-                pool.lock().expect("the pool").set_alive(primary, alive);
+            let Target::DataCenter { primary } = what else {
+                return;
+            };
+            let mut pool = pool.lock().expect("the pool");
+            pool.set_alive(primary, alive);
+            if alive {
+                // Services that start connect to what the pool says by then.
+                let serves = |it: &&String| {
+                    pool.server(it)
+                        .is_some_and(|it| it.alive && it.chat_service)
+                };
+                let active: Vec<String> = pool.active().iter().filter(serves).cloned().collect();
+                told.chat_servers_changed(&active, pool.state() == PoolState::FailedOver);
             }
         };
         set_alive(false);
