@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
+use super::kin::print;
 use super::{CUT, File, Folder, Folders, Holds, Kin};
 use crate::model::chain::{Gap, Known, Link, LogFile};
 use crate::model::header::BackupKind;
@@ -234,9 +235,9 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
 /// Sets of a date of which it is not known yet whether they are of this database count where they
 /// join; else they make no gap.
 fn build(site: &Site, files: &[LogFile], redo: Lsn, kin: &Kin) -> LogChain {
-    let known = |file: &LogFile| match kin.strangers.get(&file.fingerprint) {
+    let known = |file: &LogFile| match kin.strangers.get(&print(file)) {
         Some(why) => Known::Stranger(why.clone()),
-        None if kin.alone.contains(&file.fingerprint) => Known::Alone,
+        None if kin.alone.contains(&print(file)) => Known::Alone,
         None => Known::Nothing,
     };
     let name = site.database.chat.as_str();
@@ -345,8 +346,8 @@ fn last_set<'a>(
         .iter()
         .filter(|it| {
             let header = &it.log.header;
-            let ours = kin.is_of(header.database_created)
-                && !kin.strangers.contains_key(&it.log.fingerprint);
+            let ours =
+                kin.is_of(header.database_created) && !kin.strangers.contains_key(&print(it.log));
             ours && is_log_of(site, it.log) && header.last_lsn <= to
         })
         .max_by_key(|it| (it.log.header.last_lsn, it.log.header.finished, it.copied))

@@ -10,7 +10,7 @@ fn file(folder: &str, name: &str, first: u16, last: u16) -> Arc<LogFile> {
     Arc::new(LogFile {
         path: format!(r"{folder}\{name}"),
         size: 1024,
-        fingerprint: [u8::try_from(first).unwrap(); 32],
+        fingerprint: [u8::try_from(first % 256).unwrap(); 32],
         header: header(lsn(first), lsn(last), time("03:00")),
     })
 }
@@ -67,6 +67,10 @@ fn unreadable(folder: &Observed<Folder>, name: &str) -> Observed<Folder> {
 }
 
 fn of(share: &Observed<Folder>, copies: &Observed<Folder>) -> Chain {
+    with_kin(share, copies, &Kin::default())
+}
+
+fn with_kin(share: &Observed<Folder>, copies: &Observed<Folder>, kin: &Kin) -> Chain {
     let place = |path: &str, folder: &Observed<Folder>| match folder.clone() {
         Seen(mut folder) => {
             folder.path = path.parse().unwrap();
@@ -83,7 +87,7 @@ fn of(share: &Observed<Folder>, copies: &Observed<Folder>) -> Chain {
         copies: place(r"\\sql3\copy", copies),
         nowhere: Vec::new(),
     };
-    chain(&site(), &folders, lsn(10), &Kin::default())
+    chain(&site(), &folders, lsn(10), kin)
 }
 
 #[test]
@@ -193,4 +197,23 @@ fn other_databases_and_full_backups_are_no_part_of_it() {
     let chain = of(&share, &folder(Vec::new()));
     assert_eq!(chain.to, lsn(20));
     assert!(chain.whole && chain.left_out.is_empty());
+}
+
+#[test]
+fn a_foreign_set_of_a_file_says_nothing_of_the_other_sets_there() {
+    let mut ours = shared("mgc.trn", 10, 20);
+    Arc::make_mut(&mut ours).header.position = 2;
+    let mut foreign = shared("mgc.trn", 500, 900);
+    Arc::make_mut(&mut foreign).fingerprint = ours.fingerprint;
+    let kin = Kin {
+        strangers: [(print(&foreign), "another family".to_owned())].into(),
+        ..Kin::default()
+    };
+    let share = folder(vec![Arc::clone(&foreign), ours]);
+    let chain = with_kin(&share, &folder(Vec::new()), &kin);
+    assert_eq!((chain.to, chain.gaps.len()), (lsn(20), 0));
+    assert_eq!(
+        chain.left_out,
+        [(foreign.path.clone(), "another family".to_owned())]
+    );
 }
