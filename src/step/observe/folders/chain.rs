@@ -133,7 +133,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
     }
     let mut pending = Vec::new();
     let mut unreadable = Vec::new();
-    let known = copies::Known::of(folders, |log| is_log_of(site, log));
+    let known = copies::Known::of(folders, &site.database.chat, |log| is_log_of(site, log));
     for (is_copy, file) in marked(folders) {
         let unread = |why: &str, head: Option<&LogFile>| Unread {
             path: file.path.clone(),
@@ -159,7 +159,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
                 // The instance found no whole set in it, and the log that it was to hold is there.
                 let covered = |it: &LogFile| why == CUT && it.header.last_lsn <= chain.to;
                 let missed = |it: &LogFile| concerns(site, it, redo) && !covered(it);
-                if !known.excuses(is_copy, file) && head.is_none_or(missed) {
+                if !known.excuses(is_copy, file, head) && head.is_none_or(missed) {
                     unreadable.push(unread(why, head));
                 }
             }

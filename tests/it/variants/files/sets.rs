@@ -6,7 +6,7 @@ use pchadr::rehearsal::backup_set::{BackupSet, Form};
 use pchadr::run::store::MemoryStore;
 
 use super::kinds::{other_database, put};
-use super::{Held, SHARE, hold_on, logs};
+use super::{COPIES, Held, SHARE, hold_on, logs};
 use crate::site::{disaster, litware, paused, terms};
 
 /// The last log backup with another set beside it, in one file with a fixed name.
@@ -59,4 +59,33 @@ fn a_set_is_applied_whatever_else_its_file_holds() {
             });
         }
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_though_one_of_its_name_is_sound_and_older() {
+    paused(async {
+        let site = litware();
+        let mut stage = Stage::build(&site, &disaster()).expect("the site");
+        // A job that writes WITH INIT gives one name to every hour.
+        let sound = vec![logs()[0].set.clone()];
+        let folders = stage.simulated.folders.clone();
+        put(
+            &folders,
+            &format!(r"{COPIES}\mgc.trn"),
+            sound,
+            Form::default(),
+        );
+        let last = logs()[15].set.clone();
+        replace_last(&stage, "mgc.trn", vec![last]).await;
+        let path = format!(r"{SHARE}\mgc.trn");
+        folders.truncate(&path, 1 << 20).expect("cut");
+        let store = MemoryStore::default();
+        let held = hold_on(&site, &mut stage, &terms(), &store).await;
+        held.assert_refused(
+            5,
+            "recover-database",
+            &[&path, "without its end"],
+            &["--accept-loss-after"],
+        );
+    });
 }

@@ -156,13 +156,51 @@ fn an_unknown_share_adds_nothing_and_is_told() {
     assert!(!chain.share_is_known);
 }
 
+/// The same folder with one more file, which is not read.
+fn with_unread(
+    folder: &Observed<Folder>,
+    name: &str,
+    size: u64,
+    head: Option<Arc<LogFile>>,
+) -> Observed<Folder> {
+    let Seen(mut folder) = unreadable(folder, name) else {
+        panic!("a folder");
+    };
+    let file = folder.files.last_mut().unwrap();
+    file.size = size;
+    file.fingerprint = head.as_ref().map(|it| it.fingerprint);
+    file.holds = Holds::Unread("damaged".to_owned(), head);
+    Seen(folder)
+}
+
 #[test]
-fn a_file_that_is_sound_in_one_of_the_folders_is_not_called_unreadable() {
-    let share = folder(vec![shared("A.trn", 10, 20)]);
-    let copies = unreadable(&folder(Vec::new()), "a.trn");
-    assert_eq!(of(&share, &copies).unreadable, []);
-    let alone = of(&unreadable(&share, "z.trn"), &copies);
-    assert_eq!(alone.unreadable.len(), 1);
+fn a_file_is_called_unreadable_unless_a_sound_one_is_its_copy_as_far_as_can_be_seen() {
+    const OWN: &str = "MGC_20260114023300.trn";
+    const FIXED: &str = "mgc.trn";
+    let head = |first, last| Some(shared("x", first, last));
+    for (name, size, head, named) in [
+        // Log shipping gives a name once, and both are of one backup.
+        (OWN, 1024, None, false),
+        (OWN, 1024, head(30, 40), false),
+        // What is larger holds more.
+        (OWN, 1025, None, true),
+        // A job may give its one name to every hour.
+        (FIXED, 90, None, true),
+        (FIXED, 90, head(30, 40), true),
+        (FIXED, 90, head(15, 25), true),
+        (FIXED, 1024, head(10, 20), false),
+        (FIXED, 90, head(12, 18), false),
+    ] {
+        let sound = name.to_lowercase();
+        let copies = folder(vec![copied(&sound, 10, 20)]);
+        let share = with_unread(&folder(Vec::new()), name, size, head.clone());
+        let unread = of(&share, &copies).unreadable;
+        assert_eq!(!unread.is_empty(), named, "{name}, {size}, {head:?}");
+    }
+    let share = folder(vec![shared("mgc_20260114023300.trn", 10, 20)]);
+    let alone = unreadable(&share, "z.trn");
+    let copies = unreadable(&folder(Vec::new()), "mgc_20260114023300.trn");
+    assert_eq!(of(&alone, &copies).unreadable.len(), 1);
 }
 
 #[test]
