@@ -3,10 +3,13 @@
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::Lsn;
 use pchadr::rehearsal::backup_set::{BackupSet, Form};
+use pchadr::rehearsal::world::{FaultKind, SqlFault};
 use pchadr::run::store::MemoryStore;
+use pchadr::step::terms::AcceptedLoss;
 
+use super::super::BACKUP;
 use super::kinds::{other_database, put};
-use super::{COPIES, Held, SHARE, hold_on, logs};
+use super::{COPIES, Held, SHARE, accepting, hold_on, logs};
 use crate::site::{disaster, litware, paused, terms};
 
 /// The last log backup with another set beside it, in one file with a fixed name.
@@ -87,5 +90,108 @@ fn a_file_that_cannot_be_read_is_named_though_one_of_its_name_is_sound_and_older
             &[&path, "without its end"],
             &["--accept-loss-after"],
         );
+    });
+}
+
+/// The site with the copy of the last log backup, and that on the share where `both`, damaged; the
+/// instance tells damage by that number.
+async fn damaged(number: u32, both: bool) -> (Stage, MemoryStore, Held) {
+    let site = litware();
+    let mut stage = Stage::build(&site, &disaster()).expect("the site");
+    let last = &logs()[15];
+    let folders = stage.simulated.folders.clone();
+    let copy = format!(r"{COPIES}\{}", last.name);
+    put(&folders, &copy, vec![last.set.clone()], Form::default());
+    folders.corrupt(&copy).expect("damaged");
+    if both {
+        let source = format!(r"{SHARE}\{}", last.name);
+        folders.corrupt(&source).expect("damaged");
+    }
+    stage.simulated.world.with(|state| state.damage = number);
+    let store = MemoryStore::default();
+    let held = hold_on(&site, &mut stage, &terms(), &store).await;
+    (stage, store, held)
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "which case it was that failed")]
+fn whatever_number_tells_the_damage_the_sound_original_is_applied_or_the_loss_is_asked_for() {
+    for number in [3183, 3189, 3203, 3208, 3241, 3256, 3271, 9004, 11801, 9100] {
+        println!("{number}");
+        paused(async {
+            let (_, _, held) = damaged(number, false).await;
+            held.assert_done();
+            held.assert_has_all_messages();
+            let (mut stage, store, held) = damaged(number, true).await;
+            let last = &logs()[15];
+            held.assert_stopped(
+                "recover-database",
+                &[&last.name, &number.to_string()],
+                &["--accept-loss-after"],
+            );
+            let exact = accepting(AcceptedLoss::Lsn(logs()[14].set.last_lsn));
+            let held = hold_on(&litware(), &mut stage, &exact, &store).await;
+            held.assert_done();
+            assert_eq!(held.chat().messages, 100 + 3 * 14);
+        });
+    }
+}
+
+/// A run whose RESTORE LOG of the last log backup fails so often with that number.
+async fn failing(number: u32, times: usize) -> (Stage, MemoryStore, Held) {
+    let site = litware();
+    let mut stage = Stage::build(&site, &disaster()).expect("the site");
+    stage.simulated.world.with(|state| {
+        for _ in 0..times {
+            state.faults.push(SqlFault {
+                instance: BACKUP,
+                contains: format!(
+                    r"RESTORE LOG [mgc] FROM DISK = N'E:\pchat-copy\{}",
+                    logs()[15].name
+                ),
+                nth: 1,
+                kind: FaultKind::ErrorBefore(number),
+            });
+        }
+    });
+    let store = MemoryStore::default();
+    let held = hold_on(&site, &mut stage, &terms(), &store).await;
+    (stage, store, held)
+}
+
+#[test]
+fn an_error_that_passes_is_tried_again_and_one_that_stays_costs_one_copy_of_the_file() {
+    paused(async {
+        // A read that failed without a word of the system, and a number that nobody knows.
+        for number in [3203, 3271, 9100] {
+            for (times, copies) in [(1, 1), (2, 2)] {
+                let (stage, _, held) = failing(number, times).await;
+                held.assert_done();
+                held.assert_has_all_messages();
+                let stem = logs()[15].name.replace(".trn", "");
+                let there = stage.simulated.folders.snapshot();
+                let of_it = |path: &str| path.starts_with(COPIES) && path.contains(&stem);
+                let found = there.iter().filter(|(path, _)| of_it(path)).count();
+                assert_eq!(found, copies, "{number}, {times}");
+            }
+        }
+    });
+}
+
+#[test]
+fn an_error_of_the_database_its_disk_or_the_session_is_never_taken_for_one_of_the_file() {
+    paused(async {
+        for number in [9002, 3110, 3101, 3201, 1205] {
+            let (mut stage, store, held) = failing(number, 2).await;
+            held.assert_stopped("apply-logs", &[&number.to_string()], &[]);
+            assert_eq!(held.count("WITH RECOVERY"), 0);
+            let held = loop {
+                let held = hold_on(&litware(), &mut stage, &terms(), &store).await;
+                if held.finished.exit == 0 {
+                    break held;
+                }
+            };
+            held.assert_has_all_messages();
+        }
     });
 }
