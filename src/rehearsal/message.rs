@@ -99,10 +99,14 @@ messages! {
     3189 16 1 "Damage to the backup set was detected."
     3201 16 1 "Cannot open backup device '{}'. Operating system error {}."
     3202 16 1 "Write on \"{}\" failed: {}."
+    3203 16 1 "Read on \"{}\" failed: {}"
+    3208 16 1 "Unexpected end of file while reading beginning of backup set. Confirm that the media contains a complete SQL Server backup set."
     3211 10 1 "{} percent processed."
     3234 16 1 "Logical file '{}' is not part of database '{}'. Use RESTORE FILELISTONLY to list the logical file names."
     3241 16 1 "The media family on device '{}' is incorrectly formed. SQL Server cannot process this media family."
+    3256 16 1 "The backup set on device '{}' was terminated while it was being created and is incomplete. RESTORE sequence is terminated abnormally."
     3262 10 1 "The backup set on file {} is valid."
+    3271 16 1 "A nonrecoverable I/O error occurred on file \"{}:\" {}."
     3701 11 1 "Cannot drop the database '{}', because it does not exist or you do not have permission."
     3702 16 1 "Cannot drop database \"{}\" because it is currently in use."
     3743 16 1 "The database '{}' is enabled for database mirroring. Database mirroring must be removed before you drop the database."
@@ -152,6 +156,8 @@ messages! {
     8169 16 1 "Conversion failed when converting from a character string to uniqueidentifier."
     8170 16 1 "Insufficient result space to convert uniqueidentifier value to char."
     8179 16 1 "Could not find prepared statement with handle {}."
+    9004 21 1 "An error occurred while processing the log for database '{}'. If possible, restore from backup. If a backup is not available, it might be necessary to rebuild the log."
+    11801 16 1 "Operation was aborted because RESTORE detected one or more corrupted pages in the backup set. Please resolve the issue by performing another BACKUP, preferably with CHECKSUM enabled, and try again."
     14262 16 1 "The specified {} ('{}') does not exist."
     15151 16 1 "Cannot find the {} '{}', because it does not exist or you do not have permission."
     17142 14 1 "SQL Server service has been paused. No new connections will be allowed."
@@ -209,8 +215,11 @@ pub fn system_text(number: u32) -> &'static str {
         2 => "The system cannot find the file specified.",
         3 => "The system cannot find the path specified.",
         5 => "Access is denied.",
+        13 => "The data is invalid.",
         17 => "The system cannot move the file to a different disk drive.",
+        23 => "Data error (cyclic redundancy check).",
         32 => "The process cannot access the file because it is being used by another process.",
+        38 => "Reached the end of the file.",
         53 => "The network path was not found.",
         64 => "The specified network name is no longer available.",
         67 => "The network name cannot be found.",

@@ -62,6 +62,8 @@ pub struct State {
     pub history: Vec<Executed>,
     /// How often RESTORE HEADERONLY ran.
     pub headers_asked: usize,
+    /// By which error a RESTORE tells damaged data (`sql-server.md` 2.5).
+    pub damage: u32,
     /// Faults that wait.
     pub faults: Vec<SqlFault>,
     /// Every batch is error 102.

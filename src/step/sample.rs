@@ -12,8 +12,9 @@ use super::observe::log_shipping::{Job, Secondary};
 use super::observe::pool::Service;
 use super::observe::sessions::{Holder, RunningRestore};
 use super::{Block, Lift, Standing};
+use crate::access::sql::{Failure, Fate, SqlError};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState, PoolState};
-use crate::model::{Lsn, Role};
+use crate::model::{Instance, Lsn, Role};
 use crate::site::Site;
 use crate::step::observe::sets::SetHeader;
 
@@ -230,6 +231,7 @@ pub(super) fn set_facts() -> SetHeader {
         family: Some("FAMILY".to_owned()),
         first_fork: Some("FORK".to_owned()),
         fork: Some("FORK".to_owned()),
+        fork_point: None,
         set: None,
         checksums: false,
         damaged: false,
@@ -238,6 +240,23 @@ pub(super) fn set_facts() -> SetHeader {
         major: Some(13),
         encryptor: None,
         header: None,
+    }
+}
+
+/// A statement that the backup instance refused.
+pub(super) fn refused(number: u32, text: &str) -> SqlError {
+    SqlError {
+        instance: Instance::chat(Role::Backup),
+        server: r"SQL3\CHAT".to_owned(),
+        statement: "RESTORE".to_owned(),
+        failure: Failure::Server {
+            number,
+            state: 1,
+            class: 16,
+            text: text.to_owned(),
+        },
+        fate: Fate::Refused,
+        before: Vec::new(),
     }
 }
 

@@ -115,6 +115,17 @@ impl Batch<'_> {
 }
 
 impl State {
+    /// How this build tells that the data of a set are damaged (`sql-server.md` 2.5).
+    pub(super) fn damage(&self, device: &Device) -> ServerError {
+        let (path, database) = (device.path.as_str(), device.database.as_str());
+        match self.damage {
+            3183 => message(3183, &["1127", database]),
+            3203 => message(3203, &[path, &system_error(13)]),
+            9004 => message(9004, &[database]),
+            other => message(other, &[path]),
+        }
+    }
+
     /// An instance. Errors: 596.
     pub(super) fn instance(&mut self, key: Instance) -> Result<&mut SqlInstance, ServerError> {
         let found = self.instances.get_mut(&key);

@@ -33,7 +33,7 @@ impl Batch<'_> {
         let (set, size, takes) = ready.map_err(abnormal(WHAT))?;
         self.through(media, WHAT, size, takes, |batch, state| {
             if set.damaged {
-                return Err(message(3183, &["1127", &device.database]));
+                return Err(state.damage(&device));
             }
             let database = restoring(state.instance(batch.instance)?, &device)?;
             // Restoring the last set again is harmless and moves nothing (`sql-server.md` 2.3).
@@ -213,10 +213,11 @@ impl Batch<'_> {
         let begun = self.begin_database(media, &device, &moves);
         let (set, size, takes) = begun.map_err(|failure| abnormal_all(WHAT, failure))?;
         self.through(media, WHAT, size, takes, |batch, state| {
+            let damage = state.damage(&device);
             let database = restoring(state.instance(batch.instance)?, &device)?;
             if set.damaged {
                 database.interrupted = Some((set.set_guid, device.path.clone()));
-                return Err(message(3183, &["1127", &device.database]));
+                return Err(damage);
             }
             database.roll_to(&set);
             database.base = set.checkpoint_lsn;

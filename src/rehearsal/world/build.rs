@@ -63,6 +63,7 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
         service: options.service,
         history: Vec::new(),
         headers_asked: 0,
+        damage: 3183,
         faults: options.faults.clone(),
         answer_102_to_everything: options.answer_102_to_everything,
         unknown: Vec::new(),

@@ -2,6 +2,7 @@
 //! `sql-server.md` 2.3 to 2.5).
 
 mod blocks;
+mod refusal;
 mod standby;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -31,6 +32,7 @@ use crate::step::shared::address;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 use blocks::{End, chain_blocks};
+use refusal::{Refusal, refusal};
 use standby::leave_standby;
 
 /// Which command.
@@ -303,12 +305,12 @@ impl Kind for ApplyLogs {
     }
 }
 
-/// False where the instance found a file damaged: it is kept in mind, and the chain is another.
-async fn apply_sets(
-    cx: Context<'_>,
+/// False where a file cannot be applied: it is kept in mind, and the chain is another.
+async fn apply_sets<'a>(
+    cx: Context<'a>,
     chain: &Chain,
     hands: &Hands<'_, Key>,
-    session: &mut Session<'_>,
+    session: &mut Session<'a>,
 ) -> Result<bool, StepError> {
     let sets: Vec<(&Set, Values)> = chain
         .sets
@@ -326,15 +328,19 @@ async fn apply_sets(
         show(format!("LSN {lsn}"));
         // A large one takes its time; then it is shown how far it is.
         let part = |percent: u64| show(format!("LSN {lsn}, {percent} % of this one"));
-        match apply(hands, session, values, &part).await {
-            Err(StepError::Sql(error)) if is_damage(&error) => {
-                let name = set.copy_name().unwrap_or_default();
-                let path = cx.site.shares.copy.join(name);
-                let headers = &cx.access.headers;
-                headers.keep_damaged(path, set.fingerprint, error.to_string());
-                return Ok(false);
-            }
-            other => other?,
+        let mut refused = apply(hands, session, values, &part).await?;
+        if let Some(error) = &refused
+            && refusal(error) == Refusal::Again
+            && stands(cx, set).await
+        {
+            show(format!("LSN {lsn}, again after: {error}"));
+            tokio::time::sleep(cx.site.limits.poll).await;
+            *session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
+            hands.announce(Key::RestoreLog, values)?;
+            refused = apply(hands, session, values, &part).await?;
+        }
+        if let Some(error) = refused {
+            return set_aside(cx, set, session, error).await.map(|()| false);
         }
         if (index + 1) % LOOK_EVERY == 0 {
             confirm(cx, set.last_lsn).await?;
@@ -344,11 +350,33 @@ async fn apply_sets(
     Ok(true)
 }
 
-/// The instance found the file damaged (`sql-server.md` 2.5): another copy of it may be sound.
-fn is_damage(error: &SqlError) -> bool {
-    error
-        .number()
-        .is_some_and(|number| matches!(number, 3182..=3186 | 3189 | 3242 | 3243))
+/// Keeps in mind that a file cannot be applied: another copy of it may be sound; where there is none,
+/// the chain ends before it, and its loss has to be accepted. An error that is not about the file
+/// remains one.
+async fn set_aside<'a>(
+    cx: Context<'a>,
+    set: &Set,
+    session: &mut Session<'a>,
+    error: SqlError,
+) -> Result<(), StepError> {
+    let why = match refusal(&error) {
+        Refusal::Damaged => error.to_string(),
+        Refusal::Again if stands(cx, set).await => format!("it cannot be applied: {error}"),
+        Refusal::Again | Refusal::Other => return Err(error.into()),
+    };
+    let name = set.copy_name().unwrap_or_default();
+    let path = cx.site.shares.copy.join(name);
+    cx.access.headers.keep_damaged(path, set.fingerprint, why);
+    // Some of these errors end their connection.
+    *session = Box::pin(cx.access.sql.open(Instance::chat(Role::Backup))).await?;
+    Ok(())
+}
+
+/// Whether redo start still lies before the end of a set.
+async fn stands(cx: Context<'_>, set: &Set) -> bool {
+    let backup = Instance::chat(Role::Backup);
+    let redo = redo_start(cx.access, backup, &cx.site.database.chat).await;
+    redo.seen().is_some_and(|redo| redo.lsn < set.last_lsn)
 }
 
 /// Where the instance reads a set: in the copy folder, or, before it is copied, in the share.
@@ -389,20 +417,25 @@ async fn wait_for_file(hands: &Hands<'_, Key>, set: &Set) -> Result<(), StepErro
     ))
 }
 
-/// Applies one set. 4326: already applied. 3009: applied, only its history row is missing. 4319: a
-/// restore was interrupted before; the same set again completes it (`sql-server.md` 2.5).
+/// Applies one set; answers the error of one that was refused. 4326: already applied. 3009: applied,
+/// only its history row is missing. 4319: a restore was interrupted before; the same set again
+/// completes it (`sql-server.md` 2.5).
 async fn apply(
     hands: &Hands<'_, Key>,
     session: &mut Session<'_>,
     values: &Values,
     show: &(dyn Fn(u64) + Send + Sync),
-) -> Result<(), StepError> {
+) -> Result<Option<SqlError>, StepError> {
     match hands
         .send_shown(session, Key::RestoreLog, values, show)
         .await
     {
-        Err(StepError::Sql(error)) if matches!(error.number(), Some(4326 | 3009)) => Ok(()),
-        other => other.map(|_| ()),
+        Err(StepError::Sql(error)) => match error.number() {
+            Some(4326 | 3009) => Ok(None),
+            Some(_) => Ok(Some(error)),
+            None => Err(error.into()),
+        },
+        other => other.map(|_| None),
     }
 }
 

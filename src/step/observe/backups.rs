@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sets::{NO_BACKUP, refused};
+use super::media::{is_no_backup, refused};
 use super::{Observed, every, table};
 use crate::access::Access;
 use crate::access::sql::Query;
@@ -58,10 +58,10 @@ pub async fn verified(access: &Access, instance: Instance, path: &str) -> Observ
     };
     match answer.await {
         Ok(_) => Observed::Seen(()),
+        // A read that failed for the network's sake says nothing of the file.
+        Err(error) if is_no_backup(&error) => Observed::Absent,
         Err(error) => match error.number() {
-            Some(number) if NOT_SOUND.contains(&number) || NO_BACKUP.contains(&number) => {
-                Observed::Absent
-            }
+            Some(number) if NOT_SOUND.contains(&number) => Observed::Absent,
             _ => Observed::unseen(&error),
         },
     }

@@ -14,7 +14,7 @@ use super::sets::{Asked, Told, ask};
 use crate::access::Access;
 use crate::access::headers::{FolderFile, NotRead, ending};
 use crate::model::chain::LogFile;
-use crate::model::header::Unreadable;
+use crate::model::header::{BackupKind, Unreadable};
 use crate::model::words::count;
 use crate::model::{BackupHeader, SharePath};
 use crate::site::Site;
@@ -259,9 +259,22 @@ async fn ask_instance(access: &Access, folder: &mut Folder, copied: bool) {
             && let Some(print) = &file.fingerprint
             && let Some(why) = access.headers.damaged(&file.path, print)
         {
-            file.holds = Holds::Unread(why, sets.first().cloned());
+            file.holds = Holds::Unread(why, whole(sets));
         }
     }
+}
+
+/// All the log that the sets of a file hold, as one.
+fn whole(sets: &[Arc<LogFile>]) -> Option<Arc<LogFile>> {
+    let logs = || sets.iter().filter(|it| it.header.kind == BackupKind::Log);
+    let first = logs().map(|it| it.header.first_lsn).min();
+    let last = logs().max_by_key(|it| it.header.last_lsn);
+    let Some((first, last)) = first.zip(last) else {
+        return sets.first().cloned();
+    };
+    let mut all = LogFile::clone(last);
+    all.header.first_lsn = first;
+    Some(Arc::new(all))
 }
 
 impl File {

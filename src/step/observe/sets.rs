@@ -8,20 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Observed;
 use super::database::whole_seconds;
+use super::media::{is_no_backup, refused};
 use crate::access::Access;
 use crate::access::headers::Asking;
 use crate::access::sql::{Query, Row, SqlError, Table};
 use crate::model::header::BackupKind;
 use crate::model::{BackupHeader, Instance, Lsn, Problem, Role};
-
-/// The instance cannot open the file.
-const CANNOT_OPEN: u32 = 3201;
-
-/// The file is no backup, or not a whole one (`sql-server.md` 2.5).
-pub(super) const NO_BACKUP: [u32; 9] = [3241, 3242, 3243, 3254, 3255, 3256, 3266, 3208, 3203];
-
-/// A read of the file failed.
-const READ_FAILED: u32 = 3203;
 
 /// What the last row of a file is called whose last set was broken off (`backup-files.md`).
 const INCOMPLETE: &str = "*** INCOMPLETE ***";
@@ -61,6 +53,9 @@ pub struct SetHeader {
     pub first_fork: Option<String>,
     /// `RecoveryForkID`
     pub fork: Option<String>,
+    /// `ForkPointLSN`: where the one becomes the other, inside the set.
+    #[serde(default)]
+    pub fork_point: Option<Lsn>,
     /// `BackupSetGUID`
     pub set: Option<String>,
     /// `HasBackupChecksums`
@@ -102,6 +97,7 @@ impl SetHeader {
             family: row.text("FamilyGUID"),
             first_fork: row.text("FirstRecoveryForkID"),
             fork: row.text("RecoveryForkID"),
+            fork_point: row.parse("ForkPointLSN"),
             set: row.text("BackupSetGUID"),
             checksums: row.bit("HasBackupChecksums") == Some(true),
             damaged: row.bit("IsDamaged") == Some(true),
@@ -158,19 +154,6 @@ pub async fn sets(access: &Access, instance: Instance, path: &str) -> Observed<V
 
 fn lacking<T>() -> Observed<T> {
     Observed::unseen("the instance did not answer what was asked")
-}
-
-/// A file that cannot be opened because it is not there is absent; every other refusal is unknown.
-pub(super) fn refused<T: Default>(error: &SqlError) -> Observed<T> {
-    let text = error.to_string();
-    // The message ends with the system error. 2 is a file that is not there; 3, a folder that is not
-    // there, is another matter: somebody has to look at the path.
-    let missing = text.contains("error 2(");
-    match error.number() {
-        Some(CANNOT_OPEN) if missing => Observed::Absent,
-        Some(number) if NO_BACKUP.contains(&number) => Observed::Seen(T::default()),
-        _ => Observed::unseen(error),
-    }
 }
 
 /// A file that the backup instance is asked about.
@@ -302,8 +285,8 @@ impl Queue {
                 continue;
             };
             match error.number() {
-                // So it will say again. A read that failed says nothing of the file.
-                Some(number) if NO_BACKUP.contains(&number) && number != READ_FAILED => {
+                // So it will say again.
+                Some(_) if is_no_backup(&error) => {
                     let nothing = vec![Table::default(); 2];
                     access
                         .headers

@@ -3,6 +3,7 @@
 //! anything is given up (`design.md` 3, rule 15).
 
 mod kinds;
+mod sets;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

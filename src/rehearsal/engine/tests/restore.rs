@@ -398,6 +398,30 @@ async fn a_backup_appends_unless_told_otherwise_and_a_damaged_file_fails() {
     c.ok("RESTORE HEADERONLY FROM DISK = 'x'").await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn damage_is_told_by_the_number_of_the_build_and_moves_nothing() {
+    let f = Fixture::new(|_| ());
+    let mut set = f.logs[2].set.clone();
+    set.damaged = true;
+    f.files.put("x", FileView::of(vec![set], 1));
+    for (damage, words) in [
+        (3183, "page (1:1127)"),
+        (3203, "failed: 13(The data is invalid.)"),
+        (3256, "'x' was terminated"),
+        (11801, "corrupted pages"),
+        (9004, "database 'mgc'"),
+    ] {
+        f.world.with(|state| state.damage = damage);
+        let before = redo(&f);
+        let mut c = f.client(BACKUP);
+        let sql = "RESTORE LOG mgc FROM DISK = 'x' WITH NORECOVERY";
+        let told = c.run(sql).await.errors;
+        assert_eq!(told[0].number, damage, "{told:?}");
+        assert!(told[0].message.contains(words), "{told:?}");
+        assert_eq!(redo(&f), before);
+    }
+}
+
 /// What a client may do to a secondary.
 #[derive(Clone, Debug)]
 enum Act {

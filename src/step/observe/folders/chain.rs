@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
+use super::kin::print;
 use super::{CUT, File, Folder, Folders, Holds, Kin};
 use crate::model::chain::{Gap, Known, Link, LogFile};
 use crate::model::header::BackupKind;
@@ -132,7 +133,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
     }
     let mut pending = Vec::new();
     let mut unreadable = Vec::new();
-    let known = copies::Known::of(folders, |log| is_log_of(site, log));
+    let known = copies::Known::of(folders, &site.database.chat, |log| is_log_of(site, log));
     for (is_copy, file) in marked(folders) {
         let unread = |why: &str, head: Option<&LogFile>| Unread {
             path: file.path.clone(),
@@ -158,7 +159,7 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
                 // The instance found no whole set in it, and the log that it was to hold is there.
                 let covered = |it: &LogFile| why == CUT && it.header.last_lsn <= chain.to;
                 let missed = |it: &LogFile| concerns(site, it, redo) && !covered(it);
-                if !known.excuses(is_copy, file) && head.is_none_or(missed) {
+                if !known.excuses(is_copy, file, head) && head.is_none_or(missed) {
                     unreadable.push(unread(why, head));
                 }
             }
@@ -234,9 +235,9 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
 /// Sets of a date of which it is not known yet whether they are of this database count where they
 /// join; else they make no gap.
 fn build(site: &Site, files: &[LogFile], redo: Lsn, kin: &Kin) -> LogChain {
-    let known = |file: &LogFile| match kin.strangers.get(&file.fingerprint) {
+    let known = |file: &LogFile| match kin.strangers.get(&print(file)) {
         Some(why) => Known::Stranger(why.clone()),
-        None if kin.alone.contains(&file.fingerprint) => Known::Alone,
+        None if kin.alone.contains(&print(file)) => Known::Alone,
         None => Known::Nothing,
     };
     let name = site.database.chat.as_str();
@@ -345,8 +346,8 @@ fn last_set<'a>(
         .iter()
         .filter(|it| {
             let header = &it.log.header;
-            let ours = kin.is_of(header.database_created)
-                && !kin.strangers.contains_key(&it.log.fingerprint);
+            let ours =
+                kin.is_of(header.database_created) && !kin.strangers.contains_key(&print(it.log));
             ours && is_log_of(site, it.log) && header.last_lsn <= to
         })
         .max_by_key(|it| (it.log.header.last_lsn, it.log.header.finished, it.copied))

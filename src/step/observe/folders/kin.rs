@@ -17,6 +17,16 @@ use crate::step::observe::Observed;
 use crate::step::observe::database::{RedoStart, Restored};
 use crate::step::observe::sets::{Asked, SetHeader, sets_facts};
 
+/// A set in all its copies: the fingerprint of its file, and its place there. What is said of one set
+/// of a file is not said of the others: NOINIT is the default of BACKUP, and a file with a fixed name
+/// may hold sets of two databases (`sql-server.md` 2.3).
+pub(super) type Print = ([u8; 32], u16);
+
+/// The print of a set.
+pub(super) fn print(set: &LogFile) -> Print {
+    (set.fingerprint, set.header.position)
+}
+
 /// What is known of the backup's database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kin {
@@ -28,12 +38,12 @@ pub struct Kin {
     pub fork: Option<String>,
     /// Other creation dates of which a set was found to be of the same database.
     pub ours: BTreeSet<DateTime>,
-    /// What is not to be taken for its log, by the fingerprint of its file: why.
-    pub strangers: HashMap<[u8; 32], String>,
+    /// Sets that are not to be taken for its log: why.
+    pub strangers: HashMap<Print, String>,
     /// Creation dates of which it is not known yet, and a file of each that would tell.
     pub unclear: BTreeMap<DateTime, String>,
-    /// Fingerprints of files that hold their sets alone, each for the whole of it.
-    pub alone: HashSet<[u8; 32]>,
+    /// Sets that their files hold alone, each the whole of it.
+    pub alone: HashSet<Print>,
     /// Files of which it is not known whether they are stripes of one set, or copies with bytes of
     /// their own.
     pub rivals: Vec<String>,
@@ -46,6 +56,12 @@ struct Placed<'a> {
     engine: &'a SharePath,
     file: &'a File,
     set: &'a LogFile,
+}
+
+impl Placed<'_> {
+    fn print(&self) -> Print {
+        print(self.set)
+    }
 }
 
 impl Kin {
@@ -91,27 +107,25 @@ impl Kin {
                 self.ask_date(access, date, &sets).await;
             }
         }
-        sets.sort_by_key(|it| (it.set.identity(), it.set.fingerprint));
-        let mut asked = competing(&sets);
+        sets.sort_by_key(|it| (it.set.identity(), it.print()));
+        let mut asked = competing(&sets, redo);
         let rivals = rivals(&sets);
         asked.extend(&rivals);
         let mut known: HashSet<_> = self.strangers.keys().copied().collect();
-        asked.retain(|it| known.insert(it.set.fingerprint));
+        asked.retain(|it| known.insert(it.print()));
         let mut untold = HashSet::new();
         for (it, told) in asked.iter().zip(told(access, &asked).await) {
             match told {
                 Observed::Seen(facts) => match self.stranger(&facts, true) {
-                    Some(why) => drop(self.strangers.insert(it.set.fingerprint, why)),
-                    None => drop(self.alone.insert(it.set.fingerprint)),
+                    Some(why) => drop(self.strangers.insert(it.print(), why)),
+                    None => drop(self.alone.insert(it.print())),
                 },
                 // A stripe.
                 Observed::Absent => {}
-                Observed::Unknown(_) => drop(untold.insert(it.set.fingerprint)),
+                Observed::Unknown(_) => drop(untold.insert(it.print())),
             }
         }
-        let unclear = rivals
-            .iter()
-            .filter(|it| untold.contains(&it.set.fingerprint));
+        let unclear = rivals.iter().filter(|it| untold.contains(&it.print()));
         self.rivals = unclear.map(|it| it.set.path.clone()).collect();
         self
     }
@@ -133,11 +147,11 @@ impl Kin {
                 self.ours.insert(date);
                 return;
             };
-            self.strangers.insert(it.set.fingerprint, why);
+            self.strangers.insert(it.print(), why);
         }
         let open = sets
             .iter()
-            .find(|it| !self.strangers.contains_key(&it.set.fingerprint));
+            .find(|it| !self.strangers.contains_key(&it.print()));
         if let Some(it) = open {
             self.unclear.insert(date, it.set.path.clone());
         }
@@ -177,16 +191,17 @@ async fn told(access: &Access, sets: &[Placed<'_>]) -> Vec<Observed<SetHeader>> 
     sets_facts(access, &asked).await
 }
 
-/// Of sets in LSN order, those that overlap another one that is no copy of it.
-fn competing<'a>(sets: &[Placed<'a>]) -> Vec<Placed<'a>> {
-    let mut found = Vec::new();
+/// Of sets in LSN order, those that overlap another one that is no copy of it, or what is applied.
+fn competing<'a>(sets: &[Placed<'a>], redo: Lsn) -> Vec<Placed<'a>> {
+    let applied = sets.iter().filter(|it| it.set.header.first_lsn < redo);
+    let mut found: Vec<_> = applied.copied().collect();
     let mut longest: Option<Placed<'a>> = None;
     for it in sets {
         let header = &it.set.header;
         if let Some(other) = longest
             && header.first_lsn < other.set.header.last_lsn
             && header.first_lsn < header.last_lsn
-            && it.set.fingerprint != other.set.fingerprint
+            && it.print() != other.print()
         {
             found.extend([other, *it]);
         }

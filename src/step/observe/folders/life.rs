@@ -8,6 +8,7 @@ use jiff::tz::Offset;
 use serde::Serialize;
 
 use super::chain::{is_log_of, marked};
+use super::kin::print;
 use super::{Folders, Holds, Kin};
 use crate::site::Site;
 
@@ -53,9 +54,8 @@ pub fn sign_of_life(
         };
         for log in logs {
             let date = log.header.database_created;
-            let ours = is_log_of(site, log)
-                && kin.is_of(date)
-                && !kin.strangers.contains_key(&log.fingerprint);
+            let ours =
+                is_log_of(site, log) && kin.is_of(date) && !kin.strangers.contains_key(&print(log));
             if let (true, Some(finished)) = (ours, log.header.finished) {
                 if let Some(offset) = offset(finished, file.modified) {
                     *offsets.entry(offset).or_default() += 1;

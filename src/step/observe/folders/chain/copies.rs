@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::super::{File, Folders, Holds, looks_like_a_backup};
 use super::{Placed, Set, marked};
 use crate::access::copy::{KEPT, WORK};
-use crate::model::SharePath;
 use crate::model::chain::LogFile;
+use crate::model::{DatabaseName, Lsn, SharePath};
 
 /// Where a file lies that is no copy: a folder by its path, and the name there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,19 +58,50 @@ fn stem(name: &str) -> &str {
 
 /// What is known of the files of all folders together, looked up for each of thousands.
 pub(super) struct Known {
-    /// By names without their endings, lower case: the largest file that is sound, or may be.
-    sound: HashMap<String, u64>,
+    /// By names without their endings, lower case: the files that are sound, or may be.
+    sound: HashMap<String, Vec<Sound>>,
+    /// What the names begin with that log shipping gives, lower case.
+    own: String,
     /// Fingerprints of the copy folder's files.
     copied: HashSet<[u8; 32]>,
     /// Those of files of other folders that are named as not read.
     named: HashSet<[u8; 32]>,
 }
 
+/// A file that is sound, or may be.
+struct Sound {
+    size: u64,
+    fingerprint: Option<[u8; 32]>,
+    /// From where to where its sets of the database reach; `None` where nobody has read it.
+    reach: Option<(Lsn, Lsn)>,
+}
+
+impl Sound {
+    /// Whether a file may be a copy of it, as far as size, bytes and beginning tell.
+    fn may_be(&self, file: &File, own_name: bool, head: Option<&LogFile>) -> bool {
+        let same = file.fingerprint.is_some() && file.fingerprint == self.fingerprint;
+        let holds = |head: &LogFile| {
+            let header = &head.header;
+            self.reach
+                .is_some_and(|(first, last)| first <= header.first_lsn && header.last_lsn <= last)
+        };
+        file.size <= self.size && (same || own_name || head.is_some_and(holds))
+    }
+}
+
+/// Digits of the time in a name that log shipping gives (`sql-server.md` 1.6).
+const TIME: usize = 14;
+
 impl Known {
     /// `ours` says of a set whether it is a log backup of the database.
-    pub(super) fn of(folders: &Folders, ours: impl Fn(&LogFile) -> bool) -> Self {
+    pub(super) fn of(
+        folders: &Folders,
+        database: &DatabaseName,
+        ours: impl Fn(&LogFile) -> bool,
+    ) -> Self {
         let mut known = Self {
             sound: HashMap::new(),
+            own: format!("{}_", database.as_str().to_lowercase()),
             copied: HashSet::new(),
             named: HashSet::new(),
         };
@@ -89,8 +120,17 @@ impl Known {
             };
             if sound {
                 let stem = stem(&file.name).to_lowercase();
-                let size = known.sound.entry(stem).or_default();
-                *size = file.size.max(*size);
+                let sets = match &file.holds {
+                    Holds::Sets(sets) => sets.as_slice(),
+                    Holds::Opaque(..) | Holds::Unread(..) | Holds::Nothing => &[],
+                };
+                let headers = || sets.iter().filter(|it| ours(it)).map(|it| &it.header);
+                let first = headers().map(|it| it.first_lsn).min();
+                known.sound.entry(stem).or_default().push(Sound {
+                    size: file.size,
+                    fingerprint: file.fingerprint,
+                    reach: first.zip(headers().map(|it| it.last_lsn).max()),
+                });
             }
             let is_named = matches!(file.holds, Holds::Unread(..));
             match (is_copy, is_named) {
@@ -103,14 +143,18 @@ impl Known {
     }
 
     /// Of two copies the sound one counts (`steps.md` 5.4), where it has as much; of two unsound ones
-    /// the source is named.
-    pub(super) fn excuses(&self, is_copy: bool, file: &File) -> bool {
+    /// the source is named. A name alone makes no copy: a job may give its one name to every hour.
+    pub(super) fn excuses(&self, is_copy: bool, file: &File, head: Option<&LogFile>) -> bool {
         let named_there = || {
             let print = file.fingerprint.as_ref();
             is_copy && print.is_some_and(|print| self.named.contains(print))
         };
-        let sound = self.sound.get(&stem(&file.name).to_lowercase());
-        named_there() || sound.is_some_and(|size| file.size <= *size)
+        let stem = stem(&file.name).to_lowercase();
+        let time = stem.strip_prefix(&self.own);
+        let own_name =
+            time.is_some_and(|it| it.len() == TIME && it.bytes().all(|it| it.is_ascii_digit()));
+        let sound = self.sound.get(&stem).into_iter().flatten();
+        named_there() || sound.into_iter().any(|it| it.may_be(file, own_name, head))
     }
 }
 

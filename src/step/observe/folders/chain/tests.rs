@@ -10,7 +10,7 @@ fn file(folder: &str, name: &str, first: u16, last: u16) -> Arc<LogFile> {
     Arc::new(LogFile {
         path: format!(r"{folder}\{name}"),
         size: 1024,
-        fingerprint: [u8::try_from(first).unwrap(); 32],
+        fingerprint: [u8::try_from(first % 256).unwrap(); 32],
         header: header(lsn(first), lsn(last), time("03:00")),
     })
 }
@@ -67,6 +67,10 @@ fn unreadable(folder: &Observed<Folder>, name: &str) -> Observed<Folder> {
 }
 
 fn of(share: &Observed<Folder>, copies: &Observed<Folder>) -> Chain {
+    with_kin(share, copies, &Kin::default())
+}
+
+fn with_kin(share: &Observed<Folder>, copies: &Observed<Folder>, kin: &Kin) -> Chain {
     let place = |path: &str, folder: &Observed<Folder>| match folder.clone() {
         Seen(mut folder) => {
             folder.path = path.parse().unwrap();
@@ -83,7 +87,7 @@ fn of(share: &Observed<Folder>, copies: &Observed<Folder>) -> Chain {
         copies: place(r"\\sql3\copy", copies),
         nowhere: Vec::new(),
     };
-    chain(&site(), &folders, lsn(10), &Kin::default())
+    chain(&site(), &folders, lsn(10), kin)
 }
 
 #[test]
@@ -152,13 +156,51 @@ fn an_unknown_share_adds_nothing_and_is_told() {
     assert!(!chain.share_is_known);
 }
 
+/// The same folder with one more file, which is not read.
+fn with_unread(
+    folder: &Observed<Folder>,
+    name: &str,
+    size: u64,
+    head: Option<Arc<LogFile>>,
+) -> Observed<Folder> {
+    let Seen(mut folder) = unreadable(folder, name) else {
+        panic!("a folder");
+    };
+    let file = folder.files.last_mut().unwrap();
+    file.size = size;
+    file.fingerprint = head.as_ref().map(|it| it.fingerprint);
+    file.holds = Holds::Unread("damaged".to_owned(), head);
+    Seen(folder)
+}
+
 #[test]
-fn a_file_that_is_sound_in_one_of_the_folders_is_not_called_unreadable() {
-    let share = folder(vec![shared("A.trn", 10, 20)]);
-    let copies = unreadable(&folder(Vec::new()), "a.trn");
-    assert_eq!(of(&share, &copies).unreadable, []);
-    let alone = of(&unreadable(&share, "z.trn"), &copies);
-    assert_eq!(alone.unreadable.len(), 1);
+fn a_file_is_called_unreadable_unless_a_sound_one_is_its_copy_as_far_as_can_be_seen() {
+    const OWN: &str = "MGC_20260114023300.trn";
+    const FIXED: &str = "mgc.trn";
+    let head = |first, last| Some(shared("x", first, last));
+    for (name, size, head, named) in [
+        // Log shipping gives a name once, and both are of one backup.
+        (OWN, 1024, None, false),
+        (OWN, 1024, head(30, 40), false),
+        // What is larger holds more.
+        (OWN, 1025, None, true),
+        // A job may give its one name to every hour.
+        (FIXED, 90, None, true),
+        (FIXED, 90, head(30, 40), true),
+        (FIXED, 90, head(15, 25), true),
+        (FIXED, 1024, head(10, 20), false),
+        (FIXED, 90, head(12, 18), false),
+    ] {
+        let sound = name.to_lowercase();
+        let copies = folder(vec![copied(&sound, 10, 20)]);
+        let share = with_unread(&folder(Vec::new()), name, size, head.clone());
+        let unread = of(&share, &copies).unreadable;
+        assert_eq!(!unread.is_empty(), named, "{name}, {size}, {head:?}");
+    }
+    let share = folder(vec![shared("mgc_20260114023300.trn", 10, 20)]);
+    let alone = unreadable(&share, "z.trn");
+    let copies = unreadable(&folder(Vec::new()), "mgc_20260114023300.trn");
+    assert_eq!(of(&alone, &copies).unreadable.len(), 1);
 }
 
 #[test]
@@ -193,4 +235,23 @@ fn other_databases_and_full_backups_are_no_part_of_it() {
     let chain = of(&share, &folder(Vec::new()));
     assert_eq!(chain.to, lsn(20));
     assert!(chain.whole && chain.left_out.is_empty());
+}
+
+#[test]
+fn a_foreign_set_of_a_file_says_nothing_of_the_other_sets_there() {
+    let mut ours = shared("mgc.trn", 10, 20);
+    Arc::make_mut(&mut ours).header.position = 2;
+    let mut foreign = shared("mgc.trn", 500, 900);
+    Arc::make_mut(&mut foreign).fingerprint = ours.fingerprint;
+    let kin = Kin {
+        strangers: [(print(&foreign), "another family".to_owned())].into(),
+        ..Kin::default()
+    };
+    let share = folder(vec![Arc::clone(&foreign), ours]);
+    let chain = with_kin(&share, &folder(Vec::new()), &kin);
+    assert_eq!((chain.to, chain.gaps.len()), (lsn(20), 0));
+    assert_eq!(
+        chain.left_out,
+        [(foreign.path.clone(), "another family".to_owned())]
+    );
 }
