@@ -1,6 +1,8 @@
 //! The sets of a backup file, as an instance reads them: D3. One reader for all answers of
 //! `RESTORE HEADERONLY` (`sql-server.md` 2.1).
 
+mod refused;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,18 +12,12 @@ use super::Observed;
 use super::database::whole_seconds;
 use crate::access::Access;
 use crate::access::headers::Asking;
-use crate::access::sql::{Failure, Query, Row, SqlError, Table};
+use crate::access::sql::{Query, Row, SqlError, Table};
 use crate::model::header::BackupKind;
 use crate::model::{BackupHeader, Instance, Lsn, Problem, Role};
-
-/// The instance cannot open the file.
-const CANNOT_OPEN: u32 = 3201;
-
-/// The file is no backup, or not a whole one (`sql-server.md` 2.5).
-pub(super) const NO_BACKUP: [u32; 9] = [3241, 3242, 3243, 3254, 3255, 3256, 3266, 3208, 3203];
-
-/// A read of the file failed.
-const READ_FAILED: u32 = 3203;
+use refused::is_no_backup;
+pub(super) use refused::{NO_BACKUP, refused};
+pub(in crate::step) use refused::{is_content, system_error};
 
 /// What the last row of a file is called whose last set was broken off (`backup-files.md`).
 const INCOMPLETE: &str = "*** INCOMPLETE ***";
@@ -162,57 +158,6 @@ pub async fn sets(access: &Access, instance: Instance, path: &str) -> Observed<V
 
 fn lacking<T>() -> Observed<T> {
     Observed::unseen("the instance did not answer what was asked")
-}
-
-/// A file that cannot be opened because it is not there is absent; every other refusal is unknown.
-pub(super) fn refused<T: Default>(error: &SqlError) -> Observed<T> {
-    // 3, a folder that is not there, is another matter: somebody has to look at the path.
-    match error.number() {
-        Some(CANNOT_OPEN) if system_error(error) == Some(NOT_THERE) => Observed::Absent,
-        Some(_) if is_no_backup(error) => Observed::Seen(T::default()),
-        _ => Observed::unseen(error),
-    }
-}
-
-/// The file is no backup, or not a whole one. A read that failed says that only where the system
-/// calls its content damaged.
-pub(super) fn is_no_backup(error: &SqlError) -> bool {
-    match error.number() {
-        Some(READ_FAILED) => is_content(system_error(error)),
-        Some(number) => NO_BACKUP.contains(&number),
-        None => false,
-    }
-}
-
-/// The operating system's error: the file is not there.
-const NOT_THERE: u32 = 2;
-
-/// Whether an error of the operating system is one of what the file holds: data invalid, CRC, end of
-/// file. Others are of network and disk, and pass (`sql-server.md` 2.5).
-pub(in crate::step) fn is_content(system: Option<u32>) -> bool {
-    matches!(system, Some(13 | 23 | 38))
-}
-
-/// The operating system's error that a message quotes; only the text has it. Its digits stand right
-/// before a bracket, in every language. A path before it may hold brackets too: the last one counts.
-///
-/// | error | its end |
-/// |---|---|
-/// | 3201 | `Operating system error 2(The system cannot find the file specified.).` |
-/// | 3203 | `failed: 13(The data is invalid.)` |
-pub(in crate::step) fn system_error(error: &SqlError) -> Option<u32> {
-    let Failure::Server { number, text, .. } = &error.failure else {
-        return None;
-    };
-    if ![CANNOT_OPEN, READ_FAILED].contains(number) {
-        return None;
-    }
-    let before = text.match_indices('(').map(|(at, _)| &text[..at]);
-    let numbers = before.filter_map(|it| {
-        let rest = it.trim_end_matches(|c: char| c.is_ascii_digit());
-        it[rest.len()..].parse().ok()
-    });
-    numbers.last()
 }
 
 /// A file that the backup instance is asked about.
@@ -440,7 +385,6 @@ pub(super) async fn sets_facts(
 mod tests {
     use super::*;
     use crate::access::sql::Value;
-    use crate::step::sample::refused as refusal;
 
     const COLUMNS: [&str; 6] = [
         "BackupName",
@@ -494,49 +438,5 @@ mod tests {
         let rows = vec![set(1)[..5].to_vec()];
         let lacking = told(rows, &COLUMNS[..5]);
         assert!(matches!(lacking, Told::Unknown(_)), "{lacking:?}");
-    }
-    #[test]
-    fn the_number_of_the_system_is_read_in_every_language_and_nowhere_else() {
-        let absent = "Cannot open backup device 'E:\\13(1).trn'. Operating system error 2(The system cannot find the file specified.).";
-        let chinese = "无法打开备份设备 'E:\\a.trn'。出现操作系统错误 5(拒绝访问。)。";
-        let french = "Échec de la lecture sur « E:\\a.trn » : 23(Erreur de données (contrôle de redondance cyclique).)";
-        for (number, text, system) in [
-            (3201, absent, Some(2)),
-            (3201, chinese, Some(5)),
-            (3203, french, Some(23)),
-            (
-                3203,
-                "Read on \"E:\\a.trn\" failed: 1117 without a bracket",
-                None,
-            ),
-            (3241, "the media family on 'E:\\13(1).trn'", None),
-        ] {
-            assert_eq!(system_error(&refusal(number, text)), system, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_read_that_failed_is_no_answer_unless_its_content_is_damaged() {
-        let told = |number, text: &str| refused::<Vec<SetHeader>>(&refusal(number, text));
-        let absent = told(
-            3201,
-            "Operating system error 2(Das System kann die Datei nicht finden.).",
-        );
-        assert_eq!(absent, Observed::Absent);
-        let content = told(3203, "Read on \"x\" failed: 13(The data is invalid.)");
-        assert_eq!(content, Observed::Seen(Vec::new()));
-        for (number, text) in [
-            (
-                3203,
-                "Read on \"x\" failed: 64(The specified network name is no longer available.)",
-            ),
-            (3203, ""),
-            (
-                3201,
-                "Operating system error 3(The system cannot find the path specified.).",
-            ),
-        ] {
-            assert!(told(number, text).unknown().is_some(), "{text}");
-        }
     }
 }
