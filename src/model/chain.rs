@@ -49,6 +49,8 @@ pub enum Known {
     Alone,
     /// It is no log of the database, and makes no gap: why.
     Stranger(String),
+    /// It cannot be applied, and what it holds is lost with it: why.
+    Unfit(String),
 }
 
 /// A link of the chain: one set, in one or more places.
@@ -187,6 +189,7 @@ impl LogChain {
         let mut left_out = Vec::new();
         let mut members = Vec::new();
         let mut alone = HashSet::new();
+        let mut unfit = Lsn::ZERO;
         for (file, it) in files.iter().enumerate() {
             let other = it.header.database.to_lowercase() != database;
             let known = if other {
@@ -205,6 +208,10 @@ impl LogChain {
                     continue;
                 }
                 Known::Stranger(reason) => reason,
+                Known::Unfit(reason) => {
+                    unfit = unfit.max(it.header.last_lsn);
+                    reason
+                }
             };
             left_out.push(LeftOut { file, reason });
         }
@@ -212,7 +219,9 @@ impl LogChain {
             files: members,
             alone,
         };
-        build::build(files, members, Some(redo_start), created, left_out)
+        let chain = build::build(files, members, Some(redo_start), created, left_out);
+        let reaches = chain.reaches.max(unfit);
+        Self { reaches, ..chain }
     }
 
     /// The links that need a RESTORE.

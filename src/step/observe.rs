@@ -6,7 +6,6 @@ pub mod database;
 pub mod folders;
 pub mod instance;
 pub mod log_shipping;
-pub mod media;
 pub mod pool;
 pub mod sessions;
 pub mod sets;

@@ -58,10 +58,8 @@ pub(in crate::step) struct ApplyLogs;
 #[derive(Debug, Serialize)]
 pub struct Facts {
     files: copy_backups::Facts,
-    /// What the instance says of the first and the last set: fork, family, damage. Between them
-    /// error 4330 guards.
+    /// What the instance says of the first and the last set.
     ends: Vec<End>,
-    family: Option<String>,
     restores: Observed<Vec<RunningRestore>>,
     sessions: Observed<Vec<Holder>>,
     accepts_gap: bool,
@@ -185,18 +183,12 @@ impl Kind for ApplyLogs {
                 path,
             });
         }
-        let family = files
-            .look
-            .history
-            .seen()
-            .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
         let accepts_gap = files.chain.as_ref().is_some_and(|chain| {
             crate::step::failover::recover_database::accepts(cx.terms, chain) && !chain.whole
         });
         Facts {
             files,
             ends: seen,
-            family,
             restores: restores(access, backup, name).await,
             sessions: sessions(access, backup, name).await,
             accepts_gap,

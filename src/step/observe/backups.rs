@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::media::{is_no_backup, refused};
+use super::sets::{is_no_backup, refused};
 use super::{Observed, every, table};
 use crate::access::Access;
 use crate::access::sql::Query;

@@ -1,6 +1,8 @@
 //! The sets of a backup file, as an instance reads them: D3. One reader for all answers of
 //! `RESTORE HEADERONLY` (`sql-server.md` 2.1).
 
+mod refused;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Observed;
 use super::database::whole_seconds;
-use super::media::{is_no_backup, refused};
 use crate::access::Access;
 use crate::access::headers::Asking;
 use crate::access::sql::{Query, Row, SqlError, Table};
 use crate::model::header::BackupKind;
 use crate::model::{BackupHeader, Instance, Lsn, Problem, Role};
+pub(in crate::step) use refused::{is_content, system_error};
+pub(super) use refused::{is_no_backup, refused};
 
 /// What the last row of a file is called whose last set was broken off (`backup-files.md`).
 const INCOMPLETE: &str = "*** INCOMPLETE ***";

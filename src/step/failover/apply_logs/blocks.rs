@@ -1,4 +1,5 @@
-//! What is in the way of applying the chain: gap, fork, family, damage (`sql-server.md` 2.3, 2.5).
+//! What is in the way of applying the chain (`sql-server.md` 2.3, 2.5). A set that is damaged, of
+//! another family or on another fork is in no chain (`Kin`).
 
 use jiff::civil::DateTime;
 use serde::Serialize;
@@ -6,7 +7,7 @@ use serde::Serialize;
 use super::Facts;
 use crate::model::chain::Gap;
 use crate::step::observe::Observed;
-use crate::step::observe::folders::{Chain, named};
+use crate::step::observe::folders::{Chain, Unread, named};
 use crate::step::observe::sets::SetHeader;
 use crate::step::{Block, Lift};
 
@@ -35,13 +36,17 @@ fn gap_block(chain: &Chain, gap: Gap) -> Block {
         "a log backup is missing: the chain ends at LSN {}{last}; it goes on at LSN {}{next}",
         gap.after, gap.before
     );
-    let may_fill = chain.unreadable.iter().filter(|it| {
+    let in_gap = |it: &&Unread| {
         it.lsns
             .is_none_or(|(first, last)| first < gap.before && last > gap.after)
-    });
-    let named = named(may_fill);
-    if !named.is_empty() {
-        why = format!("{why}; it may be {named}");
+    };
+    let may_fill = named(chain.unreadable.iter().filter(in_gap));
+    if !may_fill.is_empty() {
+        why = format!("{why}; it may be {may_fill}");
+    }
+    let unfit = named(chain.unfit.iter().filter(in_gap));
+    if !unfit.is_empty() {
+        why = format!("{why}; what lies there cannot be applied: {unfit}");
     }
     Block::site(
         "gap",
@@ -54,7 +59,7 @@ fn gap_block(chain: &Chain, gap: Gap) -> Block {
     .lifted_by(Lift::Loss)
 }
 
-/// Gap, fork, family, damage.
+/// A gap, and what the instance cannot read.
 pub(super) fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
     let mut blocks = Vec::new();
     if let (Some(gap), false) = (chain.gaps.first(), facts.accepts_gap)
@@ -64,63 +69,21 @@ pub(super) fn chain_blocks(facts: &Facts, chain: &Chain) -> Vec<Block> {
         blocks.push(gap_block(chain, *gap));
     }
     for End { path, copied, set } in &facts.ends {
-        let set = match set {
-            Observed::Seen(set) => set,
-            Observed::Absent if *copied => {
-                blocks.push(Block::site(
-                    "unread-by-instance",
-                    format!("the backup instance finds no such set in `{path}`"),
-                    "see who changed that file; copy it again from the share",
-                ));
-                continue;
-            }
-            Observed::Unknown(why) if *copied => {
-                blocks.push(Block::site(
-                    "unread-by-instance",
-                    why.about(format!("the backup instance cannot read `{path}`")),
-                    "give its service account the right to read the copy folder; see `[shares] copy_local`",
-                ));
-                continue;
-            }
-            // Not copied yet: the instance need not reach the share.
-            Observed::Absent | Observed::Unknown(_) => continue,
-        };
-        if set.damaged {
-            blocks.push(Block::site(
-                "damaged",
-                format!("`{path}` is damaged: the instance says so of its header"),
-                "find another copy of that log backup",
-            ));
+        match set {
+            Observed::Absent if *copied => blocks.push(Block::site(
+                "unread-by-instance",
+                format!("the backup instance finds no such set in `{path}`"),
+                "see who changed that file; copy it again from the share",
+            )),
+            Observed::Unknown(why) if *copied => blocks.push(Block::site(
+                "unread-by-instance",
+                why.about(format!("the backup instance cannot read `{path}`")),
+                "give its service account the right to read the copy folder; see `[shares] copy_local`",
+            )),
+            // Not copied yet: the instance need not reach the share. What cannot be applied is in no
+            // chain.
+            Observed::Absent | Observed::Unknown(_) | Observed::Seen(_) => {}
         }
-        let differs = |a: &Option<String>, b: &Option<String>| {
-            a.as_ref()
-                .zip(b.as_ref())
-                .is_some_and(|(a, b)| !a.eq_ignore_ascii_case(b))
-        };
-        if differs(&set.family, &facts.family) {
-            blocks.push(Block::site(
-                "other-family",
-                format!("`{path}` is of another database of the same name: its family differs"),
-                "see who writes to the share; the old primary may have been rebuilt",
-            ));
-        }
-    }
-    let redo_fork = facts.files.redo.seen().and_then(|redo| redo.fork.clone());
-    if let (Some(end), Some(redo_fork)) = (facts.ends.first(), redo_fork)
-        && let Some(first) = end.set.seen()
-        && first
-            .first_fork
-            .as_ref()
-            .is_some_and(|fork| !fork.eq_ignore_ascii_case(&redo_fork))
-    {
-        blocks.push(Block::site(
-            "other-fork",
-            format!(
-                "`{}` is on another recovery fork than the backup's database (4330)",
-                end.path
-            ),
-            "the source was recovered from a backup since; seed the secondary again",
-        ));
     }
     blocks
 }

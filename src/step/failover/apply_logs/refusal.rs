@@ -2,7 +2,7 @@
 
 use crate::access::sql::SqlError;
 use crate::step::fencing::TAKEN_OVER;
-use crate::step::observe::media::{is_content, system_error};
+use crate::step::observe::sets::{is_content, system_error};
 
 /// What is to be done about a set that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

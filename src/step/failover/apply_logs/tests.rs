@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::chain::Gap;
-use crate::step::observe::sets::SetHeader;
+use crate::step::observe::folders::Unread;
 use crate::step::sample::{
     chain, files, holder, in_service, in_short, look, lsn, online, restore, set, set_facts,
     standby, unknown, way_out, words,
@@ -15,7 +15,6 @@ fn facts(chain: Chain) -> Facts {
     Facts {
         ends: chain.sets.iter().map(end).collect(),
         files: files(chain),
-        family: Some("FAMILY".to_owned()),
         restores: Observed::Seen(Vec::new()),
         sessions: Observed::Seen(Vec::new()),
         accepts_gap: false,
@@ -60,34 +59,18 @@ fn a_gap_with_more_log_behind_it_blocks_until_exactly_that_loss_is_accepted() {
 }
 
 #[test]
-fn damage_another_family_and_another_fork_block() {
-    for (change, id) in [
-        (
-            SetHeader {
-                damaged: true,
-                ..set_facts()
-            },
-            "damaged",
-        ),
-        (
-            SetHeader {
-                family: Some("OTHER".to_owned()),
-                ..set_facts()
-            },
-            "other-family",
-        ),
-        (
-            SetHeader {
-                first_fork: Some("OTHER".to_owned()),
-                ..set_facts()
-            },
-            "other-fork",
-        ),
-    ] {
-        let mut facts = facts(chain(vec![set(10, 20)]));
-        facts.ends[0].set = Observed::Seen(change);
-        assert_eq!(in_short(&judge(&facts)), id);
-    }
+fn a_gap_names_the_set_that_lies_there_and_cannot_be_applied() {
+    let unfit = |path: &str, first, last| Unread {
+        path: path.to_owned(),
+        why: "on another fork".to_owned(),
+        lsns: Some((lsn(first), lsn(last))),
+    };
+    let standing = judge(&facts(Chain {
+        unfit: vec![unfit("there", 15, 30), unfit("behind", 40, 50)],
+        ..with_gap()
+    }));
+    assert!(words(&standing).contains("cannot be applied: `there` (on another fork"));
+    assert!(!words(&standing).contains("behind"));
 }
 
 #[test]

@@ -85,6 +85,8 @@ pub struct Chain {
     pub unread_folders: Vec<Unread>,
     /// Log backups of this database that are in no link, beyond redo start: path and reason.
     pub left_out: Vec<(String, String)>,
+    /// Sets that cannot be applied: they would be the first or the last.
+    pub unfit: Vec<Unread>,
     /// Files that may be log backups of it, and that nobody here could read.
     pub unreadable: Vec<Unread>,
     /// Files of which only an instance can tell what they hold, and which are not copied yet: what
@@ -199,7 +201,15 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
         let file = files.iter().find(|it| it.header.first_lsn == gap.before)?;
         Some((file.header.server.clone(), file.header.finished))
     });
+    let unfit = files.iter().filter_map(|file| {
+        Some(Unread {
+            path: file.path.clone(),
+            why: kin.unfit.get(&print(file))?.clone(),
+            lsns: Some((file.header.first_lsn, file.header.last_lsn)),
+        })
+    });
     Chain {
+        unfit: unfit.collect(),
         from: chain.from,
         to: chain.to,
         sets_to_apply: sets.len(),
@@ -235,10 +245,14 @@ pub fn chain(site: &Site, folders: &Folders, redo: Lsn, kin: &Kin) -> Chain {
 /// Sets of a date of which it is not known yet whether they are of this database count where they
 /// join; else they make no gap.
 fn build(site: &Site, files: &[LogFile], redo: Lsn, kin: &Kin) -> LogChain {
-    let known = |file: &LogFile| match kin.strangers.get(&print(file)) {
-        Some(why) => Known::Stranger(why.clone()),
-        None if kin.alone.contains(&print(file)) => Known::Alone,
-        None => Known::Nothing,
+    let known = |file: &LogFile| {
+        let print = print(file);
+        match (kin.strangers.get(&print), kin.unfit.get(&print)) {
+            (Some(why), _) => Known::Stranger(why.clone()),
+            (None, Some(why)) => Known::Unfit(why.clone()),
+            (None, None) if kin.alone.contains(&print) => Known::Alone,
+            (None, None) => Known::Nothing,
+        }
     };
     let name = site.database.chat.as_str();
     let all = LogChain::of(files, name, redo, kin.created, |_, file| known(file));
@@ -257,7 +271,7 @@ fn build(site: &Site, files: &[LogFile], redo: Lsn, kin: &Kin) -> LogChain {
             Known::Nothing | Known::Alone if out => Known::Stranger(
                 "whose log it is, is not known yet: its creation date is another".to_owned(),
             ),
-            told @ (Known::Nothing | Known::Alone | Known::Stranger(_)) => told,
+            told @ (Known::Nothing | Known::Alone | Known::Stranger(_) | Known::Unfit(_)) => told,
         }
     })
 }

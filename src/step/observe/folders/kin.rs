@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::civil::DateTime;
 
-use super::{File, Folders};
+use super::{File, Folders, chain};
 use crate::access::Access;
 use crate::model::chain::LogFile;
 use crate::model::header::BackupKind;
@@ -40,6 +40,8 @@ pub struct Kin {
     pub ours: BTreeSet<DateTime>,
     /// Sets that are not to be taken for its log: why.
     pub strangers: HashMap<Print, String>,
+    /// Sets that cannot be applied: why. Unlike those of strangers their log is lost, and they count.
+    pub unfit: HashMap<Print, String>,
     /// Creation dates of which it is not known yet, and a file of each that would tell.
     pub unclear: BTreeMap<DateTime, String>,
     /// Sets that their files hold alone, each the whole of it.
@@ -127,7 +129,71 @@ impl Kin {
         }
         let unclear = rivals.iter().filter(|it| untold.contains(&it.print()));
         self.rivals = unclear.map(|it| it.set.path.clone()).collect();
+        self.ask_ends(access, site, folders, redo).await;
         self
+    }
+
+    /// Asks about the first and the last set of the chain, until both can be applied: one that is
+    /// damaged, of another family or on another fork is left out. Between them error 4330 guards.
+    async fn ask_ends(&mut self, access: &Access, site: &Site, folders: &Folders, redo: Lsn) {
+        loop {
+            let chain = chain(site, folders, redo, self);
+            let last = chain.sets.len().saturating_sub(1);
+            let ends = chain.sets.iter().enumerate();
+            let ends = ends.filter(|(at, _)| [0, last].contains(at));
+            let mut found = Vec::new();
+            for (at, set) in ends {
+                let path = match (&set.in_copy, &set.source) {
+                    (Some(name), _) => site.shares.copy_local.join(name),
+                    // Where it does not read the share it tells once it is copied.
+                    (None, Some(it)) if !access.headers.is_closed(it.folder.as_str()) => {
+                        it.folder.join(&it.name)
+                    }
+                    (None, _) => continue,
+                };
+                let fingerprint = set.fingerprint;
+                let asked = [(Asked { path, fingerprint }, set.position)];
+                let told = sets_facts(access, &asked).await.pop();
+                let first = (at == 0).then_some(redo);
+                if let Some(Observed::Seen(facts)) = told
+                    && let Some(why) = self.unfit(&facts, first)
+                {
+                    found.push(((fingerprint, set.position), why));
+                }
+            }
+            if found.is_empty() {
+                return;
+            }
+            self.unfit.extend(found);
+        }
+    }
+
+    /// Why a set cannot be applied; `redo` where it would be the first.
+    fn unfit(&self, set: &SetHeader, redo: Option<Lsn>) -> Option<String> {
+        if set.damaged {
+            return Some("damaged: the instance says so of its header".to_owned());
+        }
+        if differ(self.family.as_ref(), set.family.as_ref()) {
+            return Some("of another database of the same name: its family is another".to_owned());
+        }
+        let fits = redo.is_none_or(|redo| self.fork_fits(set, redo));
+        (!fits).then(|| {
+            let from = set.fork_point;
+            let from = from.map_or_else(String::new, |point| format!(" from LSN {point} on"));
+            format!("on another recovery fork than the backup's database{from} (4330)")
+        })
+    }
+
+    /// Whether a set goes on where the database stands: in one in which the fork changes, on the old
+    /// fork up to the fork point, and on the new one from there (`sql-server.md` 2.3).
+    fn fork_fits(&self, set: &SetHeader, redo: Lsn) -> bool {
+        let is = |fork: &Option<String>| !differ(self.fork.as_ref(), fork.as_ref());
+        match set.fork_point {
+            Some(point) if differ(set.first_fork.as_ref(), set.fork.as_ref()) => {
+                redo <= point && is(&set.first_fork) || redo >= point && is(&set.fork)
+            }
+            Some(_) | None => is(&set.first_fork),
+        }
     }
 
     /// One of a date that is ours speaks for all; one that is not speaks for itself.
@@ -231,4 +297,56 @@ const TRIALS: usize = 3;
 fn differ(one: Option<&String>, other: Option<&String>) -> bool {
     one.zip(other)
         .is_some_and(|(one, other)| !one.eq_ignore_ascii_case(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::sample::{lsn, set_facts};
+
+    #[test]
+    fn a_set_fits_by_its_fork_point_and_by_nothing_that_is_not_known() {
+        let kin = Kin {
+            family: Some("FAMILY".to_owned()),
+            fork: Some("FORK".to_owned()),
+            ..Kin::default()
+        };
+        let forked = |first: &str, last: &str, point: Option<u16>| SetHeader {
+            first_fork: Some(first.to_owned()),
+            fork: Some(last.to_owned()),
+            fork_point: point.map(lsn),
+            ..set_facts()
+        };
+        for (set, fits) in [
+            (set_facts(), true),
+            (forked("fork", "fork", None), true),
+            (forked("OTHER", "OTHER", None), false),
+            (forked("FORK", "NEW", Some(19)), true),
+            (forked("FORK", "NEW", Some(15)), true),
+            (forked("FORK", "NEW", Some(14)), false),
+            (forked("OLD", "FORK", Some(14)), true),
+            (forked("OLD", "FORK", Some(15)), true),
+            (forked("OLD", "FORK", Some(16)), false),
+            // A server that says where and not that it changes.
+            (forked("FORK", "FORK", Some(12)), true),
+        ] {
+            let why = kin.unfit(&set, Some(lsn(15)));
+            assert_eq!(why.is_none(), fits, "{set:?}");
+            // Of one that is not the first, the error of the RESTORE tells.
+            assert_eq!(kin.unfit(&set, None), None);
+            assert_eq!(Kin::default().unfit(&set, Some(lsn(15))), None);
+        }
+        let damaged = SetHeader {
+            damaged: true,
+            ..set_facts()
+        };
+        let foreign = SetHeader {
+            family: Some("OTHER".to_owned()),
+            ..set_facts()
+        };
+        for (set, word) in [(damaged, "damaged"), (foreign, "family")] {
+            let why = kin.unfit(&set, None);
+            assert!(why.as_ref().is_some_and(|it| it.contains(word)), "{why:?}");
+        }
+    }
 }

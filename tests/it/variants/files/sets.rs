@@ -195,3 +195,117 @@ fn an_error_of_the_database_its_disk_or_the_session_is_never_taken_for_one_of_th
         }
     });
 }
+
+/// The site where all log that is not applied lies in one set, changed.
+async fn one_set(change: impl Fn(&mut BackupSet)) -> (Stage, MemoryStore, Held) {
+    let site = litware();
+    let mut stage = Stage::build(&site, &disaster()).expect("the site");
+    let logs = logs();
+    for log in &logs[2..] {
+        for folder in [SHARE, COPIES] {
+            let path = format!(r"{folder}\{}", log.name);
+            // Few of them are copied.
+            drop(stage.access.shares.remove(&path).await);
+        }
+    }
+    let mut set = logs[15].set.clone();
+    set.first_lsn = logs[1].set.first_lsn;
+    change(&mut set);
+    let folders = stage.simulated.folders.clone();
+    let path = format!(r"{SHARE}\{}", logs[15].name);
+    put(&folders, &path, vec![set], Form::default());
+    let store = MemoryStore::default();
+    let held = hold_on(&site, &mut stage, &terms(), &store).await;
+    (stage, store, held)
+}
+
+#[test]
+fn a_set_in_which_the_fork_changes_behind_redo_start_is_applied() {
+    let redo = logs()[1].set.last_lsn;
+    let before = logs()[1].set.first_lsn;
+    let after = logs()[15].set.first_lsn;
+    for point in [redo, after] {
+        paused(async {
+            let (_, _, held) = one_set(|set| {
+                set.fork = [8; 16];
+                set.fork_point = Some(point);
+            })
+            .await;
+            held.assert_done();
+            held.assert_has_all_messages();
+        });
+    }
+    // On the other fork already.
+    paused(async {
+        let (_, _, held) = one_set(|set| {
+            set.first_fork = [8; 16];
+            set.fork_point = Some(before);
+        })
+        .await;
+        held.assert_done();
+        held.assert_has_all_messages();
+    });
+}
+
+#[test]
+fn a_set_that_can_never_be_applied_is_named_and_asks_for_exactly_its_loss() {
+    let before = logs()[1].set.first_lsn;
+    let forked = |set: &mut BackupSet| {
+        set.fork = [8; 16];
+        set.fork_point = Some(before);
+    };
+    let foreign = |set: &mut BackupSet| {
+        set.first_lsn = logs()[1].set.last_lsn;
+        set.family = [9; 16];
+    };
+    let cases: [(&dyn Fn(&mut BackupSet), &str); 2] =
+        [(&forked, "recovery fork"), (&foreign, "family")];
+    for (change, word) in cases {
+        paused(async {
+            let (mut stage, store, held) = one_set(change).await;
+            let redo = logs()[1].set.last_lsn;
+            held.assert_refused(
+                5,
+                "recover-database",
+                &[&logs()[15].name, word],
+                &[&format!("--accept-loss-after {redo}")],
+            );
+            let exact = accepting(AcceptedLoss::Lsn(redo));
+            let held = hold_on(&litware(), &mut stage, &exact, &store).await;
+            held.assert_done();
+            assert_eq!(held.chat().messages, logs()[1].set.messages);
+            assert_eq!(held.count("RESTORE LOG"), 0);
+        });
+    }
+}
+
+#[test]
+fn a_set_of_another_fork_makes_a_gap_that_names_it() {
+    paused(async {
+        let site = litware();
+        let mut stage = Stage::build(&site, &disaster()).expect("the site");
+        let logs = logs();
+        let folders = stage.simulated.folders.clone();
+        let mut set = logs[2].set.clone();
+        set.first_lsn = logs[1].set.first_lsn;
+        set.fork = [8; 16];
+        set.fork_point = Some(logs[1].set.first_lsn);
+        for folder in [SHARE, COPIES] {
+            let path = format!(r"{folder}\{}", logs[2].name);
+            put(&folders, &path, vec![set.clone()], Form::default());
+        }
+        let store = MemoryStore::default();
+        let held = hold_on(&site, &mut stage, &terms(), &store).await;
+        let redo = logs[1].set.last_lsn;
+        held.assert_refused(
+            5,
+            "apply-logs",
+            &[&logs[2].name, "recovery fork"],
+            &[&format!("--accept-loss-after {redo}")],
+        );
+        let exact = accepting(AcceptedLoss::Lsn(redo));
+        let held = hold_on(&site, &mut stage, &exact, &store).await;
+        held.assert_done();
+        assert_eq!(held.chat().messages, logs[1].set.messages);
+    });
+}

@@ -1,4 +1,4 @@
-//! What an error says of a backup file, and what of the way to it (`sql-server.md` 2.5).
+//! What an instance that refused to read a file says of it (`sql-server.md` 2.5). Numbers decide.
 
 use super::Observed;
 use crate::access::sql::{Failure, SqlError};
@@ -13,7 +13,7 @@ const NO_BACKUP: [u32; 9] = [3241, 3242, 3243, 3254, 3255, 3256, 3266, 3208, 320
 const READ_FAILED: u32 = 3203;
 
 /// A file that cannot be opened because it is not there is absent; every other refusal is unknown.
-pub(super) fn refused<T: Default>(error: &SqlError) -> Observed<T> {
+pub(in crate::step::observe) fn refused<T: Default>(error: &SqlError) -> Observed<T> {
     // 3, a folder that is not there, is another matter: somebody has to look at the path.
     match error.number() {
         Some(CANNOT_OPEN) if system_error(error) == Some(NOT_THERE) => Observed::Absent,
@@ -24,7 +24,7 @@ pub(super) fn refused<T: Default>(error: &SqlError) -> Observed<T> {
 
 /// The file is no backup, or not a whole one. A read that failed says that only where the system
 /// calls its content damaged.
-pub(super) fn is_no_backup(error: &SqlError) -> bool {
+pub(in crate::step::observe) fn is_no_backup(error: &SqlError) -> bool {
     match error.number() {
         Some(READ_FAILED) => is_content(system_error(error)),
         Some(number) => NO_BACKUP.contains(&number),
@@ -64,7 +64,6 @@ pub(in crate::step) fn system_error(error: &SqlError) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::step::sample::refused as refusal;
