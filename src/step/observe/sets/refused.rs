@@ -55,12 +55,12 @@ pub(in crate::step) fn system_error(error: &SqlError) -> Option<u32> {
     if ![CANNOT_OPEN, READ_FAILED].contains(number) {
         return None;
     }
-    let before = text.match_indices('(').map(|(at, _)| &text[..at]);
-    let numbers = before.filter_map(|it| {
+    let before = text.rmatch_indices('(').map(|(at, _)| &text[..at]);
+    let mut numbers = before.filter_map(|it| {
         let rest = it.trim_end_matches(|c: char| c.is_ascii_digit());
         it[rest.len()..].parse().ok()
     });
-    numbers.last()
+    numbers.next()
 }
 
 #[cfg(test)]

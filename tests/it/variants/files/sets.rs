@@ -12,6 +12,9 @@ use super::kinds::{other_database, put};
 use super::{COPIES, Held, SHARE, accepting, hold_on, logs};
 use crate::site::{disaster, litware, paused, terms};
 
+/// What is changed of a set.
+type Changes<'a> = dyn Fn(&mut BackupSet) + 'a;
+
 /// The last log backup with another set beside it, in one file with a fixed name.
 async fn beside(other: impl Fn(&mut BackupSet), first: bool) -> Held {
     let site = litware();
@@ -47,7 +50,7 @@ fn a_set_is_applied_whatever_else_its_file_holds() {
         set.family = [9; 16];
         set.last_lsn = Lsn::new(77, 9, 1);
     };
-    let others: [(&str, &dyn Fn(&mut BackupSet)); 3] = [
+    let others: [(&str, &Changes); 3] = [
         ("older", &other_database),
         ("ahead", &ahead),
         ("competing", &competing),
@@ -258,8 +261,7 @@ fn a_set_that_can_never_be_applied_is_named_and_asks_for_exactly_its_loss() {
         set.first_lsn = logs()[1].set.last_lsn;
         set.family = [9; 16];
     };
-    let cases: [(&dyn Fn(&mut BackupSet), &str); 2] =
-        [(&forked, "recovery fork"), (&foreign, "family")];
+    let cases: [(&Changes, &str); 2] = [(&forked, "recovery fork"), (&foreign, "family")];
     for (change, word) in cases {
         paused(async {
             let (mut stage, store, held) = one_set(change).await;
