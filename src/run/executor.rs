@@ -390,13 +390,13 @@ impl Execution<'_> {
 
     /// The command that goes on with a run that stopped. An undoing that has undone nothing yet names
     /// the one that goes on with the run.
-    fn way_on(&self, whole: Outcome) -> &Option<String> {
+    fn way_on(&self, whole: Outcome) -> Option<&String> {
         let state = self.ledger.state();
         let turned_back = state.is_some_and(|state| state.turned_back());
         match whole {
-            Outcome::Undone if !turned_back => &self.forth_command,
+            Outcome::Undone if !turned_back => self.forth_command.as_ref(),
             Outcome::Undone | Outcome::Done | Outcome::Refused | Outcome::Stopped => {
-                &self.resume_command
+                self.resume_command.as_ref()
             }
         }
     }
@@ -451,7 +451,7 @@ impl Execution<'_> {
             stopped_at,
             error,
             resume: (outcome == Outcome::Stopped)
-                .then(|| self.way_on(whole).clone())
+                .then(|| self.way_on(whole).cloned())
                 .flatten(),
             loss_seconds,
             elapsed_seconds: self.access.clock.elapsed().as_secs_f64(),

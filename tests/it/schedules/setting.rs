@@ -107,7 +107,7 @@ impl Setting {
         Self {
             statements: statements.collect(),
             cmdlets: whole.changes.iter().filter(is_cmdlet).count(),
-            records: whole.journal.iter().filter(|it| **it == b'\n').count(),
+            records: whole.journal.split(|it| *it == b'\n').count() - 1,
             batches,
             begins_with_two: serving > 1,
             living: living.into_iter().filter(|it| roles.contains(it)).collect(),

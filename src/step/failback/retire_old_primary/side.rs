@@ -305,7 +305,12 @@ impl Side {
         {
             let keep = match row.state {
                 DatabaseState::Offline => KEEP_FILES,
-                _ => "mend it",
+                DatabaseState::Online
+                | DatabaseState::Restoring
+                | DatabaseState::Recovering
+                | DatabaseState::RecoveryPending
+                | DatabaseState::Suspect
+                | DatabaseState::Emergency => "mend it",
             };
             blocks.extend(self.cannot_be_kept(&row.state.to_string(), keep));
         }
