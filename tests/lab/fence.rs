@@ -71,10 +71,11 @@ fn a_failover_that_stopped_for_it_goes_on_when_it_is_closed() {
     let stopped = machine.failover(&["--resume"]);
     let told = text(&stopped.stderr);
     assert_eq!(stopped.status.code(), Some(4), "{told}");
-    assert!(
-        told.contains("run `pchadr fence`, then go on with --resume"),
-        "{told}"
+    let fence = format!(
+        "run `pchadr fence --config {}`, then go on",
+        machine.site.display()
     );
+    assert!(told.contains(&fence), "{told}");
     let begun = machine.failover(&[]);
     assert_eq!(begun.status.code(), Some(1), "{}", text(&begun.stderr));
 

@@ -23,8 +23,8 @@ const PLACES: [(&str, &str, u64, u64); 12] = [
     ("step_finished", "stop-log-shipping-jobs", 0, 0),
     ("command", "drop-log-shipping", 1, 0),
     ("command", "copy-backups", 1, 3),
-    ("command", "apply-logs", 2, 25),
-    ("command", "apply-logs", 2, 120),
+    ("command", "apply-logs", 3, 25),
+    ("command", "apply-logs", 3, 120),
     ("command", "recover-database", 1, 0),
     ("command", "set-pool-state", 1, 2),
     ("command", "install-mirror", 1, 5),
@@ -128,7 +128,7 @@ fn a_run_that_is_killed_at_any_of_twelve_places_and_resumed_ends_as_one_that_was
 fn a_run_whose_machine_is_lost_goes_on_elsewhere_from_its_second_copy() {
     let lab = Lab::open(DISASTER);
     let machine = Machine::of(&lab);
-    assert!(killed_at(&machine, ("command", "apply-logs", 2, 25)));
+    assert!(killed_at(&machine, ("command", "apply-logs", 3, 25)));
     let run = machine.runs().pop().unwrap();
     let run = run.file_name().unwrap().to_str().unwrap().to_owned();
     fs::remove_dir_all(machine.state()).unwrap();
