@@ -7,9 +7,9 @@ use pchadr::model::states::DatabaseState;
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::world::{Executed, Outcome as Batch};
 use pchadr::run::copies::{Inspected, Split};
-use pchadr::run::event::{Outcome, RunFinished};
+use pchadr::run::event::{Outcome, RunFinished, StepOutcome};
 use pchadr::run::executor::Way;
-use pchadr::run::fold::RunState;
+use pchadr::run::fold::{RunState, StepState};
 
 use super::drive::{Case, OTHER, PAST};
 use super::execution::{Ended, short};
@@ -204,6 +204,14 @@ impl Case<'_> {
         }
     }
 
+    /// Whether the run is done without what is optional: then another run makes that up.
+    fn left_something(&self, machine: usize) -> bool {
+        let bytes = self.machines[machine].bytes();
+        let state = Inspected::read(self.run(), &bytes).state;
+        let left = StepState::Ended(StepOutcome::Left);
+        state.is_some_and(|it| it.steps.iter().any(|step| step.state == left))
+    }
+
     fn judge(&self, machine: usize, ended: End) -> Result<(), String> {
         let simulated = &self.stage.simulated;
         let unknown = simulated.unknown();
@@ -236,7 +244,7 @@ impl Case<'_> {
             End::Refused if self.is_first() && self.knows_all() && !made.is_empty() => {
                 Err(format!("refused, and it changed something: {made:#?}"))
             }
-            End::Done if self.ends_as_ever() => {
+            End::Done if self.ends_as_ever() && !self.left_something(machine) => {
                 let mut end = end(&self.stage);
                 // Who fell asleep between a look and its write leaves a work file.
                 end.files.retain(|(path, _)| !path.ends_with(WORK));
