@@ -1,7 +1,7 @@
 //! A cmdlet that goes on when the program is killed, as a PowerShell on Linux does.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -12,7 +12,7 @@ use crate::drive::{Machine, end_state, failed_over, text};
 const SLOW: &str = r#"calls=$1; shift; while IFS= read -r line; do printf '%s\n' "$line" >>"$calls"; case $line in *'"Set-CsPersistentChatState"'*) sleep 3;; esac; printf '%s\n' "$line"; done | exec "$@""#;
 
 /// The lab's site file with that in front of its PowerShell.
-fn slowed(lab: &Lab, calls: &Path) -> std::path::PathBuf {
+fn slowed(lab: &Lab, calls: &Path) -> PathBuf {
     let mut site: Table = fs::read_to_string(lab.folder.join("site.toml"))
         .unwrap()
         .parse()
@@ -30,14 +30,20 @@ fn slowed(lab: &Lab, calls: &Path) -> std::path::PathBuf {
     path
 }
 
-#[test]
-fn a_cmdlet_that_outlives_a_killed_run_is_heard_out_by_the_next_and_not_sent_again() {
-    let lab = Lab::open(&["--state", "disaster", "--logs", "4"]);
+/// A failover that was killed while a slow cmdlet runs, and the file of all that was asked.
+fn killed_over_a_cmdlet(lab: &Lab) -> (Machine, PathBuf) {
     let calls = lab.folder.join("calls");
-    let machine = Machine::with_site(slowed(&lab, &calls));
+    let machine = Machine::with_site(slowed(lab, &calls));
     let running = machine.start(&[]);
     machine.wait_for("a PowerShell", |record| record["event"] == "powershell");
     running.kill();
+    (machine, calls)
+}
+
+#[test]
+fn a_cmdlet_that_outlives_a_killed_run_is_heard_out_by_the_next_and_not_sent_again() {
+    let lab = Lab::open(&["--state", "disaster", "--logs", "4"]);
+    let (machine, calls) = killed_over_a_cmdlet(&lab);
     let said = machine.failover(&["--resume"]);
     assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
     let asked = fs::read_to_string(&calls).unwrap();
@@ -55,11 +61,7 @@ fn a_cmdlet_that_outlives_a_killed_run_is_heard_out_by_the_next_and_not_sent_aga
 #[test]
 fn a_cmdlet_that_outlives_a_run_on_another_machine_is_told() {
     let lab = Lab::open(&["--state", "disaster", "--logs", "4"]);
-    let calls = lab.folder.join("calls");
-    let machine = Machine::with_site(slowed(&lab, &calls));
-    let running = machine.start(&[]);
-    machine.wait_for("a PowerShell", |record| record["event"] == "powershell");
-    running.kill();
+    let (machine, _) = killed_over_a_cmdlet(&lab);
     // The record as it would be had that been elsewhere.
     let run = machine.runs().pop().unwrap();
     let mirror = lab.folder.join("shares/copy/pchadr-runs");
