@@ -261,6 +261,10 @@ pub struct Limits {
     /// A mirror, until it is SYNCHRONIZED.
     #[serde(serialize_with = "as_seconds")]
     pub mirror: Duration,
+    /// A change of the pool, until its chat servers know it: the Central Management Store replicates
+    /// to them (`skype-powershell.md` 5.3).
+    #[serde(serialize_with = "as_seconds")]
+    pub replication: Duration,
     /// The whole of a restore; `None` = as long as it takes.
     #[serde(serialize_with = "as_optional_seconds")]
     pub restore: Option<Duration>,
@@ -293,6 +297,7 @@ impl Default for Limits {
             stall: minutes(5),
             powershell: minutes(10),
             mirror: minutes(120),
+            replication: minutes(15),
             restore: None,
         }
     }

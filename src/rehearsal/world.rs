@@ -79,6 +79,9 @@ pub struct State {
     chat: Option<(Vec<String>, bool)>,
     /// Services whose sessions stay; `None` where idle servers leave.
     idle: Option<Vec<Idle>>,
+    /// What the store replicates meanwhile: when chat servers know it, active ones, failed over.
+    told: Vec<(Timestamp, (Vec<String>, bool))>,
+    replication: Duration,
     mirror_stalls: bool,
     readers_return: u32,
     schedules: bool,
@@ -249,10 +252,10 @@ impl World {
     pub fn chat_services_changed(&self, active: &[String], failed_over: bool, running: Vec<Idle>) {
         let now = self.now();
         self.with(|state| {
+            state.tell_chat((active.to_vec(), failed_over), &running, now);
             if let Some(idle) = &mut state.idle {
                 *idle = running;
             }
-            state.chat = Some((active.to_vec(), failed_over));
             state.refresh_chat(now);
         });
     }

@@ -11,6 +11,10 @@ use super::{Block, Context, Step};
 use crate::model::states::PoolState;
 use crate::model::{Place, Problem, Role};
 
+/// What is waited for while chat servers do not know a change of the pool yet (`skype-powershell.md` 5.3).
+pub(in crate::step) const REPLICATION: &str =
+    "waiting for replication of the Central Management Store";
+
 /// The identity that binds, and the state: the site file's, else what `Get-CsService` returned,
 /// else `service:<fqdn>` (`skype-powershell.md` 3; `steps.md` 8).
 pub(in crate::step) async fn identity_and_state(

@@ -25,7 +25,7 @@ fn shown(plan: &Plan) -> [String; 2] {
 
 #[test]
 fn the_plan_of_a_failback_shows_its_downtime_as_a_sum_and_that_of_a_failover_none() {
-    let sum = "in all 5 × size / throughput (50 GB at 100 MB/s: 41 min 40 s), 4 min 00 s allowed for waiting, and what the commands themselves take";
+    let sum = "in all 5 × size / throughput (50 GB at 100 MB/s: 41 min 40 s), 17 min 00 s allowed for waiting, and what the commands themselves take";
     for text in shown(&plan_of(Direction::Failback, &litware())) {
         assert!(text.contains(sum), "{text}");
         for term in [

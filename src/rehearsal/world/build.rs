@@ -83,6 +83,8 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
         },
         chat: None,
         idle: options.idle_hold_on.then(Vec::new),
+        replication: options.replication,
+        told: Vec::new(),
         mirror_stalls: options.mirror_stalls,
         readers_return: options.readers_return,
         schedules: options.schedules,

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::State;
 use super::database::{Database, UserAccess};
 use super::instance::{Kind, Process};
+use super::{State, after};
 use crate::model::{Instance, Role};
 
 /// The services of a living chat server, where idle ones keep their sessions until these stop
@@ -21,9 +21,33 @@ pub struct Idle {
 }
 
 impl State {
+    /// The pool changed: its chat servers know it once it is replicated to them. What the world begins
+    /// with they know; a service that stops, stops at once.
+    pub(super) fn tell_chat(
+        &mut self,
+        change: (Vec<String>, bool),
+        running: &[Idle],
+        now: Timestamp,
+    ) {
+        let Some((known, _)) = self.chat.as_mut().filter(|_| !self.replication.is_zero()) else {
+            self.chat = Some(change);
+            return;
+        };
+        let runs = |fqdn: &String| {
+            let mut all = running.iter().filter(|it| it.chat);
+            all.any(|it| it.host.eq_ignore_ascii_case(first_label(fqdn)))
+        };
+        known.retain(|fqdn| running.is_empty() || runs(fqdn));
+        self.told.push((after(now, self.replication), change));
+    }
+
     /// Gives every live active chat server its sessions where the pool's databases are, and ends
     /// those of all others.
     pub(super) fn refresh_chat(&mut self, now: Timestamp) {
+        let known = self.told.iter().take_while(|(at, _)| *at <= now).count();
+        if let Some((_, change)) = self.told.drain(..known).next_back() {
+            self.chat = Some(change);
+        }
         let Some((active, failed_over)) = self.chat.clone() else {
             return;
         };

@@ -186,6 +186,9 @@ pub struct WorldOptions {
     pub owner: Option<String>,
     /// Compliance events that wait on the backup.
     pub waiting: u64,
+    /// Until chat servers know a change of the pool's active servers or state
+    /// (`skype-powershell.md` 5.3).
+    pub replication: Duration,
     /// A mirror stays SYNCHRONIZING.
     pub mirror_stalls: bool,
     /// Faults.
@@ -235,6 +238,7 @@ impl WorldOptions {
             orphan: None,
             owner: Some("sa".to_owned()),
             waiting: 0,
+            replication: Duration::ZERO,
             mirror_stalls: false,
             faults: Vec::new(),
             answer_102_to_everything: false,

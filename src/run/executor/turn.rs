@@ -16,6 +16,7 @@ use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
 use crate::step::handoff::Handoff;
 use crate::step::hands::{Means, StepError};
+use crate::step::ledger::{Ledger as _, Progress, Unit};
 use crate::step::{Effect, Facts, Standing, Step};
 
 impl Execution<'_> {
@@ -293,6 +294,25 @@ impl Execution<'_> {
         }
     }
 
+    /// Shows what is waited for, and until when at most.
+    fn show_wait(&self, step: Step, standing: &Standing, left: Duration) {
+        if let Standing::Pending {
+            what,
+            underway: true,
+        } = standing
+        {
+            let now = self.access.clock.now();
+            let until = now.saturating_add(left).unwrap_or(now);
+            self.ledger.progress(Progress {
+                step: step.id().to_owned(),
+                done: 0,
+                total: 0,
+                unit: Unit::Waiting,
+                detail: format!("until {} at most: {what}", until.strftime("%H:%M:%S UTC")),
+            });
+        }
+    }
+
     /// What the cmdlets of a step said that reported no error.
     fn said(&self, step: Step) -> Option<Problem> {
         let state = self.ledger.state()?;
@@ -359,6 +379,7 @@ impl Execution<'_> {
             if is_last {
                 break (held_up, standing);
             }
+            self.show_wait(step, &standing, limit.saturating_sub(began.elapsed()));
             if wanted == StepOutcome::Done && self.waits_behind(step) {
                 return Ok(Turn::Later(acted));
             }

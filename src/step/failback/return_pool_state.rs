@@ -5,12 +5,14 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::PoolState;
 use crate::model::{Instance, Role};
-use crate::site::Site;
+use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::failback::clear_active_servers::holding::{self, Service as WindowsService};
@@ -21,7 +23,7 @@ use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::is_from;
 use crate::step::observe::sessions::{Holder, sessions};
-use crate::step::pool::{identity_and_state, set_state, store_block, topology_blocks};
+use crate::step::pool::{REPLICATION, identity_and_state, set_state, store_block, topology_blocks};
 use crate::step::shared::{chat_hosts, compliance, is_restored, not_restored};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
@@ -115,8 +117,13 @@ impl Kind for ReturnPoolState {
     fn downtime(site: &Site) -> Option<Downtime> {
         Some(
             Downtime::of(0, "until every active server has a session on the primary")
-                .waiting(site.limits.settle),
+                .waiting(site.limits.replication),
         )
+    }
+
+    /// The servers turn round once the store has replicated the state to them.
+    fn settle(limits: &Limits) -> Duration {
+        limits.replication
     }
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
@@ -300,7 +307,10 @@ fn judge_normal(facts: &Facts, backup_serves: bool) -> Standing {
     }
     if !left.is_empty() {
         let names: Vec<String> = left.iter().map(Holder::describe).collect();
-        Standing::underway(format!("Normal; still on the backup: {}", names.join(", ")))
+        Standing::underway(format!(
+            "Normal; {REPLICATION}: still on the backup: {}",
+            names.join(", ")
+        ))
     } else if silent.is_empty() {
         let mut why = "Normal; every active server has a session on the primary".to_owned();
         if !stays.is_empty() {
@@ -312,7 +322,7 @@ fn judge_normal(facts: &Facts, backup_serves: bool) -> Standing {
         Standing::satisfied(why)
     } else {
         Standing::underway(format!(
-            "Normal; no session on the primary yet from {}",
+            "Normal; {REPLICATION}: no session on the primary yet from {}",
             list(&silent)
         ))
     }

@@ -19,7 +19,7 @@ use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::{Holder, is_from, sessions};
-use crate::step::pool::{identity_and_state, not_serving};
+use crate::step::pool::{REPLICATION, identity_and_state, not_serving};
 use crate::step::shared::compliance;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
@@ -200,6 +200,11 @@ impl Kind for SetActiveServers {
         Some(limits.powershell.saturating_mul(10))
     }
 
+    /// The servers come once the store has replicated the list to them.
+    fn settle(limits: &Limits) -> Duration {
+        limits.replication
+    }
+
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         changes(site, &site.pool.normal, &site.pool.failed_over)
     }
@@ -274,7 +279,7 @@ impl Kind for SetActiveServers {
             let silent: Vec<String> = facts.without_session().into_iter().cloned().collect();
             if !silent.is_empty() {
                 Standing::underway(format!(
-                    "the list is set; no session on the database yet from {}",
+                    "the list is set; {REPLICATION}: no session on the database yet from {}",
                     list(&silent)
                 ))
             } else if !facts.stopped.is_empty() {

@@ -1,12 +1,114 @@
 //! The pool, the Central Management Store, the mirror, and the servers that chat.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pchadr::cli::rehearse::Stage;
 use pchadr::model::states::DatabaseState;
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::simulated::Change;
-use pchadr::run::event::StepOutcome;
+use pchadr::rehearsal::world::WorldOptions;
+use pchadr::run::event::{Outcome, Progress, Record, StepOutcome};
+use pchadr::run::recorder::Sink;
+use pchadr::run::store::MemoryStore;
 
-use super::{BACKUP, hold, hold_varied, vary};
-use crate::site::{disaster, litware, terms};
+use super::{BACKUP, hold, hold_on, hold_shown, hold_varied, vary};
+use crate::site::{Drill, disaster, litware, paused, terms};
+
+/// Chat servers hear of a change of the pool that much later.
+fn replicated_after(minutes: u64) -> fn(&mut WorldOptions) {
+    match minutes {
+        3 => |options| options.replication = Duration::from_mins(3),
+        _ => |options| options.replication = Duration::from_mins(20),
+    }
+}
+
+/// Keeps what is shown of a step while it is waited for.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<Vec<String>>>);
+
+impl Sink for Shown {
+    fn record(&mut self, _record: &Record) {}
+
+    fn progress(&mut self, progress: &Progress, now: Timestamp) {
+        if progress.step == "set-active-servers" {
+            let line = format!("{} {}", now.strftime("%H:%M:%S"), progress.detail);
+            self.0.lock().expect("the lines").push(line);
+        }
+    }
+}
+
+#[test]
+fn chat_servers_that_hear_of_the_change_minutes_later_are_waited_for_and_until_when_is_shown() {
+    let shown = Shown::default();
+    let held = paused(async {
+        let recipe = vary(replicated_after(3));
+        let mut stage = Stage::build(&litware(), &recipe).expect("the site can be simulated");
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(shown.clone())];
+        hold_shown(
+            &litware(),
+            &mut stage,
+            &terms(),
+            &MemoryStore::default(),
+            sinks,
+        )
+        .await
+    });
+    held.assert_done();
+    let lines = shown.0.lock().expect("the lines");
+    let first = lines.first().expect("it is shown");
+    for told in [
+        "waiting for replication of the Central Management Store",
+        "no session on the database yet from pc5.dc2.litwareinc.com",
+    ] {
+        assert!(first.contains(told), "{first}");
+    }
+    let time = |text: &str| -> jiff::civil::Time { text.parse().expect("a time") };
+    let (now, until) = (&first[..8], first.split("until ").nth(1).expect("an end"));
+    let minutes = (time(&until[..8]) - time(now)).get_minutes();
+    // A look or two of the quarter of an hour are over.
+    assert!((14..=15).contains(&minutes), "{first}");
+}
+
+#[test]
+fn chat_servers_that_never_hear_of_the_change_end_the_wait_with_what_was_waited_for() {
+    let mut site = litware();
+    site.limits.replication = Duration::from_mins(18);
+    let store = MemoryStore::default();
+    paused(async {
+        let recipe = vary(replicated_after(20));
+        let mut built = Stage::build(&site, &recipe).expect("the site can be simulated");
+        let held = hold_on(&site, &mut built, &terms(), &store).await;
+        assert_eq!(held.finished.outcome, Outcome::Stopped);
+        assert_eq!(
+            held.finished.stopped_at.as_deref(),
+            Some("set-active-servers")
+        );
+        let why = held.finished.error.expect("an error").why;
+        assert!(
+            why.contains("within 1080 s")
+                && why.contains("waiting for replication of the Central Management Store"),
+            "{why}"
+        );
+        // A few minutes more, and the same run goes on to its end.
+        hold_on(&site, &mut built, &terms(), &store)
+            .await
+            .assert_done();
+    });
+}
+
+#[test]
+fn a_failback_waits_for_replication_of_the_pools_state() {
+    let mut drill = Drill::failback(litware());
+    drill.recipe.vary = replicated_after(3);
+    let store = MemoryStore::default();
+    paused(async {
+        let stage = drill.stage();
+        let finished = drill.run(&stage, &store).await.expect("a record");
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+    });
+}
 
 #[test]
 fn a_site_without_a_backup_mirror_fails_over_without_one() {

@@ -52,6 +52,11 @@ impl Back for Facts {
         Some(limits.powershell.saturating_mul(10))
     }
 
+    /// The servers come back once the store has replicated the list to them.
+    fn settle(limits: &Limits) -> Duration {
+        limits.replication
+    }
+
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let start = change("Start-CsWindowsService", site, None)
             .each("service that this run stopped and that does not run");
