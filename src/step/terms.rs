@@ -82,30 +82,43 @@ pub const INTERLOCKS: [(&str, &str); 17] = [
     ),
 ];
 
-/// Reads a time that a person types: the clock is that of the servers that took the log backups, so
-/// one with an offset or a zone is of another clock.
+/// Reads a time that a person types. The clock is that of the servers that took the log backups: their
+/// files carry no offset, and a server that is lost cannot be asked for its own. So a time of another
+/// clock is not converted but refused (`steps.md` 1.7).
 ///
 /// # Errors
-/// Why it is none, a sentence without its subject.
-pub fn time(text: &str) -> Result<DateTime, &'static str> {
-    let pieces = Pieces::parse(text).map_err(|_| "is no time as in 2026-11-24T03:15:00")?;
-    if pieces.offset().is_some() || pieces.time_zone_annotation().is_some() {
-        return Err(
-            "has an offset or a zone: write the time that the clock of the primary's server showed, without one",
-        );
-    }
+/// Why it is none, and what to type: a sentence without its subject.
+pub fn time(text: &str) -> Result<DateTime, String> {
+    const EXAMPLE: &str = "as in 2026-11-24T03:15:00";
+    let pieces = Pieces::parse(text).map_err(|_| format!("is no time {EXAMPLE}"))?;
+    let zone = pieces.time_zone_annotation().is_some();
     let time = pieces
         .time()
-        .ok_or("has no time of day, as in 2026-11-24T03:15:00")?;
-    Ok(pieces.date().to_datetime(time))
+        .ok_or_else(|| format!("has no time of day, {EXAMPLE}"))?;
+    let local = pieces.date().to_datetime(time);
+    let Some(offset) = pieces.to_numeric_offset() else {
+        return if zone {
+            Err(format!("names a time zone: {AS_SHOWN}"))
+        } else {
+            Ok(local)
+        };
+    };
+    let moment = offset.to_timestamp(local).map_or_else(
+        |_| "no moment at all".to_owned(),
+        |moment| moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    );
+    Err(format!("has an offset, and is {moment}: {AS_SHOWN}"))
 }
+
+/// What to type instead of a time of another clock.
+const AS_SHOWN: &str = "type what the clock of the primary's server showed then, without offset or zone; what that clock is ahead of UTC is not known here";
 
 /// Says that a text is no accepted loss.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoLoss {
     /// It looks like a time.
     #[error("`{0}` {1}")]
-    Time(String, &'static str),
+    Time(String, String),
     /// It looks like nothing.
     #[error(
         "`{0}` is neither `end-of-chain`, nor an LSN in decimal notation, nor a time as in 2026-11-24T03:15:00"
@@ -178,13 +191,21 @@ mod tests {
             ("everything", "is neither"),
             ("-5", "is neither"),
             ("2026-11-24", "no time of day"),
-            ("2026-11-24T03:15:00Z", "an offset or a zone"),
-            ("2026-11-24T03:15:00-05:00", "an offset or a zone"),
-            ("2026-11-24T03:15:00+01", "an offset or a zone"),
-            ("2026-11-24T03:15:00[Europe/Berlin]", "an offset or a zone"),
+            ("2026-02-30T03:15:00", "is neither"),
+            ("2026-11-24T25:15:00", "is neither"),
+            ("2026-11-24T03:15:00Z", "is 2026-11-24 03:15:00 UTC: type"),
+            (
+                "2026-11-24T03:15:00-05:00",
+                "is 2026-11-24 08:15:00 UTC: type",
+            ),
+            ("2026-11-24T03:15:00+01", "is 2026-11-24 02:15:00 UTC: type"),
+            (
+                "2026-11-24T03:15:00[Europe/Berlin]",
+                "names a time zone: type",
+            ),
             (
                 "2026-11-24T03:15:00+01:00[Europe/Berlin]",
-                "an offset or a zone",
+                "is 2026-11-24 02:15:00 UTC: type",
             ),
         ] {
             let told = text.parse::<AcceptedLoss>().unwrap_err().to_string();

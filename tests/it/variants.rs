@@ -10,6 +10,7 @@ mod presence;
 mod primary;
 mod remedies;
 mod share;
+mod times;
 
 use pchadr::cli::rehearse::{Stage, execute};
 use pchadr::model::states::{DatabaseState, MirroringRole, MirroringState, PoolState};

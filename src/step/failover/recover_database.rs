@@ -10,6 +10,7 @@ mod recovered;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod times;
 
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub(in crate::step) use loss::accepts;
 use loss::loss_block;
 use primary::{PrimarySide, look_at_primary, primary_blocks};
 use recovered::judge_recovered;
+use times::Times;
 
 /// The database is recovered already (`sql-server.md` 4).
 const ALREADY_RECOVERED: u32 = 3153;
@@ -63,6 +65,7 @@ pub struct Facts {
     hosts: Vec<Host>,
     newest_log: Observed<NewestLog>,
     fence: Fence,
+    times: Times,
     accepted: Option<String>,
     loss_is_accepted: bool,
     overrides: Vec<String>,
@@ -227,6 +230,7 @@ impl Kind for RecoverDatabase {
             hosts,
             newest_log,
             fence: Fence::of(cx.site, access.clock.now()),
+            times: Times::look(access, cx.terms, backup).await,
             accepted: cx.terms.accepted.map(|loss| loss.to_string()),
             loss_is_accepted,
             overrides: cx.terms.overrides.keys().cloned().collect(),
@@ -316,6 +320,7 @@ impl Kind for RecoverDatabase {
         if !facts.nothing_is_lost() && !facts.loss_is_accepted {
             blocks.push(loss_block(facts, chain));
         }
+        blocks.extend(facts.times.blocks(chain.last_finished));
         blocks.extend(primary_blocks(facts));
         let agent = facts.agent_runs != Some(false);
         if facts

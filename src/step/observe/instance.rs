@@ -1,5 +1,6 @@
 //! O1, O12, O13: who an instance is, its services, its mirroring endpoint.
 
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::{Observed, every, first, table};
@@ -84,6 +85,14 @@ fn read(answer: Result<Table, Problem>) -> Observed<Identity> {
             edition: row.int("engine_edition")?,
             sysadmin: row.bit("is_sysadmin") == Some(true),
         })
+    })
+}
+
+/// What the clock of an instance's machine shows, its local time.
+pub async fn clock(access: &Access, instance: Instance) -> Observed<DateTime> {
+    let query = Query::plain(include_str!("../../sql/clock.sql"));
+    first(table(access, instance, query).await, |row| {
+        row.parse("now_local")
     })
 }
 

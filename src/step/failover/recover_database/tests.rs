@@ -28,6 +28,7 @@ fn facts() -> Facts {
         hosts: Vec::new(),
         newest_log: Observed::Absent,
         fence: Fence::of(&site(), jiff::Timestamp::UNIX_EPOCH),
+        times: Times::none(),
         accepted: None,
         loss_is_accepted: true,
         overrides: Vec::new(),

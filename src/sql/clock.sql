@@ -1,0 +1,1 @@
+SELECT CONVERT(varchar(33), SYSDATETIME(), 126) AS now_local
