@@ -12,6 +12,7 @@ pub mod certificate;
 pub mod cmdlets;
 pub mod engine;
 pub mod folders;
+mod german;
 pub mod hex;
 mod kept;
 pub mod lab;

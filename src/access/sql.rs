@@ -242,7 +242,25 @@ impl SqlDoor {
             .map_err(|_| failed(Failure::SignInTimedOut(self.limits.login)))?
             .map_err(failed);
         tracing::debug!(server = place.server, ok = signed_in.is_ok(), "signed in");
-        signed_in
+        let mut driver = signed_in?;
+        self.speak_english(&place, &mut driver)
+            .await
+            .map_err(failed)?;
+        Ok(driver)
+    }
+
+    /// Has the server's texts in English, whatever the language of our login: they are shown, and in two
+    /// of them alone stands the number of the operating system's error (`sql-server.md` 10.3). Nothing
+    /// else is decided by them, so a server that refuses is heard all the same.
+    async fn speak_english(&self, place: &Place, driver: &mut Driver) -> Result<(), Failure> {
+        let text = include_str!("../sql/english.sql");
+        let began = Instant::now();
+        let answer = limited(place, text, self.limits.query, driver.send(text)).await;
+        place.log("sent", text, began, &answer);
+        match answer {
+            Err(error) if !error.keeps_connection() => Err(error.failure),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     async fn ask(

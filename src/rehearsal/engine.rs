@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::batch::Batch;
 use super::catalog::{Variables, open};
+use super::german::german;
 use super::hex::guid_text;
 use super::kept::Kept;
 use super::message::message;
@@ -46,6 +47,22 @@ impl World {
             world: self.clone(),
             instance,
         })
+    }
+}
+
+impl World {
+    /// An error as a session is told it.
+    fn in_language(&self, instance: Instance, spid: i64, error: &ServerError) -> ServerError {
+        let is_german = self.with(|state| {
+            let server = state.instances.get(&instance);
+            let process = server.and_then(|it| it.processes.get(&spid));
+            process.is_some_and(|process| process.german)
+        });
+        if is_german {
+            german(error)
+        } else {
+            error.clone()
+        }
     }
 }
 
@@ -103,6 +120,7 @@ impl Server for Listener {
                     transactions: 0,
                     context: None,
                     xact_abort: false,
+                    german: server.german,
                     token: token.clone(),
                 },
             );
@@ -211,7 +229,8 @@ impl Connection {
         entry.end(failed.map_or(Outcome::Done, Outcome::Failed));
         match fault {
             Some(FaultKind::ErrorAfter(number)) => {
-                reply.error(&message(number, &[]));
+                let error = message(number, &[]);
+                reply.error(&self.world.in_language(self.instance, self.spid, &error));
                 reply.done(None);
             }
             Some(FaultKind::CutAfter) => return Flow::Cut,
@@ -222,7 +241,7 @@ impl Connection {
     }
 
     fn refuse(&self, text: &str, error: &ServerError, reply: &mut dyn Reply) {
-        reply.error(error);
+        reply.error(&self.world.in_language(self.instance, self.spid, error));
         reply.done(None);
         self.world.record(
             self.instance,

@@ -178,6 +178,12 @@ messages! {
     32054 16 1 "There was an error establishing a link to the remote monitor server."
 }
 
+/// The text of a message, with `{}` where a value goes.
+pub(super) fn text_of(number: u32) -> Option<&'static str> {
+    let (.., text) = MESSAGES.iter().find(|(known, ..)| *known == number)?;
+    Some(text)
+}
+
 /// A message with its values. A number that is not in the table, as a fault may name, has severity
 /// 16 and no text of its own.
 pub fn message(number: u32, values: &[&str]) -> ServerError {

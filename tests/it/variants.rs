@@ -3,6 +3,7 @@
 mod broken;
 pub(crate) mod database;
 mod files;
+mod language;
 mod log_shipping;
 mod mirror;
 mod pool;

@@ -115,7 +115,8 @@ impl<'a> Batch<'a> {
     /// Sends errors, and notes what the world does not know.
     pub(super) fn fail(&mut self, errors: &[ServerError]) {
         for error in errors {
-            self.reply.error(error);
+            let told = self.world.in_language(self.instance, self.spid, error);
+            self.reply.error(&told);
             self.failed.get_or_insert(error.number);
             if UNKNOWN.contains(&error.number) {
                 self.world.with(|state| state.not_known(error.to_string()));
@@ -167,6 +168,15 @@ impl<'a> Batch<'a> {
                 } else if option == "XACT_ABORT" {
                     let on = words.trim().eq_ignore_ascii_case("ON");
                     self.with_process(|p| p.xact_abort = on);
+                } else if option == "LANGUAGE" {
+                    // Another is not known here (`sql-server.md` 10.3).
+                    let german = match words.trim().to_lowercase().as_str() {
+                        "us_english" => false,
+                        "german" => true,
+                        _ => return Err(vec![message(102, &[words.trim()])]),
+                    };
+                    self.with_process(|p| p.german = german);
+                    self.reply.info(&message(5703, &[words.trim()]));
                 }
                 self.done(None);
             }

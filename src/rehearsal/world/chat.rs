@@ -181,6 +181,7 @@ pub(super) fn chat_process(spid: i64, host: &str, database: &str, now: Timestamp
         transactions: 0,
         context: None,
         xact_abort: false,
+        german: false,
         token: CancellationToken::new(),
     }
 }

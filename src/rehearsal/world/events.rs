@@ -316,6 +316,7 @@ impl State {
                 transactions: 0,
                 context: None,
                 xact_abort: false,
+                german: false,
                 token: CancellationToken::new(),
             },
         );

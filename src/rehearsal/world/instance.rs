@@ -63,6 +63,8 @@ pub struct Process {
     pub context: Option<Vec<u8>>,
     /// `SET XACT_ABORT ON`
     pub xact_abort: bool,
+    /// Its language is German: that of its login, until it sets another.
+    pub german: bool,
     /// Cancelled by KILL, or when the instance goes down.
     pub token: CancellationToken,
 }
@@ -107,7 +109,7 @@ pub struct SqlInstance {
     pub sysadmin: bool,
     /// Whether who signs in has VIEW ANY DATABASE, as everybody has unless it was denied.
     pub sees_databases: bool,
-    /// Its setup was in German: names and texts are, numbers are not.
+    /// Its setup was in German, and the language of its logins is: names and texts are, numbers are not.
     pub german: bool,
     /// Databases, the four system databases first.
     pub databases: Vec<Database>,

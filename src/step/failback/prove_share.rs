@@ -52,7 +52,7 @@ impl Facts {
             .services(role)?
             .seen()?
             .iter()
-            .find(|service| service.name.starts_with("SQL Server ("))?;
+            .find(|service| service.is_engine)?;
         engine.account.as_deref()
     }
 

@@ -103,6 +103,8 @@ pub struct Service {
     pub name: String,
     /// Whether it is the Agent, by its program.
     pub is_agent: bool,
+    /// Whether it is the engine, by its program.
+    pub is_engine: bool,
     /// 1 stopped, 4 running.
     pub status: i64,
     /// Its account.
@@ -122,6 +124,7 @@ pub async fn services(access: &Access, instance: Instance) -> Observed<Vec<Servi
         Some(Service {
             name: row.text("servicename")?,
             is_agent: program.contains("sqlagent.exe"),
+            is_engine: program.contains("sqlservr.exe"),
             status: row.int("status")?,
             account: row.text("service_account"),
         })

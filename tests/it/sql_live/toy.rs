@@ -156,6 +156,8 @@ impl Toy {
                 state.processes.remove(&killed.parse().unwrap());
             }
             reply.done(None);
+        } else if sql.starts_with("SET LANGUAGE ") {
+            reply.done(None);
         } else if sql == "READ" {
             table(reply, &["n int"], &[vec![Datum::Int(7)]]);
         } else if let Some(number) = sql.strip_prefix("FAIL ") {

@@ -1,0 +1,1 @@
+SET LANGUAGE us_english
