@@ -49,12 +49,21 @@ pub(super) fn read(root: &mut Table<'_>) -> Result<Pool, Reported> {
 
     let (primary, backup) = every?;
     let (normal, failed_over) = active?;
+    for list in [&primary, &backup, &normal, &failed_over]
+        .into_iter()
+        .flatten()
+    {
+        refuse_addresses(list);
+    }
     // Who is a stranger is only known when both lists are.
     if let (Ok(primary), Ok(backup)) = (&primary, &backup) {
         refuse_in_both(primary, backup);
         let known: Vec<&Fqdn> = primary.iter().chain(backup).map(|l| &l.server).collect();
         for list in [&normal, &failed_over].into_iter().flatten() {
             refuse_strangers(list, &known);
+        }
+        if let Ok(failed_over) = &failed_over {
+            refuse_lost(failed_over, primary);
         }
     }
     Ok(Pool {
@@ -117,6 +126,33 @@ fn active_servers<'a>(field: &Field<'a>) -> Result<Servers<'a>, Reported> {
         );
     }
     Ok(servers)
+}
+
+/// The topology and the sessions on the database know a chat server by its name alone
+/// (`skype-powershell.md` 1.2; `sql-server.md` 3.1).
+fn refuse_addresses(servers: &Servers<'_>) {
+    for Listed { server, field } in servers {
+        if server.as_str().parse::<std::net::Ipv4Addr>().is_ok() {
+            field.problem(
+                &format!("`{server}` is an address, no name"),
+                "write the server's fully qualified name, as Get-CsPool shows it under Computers",
+            );
+        }
+    }
+}
+
+/// A failover to servers of the lost data center alone would end without one that serves.
+fn refuse_lost(failed_over: &Servers<'_>, primary: &Servers<'_>) {
+    let is_lost = |l: &Listed<'_>| primary.iter().any(|p| p.server.is(l.server.as_str()));
+    if let Some(first) = failed_over
+        .first()
+        .filter(|_| failed_over.iter().all(is_lost))
+    {
+        first.field.problem(
+            "every server for the failed-over state stands in the first data center, which is lost then",
+            "name servers of pool.servers.backup; those of the first data center may stand beside them",
+        );
+    }
 }
 
 fn refuse_in_both(primary: &Servers<'_>, backup: &Servers<'_>) {

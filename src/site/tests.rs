@@ -5,6 +5,7 @@ use crate::problem::Problems;
 
 mod any_bytes;
 mod example;
+mod targets;
 
 /// The least that a site file can say.
 const LEAST: &str = r"[pool]

@@ -218,6 +218,8 @@ pub(super) fn files(chain: Chain) -> copy_backups::Facts {
         chain: Some(chain),
         share_called_lost: false,
         life: None,
+        room: Observed::Absent,
+        room_is_accepted: false,
     }
 }
 

@@ -11,6 +11,7 @@ mod presence;
 mod primary;
 mod remedies;
 mod share;
+mod targets;
 mod times;
 
 use pchadr::cli::rehearse::{Stage, execute};

@@ -25,6 +25,7 @@ use crate::step::observe::folders::{
     Chain, Folder, Kin, SignOfLife, ToCopy, chain, folders, sign_of_life,
 };
 use crate::step::observe::log_shipping::secondary;
+use crate::step::observe::space::share_room;
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 
@@ -37,6 +38,9 @@ pub(in crate::step) enum Key {
 
 /// Interlock: the share is called lost by a person.
 pub(in crate::step) const SHARE_LOST: &str = "share-lost";
+
+/// Interlock: the copy folder has too little room by the sizes of the files.
+const ROOM: &str = "share-room";
 
 pub(in crate::step) struct CopyBackups;
 
@@ -54,6 +58,9 @@ pub struct Facts {
     pub(in crate::step) share_called_lost: bool,
     /// The newest log backup that was finished after the run began.
     pub(in crate::step) life: Option<SignOfLife>,
+    /// Bytes left in the copy folder, as this machine is told; asked for by this step alone.
+    pub(in crate::step) room: Observed<u64>,
+    pub(in crate::step) room_is_accepted: bool,
 }
 
 /// Reads all folders and the redo start. The redo start of a STANDBY database may be NULL: then
@@ -116,6 +123,8 @@ pub(in crate::step) async fn observe(cx: Context<'_>) -> Facts {
         chain,
         share_called_lost: cx.terms.overrides(SHARE_LOST),
         life,
+        room: Observed::Absent,
+        room_is_accepted: cx.terms.overrides(ROOM),
     }
 }
 
@@ -138,6 +147,32 @@ impl Facts {
             )
             .lifted_by(Lift::Override)
         })
+    }
+
+    /// Bytes of what must be copied.
+    fn needed_bytes(&self) -> u64 {
+        let files = self.chain.iter().flat_map(|chain| &chain.to_copy);
+        files.filter(|it| it.needed).map(|it| it.size).sum()
+    }
+
+    /// Too little room for them. A folder that takes them all the same compresses, or is another volume.
+    fn room_block(&self) -> Option<Block> {
+        let (free, needed) = (*self.room.seen()?, self.needed_bytes());
+        if free >= needed || self.room_is_accepted {
+            return None;
+        }
+        let block = Block::site(
+            ROOM,
+            format!(
+                "the copy folder has {} free, and the log backups that it lacks are {}",
+                size(free),
+                size(needed)
+            ),
+            format!(
+                "make room there; or, if they fit all the same, say so with --override {ROOM}=REASON"
+            ),
+        );
+        Some(block.lifted_by(Lift::Override))
     }
 
     /// The standing that follows from what the database is, before any file counts.
@@ -178,6 +213,7 @@ impl Kind for CopyBackups {
         title: "Copy the log backups that the copy folder lacks",
         effect: Effect::Reversible,
         checks: &[
+            "room in the copy folder for what it lacks",
             "share and copy folder are read; an empty or unreadable share is never taken for `nothing to copy`",
             "every set of the chain beyond redo start lies whole in the copy folder: size, header, closing copy",
         ],
@@ -235,7 +271,12 @@ impl Kind for CopyBackups {
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
-        observe(cx).await
+        let mut facts = observe(cx).await;
+        if facts.needed_bytes() > 0 {
+            let folder = cx.site.shares.copy.as_str();
+            facts.room = share_room(cx.access, folder, cx.site.limits.query).await;
+        }
+        facts
     }
 
     fn judge(facts: &Facts) -> Standing {
@@ -245,7 +286,8 @@ impl Kind for CopyBackups {
         if let Some(why) = facts.copies_unknown() {
             return Standing::unknown(why);
         }
-        let blocks: Vec<Block> = facts.share_block().into_iter().collect();
+        let mut blocks: Vec<Block> = facts.share_block().into_iter().collect();
+        blocks.extend(facts.room_block());
         Standing::unless(blocks, || {
             let Some(chain) = facts.chain.as_ref().filter(|it| !it.to_copy.is_empty()) else {
                 return Standing::satisfied(if facts.share.seen().is_some() {
@@ -262,8 +304,12 @@ impl Kind for CopyBackups {
                     count(some, "file")
                 ),
             };
+            let room = match &facts.room {
+                Observed::Unknown(why) => format!("; room in the copy folder was not seen: {why}"),
+                Observed::Seen(_) | Observed::Absent => String::new(),
+            };
             Standing::pending(format!(
-                "copy {}, {}{opaque}",
+                "copy {}, {}{opaque}{room}",
                 count(chain.to_copy.len(), "log backup"),
                 size(bytes)
             ))

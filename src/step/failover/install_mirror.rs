@@ -2,9 +2,11 @@
 //! (`steps.md` 4; `skype-powershell.md` 1.4, 4).
 
 pub(in crate::step) mod compliance;
+mod fits;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod without;
 
 use std::time::Duration;
 
@@ -23,7 +25,9 @@ use crate::step::observe::pool::{self, Service};
 use crate::step::pool::not_serving;
 use crate::step::shared::one_instance;
 use crate::step::undo::Nothing;
-use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Optional, Standing, Step};
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Optional, Standing, Step};
+use fits::Fits;
+use without::or_without;
 
 /// Which set-up, with or without the switch that drops what the mirror has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub struct Facts {
     mirror_host: Option<String>,
     service: Observed<Service>,
     share: Option<String>,
+    /// Whether it fits there, as long as there is no mirror.
+    fits: Option<Fits>,
 }
 
 impl Kind for InstallMirror {
@@ -69,6 +75,8 @@ impl Kind for InstallMirror {
         checks: &[
             "both instances: same version and edition, we are sysadmin, endpoint started",
             "the backup mirror has no chat database in use; one left RESTORING is replaced",
+            "room on the backup mirror's volumes for the files, and the certificate of an encrypted database; what cannot be seen is named",
+            "not tried: whether the user of PowerShell is sysadmin on both instances, as the set-up needs",
             "the topology names the same backup mirror as the site file",
             "principal and mirror name one another, both SYNCHRONIZED: waited for behind the step that serves users",
             "behind recovery, a mirror that cannot be set up is left out: users do not wait for it",
@@ -96,11 +104,25 @@ impl Kind for InstallMirror {
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
-        look(cx, &BACKUP_SIDE).await
+        let mut facts = look(cx, &BACKUP_SIDE).await;
+        if matches!(
+            judge(&facts, &BACKUP_SIDE),
+            Standing::Pending { .. } | Standing::Blocked { .. }
+        ) && facts.mirror_is_silent().is_none()
+            && facts.mirror.is_some()
+        {
+            facts.fits = Some(Fits::look(cx).await);
+        }
+        facts
     }
 
     fn judge(facts: &Facts) -> Standing {
-        or_without(facts, judge(facts, &BACKUP_SIDE))
+        let standing = judge(facts, &BACKUP_SIDE);
+        let standing = facts
+            .fits
+            .as_ref()
+            .map_or(standing.clone(), |fits| fits.add_to(standing));
+        or_without(facts, standing)
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
@@ -195,6 +217,7 @@ pub(in crate::step) async fn look(cx: Context<'_>, pair: &Pair) -> Facts {
         mirror_host: has_mirror.map(|server| server.host.clone()),
         service: pool::service(cx.access, &cx.site.pool.fqdn).await,
         share: cx.site.shares.mirror.as_ref().map(ToString::to_string),
+        fits: None,
     }
 }
 
@@ -330,39 +353,6 @@ pub(in crate::step) fn judge(facts: &Facts, pair: &Pair) -> Standing {
             "set up the mirror over the copy that was left RESTORING"
         })
     })
-}
-
-/// A mirror that is down or cannot be set up keeps nobody from failing over: it is an interlock.
-fn or_without(facts: &Facts, standing: Standing) -> Standing {
-    let without = format!("or go on without a mirror: --override {NO_MIRROR}=REASON");
-    let interlock = |mut problem: Problem| {
-        problem = problem.with_remedy().or(without.clone());
-        Block::site(NO_MIRROR, problem, "").lifted_by(Lift::Override)
-    };
-    let of_mirror = facts.mirror.as_ref().and_then(|mirror| {
-        let unseen = mirror.database.unknown();
-        unseen.or(mirror.identity.unknown())
-    });
-    match standing {
-        Standing::Unknown(problem) if of_mirror == Some(&problem) => Standing::Blocked {
-            blocks: vec![interlock(
-                problem.about("what the backup mirror is, is not known"),
-            )],
-        },
-        Standing::Blocked { blocks } => Standing::Blocked {
-            // What a step before it clears is not the mirror's.
-            blocks: blocks
-                .into_iter()
-                .map(|block| match block.cleared_by {
-                    Some(_) => block,
-                    None => interlock(block.problem),
-                })
-                .collect(),
-        },
-        other @ (Standing::Unknown(_) | Standing::Satisfied { .. } | Standing::Pending { .. }) => {
-            other
-        }
-    }
 }
 
 async fn partner(cx: Context<'_>, role: Role) -> Partner {

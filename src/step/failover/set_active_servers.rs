@@ -22,7 +22,7 @@ use crate::step::observe::sessions::{Holder, is_from, sessions};
 use crate::step::pool::{REPLICATION, identity_and_state, not_serving};
 use crate::step::shared::compliance;
 use crate::step::undo::Nothing;
-use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Standing, Step};
 
 /// Which command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub(in crate::step) enum Key {
 
 /// What must be said at the end (`steps.md` 5.8).
 const LOG_GROWS: &str = "; nothing backs up the log of this database now: take log backups, to a folder that is not the log-shipping share, before its disk is full";
+
+/// Interlock: chat services of wanted servers that do not run when the failover begins.
+const STOPPED: &str = "services-stopped";
 
 pub(in crate::step) struct SetActiveServers;
 
@@ -51,6 +54,8 @@ pub struct Facts {
     /// Wanted servers whose chat service could not be looked at. Its name was never confirmed
     /// (`skype-powershell.md` 1.9): a session on the database is then the proof.
     unseen: Vec<String>,
+    /// They may be stopped when the failover begins.
+    stopped_may_be: bool,
     sessions: Observed<Vec<Holder>>,
 }
 
@@ -256,6 +261,7 @@ impl Kind for SetActiveServers {
                 "bring it online; see `[sql.compliance]` and `[database] compliance`",
             ));
         }
+        blocks.extend(stopped_block(facts));
         if let Some(computers) = facts.computers.seen() {
             for server in facts.wanted.iter().filter(|it| !contains(computers, it)) {
                 blocks.push(Block::site(
@@ -308,6 +314,25 @@ impl Kind for SetActiveServers {
     }
 }
 
+/// What would end the run behind recovery: found before anything is touched. Once the database serves
+/// nobody is held back by it (`design.md` 3, rule 18).
+fn stopped_block(facts: &Facts) -> Option<Block> {
+    if facts.stopped.is_empty() || facts.stopped_may_be || facts.not_serving().is_none() {
+        return None;
+    }
+    let block = Block::site(
+        STOPPED,
+        format!(
+            "the chat service does not run on {}: nobody would be served there",
+            list(&facts.stopped)
+        ),
+        format!(
+            "start it there (Start-CsWindowsService), or see `[pool.active_servers] failed_over`; if it is to be started later, say so with --override {STOPPED}=REASON"
+        ),
+    );
+    Some(block.lifted_by(Lift::Override))
+}
+
 /// Reads what the servers that are wanted would need, where `principal` has the chat database.
 pub(in crate::step) async fn look(cx: Context<'_>, wanted: Vec<String>, principal: Role) -> Facts {
     let access = cx.access;
@@ -333,6 +358,7 @@ pub(in crate::step) async fn look(cx: Context<'_>, wanted: Vec<String>, principa
         },
         stopped,
         unseen,
+        stopped_may_be: cx.terms.overrides(STOPPED),
         sessions: sessions(access, chat, &cx.site.database.chat).await,
         service,
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::step::Lift;
 use crate::step::sample::{
     identity, in_short, mirrored, online, restoring, service, site, unknown, way_out, words,
 };
@@ -21,6 +22,7 @@ fn facts(principal: Database, mirror: Observed<Database>) -> Facts {
         mirror_host: Some("sql4.dc2.x.com".to_owned()),
         service: Observed::Seen(service()),
         share: Some(r"\\fs1\mirror".to_owned()),
+        fits: None,
     }
 }
 

@@ -13,6 +13,7 @@ fn facts() -> Facts {
         compliance: None,
         stopped: Vec::new(),
         unseen: Vec::new(),
+        stopped_may_be: false,
         sessions: Observed::Seen(vec![holder(57, "PC5"), holder(58, "pc6.dc2.x.com")]),
     }
 }
@@ -83,6 +84,29 @@ fn it_is_blocked_until_the_backup_serves() {
         ..facts()
     });
     assert_eq!(in_short(&standing), "backup-not-serving");
+}
+
+#[test]
+fn a_stopped_service_is_found_before_recovery_and_holds_nobody_back_behind_it() {
+    let stopped = || vec!["pc5.dc2.x.com".to_owned()];
+    let mut before = Facts {
+        database: Observed::Seen(restoring()),
+        stopped: stopped(),
+        ..facts()
+    };
+    let Standing::Blocked { blocks } = judge(&before) else {
+        panic!("it is not blocked");
+    };
+    let found = blocks.iter().find(|block| block.id == STOPPED);
+    let found = found.expect("the service is found");
+    assert_eq!((found.lift, &found.cleared_by), (Lift::Override, &None));
+    before.stopped_may_be = true;
+    assert_eq!(in_short(&judge(&before)), "backup-not-serving");
+    let behind = Facts {
+        stopped: stopped(),
+        ..facts()
+    };
+    assert_eq!(in_short(&judge(&behind)), "underway");
 }
 
 #[test]
