@@ -4,6 +4,7 @@
 mod commands;
 mod evidence;
 mod fence;
+mod lag;
 mod loss;
 mod primary;
 mod recovered;
@@ -39,6 +40,7 @@ use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 use commands::Key;
 use evidence::{Host, NewestLog};
 use fence::Fence;
+use lag::Lag;
 pub(in crate::step) use loss::accepts;
 use loss::loss_block;
 use primary::{PrimarySide, look_at_primary, primary_blocks};
@@ -66,6 +68,7 @@ pub struct Facts {
     newest_log: Observed<NewestLog>,
     fence: Fence,
     times: Times,
+    lag: Lag,
     accepted: Option<String>,
     loss_is_accepted: bool,
     overrides: Vec<String>,
@@ -231,6 +234,14 @@ impl Kind for RecoverDatabase {
             newest_log,
             fence: Fence::of(cx.site, access.clock.now()),
             times: Times::look(access, cx.terms, backup).await,
+            lag: Lag::look(
+                access,
+                backup,
+                rows.seen()
+                    .filter(|it| !it.is_empty())
+                    .map_or(cx.saved_rows(), Vec::as_slice),
+            )
+            .await,
             accepted: cx.terms.accepted.map(|loss| loss.to_string()),
             loss_is_accepted,
             overrides: cx.terms.overrides.keys().cloned().collect(),

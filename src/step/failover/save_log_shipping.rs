@@ -1,5 +1,6 @@
 //! `save-log-shipping`: keeps what F1 destroys (`steps.md` 4, 5.1).
 
+mod lost;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -47,6 +48,8 @@ pub struct Facts {
     copy_local: String,
     /// Whether a person says that the folder of the row may be another one.
     may_differ: bool,
+    /// Hosts that the site file places in the first data center.
+    first_hosts: Vec<String>,
 }
 
 /// Interlock: log shipping's row names a folder that the site file does not.
@@ -117,6 +120,7 @@ impl Kind for SaveLogShipping {
                 .collect(),
             may_differ: cx.terms.overrides(OTHER_FOLDER),
             copy_local: cx.site.shares.copy_local.to_string(),
+            first_hosts: lost::first_hosts(cx.site),
         }
     }
 
@@ -265,6 +269,7 @@ fn remarks(facts: &Facts, rows: &[Secondary]) -> String {
             row.destination, facts.copy_local
         );
     }
+    remarks.push_str(&lost::remarks(facts, rows));
     if rows.iter().any(|row| row.monitor_security == Some(0)) {
         remarks.push_str("; its monitor wants a SQL login, whose password cannot be kept");
     }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Facts;
+use super::lag;
 use super::primary::PrimarySide;
 use crate::access::Access;
 use crate::access::sql::{Failure, Life};
@@ -162,6 +163,7 @@ pub(super) fn table(facts: &Facts) -> Vec<String> {
         Observed::Absent => "newest log backup on the share: there is none".to_owned(),
         Observed::Unknown(why) => format!("newest log backup on the share: not seen: {why}"),
     });
+    lines.extend(lag::lines(facts));
     lines
 }
 

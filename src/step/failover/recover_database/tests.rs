@@ -15,7 +15,7 @@ mod loss;
 mod primary_side;
 
 /// Everything applied, the loss accepted, the primary side silent.
-fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     let silent = |role| side(role, Presence::Dead("no answer".into()), Observed::Absent);
     Facts {
         files: files(chain(Vec::new())),
@@ -29,6 +29,7 @@ fn facts() -> Facts {
         newest_log: Observed::Absent,
         fence: Fence::of(&site(), jiff::Timestamp::UNIX_EPOCH),
         times: Times::none(),
+        lag: Lag::none(),
         accepted: None,
         loss_is_accepted: true,
         overrides: Vec::new(),

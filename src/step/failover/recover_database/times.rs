@@ -34,27 +34,35 @@ impl Times {
         }
     }
 
-    /// Asks only where something was typed.
+    /// The same, and what the clock shows.
+    #[cfg(test)]
+    pub(super) fn at(now: DateTime) -> Self {
+        Self {
+            clock: Observed::Seen(now),
+            ..Self::none()
+        }
+    }
+
+    /// What the clock of the backup's server shows; `None` where that is not known.
+    pub(super) fn clock(&self) -> Option<DateTime> {
+        self.clock.seen().copied()
+    }
+
     pub(super) async fn look(access: &Access, terms: &Terms, backup: Instance) -> Self {
         let accepted_after = match terms.accepted {
             Some(AcceptedLoss::Time(time)) => Some(time),
             Some(AcceptedLoss::EndOfChain | AcceptedLoss::Lsn(_)) | None => None,
         };
-        let is_typed = terms.disaster_at.or(accepted_after).is_some();
         Self {
             disaster_at: terms.disaster_at,
             accepted_after,
-            clock: if is_typed {
-                clock(access, backup).await
-            } else {
-                Observed::Absent
-            },
+            clock: clock(access, backup).await,
         }
     }
 
     /// What cannot be true of them. `last` is when the last log backup of the chain was finished.
     pub(super) fn blocks(&self, last: Option<DateTime>) -> Vec<Block> {
-        let now = self.clock.seen().copied();
+        let now = self.clock();
         let disaster = self.disaster_at.and_then(|time| {
             let why = wrong_disaster(time, now, last)?;
             Some(block(

@@ -35,6 +35,7 @@ fn facts(rows: Vec<Secondary>) -> Facts {
         shares: vec![r"\\fs1\logs".parse().unwrap()],
         may_differ: false,
         copy_local: r"E:\copy".to_owned(),
+        first_hosts: Vec::new(),
     }
 }
 
@@ -189,4 +190,26 @@ fn a_copy_folder_that_differs_from_the_site_file_and_a_monitor_password_are_told
         ..row("mgc")
     }]);
     assert!(words(&judge(&facts)).contains("password cannot be kept"));
+}
+
+#[test]
+fn a_share_and_a_monitor_that_stand_in_the_first_data_center_are_named() {
+    let mut monitored = row("mgc");
+    monitored.monitor = Some(r"MON1\X".to_owned());
+    let mut facts = facts(vec![monitored]);
+    let mut told = |hosts: &[&str]| {
+        facts.first_hosts = hosts.iter().map(|it| (*it).to_owned()).collect();
+        words(&judge(&facts))
+    };
+    let both = told(&["fs1.dc1.x.com", "mon1.dc1.x.com"]);
+    for part in [
+        r"`\\fs1\logs` stands in the first data center",
+        r"its monitor MON1\X stands in the first data center",
+    ] {
+        assert_eq!(both.matches(part).count(), 1, "{both}");
+    }
+    for others in [&["fs10.dc1.x.com"][..], &["10.1.0.1"], &[]] {
+        let none = told(others);
+        assert!(!none.contains("first data center"), "{none}");
+    }
 }
