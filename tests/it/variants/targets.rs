@@ -26,7 +26,7 @@ fn a_wanted_server_whose_chat_service_does_not_run_is_found_and_may_be_started_l
     );
     let accepted = overriding(&["services-stopped"]);
     let held = hold(&litware(), &disaster(), &accepted, async |stage| {
-        stop(stage)
+        stop(stage);
     });
     // Nobody started it: the pool and the list are set all the same.
     held.assert_stopped("set-active-servers", &["pc5.dc2.litwareinc.com"], &[]);
@@ -58,7 +58,7 @@ fn narrow(stage: &Stage) {
 #[test]
 fn a_backup_mirror_without_room_is_found_and_a_failover_without_a_mirror_goes_on() {
     let held = hold(&litware(), &disaster(), &terms(), async |stage| {
-        narrow(stage)
+        narrow(stage);
     });
     held.assert_refused(
         3,
@@ -68,7 +68,7 @@ fn a_backup_mirror_without_room_is_found_and_a_failover_without_a_mirror_goes_on
     );
     let without = overriding(&["no-mirror"]);
     let held = hold(&litware(), &disaster(), &without, async |stage| {
-        narrow(stage)
+        narrow(stage);
     });
     assert_eq!(held.finished.exit, 0, "{:?}", held.finished.error);
 }
@@ -92,7 +92,7 @@ fn a_backup_mirror_without_the_certificate_of_an_encrypted_database_is_found() {
         });
         if on_mirror {
             change(stage, BACKUP_MIRROR, |it| {
-                it.certificates.push(vec![0xAB; 20])
+                it.certificates.push(vec![0xAB; 20]);
             });
         }
     };
