@@ -160,6 +160,8 @@ fn a_person_is_asked_at_the_point_of_no_return_and_no_stops_there() {
                 "seen: primary sql1.dc1.litwareinc.com\\chat, SQL Server: dead: not reachable",
                 "seen: Front End fe1.dc1.litwareinc.com, TCP 5061: not reachable",
                 "seen: newest log backup on the share: ",
+                "seen: the last log backup of the chain was finished ",
+                "seen: free on the backup's volumes: E:\\ 400.0 GiB",
             ] {
                 assert!(asked[0].contains(line), "{asked:?}");
             }

@@ -123,3 +123,17 @@ fn a_copy_folder_without_room_for_what_it_lacks_is_found() {
         &["make room there", "--override share-room=REASON"],
     );
 }
+
+#[test]
+fn a_share_in_the_first_data_center_is_named_with_what_is_kept() {
+    let mut site = litware();
+    let journal = |site: &pchadr::site::Site| {
+        let held = hold(site, &disaster(), &terms(), async |_| ());
+        held.assert_done();
+        String::from_utf8(held.store.bytes()).expect("text")
+    };
+    let there = "stands in the first data center";
+    assert!(!journal(&site).contains(there));
+    site.shares.hosts_in_primary = vec!["fs1.dc1.litwareinc.com".parse().expect("a name")];
+    assert!(journal(&site).contains(there));
+}
