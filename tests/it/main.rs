@@ -35,6 +35,7 @@ mod house;
 mod limits;
 mod logs;
 mod plan;
+mod practice;
 mod program;
 mod readme;
 mod variants;

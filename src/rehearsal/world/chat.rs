@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::State;
 use super::database::{Database, UserAccess};
+use super::events::Event;
 use super::instance::{Kind, Process};
+use super::{State, World, after};
 use crate::model::{Instance, Role};
 
 /// The services of a living chat server, where idle ones keep their sessions until these stop
@@ -20,7 +21,37 @@ pub struct Idle {
     pub compliance: bool,
 }
 
+impl World {
+    /// The pool's active servers or its state changed: those that live open sessions on the chat
+    /// database that the pool uses, whenever it can be opened; all others end.
+    pub fn chat_servers_changed(&self, active: &[String], failed_over: bool) {
+        self.chat_services_changed(active, failed_over, Vec::new());
+    }
+
+    /// The same, with the services that run: their sessions stay where idle servers hold on.
+    pub fn chat_services_changed(&self, active: &[String], failed_over: bool, running: Vec<Idle>) {
+        let now = self.now();
+        self.with(|state| {
+            if let Some(idle) = &mut state.idle {
+                *idle = running;
+            }
+            let learned = (active.to_vec(), failed_over);
+            if state.chat_late.is_zero() {
+                state.learn(learned, now);
+            } else {
+                state.later(after(now, state.chat_late), Event::Learned(learned));
+            }
+        });
+    }
+}
+
 impl State {
+    /// The chat servers know of the pool: who is active, and whether it is failed over.
+    pub(super) fn learn(&mut self, pool: (Vec<String>, bool), now: Timestamp) {
+        self.chat = Some(pool);
+        self.refresh_chat(now);
+    }
+
     /// Gives every live active chat server its sessions where the pool's databases are, and ends
     /// those of all others.
     pub(super) fn refresh_chat(&mut self, now: Timestamp) {
