@@ -34,6 +34,7 @@ mod holding_on;
 mod house;
 mod limits;
 mod logs;
+mod pasted;
 mod plan;
 mod practice;
 mod program;
