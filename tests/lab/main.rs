@@ -17,6 +17,7 @@ mod folder;
 mod kills;
 #[cfg(target_os = "linux")]
 mod limits;
+mod mirror;
 mod outlived;
 mod powershell;
 mod record;
