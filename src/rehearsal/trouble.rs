@@ -137,14 +137,16 @@ pub const TROUBLES: &[Trouble] = &[
         what: "the cmdlet that sets the pool's state does it with warnings",
         runbooks: BOTH,
         does: &[Does::Act(|scene| {
-            set_state(scene, CmdletFault::WarningAfter)
+            set_state(scene, CmdletFault::WarningAfter);
         })],
     },
     Trouble {
         name: "cmdlet-errs",
         what: "the cmdlet that sets the pool's state does it, and says errors that do not end it",
         runbooks: BOTH,
-        does: &[Does::Act(|scene| set_state(scene, CmdletFault::ErrorAfter))],
+        does: &[Does::Act(|scene| {
+            set_state(scene, CmdletFault::ErrorAfter);
+        })],
     },
     Trouble {
         name: "cmdlet-fails",
@@ -234,16 +236,19 @@ pub const TROUBLES: &[Trouble] = &[
         does: &[Does::Event(Event::Up(Target::Instance(Role::Primary)))],
     },
     Trouble {
+        name: "primary-at-once",
+        what: "the first data center comes back as it was while the backup recovers",
+        runbooks: OVER,
+        does: &[Does::Act(|scene| {
+            returns(scene, Duration::ZERO);
+        })],
+    },
+    Trouble {
         name: "primary-returns",
         what: "the first data center comes back as it was, half a minute behind recovery",
         runbooks: OVER,
         does: &[Does::Act(|scene| {
-            for role in [Role::Primary, Role::PrimaryMirror] {
-                let later = Duration::from_secs(30);
-                scene
-                    .world
-                    .returns_behind(role, BACKUP, "WITH RECOVERY", later);
-            }
+            returns(scene, Duration::from_secs(30));
         })],
     },
 ];
@@ -322,6 +327,15 @@ impl Trouble {
 fn on_the_share(options: &WorldOptions) -> Option<usize> {
     let (from, to) = (options.copied, options.logs.len().checked_sub(1)?);
     (from < to).then(|| from + (to - from) / 2)
+}
+
+/// The first data center comes back, so much behind the statement that recovers.
+fn returns(scene: &Scene<'_>, later: Duration) {
+    for role in [Role::Primary, Role::PrimaryMirror] {
+        scene
+            .world
+            .returns_behind(role, BACKUP, "WITH RECOVERY", later);
+    }
 }
 
 fn set_state(scene: &Scene<'_>, kind: CmdletFault) {

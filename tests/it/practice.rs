@@ -36,6 +36,7 @@ const OVER: &[Row] = &[
     ("restore-cut", 4, "the connection broke"),
     ("primary-garbage", 3, "recover-database"),
     ("primary-serves", 3, "there would be two writable ones"),
+    ("primary-at-once", 4, "run `pchadr fence`"),
     ("primary-returns", 4, "run `pchadr fence`"),
 ];
 
