@@ -105,10 +105,11 @@ fn paste_at_every_stop(drill: &Drill, expected: &[&str]) {
 /// Prints the kinds of what was typed, and fails where one that must come never came.
 fn tell(direction: Direction, counts: Counts, expected: &[&str]) {
     let counts: BTreeMap<String, usize> = counts.into_inner().expect("the counts");
-    let mut table = format!("pasted in stops of a {direction}:\n");
-    for (kind, times) in &counts {
-        table.push_str(&format!("  {times:>5}  {kind}\n"));
-    }
+    let lines: Vec<String> = counts
+        .iter()
+        .map(|(kind, times)| format!("  {times:>5}  {kind}\n"))
+        .collect();
+    let table = format!("pasted in stops of a {direction}:\n{}", lines.concat());
     // Not `eprintln!`: the test runner would swallow it.
     let _ = std::io::stderr().write_all(table.as_bytes());
     for kind in expected {

@@ -73,21 +73,16 @@ fn practice(direction: Direction, kind: &str) -> RunFinished {
 }
 
 fn told(finished: &RunFinished) -> String {
-    match &finished.error {
-        Some(error) => format!(
-            "{}: {} {:?} {}; {}",
-            error.what,
-            error.why,
-            error.number,
-            error.evidence.join("; "),
-            error.hint
-        ),
-        None => {
-            let steps = finished.steps.iter();
-            let steps: Vec<String> = steps.map(|(id, it)| format!("{id} {it:?}")).collect();
-            steps.join(", ")
-        }
+    if let Some(error) = &finished.error {
+        let (seen, number) = (error.evidence.join("; "), error.number);
+        return format!(
+            "{}: {} {number:?} {seen}; {}",
+            error.what, error.why, error.hint
+        );
     }
+    let steps = finished.steps.iter();
+    let steps: Vec<String> = steps.map(|(id, it)| format!("{id} {it:?}")).collect();
+    steps.join(", ")
 }
 
 fn assert_rows(direction: Direction, rows: &[Row]) {

@@ -370,7 +370,7 @@ impl<'a> Desk<'a> {
         }
         let mut text = String::from_utf8_lossy(&text).into_owned();
         if let Some(resume) = &finished.resume {
-            text.push_str(&format!("\nto go on: {resume}\n"));
+            text = format!("{text}\nto go on: {resume}\n");
         }
         self.end(direction, finished.outcome);
         (finished, text)
