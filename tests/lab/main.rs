@@ -20,6 +20,7 @@ mod limits;
 mod mirror;
 mod outlived;
 mod powershell;
+mod practice;
 mod record;
 mod refusals;
 mod secrets;

@@ -15,6 +15,7 @@ use crate::rehearsal::backup_set::Guid;
 /// What happens as soon as an instance has executed a batch that contains a text.
 pub(super) struct Waiting {
     pub(super) instance: Instance,
+    /// In upper case; the batch may have it in any.
     pub(super) contains: &'static str,
     pub(super) event: Event,
     /// So much later.
@@ -69,11 +70,10 @@ impl State {
         if executed.outcome != Outcome::Done {
             return;
         }
+        let text = executed.text.to_uppercase();
         let (ready, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|it| {
-                it.instance == executed.instance && executed.text.contains(it.contains)
-            });
+            .partition(|it| it.instance == executed.instance && text.contains(it.contains));
         self.waiting = waiting;
         for Waiting { event, later, .. } in ready {
             self.later(after(now, later), event);
