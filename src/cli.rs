@@ -52,8 +52,9 @@ struct Line {
     command: Command,
 }
 
+/// What can be typed.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Move the pool to its second data center
     Failover(RunOptions),
     /// Bring the pool home to its first data center
@@ -119,6 +120,14 @@ impl Environment {
     }
 }
 
+/// The command that `args` spell, the program's name first.
+///
+/// # Errors
+/// A command line that is wrong, and `--help`: what to tell.
+pub fn typed(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    Line::try_parse_from(args).map(|line| line.command)
+}
+
 /// Runs the command that `args` spell, the program's name first. Data goes to `out`, everything
 /// else to `err`.
 ///
@@ -130,8 +139,8 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Exit {
-    let line = match Line::try_parse_from(args) {
-        Ok(line) => line,
+    let command = match typed(args) {
+        Ok(command) => command,
         Err(told) => {
             // Nobody is left to tell it to when that fails.
             let _ = told.print();
@@ -142,7 +151,7 @@ pub fn run(
             };
         }
     };
-    let ended = match &line.command {
+    let ended = match &command {
         Command::Failover(options) => {
             failover::command(Direction::Failover, options, environment, out)
         }

@@ -22,6 +22,7 @@ pub mod network;
 pub mod select;
 pub mod simulated;
 pub mod tds;
+pub mod trouble;
 pub mod tsql;
 pub mod type_name;
 pub mod value;

@@ -196,11 +196,9 @@ impl Status {
             }
             let failed_over = PoolState::FailedOver.to_string();
             if instance.without_mirror && self.pool.state.as_ref() == Some(&failed_over) {
-                writeln!(
-                    out,
-                    "{:15}   no mirror, though the site has a backup mirror: pchadr failover sets it up",
-                    ""
-                )?;
+                let told =
+                    "no mirror, though the site has a backup mirror: `pchadr failover` sets it up";
+                writeln!(out, "{:15}   {}", "", spelled(told))?;
             }
             if let Some(shipping) = &instance.log_shipping {
                 writeln!(out, "{:15}   log shipping: {}", "", shipping.describe())?;

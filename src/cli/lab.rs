@@ -20,6 +20,7 @@ use crate::plan::hex;
 use crate::rehearsal::lab::{Event, FolderError, Lab, LabError, Options};
 use crate::rehearsal::simulated::{Logs, Recipe, Times};
 use crate::rehearsal::tds::Encryption;
+use crate::rehearsal::trouble::TROUBLES;
 use crate::rehearsal::world::Start;
 use crate::report::one_line;
 use crate::run::exit::Exit;
@@ -195,6 +196,9 @@ async fn keep_open(lab: &mut Lab, end: impl Future<Output = ()>, err: &mut dyn W
                     for (event, what) in Event::HELP {
                         tell(&format!("{event:<20} {what}"));
                     }
+                    for trouble in TROUBLES.iter().filter(|it| it.in_lab()) {
+                        tell(&format!("  {:<18} {}", trouble.name, trouble.what));
+                    }
                 }
                 line => match line.parse::<Event>() {
                     Ok(event) => match lab.happen(event).await {
@@ -205,6 +209,9 @@ async fn keep_open(lab: &mut Lab, end: impl Future<Output = ()>, err: &mut dyn W
                 },
             },
             _ = beat.tick() => {
+                if let Err(error) = lab.follow() {
+                    tell(&format!("an instance is back, and has no port: {error}"));
+                }
                 for statement in lab.unknown() {
                     tell(&format!("the lab does not know: {statement}"));
                 }

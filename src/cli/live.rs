@@ -15,7 +15,7 @@ use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
 use super::ports;
 use super::rehearse::terminal;
-use super::runs::{RECORD_LOST, archive, config_option, note, run_id, tell_unreadable};
+use super::runs::{RECORD_LOST, archive, config_option, note, run_id, tell_unreadable, ways};
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock};
@@ -133,11 +133,7 @@ impl Live<'_> {
             Begin::Anew { .. } => run_id(self.access.clock.now(), &self.plan.runbook)?,
         };
         let config = config_option(self.options.config.as_deref());
-        let forth = format!("pchadr {}{config} --resume={run}", self.plan.runbook);
-        let resume = match self.way {
-            Way::On => forth.clone(),
-            Way::Back => format!("pchadr abort{config}"),
-        };
+        let (resume, forth) = ways(&self.plan.runbook, &config, &run, self.way);
         self.access.sql.write_for(&self.site.pool.fqdn, Some(&run));
         let store = match &begin {
             Begin::On(_) => self.archive.open(&run, note()),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::DateTime;
 
+use crate::rehearsal::trouble::{TROUBLES, Trouble};
 use crate::step::terms::{AcceptedLoss, INTERLOCKS, Terms, time};
 
 const CONFIG: &str =
@@ -35,7 +36,7 @@ pub enum LogsOutput {
 
 /// `pchadr failover` and `pchadr failback`, as typed.
 #[derive(Debug, Args)]
-#[command(after_long_help = interlocks())]
+#[command(after_long_help = format!("{}\n\n{}", interlocks(), troubles()))]
 pub struct RunOptions {
     /// The site file; without it, see [`crate::site::Site::find`].
     #[arg(long, value_name = "FILE", help = CONFIG)]
@@ -86,6 +87,10 @@ pub struct RehearsalOptions {
     /// Repeat the rehearsal of this seed exactly
     #[arg(long, value_name = "N", requires = "rehearse")]
     pub seed: Option<u64>,
+
+    /// Let KIND of trouble (see --help) strike the rehearsal; may be repeated
+    #[arg(long = "with", value_name = "KIND", requires = "rehearse", value_parser = trouble)]
+    pub with: Vec<&'static Trouble>,
 
     /// Accept the loss of what was written after TIME, after LSN, or after the end of the chain
     #[arg(long, value_name = "TIME|LSN|end-of-chain")]
@@ -151,6 +156,28 @@ fn interlocks() -> String {
         "Interlocks, each overridden with --override ID=REASON:\n{}",
         lines.join("\n")
     )
+}
+
+/// The kinds of trouble, for the long help of what rehearses.
+fn troubles() -> String {
+    let lines: Vec<String> = TROUBLES
+        .iter()
+        .map(|it| match it.runbooks {
+            [only] => format!("  {:<18}  {} ({only} only)", it.name, it.what),
+            _ => format!("  {:<18}  {}", it.name, it.what),
+        })
+        .collect();
+    format!(
+        "Trouble, each practiced with --rehearse --with KIND:\n{}",
+        lines.join("\n")
+    )
+}
+
+fn trouble(text: &str) -> Result<&'static Trouble, String> {
+    Trouble::named(text).ok_or_else(|| {
+        let known: Vec<&str> = TROUBLES.iter().map(|it| it.name).collect();
+        format!("there is no such trouble; there are {}", known.join(", "))
+    })
 }
 
 fn moment(text: &str) -> Result<DateTime, String> {
@@ -413,6 +440,8 @@ mod tests {
             &["--rehearse", "--dry-run"][..],
             &["--seed", "1"],
             &["--rehearse-logs", "5"],
+            &["--with", "mirror-down"],
+            &["--rehearse", "--with", "rain"],
             &["--override", "share-lost"],
             &["--override", "share-lost= "],
             &["--override", "=because"],

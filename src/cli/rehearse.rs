@@ -10,13 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{Failure, output};
 use super::options::{Output, RehearsalLogs, RehearsalOptions};
+use super::runs::ways;
 use crate::access::powershell::PowerShellDoor;
 use crate::access::secret::Password;
 use crate::access::sql::{DoorLimits, LockError, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
+use crate::model::commands::site_option;
 use crate::model::header::END_BYTES;
 use crate::plan::Plan;
 use crate::rehearsal::simulated::{Logs, NoSite, RealLog, Recipe, SimulatedSite, addresses};
+use crate::rehearsal::trouble::Trouble;
 use crate::rehearsal::world::Start;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
@@ -72,6 +75,12 @@ pub fn command(
         Direction::Fence => Recipe::returned(logs),
     };
     recipe.seed = options.seed.unwrap_or(recipe.seed);
+    for trouble in &options.with {
+        if !trouble.runbooks.contains(&plan.direction) {
+            return Err(elsewhere(trouble, plan.direction).into());
+        }
+    }
+    recipe.with.clone_from(&options.with);
     let sink: Box<dyn Sink> = match form {
         Output::Human => Box::new(terminal()),
         Output::Json => Box::new(JsonLines::new(Box::new(std::io::stdout()))),
@@ -96,7 +105,39 @@ pub fn command(
         out.write_all(&end).map_err(output)?;
     }
     let finished = held.map_err(|error| refusal(&error))?;
+    tell_practiced(&recipe, finished.resume.is_some(), &mut std::io::stderr()).map_err(output)?;
     Ok(Exit::of(finished.exit))
+}
+
+/// Trouble that a runbook never meets.
+fn elsewhere(trouble: &Trouble, direction: Direction) -> Failure {
+    let known: Vec<&str> = Trouble::of(direction).map(|it| it.name).collect();
+    Failure::new(
+        Exit::Usage,
+        format!("`--with {}`", trouble.name),
+        format!("that is no trouble of a {direction}"),
+        format!("name one of: {}", known.join(", ")),
+    )
+}
+
+/// Says at the end what was practiced, and that a rehearsal leaves nothing to go on with.
+fn tell_practiced(recipe: &Recipe, stopped: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    if recipe.with.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    for (index, trouble) in recipe.with.iter().enumerate() {
+        let label = if index == 0 { "practiced" } else { "" };
+        writeln!(out, "{label:16}{}: {}", trouble.name, trouble.what)?;
+    }
+    if stopped {
+        writeln!(
+            out,
+            "{:16}a rehearsal keeps no record: on the real site the command above goes on",
+            ""
+        )?;
+    }
+    Ok(())
 }
 
 /// The run as it goes, on standard error: live where that is a terminal.
@@ -244,6 +285,7 @@ pub async fn saved_before(site: &Site, recipe: &Recipe) -> Result<Option<Saved>,
     let normal = Recipe {
         start: Start::Normal,
         vary: |_| (),
+        with: Vec::new(),
         ..recipe.clone()
     };
     let stage = Stage::build(site, &normal)?;
@@ -356,6 +398,7 @@ impl Part<'_> {
             self.terms,
             &ledger,
         );
+        let (resume, forth) = ways(&self.plan.runbook, &site_option(), self.run, way);
         let execution = Execution {
             site: self.site,
             plan: self.plan,
@@ -374,8 +417,8 @@ impl Part<'_> {
             },
             saved_elsewhere: self.saved,
             unreadable: &[],
-            resume_command: None,
-            forth_command: None,
+            resume_command: Some(resume),
+            forth_command: Some(forth),
         };
         execution.take_way(way, None).await
     }
@@ -414,7 +457,8 @@ pub fn run(
         status.write_human(end)?;
         if finished.outcome == Outcome::Done {
             let without = finished.without(plan.direction);
-            write_next(plan.direction, &without, "pchadr failover", end)?;
+            let again = format!("pchadr failover{}", site_option());
+            write_next(plan.direction, &without, &again, end)?;
         }
         let unknown = stage.simulated.unknown();
         if unknown.is_empty() {

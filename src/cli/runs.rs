@@ -12,6 +12,7 @@ use crate::model::commands;
 use crate::run::archive::{Archive, ArchiveError, Found, Lost, Runs, Unreadable};
 use crate::run::copies::Split;
 use crate::run::event::Outcome;
+use crate::run::executor::Way;
 use crate::run::exit::Exit;
 use crate::run::store::Note;
 use crate::run::stored::SiteIdentity;
@@ -153,6 +154,17 @@ pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
             Remedy::to_do(anew),
         ],
     )
+}
+
+/// The commands of a run, with ` --config FILE` where one is named: what goes on its way, and what takes
+/// it forth.
+pub(super) fn ways(runbook: &str, config: &str, run: &str, way: Way) -> (String, String) {
+    let forth = format!("pchadr {runbook}{config} --resume={run}");
+    let resume = match way {
+        Way::On => forth.clone(),
+        Way::Back => format!("pchadr abort{config}"),
+    };
+    (resume, forth)
 }
 
 /// ` --config FILE`: of that file, else of the one that was found.

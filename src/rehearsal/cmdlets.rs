@@ -15,6 +15,7 @@ mod processes;
 
 use std::fmt::Write;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -165,6 +166,7 @@ pub struct Cmdlets {
     times: Mutex<ServiceTimes>,
     faults: Mutex<Faults>,
     processes: Processes,
+    missing: AtomicBool,
 }
 
 impl Cmdlets {
@@ -182,6 +184,7 @@ impl Cmdlets {
             times: Mutex::new(times),
             faults: Mutex::default(),
             processes: Processes::default(),
+            missing: AtomicBool::new(false),
         }
     }
 
@@ -203,6 +206,11 @@ impl Cmdlets {
     /// Adds a fault; it is used up when it strikes.
     pub fn fail(&self, fault: PowerShellFault) {
         lock(&self.faults).add(fault);
+    }
+
+    /// From now on there is no PowerShell to start.
+    pub fn remove(&self) {
+        self.missing.store(true, Ordering::SeqCst);
     }
 
     /// Answers the line protocol until the stream ends, or a line is no request. What is under way
@@ -332,6 +340,10 @@ pub struct RehearsedPowerShell(pub Arc<Cmdlets>);
 impl Launch for RehearsedPowerShell {
     fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
         async move {
+            if self.0.missing.load(Ordering::SeqCst) {
+                // ERROR_FILE_NOT_FOUND, and ENOENT.
+                return Err(io::Error::from_raw_os_error(2));
+            }
             rest(self.0.times().start).await;
             let (near, far) = duplex(64 << 10);
             let process = self.0.processes.begin();

@@ -17,6 +17,7 @@ mod tables;
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,9 @@ use super::value::{Datum, ServerError};
 use super::world::instance::{Kind, Process};
 use super::world::{FaultKind, Outcome, Shared, World};
 use crate::model::Instance;
+
+/// How long a batch runs that is cut in the middle.
+const AMID: Duration = Duration::from_millis(100);
 
 /// An instance as its listener sees it.
 pub struct Listener {
@@ -225,7 +229,15 @@ impl Connection {
             ended: false,
         };
         let mut batch = Batch::new(&self.world, self.instance, self.spid, variables, reply);
-        let failed = batch.run(&statements).await;
+        let running = batch.run(&statements);
+        let failed = if fault == Some(FaultKind::CutAmid) {
+            let Ok(failed) = tokio::time::timeout(AMID, running).await else {
+                return Flow::Cut;
+            };
+            failed
+        } else {
+            running.await
+        };
         entry.end(failed.map_or(Outcome::Done, Outcome::Failed));
         match fault {
             Some(FaultKind::ErrorAfter(number)) => {
@@ -233,7 +245,7 @@ impl Connection {
                 reply.error(&self.world.in_language(self.instance, self.spid, &error));
                 reply.done(None);
             }
-            Some(FaultKind::CutAfter) => return Flow::Cut,
+            Some(FaultKind::CutAfter | FaultKind::CutAmid) => return Flow::Cut,
             Some(FaultKind::SilenceAfter) => return pending().await,
             _ => {}
         }

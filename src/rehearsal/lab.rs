@@ -26,10 +26,11 @@ pub use folder::{FolderError, MARK};
 pub use shell::TOKEN_LIMIT;
 
 use super::assembly::{Assembly, Parts, SINCE_LAST_LOG, SINCE_LOSS, lay_logs};
-use super::cmdlets::Pool;
+use super::cmdlets::{Cmdlets, Pool};
 use super::manner::{Keys, NoKeys};
 use super::simulated::{Changes, Times};
 use super::tds::Encryption;
+use super::trouble::Scene;
 use super::world::{self, Files, Now, Shared, Start};
 use crate::access::Clock;
 use crate::model::{Instance, SqlServer};
@@ -108,6 +109,7 @@ pub struct Lab {
     world: Shared,
     shares: Arc<Shares>,
     pool: Arc<Mutex<Pool>>,
+    cmdlets: Arc<Cmdlets>,
     ports: BTreeMap<Instance, Port>,
     /// Kept: dropped, it ends.
     _shell: Shell,
@@ -177,7 +179,7 @@ impl Lab {
                 port.up().map_err(wrote("a port cannot be listened at"))?;
             }
         }
-        let shell = shell.serve(built.cmdlets, options.token.clone());
+        let shell = shell.serve(Arc::clone(&built.cmdlets), options.token.clone());
         folder
             .publish(&text)
             .map_err(wrote("the site file cannot be written"))?;
@@ -186,6 +188,7 @@ impl Lab {
             world: built.world,
             shares,
             pool: built.pool,
+            cmdlets: built.cmdlets,
             ports,
             _shell: shell,
             told: 0,
@@ -249,6 +252,16 @@ impl Lab {
                 }
                 return Ok(());
             }
+            Event::Practice(trouble) => {
+                let events = trouble.begin_in_lab(&Scene {
+                    world: &self.world,
+                    cmdlets: &self.cmdlets,
+                });
+                for event in events {
+                    Box::pin(self.happen(event)).await?;
+                }
+                return Ok(());
+            }
         };
         if let Target::DataCenter { primary } = target {
             let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
@@ -282,6 +295,19 @@ impl Lab {
         Box::pin(self.happen(Event::Down(primary))).await?;
         self.world.rebuild();
         Box::pin(self.happen(Event::Up(primary))).await
+    }
+
+    /// Ports listen whose instances came back by themselves.
+    ///
+    /// # Errors
+    /// As for [`Self::happen`].
+    pub fn follow(&mut self) -> io::Result<()> {
+        for (instance, port) in &mut self.ports {
+            if self.world.is_up(*instance) {
+                port.up()?;
+            }
+        }
+        Ok(())
     }
 
     /// Lets happen in the world what is due, and tells what it was asked since the last call and

@@ -15,6 +15,7 @@ macro_rules! messages {
 }
 
 messages! {
+    53 16 1 "Named Pipes Provider: Could not open a connection to SQL Server [53]. "
     102 15 1 "Incorrect syntax near '{}'."
     105 15 1 "Unclosed quotation mark after the character string '{}'."
     107 15 1 "The column prefix '{}' does not match with a table name or alias name used in the query."
@@ -139,6 +140,8 @@ messages! {
     6107 14 1 "Only user processes can be killed."
     6115 16 1 "KILL command cannot be used inside user transactions."
     6120 16 1 "Status report cannot be obtained. Rollback operation for Process ID {} is not in progress."
+    7303 16 1 "Cannot initialize the data source object of OLE DB provider \"SQLNCLI11\" for linked server \"{}\"."
+    7412 10 1 "OLE DB provider \"SQLNCLI11\" for linked server \"LOGSHIPLINK\" returned message \"{}\"."
     8003 16 1 "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. Too many parameters were provided."
     8004 16 1 "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. The RPC name is invalid."
     8009 16 1 "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. Parameter {}: Data type {} is unknown."

@@ -17,8 +17,10 @@ use super::backup_file;
 use super::backup_set::{Form, SetKind};
 use super::cmdlets::{Cmdlets, Pool, RehearsedPowerShell, Witness, lock};
 use super::folders::{FolderEffect, Folders, OsError, Volume};
+use super::lab::{Event, Target};
 use super::manner::Keys;
 use super::network::Network;
+use super::trouble::Trouble;
 use super::world::{Executed, MadeLog, Outcome, PrimarySide, Shared, Start, WorldOptions};
 pub use doors::Manners;
 use doors::SimulatedDial;
@@ -76,6 +78,8 @@ pub struct Recipe {
     pub start: Start,
     /// Changes to the options of the world: the variants that tests need.
     pub vary: fn(&mut WorldOptions),
+    /// What goes wrong there.
+    pub with: Vec<&'static Trouble>,
 }
 
 impl Recipe {
@@ -103,6 +107,7 @@ impl Recipe {
             seed: 1,
             start: Start::Disaster,
             vary: |_| (),
+            with: Vec::new(),
         }
     }
 }
@@ -224,13 +229,16 @@ impl SimulatedSite {
             }
         }));
         (recipe.vary)(&mut options);
+        for trouble in &recipe.with {
+            trouble.build(&mut options);
+        }
         lay_files(site, &folders, &recipe.logs, &options)?;
         let Parts {
             world,
             pool,
             cmdlets,
         } = assembly.build(&options, Arc::new(changes.clone()));
-        Ok(Self {
+        let simulated = Self {
             world,
             folders,
             pool,
@@ -242,7 +250,49 @@ impl SimulatedSite {
             executions: AtomicU64::new(0),
             begins,
             lost_at,
-        })
+        };
+        for trouble in &recipe.with {
+            trouble.begin(&simulated);
+        }
+        Ok(simulated)
+    }
+
+    /// Something happens there, as in a lab.
+    pub fn happen(&self, event: Event) {
+        match event {
+            Event::Down(target) | Event::Up(target) => {
+                let up = matches!(event, Event::Up(_));
+                if let Target::DataCenter { primary } = target {
+                    lock(&self.pool).set_alive(primary, up);
+                }
+                for role in target.roles() {
+                    if up {
+                        self.world.up(*role);
+                    } else {
+                        self.world.down(*role);
+                    }
+                }
+            }
+            Event::Share { open } => {
+                let instances = self.world.with(|state| {
+                    let servers = state.instances.values();
+                    servers.map(|it| it.key.clone()).collect::<Vec<_>>()
+                });
+                self.folders.change("backup", |share| {
+                    share.denied.clear();
+                    if !open {
+                        share.denied.extend(instances);
+                    }
+                });
+            }
+            Event::RebuildPrimary => self.world.rebuild(),
+            Event::Answer(role, manner) => {
+                for instance in [Instance::chat(role), Instance::compliance(role)] {
+                    self.manners.set(instance, manner);
+                }
+            }
+            Event::Practice(trouble) => trouble.begin(self),
+        }
     }
 
     /// A number for an execution of the program there, which no other has.

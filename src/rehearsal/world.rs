@@ -15,6 +15,7 @@ pub mod logs;
 mod mirror;
 pub mod msdb;
 pub mod options;
+mod practice;
 pub mod summary;
 
 use std::collections::BTreeMap;
@@ -81,10 +82,14 @@ pub struct State {
     idle: Option<Vec<Idle>>,
     /// What the store replicates meanwhile: when chat servers know it, active ones, failed over.
     told: Vec<(Timestamp, (Vec<String>, bool))>,
-    replication: Duration,
+    /// How long that takes (`skype-powershell.md` 1.4).
+    pub replication: Duration,
     mirror_stalls: bool,
     readers_return: u32,
     schedules: bool,
+    /// How long after it is asked the Agent starts a job (`sql-server.md` 1.2).
+    pub jobs_late: Duration,
+    waiting: Vec<practice::Waiting>,
     writable: Option<Vec<(Instance, Guid)>>,
     two_writable: Vec<String>,
 }
@@ -242,24 +247,6 @@ impl World {
         })
     }
 
-    /// The pool's active servers or its state changed: those that live open sessions on the chat
-    /// database that the pool uses, whenever it can be opened; all others end.
-    pub fn chat_servers_changed(&self, active: &[String], failed_over: bool) {
-        self.chat_services_changed(active, failed_over, Vec::new());
-    }
-
-    /// The same, with the services that run: their sessions stay where idle servers hold on.
-    pub fn chat_services_changed(&self, active: &[String], failed_over: bool, running: Vec<Idle>) {
-        let now = self.now();
-        self.with(|state| {
-            state.tell_chat((active.to_vec(), failed_over), &running, now);
-            if let Some(idle) = &mut state.idle {
-                *idle = running;
-            }
-            state.refresh_chat(now);
-        });
-    }
-
     /// Every mirror that is getting in step is in step.
     pub fn synchronize(&self) {
         self.with(State::synchronize);
@@ -312,6 +299,7 @@ impl World {
         effect: bool,
         outcome: Outcome,
     ) {
+        let now = self.now();
         let executed = {
             let mut state = self.lock();
             let (guard, text) = text.split_at(if effect { guard_end(text) } else { 0 });
@@ -325,6 +313,7 @@ impl World {
                 outcome,
             };
             state.history.push(executed.clone());
+            state.wake(&executed, now);
             executed
         };
         if let Some(hook) = &self.hook {

@@ -59,6 +59,8 @@ pub(super) struct Patience {
     pub(super) not_shown: &'static str,
     /// How long it may wait between two commands; `None` = up to the time limit of the act.
     pub(super) wait: Option<Duration>,
+    /// How long what was sent may take to show; `None` = it shows as soon as it is answered.
+    pub(super) shows: Option<Duration>,
 }
 
 /// Looks and sends until nothing is left, or until something is in the way: the next observation
@@ -95,6 +97,12 @@ where
             }
             Ok(Next::Send(sending)) => {
                 if last.as_ref() == Some(&sending) {
+                    if patience.shows.is_some_and(|limit| since.elapsed() < limit) {
+                        let what = format!("it does not show yet: {}", sending.what);
+                        hands.progress(0, 0, Unit::Waiting, what);
+                        sleep(cx.site.limits.poll).await;
+                        continue;
+                    }
                     return Err(StepError::other(
                         format!("it was sent and did not show: {}", sending.what),
                         patience.not_shown,

@@ -126,6 +126,7 @@ pub(super) async fn act<T: Back>(
     let patience = Patience {
         not_shown: "see the error log of that instance",
         wait: None,
+        shows: None,
     };
     send_by_looks(cx, &hands, patience, || async {
         T::observe(cx, before).await.next()

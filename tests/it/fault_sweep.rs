@@ -21,14 +21,14 @@ use crate::site::{
 use crate::sweep::{NoReturn, sweep, sweep_around};
 
 /// A site whose every wait has an end: recovery too, which by default may take as long as it likes.
-fn impatient() -> Site {
+pub(crate) fn impatient() -> Site {
     let mut site = litware();
     site.limits.restore = Some(Duration::from_hours(1));
     site
 }
 
 /// The same for a failback, whose steps read more at every look.
-fn impatient_failback() -> Drill {
+pub(crate) fn impatient_failback() -> Drill {
     let mut site = impatient();
     site.limits.poll = Duration::from_secs(20);
     Drill::failback(site)

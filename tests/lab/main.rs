@@ -17,8 +17,10 @@ mod folder;
 mod kills;
 #[cfg(target_os = "linux")]
 mod limits;
+mod mirror;
 mod outlived;
 mod powershell;
+mod practice;
 mod record;
 mod refusals;
 mod secrets;

@@ -45,7 +45,7 @@ impl Batch<'_> {
                 Err(error) => Answer::refused(error),
                 Ok(id) => {
                     if start {
-                        state.start_job(instance, &id, now);
+                        state.ask_to_start(instance, id, now);
                     } else {
                         state.stop_job(instance, &id, now);
                     }
@@ -79,6 +79,7 @@ fn run(
         "sp_add_schedule" => add_schedule(server, bound, made[0]),
         "sp_attach_schedule" => attach_schedule(server, bound),
         "sp_update_job" => update_job(server, bound),
+        "sp_delete_job" => delete_job(server, bound),
         // The alert job watches thresholds; nothing here looks at it.
         _ => Ok(Vec::new()),
     };
@@ -176,6 +177,20 @@ fn update_job(server: &mut SqlInstance, bound: &Bound) -> Output {
         }
         if let Some(owner) = owner {
             job.owner = owner;
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The job goes, and its schedule with it unless that is to be kept; a run of it goes on, and what log
+/// shipping notes of it stays (`sql-server.md` 1.2).
+fn delete_job(server: &mut SqlInstance, bound: &Bound) -> Output {
+    let id = find_job(server, bound)?;
+    let at = server.msdb.jobs.iter().position(|it| it.id == id);
+    if let Some(at) = at {
+        let gone = server.msdb.jobs.remove(at);
+        if !bound.flag("delete_unused_schedule", true) {
+            server.msdb.loose_schedules.push(gone.schedule);
         }
     }
     Ok(Vec::new())

@@ -79,6 +79,10 @@ impl Answer {
     }
 }
 
+/// Errors of a linked server that does not answer; what its provider says stands before them
+/// (`sql-server.md` 1.1).
+const LINK: [u32; 4] = [53, 10060, 11001, 7303];
+
 /// Procedures and their parameters, in order.
 const KNOWN: &[(&str, &[&str])] = &[
     (
@@ -234,6 +238,16 @@ const KNOWN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "sp_delete_job",
+        &[
+            "job_id",
+            "job_name",
+            "originating_server",
+            "delete_history",
+            "delete_unused_schedule",
+        ],
+    ),
+    (
         "sp_stop_job",
         &["job_name", "job_id", "originating_server", "server_name"],
     ),
@@ -278,6 +292,9 @@ impl Batch<'_> {
                 self.change(known, &bound)?
             }
         };
+        if answer.errors.iter().any(|it| LINK.contains(&it.number)) {
+            self.reply.info(&message(7412, &["Login timeout expired"]));
+        }
         self.fail(&answer.errors);
         for (argument, position) in arguments.iter().zip(0..) {
             let Expr::Variable(variable) = &argument.value else {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::model::Role;
 use crate::rehearsal::manner::Manner;
+use crate::rehearsal::trouble::Trouble;
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Event {
     RebuildPrimary,
     /// The instances of a role answer in that manner.
     Answer(Role, Manner),
+    /// Trouble that a rehearsal practices too.
+    Practice(&'static Trouble),
 }
 
 /// What it happens to.
@@ -82,6 +85,10 @@ impl Event {
             "answer ROLE WAY",
             "let one instance answer badly: mute, closes, garbage, expired, self-signed, other-name, old-tls, no-encryption, sign-in-refused, sign-in-hangs, query-hangs, cuts; or well again",
         ),
+        (
+            "practice KIND",
+            "let happen what `--rehearse --with KIND` practices, one of these:",
+        ),
     ];
 }
 
@@ -94,6 +101,10 @@ impl FromStr for Event {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let target = match words.as_slice() {
             ["rebuild", "primary"] => return Ok(Self::RebuildPrimary),
+            ["practice", kind] => {
+                let trouble = Trouble::named(kind).filter(|it| it.in_lab());
+                return trouble.map(Self::Practice).ok_or_else(no_event);
+            }
             ["close", "share"] => return Ok(Self::Share { open: false }),
             ["open", "share"] => return Ok(Self::Share { open: true }),
             ["answer", role, way] => {

@@ -9,6 +9,7 @@ use crate::model::Role;
 use crate::rehearsal::backup_set::Form;
 use crate::rehearsal::manner::Manner;
 use crate::rehearsal::tds::{Login, Server, Session};
+use crate::rehearsal::trouble::{TROUBLES, Trouble};
 use crate::rehearsal::value::ServerError;
 use crate::rehearsal::world::FileView;
 use crate::rehearsal::world::{LogRecipe, MadeLog, World};
@@ -51,8 +52,20 @@ fn an_event_is_a_verb_and_what_it_happens_to() {
 fn every_event_that_help_lists_is_one() {
     for (line, _) in Event::HELP {
         let line = line.replace("ROLE", "primary").replace("WAY", "mute");
+        let line = line.replace("KIND", "mirror-full");
         assert!(line.parse::<Event>().is_ok(), "{line}");
     }
+}
+
+#[test]
+fn trouble_is_an_event_of_a_lab_where_a_lab_has_what_it_strikes() {
+    for trouble in TROUBLES {
+        let parsed = format!("practice {}", trouble.name).parse::<Event>();
+        assert_eq!(parsed.is_ok(), trouble.in_lab(), "{}", trouble.name);
+        assert!(Trouble::named(trouble.name) == Some(trouble));
+    }
+    let of_labs = TROUBLES.iter().filter(|it| it.in_lab()).count();
+    assert!(of_labs > 10 && of_labs < TROUBLES.len(), "{of_labs}");
 }
 
 /// Lets everybody in, and keeps who came.

@@ -4,14 +4,17 @@ mod shipping;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 
 use super::database::{DataFile, Database, Mirroring, User, UserAccess};
+use super::events::Event;
 use super::instance::{DiskVolume, SqlInstance};
 use super::logs::Lineage;
 use super::msdb::{JobKind, Msdb};
 use super::options::{Backup, PrimarySide, Start, WorldOptions};
+use super::practice::Waiting;
 use super::{Guids, Names, Shared, State, World, at_or, chat, utc};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, Lsn, Role};
@@ -88,9 +91,20 @@ pub(super) fn world(site: &Site, options: &WorldOptions) -> Shared {
         mirror_stalls: options.mirror_stalls,
         readers_return: options.readers_return,
         schedules: options.schedules,
+        jobs_late: Duration::ZERO,
+        waiting: Vec::new(),
         writable: None,
         two_writable: Vec::new(),
     };
+    if let Some(log) = &options.late {
+        let path = site.shares.backup.join(&log.name);
+        state.waiting.push(Waiting {
+            instance: Instance::chat(Role::Backup),
+            contains: "RESTORE LOG",
+            event: Event::Lands(Box::new(log.clone()), path),
+            later: Duration::ZERO,
+        });
+    }
     what_went_wrong(site, options, &mut state, at);
     Arc::new(World {
         state: Mutex::new(state),

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::database::{Database, UserAccess};
 use super::instance::{Kind, Process};
-use super::{State, after};
+use super::{State, World, after};
 use crate::model::{Instance, Role};
 
 /// The services of a living chat server, where idle ones keep their sessions until these stop
@@ -18,6 +18,26 @@ pub struct Idle {
     pub chat: bool,
     /// Its compliance service runs.
     pub compliance: bool,
+}
+
+impl World {
+    /// The pool's active servers or its state changed: those that live open sessions on the chat
+    /// database that the pool uses, whenever it can be opened; all others end.
+    pub fn chat_servers_changed(&self, active: &[String], failed_over: bool) {
+        self.chat_services_changed(active, failed_over, Vec::new());
+    }
+
+    /// The same, with the services that run: their sessions stay where idle servers hold on.
+    pub fn chat_services_changed(&self, active: &[String], failed_over: bool, running: Vec<Idle>) {
+        let now = self.now();
+        self.with(|state| {
+            state.tell_chat((active.to_vec(), failed_over), &running, now);
+            if let Some(idle) = &mut state.idle {
+                *idle = running;
+            }
+            state.refresh_chat(now);
+        });
+    }
 }
 
 impl State {

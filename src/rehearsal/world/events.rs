@@ -33,6 +33,10 @@ pub(super) enum Event {
     FileRestored(Instance, Guid, i64, Box<MadeLog>),
     /// What was lost is there again, as it was.
     Returns(Role),
+    /// The Agent starts a job that it was asked to start.
+    Started(Instance, Guid),
+    /// A log backup that was on its way is on the share.
+    Lands(Box<MadeLog>, String),
 }
 
 impl World {
@@ -94,6 +98,13 @@ impl State {
                 self.file_restored(instance, &job, spid, &log, at);
             }
             Event::Returns(role) => self.up(role, at),
+            Event::Started(instance, job) => {
+                let jobs = self.instances.get(&instance).filter(|it| it.up && it.agent);
+                if jobs.is_some_and(|it| it.msdb.job(&job).is_some_and(|it| !it.is_running())) {
+                    self.start_job(instance, &job, at);
+                }
+            }
+            Event::Lands(log, path) => self.land(*log, &path),
         }
     }
 

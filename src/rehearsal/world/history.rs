@@ -48,6 +48,8 @@ pub enum FaultKind {
     CutBefore,
     /// Executes, then breaks the connection.
     CutAfter,
+    /// Breaks the connection in the middle, where the batch takes longer than a tenth of a second.
+    CutAmid,
     /// Never answers, and does not execute.
     SilenceBefore,
     /// Executes, and never answers.

@@ -170,6 +170,16 @@ impl State {
                 "Database \"{name}\" is not in FULL recovery (1465)."
             ));
         }
+        let bytes = source.data_bytes();
+        let mirror = there(&partner)?;
+        for file in &source.files {
+            if let Some(volume) = mirror.volume_of(&file.path).filter(|it| it.free < bytes) {
+                return Err(format!(
+                    "There is insufficient free space on disk volume '{}' to create the database. The database requires {bytes} additional free bytes, while only {} bytes are available (3257).",
+                    volume.mount, volume.free
+                ));
+            }
+        }
         if let Some(leftover) = there(&partner)?.database(name) {
             if !drop_existing {
                 return Err(format!("Database \"{name}\" exists on the mirror."));

@@ -125,6 +125,8 @@ pub struct WorldOptions {
     pub seed: u64,
     /// The log backups of the chat database, in LSN order; the caller puts the files on the shares.
     pub logs: Vec<MadeLog>,
+    /// A log backup behind them that lands on the share when the backup has restored the first one.
+    pub late: Option<MadeLog>,
     /// How many of them the backup has restored.
     pub restored: usize,
     /// How many of them lie in the copy folder.
@@ -209,6 +211,7 @@ impl WorldOptions {
             service: ServiceTimes::ZERO,
             seed: 1,
             logs: Vec::new(),
+            late: None,
             restored: 0,
             copied: 0,
             unshipped: 0,

@@ -107,9 +107,11 @@ impl Kind for ConfigureLogShipping {
     }
 
     async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
+        // The Agent is only signaled, and starts a job when it comes to it (`sql-server.md` 1.2).
         let patience = Patience {
             not_shown: "see the history of the log-shipping jobs and the error logs (a copy job needs read on the share and write on the copy folder)",
             wait: None,
+            shows: Some(cx.site.limits.settle),
         };
         send_by_looks(cx, hands, patience, || async {
             let facts = observe(cx).await;

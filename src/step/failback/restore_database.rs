@@ -251,6 +251,7 @@ impl Kind for RestoreDatabase {
         let patience = Patience {
             not_shown: "see the SQL Server error log of the primary",
             wait: None,
+            shows: None,
         };
         send_by_looks(cx, hands, patience, || async {
             let facts = observe(cx).await;

@@ -120,6 +120,7 @@ impl Kind for RetireOldPrimary {
         let patience = Patience {
             not_shown: "see the site with `pchadr status`",
             wait: Some(cx.site.limits.mirror),
+            shows: None,
         };
         send_by_looks(cx, hands, patience, || async {
             let mut facts = observe(cx).await;

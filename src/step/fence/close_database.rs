@@ -155,6 +155,7 @@ impl Kind for CloseDatabase {
         let patience = Patience {
             not_shown: "see the SQL Server error log of that instance",
             wait: None,
+            shows: None,
         };
         let began = Instant::now();
         let half = cx.site.limits.step / 2;

@@ -147,6 +147,7 @@ impl Kind for DisableBackupJobs {
         let patience = Patience {
             not_shown: "see the job in SQL Server Agent",
             wait: None,
+            shows: None,
         };
         send_by_looks(cx, hands, patience, || async { observe(cx).await.next() }).await
     }

@@ -73,6 +73,68 @@ async fn jobs_are_disabled_started_and_stopped_by_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_linked_server_that_is_dead_says_so_before_its_error() {
+    let f = Fixture::new(|o| o.monitor_dead = Some(53));
+    let told = f.client(BACKUP).run(DROP).await;
+    assert_eq!(told.numbers(), [53]);
+    let before: Vec<u32> = told.infos.iter().map(|it| it.number).collect();
+    assert!(before.starts_with(&[7412]), "{before:?}");
+    // The procedures' own error has no provider in front of it.
+    let f = Fixture::new(|o| o.monitor_dead = Some(32054));
+    let told = f.client(BACKUP).run(DROP).await;
+    assert!(told.infos.iter().all(|it| it.number != 7412));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_starts_late_does_not_run_before() {
+    let f = Fixture::new(|_| ());
+    f.world.with(|state| {
+        state.jobs_late = Duration::from_secs(20);
+        state.service.copy_job = Duration::from_secs(10);
+    });
+    let id = f.at(BACKUP, |s| {
+        crate::rehearsal::hex::guid_text(&s.msdb.jobs[0].id)
+    });
+    let mut c = f.client(BACKUP);
+    c.ok(&format!("EXEC msdb.dbo.sp_start_job @job_id = '{id}'"))
+        .await;
+    let runs = || {
+        f.world.tick();
+        f.at(BACKUP, |s| s.msdb.jobs[0].is_running())
+    };
+    assert!(!runs());
+    tokio::time::sleep(Duration::from_secs(19)).await;
+    assert!(!runs());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(runs());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!runs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_deleted_by_id_or_name_and_what_ships_keeps_its_rows() {
+    let f = Fixture::new(|_| ());
+    let mut c = f.client(BACKUP);
+    let (id, name) = f.at(BACKUP, |s| {
+        let id = crate::rehearsal::hex::guid_text(&s.msdb.jobs[0].id);
+        (id, s.msdb.jobs[1].name.clone())
+    });
+    let delete = format!("EXEC msdb.dbo.sp_delete_job @job_id = '{id}'");
+    c.ok(&delete).await;
+    assert_eq!(c.numbers(&delete).await, [14262]);
+    c.ok(&format!(
+        "EXEC msdb.dbo.sp_delete_job @job_name = N'{name}', @delete_unused_schedule = 0"
+    ))
+    .await;
+    f.at(BACKUP, |s| {
+        assert!(s.msdb.jobs.is_empty());
+        assert_eq!(s.msdb.loose_schedules.len(), 1, "that of the second");
+        assert_eq!(s.msdb.secondaries.len(), 1);
+    });
+    assert_eq!(f.world.unknown(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_running_restore_job_holds_the_database_until_it_is_through() {
     let f = Fixture::new(|o| {
         o.restore_job_runs = true;

@@ -298,3 +298,23 @@ async fn chat_servers_hold_the_databases_that_the_pool_uses() {
     f.world.chat_servers_changed(&[], true);
     assert!(hosts(&f, BACKUP).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_cut_in_a_restore_leaves_the_set_half_done() {
+    let f = Fixture::new(|o| o.service.media = Duration::from_secs(10));
+    f.world.with(|state| {
+        state.faults.push(SqlFault {
+            instance: BACKUP,
+            contains: "RESTORE LOG".to_owned(),
+            nth: 1,
+            kind: FaultKind::CutAmid,
+        });
+    });
+    let told = f.client(BACKUP).run(&f.restore(2)).await;
+    assert!(told.cut && told.errors.is_empty(), "{:?}", told.numbers());
+    let mut c = f.client(BACKUP);
+    assert_eq!(c.numbers(&f.restore(3)).await, [4319, 3013]);
+    c.ok(&f.restore(2)).await;
+    let ended = f.world.history().into_iter().find(|it| it.effect);
+    assert_eq!(ended.map(|it| it.outcome), Some(Outcome::Interrupted));
+}

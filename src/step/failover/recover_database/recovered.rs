@@ -2,6 +2,7 @@
 
 use super::primary::{self, primary_blocks};
 use super::{BackupDatabase, Facts};
+use crate::model::Remedy;
 use crate::model::words::count;
 use crate::step::observe::Observed;
 use crate::step::{Block, Standing};
@@ -17,6 +18,14 @@ pub(super) fn judge_recovered(facts: &Facts) -> Standing {
         let serving: Vec<Block> = primary_blocks(facts)
             .into_iter()
             .filter(|block| block.id == primary::SERVES)
+            .map(|mut block| {
+                // Each writes its own log by now: a tail of the other fits nowhere.
+                block.problem.remedies = vec![
+                    Remedy::to_do("close the one that came back in the first data center"),
+                    Remedy::Command("pchadr fence".into()),
+                ];
+                block
+            })
             .collect();
         if !serving.is_empty() {
             return Standing::Blocked { blocks: serving };
