@@ -135,7 +135,7 @@ impl<'a> Case<'a> {
 
     /// Begins an execution with doors of its own.
     pub(crate) fn begin(&mut self, machine: usize, run: &'static str, way: Way) {
-        self.between();
+        self.between(run);
         self.stage.reopen(&self.setting.drill.site);
         let store: Box<dyn Store> = if run == self.run() {
             let (own, share) = (self.machines[machine].clone(), self.share.clone());
