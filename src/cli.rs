@@ -40,7 +40,8 @@ use crate::site::{NotFound, Site};
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
 use options::{
-    AbortOptions, FenceOptions, InitOptions, LogsOptions, RunOptions, RunsCommand, StatusOptions,
+    AbortOptions, FailoverOptions, FenceOptions, InitOptions, LogsOptions, RunOptions, RunsCommand,
+    StatusOptions,
 };
 use state::StatePlaces;
 
@@ -56,7 +57,7 @@ struct Line {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Move the pool to its second data center
-    Failover(RunOptions),
+    Failover(FailoverOptions),
     /// Bring the pool home to its first data center
     Failback(RunOptions),
     /// Close the chat database of a first data center that came back after a failover
@@ -153,7 +154,8 @@ pub fn run(
     };
     let ended = match &command {
         Command::Failover(options) => {
-            failover::command(Direction::Failover, options, environment, out)
+            let options = options.clone().whole();
+            failover::command(Direction::Failover, &options, environment, out)
         }
         Command::Failback(options) => {
             failover::command(Direction::Failback, options, environment, out)

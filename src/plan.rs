@@ -23,6 +23,15 @@ pub struct Plan {
     pub direction: Direction,
     /// `failover` or `failback`.
     pub runbook: String,
+    /// What is at risk in this order of the steps, where users are served before it is made up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk: Option<&'static str>,
+    /// The step that a run begins with; those before it were done by an earlier run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The step that a run ends behind; those behind it are for a later run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// `sha256:` and the SHA-256 of the plan's compact JSON without this field, in hex.
     pub digest: String,
     /// What keeps an older run from writing.
@@ -102,6 +111,22 @@ pub enum NoPlan {
         /// Where it was looked for.
         direction: Direction,
     },
+    /// A part of a plan begins with, or ends behind, a step that it does not have.
+    #[error("the runbook has no step `{id}`; it has {known}")]
+    NoStep {
+        /// Its id.
+        id: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A part of a plan ends before it begins.
+    #[error("`{until}` comes before `{from}`: nothing would be left to do")]
+    Empty {
+        /// Where it begins.
+        from: String,
+        /// Where it ends.
+        until: String,
+    },
     /// Steps that the operator does are not run by this version.
     #[error("`{0}` is a manual step; this version runs built-in steps only")]
     Manual(String),
@@ -172,7 +197,59 @@ impl Plan {
             })
             .collect();
         let fence = Fence::of(site, planned.iter().flat_map(PlannedStep::all_commands));
-        Ok(Self::seal(runbook.direction, fence, stages, planned))
+        let mut plan = Self::seal(runbook.direction, fence, stages, planned);
+        plan.risk = risk(&steps);
+        if plan.risk.is_some() {
+            plan.digest = plan.compute_digest();
+        }
+        Ok(plan)
+    }
+
+    /// The same plan, of which a run takes the steps from that one on, until that one.
+    ///
+    /// # Errors
+    /// When it has no such step, or nothing is left.
+    pub fn part(mut self, from: Option<&str>, until: Option<&str>) -> Result<Self, NoPlan> {
+        let place = |id: Option<&str>| {
+            let Some(id) = id else { return Ok(None) };
+            let place = self.steps.iter().position(|step| step.id == id);
+            place.map(Some).ok_or_else(|| NoPlan::NoStep {
+                id: id.to_owned(),
+                known: self.ids().collect::<Vec<_>>().join(", "),
+            })
+        };
+        if let (Some(begins), Some(ends)) = (place(from)?, place(until)?)
+            && ends < begins
+        {
+            return Err(NoPlan::Empty {
+                from: self.steps[begins].id.clone(),
+                until: self.steps[ends].id.clone(),
+            });
+        }
+        if from.is_some() || until.is_some() {
+            self.from = from.map(str::to_owned);
+            self.until = until.map(str::to_owned);
+            self.digest = self.compute_digest();
+        }
+        Ok(self)
+    }
+
+    /// The ids of all its steps, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map(|step| step.id.as_str())
+    }
+
+    /// The steps that a run takes: all, or those up to the one that it ends behind. Those before the
+    /// one that it begins with are among them: they are recorded as done.
+    pub fn taken(&self) -> &[PlannedStep] {
+        let last = self.until.as_ref();
+        let last = last.and_then(|id| self.steps.iter().position(|step| step.id == *id));
+        &self.steps[..last.map_or(self.steps.len(), |index| index + 1)]
+    }
+
+    /// The first of the steps that a run of it does not reach.
+    pub fn beyond(&self) -> Option<&PlannedStep> {
+        self.steps.get(self.taken().len())
     }
 
     /// Completes a plan: numbers the commands and takes the digest.
@@ -191,6 +268,9 @@ impl Plan {
             version: 1,
             direction,
             runbook: direction.key().to_owned(),
+            risk: None,
+            from: None,
+            until: None,
             digest: String::new(),
             fence,
             stages,
@@ -205,6 +285,12 @@ impl Plan {
         struct Undigested<'a> {
             version: u32,
             runbook: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            risk: Option<&'static str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            from: &'a Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            until: &'a Option<String>,
             fence: &'a Fence,
             stages: &'a [Vec<String>],
             steps: &'a [PlannedStep],
@@ -212,6 +298,9 @@ impl Plan {
         let undigested = Undigested {
             version: self.version,
             runbook: &self.runbook,
+            risk: self.risk,
+            from: &self.from,
+            until: &self.until,
             fence: &self.fence,
             stages: &self.stages,
             steps: &self.steps,
@@ -247,6 +336,15 @@ fn stages(steps: &[Step], overlap: bool) -> Vec<Vec<String>> {
         before = Some(*step);
     }
     stages
+}
+
+/// What users are served without for a while, by the order of the steps.
+fn risk(steps: &[Step]) -> Option<&'static str> {
+    steps.iter().enumerate().find_map(|(index, step)| {
+        let optional = step.optional()?;
+        let served = steps[..index].contains(&optional.serves);
+        served.then_some(optional.risk)
+    })
 }
 
 /// Lower-case hexadecimal.

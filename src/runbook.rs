@@ -9,6 +9,9 @@ use crate::problem::{Problems, nearest};
 /// The built-in failover: the vendor's order.
 pub const FAILOVER: &str = include_str!("../runbooks/failover.toml");
 
+/// The built-in failover that serves users before it sets up the mirror.
+pub const FAILOVER_SERVICE_FIRST: &str = include_str!("../runbooks/failover-service-first.toml");
+
 /// The built-in failback: the vendor's order, and what the vendor's page leaves out.
 pub const FAILBACK: &str = include_str!("../runbooks/failback.toml");
 

@@ -15,6 +15,7 @@ pub mod handoff;
 pub mod hands;
 pub mod ledger;
 pub mod observe;
+pub mod pool;
 pub mod saved;
 pub mod standing;
 pub mod terms;
@@ -28,7 +29,6 @@ mod fence;
 mod next;
 mod optional;
 mod placement;
-mod pool;
 mod shared;
 mod stored;
 

@@ -5,9 +5,9 @@ use std::io::Write;
 use super::Environment;
 use super::error::Failure;
 use super::live;
-use super::options::{AbortOptions, RehearsalOptions, RunOptions};
+use super::options::{AbortOptions, Part, RehearsalOptions, RunOptions};
 use super::runs;
-use crate::plan::Plan;
+use crate::plan::{NoPlan, Plan};
 use crate::report;
 use crate::run::archive::Found;
 use crate::run::executor::Way;
@@ -17,7 +17,7 @@ use crate::run::resume::known;
 use crate::runbook::{Direction, Runbook, RunbookStep, RunbookStepKind};
 use crate::site::Site;
 
-/// Finds the run, shows what undoes it, and undoes it.
+/// Finds the run, shows what undoes it, and undoes it; with a run that continues another one, both.
 ///
 /// # Errors
 /// What keeps it from beginning; nothing was changed then.
@@ -30,19 +30,44 @@ pub fn command(
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
     let archive = runs::archive(&site, environment)?;
     let mut runs = runs::unfinished(&site, &archive);
-    let found = runs.newest(
-        options.config.as_deref(),
-        (
-            "there is no run to undo",
-            "see where the site stands: pchadr status",
-        ),
-    )?;
+    let none = (
+        "there is no run to undo",
+        "see where the site stands: pchadr status",
+    );
+    let found = match (runs.unfinished.is_empty(), runs::parted(&site, &archive)) {
+        // Done as far as it was to go, and nothing was begun behind it.
+        (true, Some(parted)) if runs.lost.iter().all(|lost| lost.run < parted.run) => parted,
+        (true | false, _) => runs.newest(options.config.as_deref(), none)?,
+    };
     runs.tell(options.config.as_deref(), &[]);
+    let exit = undo(&found, &site, options, environment, out, err)?;
+    // What it continued is there again, done as far as it was to go.
+    match runs::parted(&site, &archive) {
+        Some(first) if exit == Exit::Done && is_continued(&found, &first) => {
+            undo(&first, &site, options, environment, out, err)
+        }
+        Some(_) | None => Ok(exit),
+    }
+}
+
+fn is_continued(later: &Found, first: &Found) -> bool {
+    let continues = later.state.continues.as_ref();
+    continues.is_some_and(|it| it.run == first.run)
+}
+
+fn undo(
+    found: &Found,
+    site: &Site,
+    options: &AbortOptions,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<Exit> {
     if let Some(error) = refusal(&found.state) {
         return Err(Failure::from(error).into());
     }
     let (direction, _) = known(&found.state).map_err(Failure::from)?;
-    let plan = Plan::bind(&runbook(&found, direction), &site)?;
+    let plan = plan_of(found, direction, site)?;
     let changed = to_undo(&found.state).map_err(Failure::from)?;
     let changed: Vec<&str> = changed.iter().map(|step| step.id()).collect();
     // What is agreed to must be seen first; where nobody can see it, the run goes on all the same.
@@ -59,12 +84,22 @@ pub fn command(
             overrides: options.overrides.clone(),
             ..RehearsalOptions::default()
         },
+        part: Part::default(),
     };
-    live::go(&site, &plan, &options, environment, out, Way::Back)
+    live::go(site, &plan, &options, environment, out, Way::Back)
 }
 
-/// The runbook of a run, whatever file it came from.
-pub(super) fn runbook(found: &Found, direction: Direction) -> Runbook {
+/// The plan of a run, whatever file its runbook came from.
+///
+/// # Errors
+/// Those of [`Plan::bind`].
+pub(super) fn plan_of(found: &Found, direction: Direction, site: &Site) -> Result<Plan, NoPlan> {
+    let state = &found.state;
+    let from = state.continues.as_ref().map(|it| it.from.as_str());
+    Plan::bind(&runbook(found, direction), site)?.part(from, state.until.as_deref())
+}
+
+fn runbook(found: &Found, direction: Direction) -> Runbook {
     let steps = found.state.steps.iter();
     Runbook {
         name: found.state.runbook.clone(),

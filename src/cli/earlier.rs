@@ -7,12 +7,13 @@ use super::error::{Failure, refused};
 use super::operator::AtTerminal;
 use super::options::RunOptions;
 use super::runs::{
-    NOT_KNOWN, Open, RECORD_LOST, config_option, refuse_lost, same_site, tell_unreadable,
+    NOT_KNOWN, Open, RECORD_LOST, config_option, parted, refuse_lost, same_site, tell_unreadable,
     unfinished,
 };
 use crate::model::Direction;
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
+use crate::run::event::Continues;
 use crate::run::executor::Way;
 use crate::run::executor::undo::refusal;
 use crate::run::exit::Exit;
@@ -26,6 +27,8 @@ pub(super) enum Begin {
     Anew {
         /// What the record says of runs that nobody can tell of, and that are left behind.
         beside: Option<String>,
+        /// The run that it continues.
+        continues: Option<Continues>,
     },
     /// With a run that is there.
     On(Earlier),
@@ -65,7 +68,8 @@ pub(super) fn earlier(
                 None => {
                     let beside = begin_anew(&runs, options)?;
                     runs.tell(config, told);
-                    Ok(Begin::Anew { beside })
+                    let continues = continued(site, plan, archive, config)?;
+                    Ok(Begin::Anew { beside, continues })
                 }
                 Some(found) if found.state.goes_back_only() => Err(refused(
                     "a run of this site is not finished",
@@ -110,7 +114,8 @@ pub(super) fn earlier(
         )
         .into());
     }
-    if found.state.is_finished() {
+    let parted = way == Way::Back && found.state.left_to_later().is_some();
+    if found.state.is_finished() && !parted {
         return Err(refused(
             &format!("run {} is finished", found.run),
             "there is nothing left of it to go on with",
@@ -143,6 +148,47 @@ pub(super) fn earlier(
     Ok(Begin::On(Earlier {
         run: found.run,
         change,
+    }))
+}
+
+/// The run whose rest is taken with `--from`: the newest that ended as `--until` said, with no run
+/// behind it that took the rest.
+fn continued(
+    site: &Site,
+    plan: &Plan,
+    archive: &Archive,
+    config: Option<&Path>,
+) -> Result<Option<Continues>, Failure> {
+    let Some(from) = &plan.from else {
+        return Ok(None);
+    };
+    let what = format!("--from {from}");
+    let Some(earlier) = parted(site, archive) else {
+        return Err(refused(
+            &what,
+            "no run of this site ended as --until said, with its rest still to do",
+            "leave out --from: what is done already is seen, and not done again",
+        ));
+    };
+    let rest = earlier.state.left_to_later().map(|step| step.id.as_str());
+    let place = |id: &str| plan.ids().position(|step| step == id);
+    if rest.is_none_or(|rest| place(rest) < place(from)) {
+        let rest = rest.unwrap_or_default();
+        return Err(refused(
+            &what,
+            &format!(
+                "run {} ended before `{rest}`, which is not done",
+                earlier.run
+            ),
+            &format!(
+                "begin there: pchadr failover{} --from {rest}",
+                config_option(config)
+            ),
+        ));
+    }
+    Ok(Some(Continues {
+        run: earlier.run,
+        from: from.clone(),
     }))
 }
 

@@ -6,14 +6,14 @@ use std::io::Write;
 use std::path::Path;
 
 use super::error::{Failure, output};
-use super::options::{Output, RunOptions};
+use super::options::{Output, Part, RunOptions};
 use super::{Environment, abort, live, rehearse, runs};
-use crate::plan::Plan;
+use crate::plan::{NoPlan, Plan};
 use crate::report;
 use crate::run::archive::Found;
 use crate::run::exit::Exit;
 use crate::run::resume::known;
-use crate::runbook::{Direction, Runbook};
+use crate::runbook::{self, Direction, Runbook};
 use crate::site::Site;
 use crate::step::Step;
 
@@ -28,11 +28,27 @@ pub fn command(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
-    let runbook = match begun_with(direction, options, &site, environment)? {
-        Some(begun_with) => begun_with,
-        None => runbook(direction, options.runbook.as_deref())?,
+    let goes_on = goes_on(direction, options, &site, environment)?;
+    let plan = match (&goes_on, &options.runbook) {
+        // The command that goes on need not name the file, which may be on another machine.
+        (Some(found), None) => abort::plan_of(found, direction, &site)?,
+        (Some(found), Some(file)) => {
+            let state = &found.state;
+            let from = state.continues.as_ref().map(|it| it.from.as_str());
+            Plan::bind(&of_file(direction, file)?, &site)?.part(from, state.until.as_deref())?
+        }
+        (None, file) => {
+            let part = &options.part;
+            let runbook = match file {
+                Some(file) => of_file(direction, file)?,
+                None if part.service_first => built_in(direction, runbook::FAILOVER_SERVICE_FIRST)?,
+                None => built_in(direction, direction.built_in())?,
+            };
+            let plan = Plan::bind(&runbook, &site)?;
+            let parted = plan.part(part.from.as_deref(), part.until.as_deref());
+            parted.map_err(|error| no_part(part, &error))?
+        }
     };
-    let plan = Plan::bind(&runbook, &site)?;
     if options.rehearsal.rehearse {
         return rehearse::command(&site, &plan, &options.rehearsal, options.output, out);
     }
@@ -43,15 +59,14 @@ pub fn command(
     Ok(Exit::Done)
 }
 
-/// The runbook of the run that goes on: the command that says so need not name the file, which may be
-/// on another machine.
-fn begun_with(
+/// The run that goes on.
+fn goes_on(
     direction: Direction,
     options: &RunOptions,
     site: &Site,
     environment: &Environment,
-) -> anyhow::Result<Option<Runbook>> {
-    let (Some(run), None) = (&options.resume, &options.runbook) else {
+) -> anyhow::Result<Option<Found>> {
+    let Some(run) = &options.resume else {
         return Ok(None);
     };
     let archive = runs::archive(site, environment)?;
@@ -64,8 +79,7 @@ fn begun_with(
         archive.find(run).ok().filter(is_its)
     };
     // A run that cannot be found, or has steps that are not known, is told later, in full.
-    let found = found.filter(|found| known(&found.state).is_ok());
-    Ok(found.map(|found| abort::runbook(&found, direction)))
+    Ok(found.filter(|found| known(&found.state).is_ok()))
 }
 
 /// Prints a plan: the whole of a dry run.
@@ -78,13 +92,32 @@ fn print(plan: &Plan, site: &Site, form: Output, out: &mut dyn Write) -> anyhow:
     .map_err(output)
 }
 
-/// The runbook of that file, or the built-in one.
-fn runbook(direction: Direction, file: Option<&Path>) -> anyhow::Result<Runbook> {
-    let known: Vec<&str> = Step::of(direction).iter().map(|step| step.id()).collect();
-    let Some(file) = file else {
-        let text = direction.built_in();
-        return Ok(Runbook::parse(text, "the built-in runbook", &known)?);
-    };
+/// Says which of the two options names no part of the plan.
+fn no_part(part: &Part, error: &NoPlan) -> Failure {
+    let named = [("--from", &part.from), ("--until", &part.until)];
+    let named = named
+        .iter()
+        .filter_map(|(option, step)| Some(format!("{option} {}", step.as_ref()?)));
+    Failure::new(
+        Exit::Usage,
+        named.collect::<Vec<_>>().join(" "),
+        error.to_string(),
+        "name a step of the runbook, as `--dry-run` shows them".to_owned(),
+    )
+}
+
+fn known_steps(direction: Direction) -> Vec<&'static str> {
+    Step::of(direction).iter().map(|step| step.id()).collect()
+}
+
+fn built_in(direction: Direction, text: &str) -> anyhow::Result<Runbook> {
+    let known = known_steps(direction);
+    Ok(Runbook::parse(text, "the built-in runbook", &known)?)
+}
+
+/// The runbook of that file.
+fn of_file(direction: Direction, file: &Path) -> anyhow::Result<Runbook> {
+    let known = known_steps(direction);
     let name = file.display().to_string();
     let refused = |why: String, hint: &str| {
         Failure::new(

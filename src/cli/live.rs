@@ -15,7 +15,7 @@ use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
 use super::ports;
 use super::rehearse::terminal;
-use super::runs::{RECORD_LOST, archive, config_option, note, run_id, tell_unreadable, ways};
+use super::runs::{RECORD_LOST, archive, config_option, note, rest, run_id, tell_unreadable, ways};
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock};
@@ -97,7 +97,7 @@ pub(super) fn go(
                 let without = finished.without(plan.direction);
                 let config = super::runs::config_option(options.config.as_deref());
                 let again = format!("pchadr failover{config}");
-                write_next(plan.direction, &without, &again, out).map_err(output)?;
+                write_next(plan, &without, &again, out).map_err(output)?;
             }
             out.flush().map_err(output)?;
         }
@@ -162,6 +162,7 @@ impl Live<'_> {
         let mut terms = self.options.rehearsal.terms();
         if let Begin::Anew {
             beside: Some(beside),
+            ..
         } = &begin
             && let Some(reason) = terms.overrides.get_mut(RECORD_LOST)
         {
@@ -197,9 +198,14 @@ impl Live<'_> {
             unreadable: &self.known.told(),
             resume_command: Some(resume.clone()),
             forth_command: Some(forth),
+            continues: match &begin {
+                Begin::On(_) => None,
+                Begin::Anew { continues, .. } => continues.as_ref(),
+            },
+            rest_command: rest(self.plan, &config),
         };
-        let change = match begin {
-            Begin::On(earlier) => earlier.change,
+        let change = match &begin {
+            Begin::On(earlier) => earlier.change.clone(),
             Begin::Anew { .. } => None,
         };
         let taken = execution.take_way(self.way, change).await;

@@ -34,8 +34,8 @@ pub enum LogsOutput {
     Json,
 }
 
-/// `pchadr failover` and `pchadr failback`, as typed.
-#[derive(Debug, Args)]
+/// What `pchadr failover` and `pchadr failback` take.
+#[derive(Clone, Debug, Args)]
 #[command(after_long_help = format!("{}\n\n{}", interlocks(), troubles()))]
 pub struct RunOptions {
     /// The site file; without it, see [`crate::site::Site::find`].
@@ -71,6 +71,49 @@ pub struct RunOptions {
     /// What only a rehearsal takes, and what the operator allows.
     #[command(flatten)]
     pub rehearsal: RehearsalOptions,
+
+    /// Which part of the runbook is taken; a failover alone can be parted.
+    #[arg(skip)]
+    pub part: Part,
+}
+
+/// `pchadr failover`, as typed.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = format!("{}\n\n{}", interlocks(), troubles()))]
+pub struct FailoverOptions {
+    /// What a failback takes too.
+    #[command(flatten)]
+    run: RunOptions,
+
+    /// Which part.
+    #[command(flatten)]
+    part: Part,
+}
+
+impl FailoverOptions {
+    /// As one.
+    pub fn whole(self) -> RunOptions {
+        RunOptions {
+            part: self.part,
+            ..self.run
+        }
+    }
+}
+
+/// The part of a failover that a run takes, as typed.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Part {
+    /// Serve users before the mirror is set up (F7 before F6); the plan says what is at risk
+    #[arg(long, conflicts_with_all = ["runbook", "resume"])]
+    pub service_first: bool,
+
+    /// End behind STEP, done; the rest is for a later run (--from)
+    #[arg(long, value_name = "STEP", conflicts_with = "resume")]
+    pub until: Option<String>,
+
+    /// Go on from STEP where an earlier run ended as --until said
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["resume", "rehearse"])]
+    pub from: Option<String>,
 }
 
 /// The options of a rehearsal, as typed.
@@ -253,6 +296,7 @@ impl From<&FenceOptions> for RunOptions {
                 yes: typed.yes,
                 ..RehearsalOptions::default()
             },
+            part: Part::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{Failure, output};
 use super::options::{Output, RehearsalLogs, RehearsalOptions};
-use super::runs::ways;
+use super::runs::{rest, ways};
 use crate::access::powershell::PowerShellDoor;
 use crate::access::secret::Password;
 use crate::access::sql::{DoorLimits, LockError, SignIn, SqlDoor};
@@ -419,6 +419,8 @@ impl Part<'_> {
             unreadable: &[],
             resume_command: Some(resume),
             forth_command: Some(forth),
+            continues: None,
+            rest_command: rest(self.plan, &site_option()),
         };
         execution.take_way(way, None).await
     }
@@ -458,7 +460,7 @@ pub fn run(
         if finished.outcome == Outcome::Done {
             let without = finished.without(plan.direction);
             let again = format!("pchadr failover{}", site_option());
-            write_next(plan.direction, &without, &again, end)?;
+            write_next(plan, &without, &again, end)?;
         }
         let unknown = stage.simulated.unknown();
         if unknown.is_empty() {

@@ -9,6 +9,7 @@ use super::Environment;
 use super::error::{Failure, refused};
 use crate::model::Remedy;
 use crate::model::commands;
+use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Lost, Runs, Unreadable};
 use crate::run::copies::Split;
 use crate::run::event::Outcome;
@@ -63,6 +64,14 @@ fn is_behind(lost: &Lost, read: &[Found]) -> bool {
         let ended = matches!(later.state.ended, Some(Outcome::Done | Outcome::Undone));
         later.run > lost.run && (ended || later.state.has_acted())
     })
+}
+
+/// The newest run of a site that is done as far as it was to go, where no later one is done.
+pub(super) fn parted(site: &Site, archive: &Archive) -> Option<Found> {
+    let mut runs = archive.runs().read;
+    runs.retain(|found| same_site(site, found) && found.state.ended == Some(Outcome::Done));
+    runs.pop()
+        .filter(|found| found.state.left_to_later().is_some())
 }
 
 /// Whether a run that nobody can tell of may be of that site.
@@ -165,6 +174,15 @@ pub(super) fn ways(runbook: &str, config: &str, run: &str, way: Way) -> (String,
         Way::Back => format!("pchadr abort{config}"),
     };
     (resume, forth)
+}
+
+/// The command that takes what a run of that plan leaves to a later one.
+pub(super) fn rest(plan: &Plan, config: &str) -> Option<String> {
+    let beyond = plan.beyond()?;
+    Some(format!(
+        "pchadr {}{config} --from {}",
+        plan.runbook, beyond.id
+    ))
 }
 
 /// ` --config FILE`: of that file, else of the one that was found.

@@ -140,7 +140,23 @@ impl Account {
                     step.ended_at = Some(at);
                 }
             }
-            Event::PlanChanged { from, to } => self.changes.push((from.clone(), to.clone())),
+            Event::PlanChanged { from, to, steps } => {
+                self.changes.push((from.clone(), to.clone()));
+                if let Some(lines) = steps {
+                    let known = std::mem::take(&mut self.steps);
+                    let step = |line: &StepLine| {
+                        let known = known.iter().find(|step| step.line.id == line.id);
+                        known.map_or_else(
+                            || StepAccount::new(line),
+                            |step| StepAccount {
+                                line: line.clone(),
+                                ..step.clone()
+                            },
+                        )
+                    };
+                    self.steps = lines.iter().map(step).collect();
+                }
+            }
             Event::RunResumed { host, user, .. } => {
                 self.resumes.push((at, host.clone(), user.clone()));
                 self.finished = None;

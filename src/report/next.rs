@@ -4,17 +4,25 @@ use std::io::{self, Write};
 
 use crate::model::Direction;
 use crate::model::commands::spelled;
+use crate::plan::Plan;
 
 /// What the run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
 ///
 /// `without`: what the run went on without, and `again`: the command that makes it up.
 pub fn write_next(
-    direction: Direction,
+    plan: &Plan,
     without: &[&str],
     again: &str,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
-    let next: &[&str] = match direction {
+    let next: &[&str] = match plan.direction {
+        _ if plan.beyond().is_some() && plan.taken().iter().any(|it| it.point_of_no_return) => {
+            &["take the rest as soon as it can be taken: users are not served before"]
+        }
+        _ if plan.beyond().is_some() => &[
+            "take the rest as soon as it can be taken: users are not served before",
+            "or undo what was done so far: pchadr abort",
+        ],
         Direction::Failover => &[
             "take log backups of the new primary, to a folder that is not the log-shipping share",
             "see that users reach chat: their Front End pool must live, and the file store must open",

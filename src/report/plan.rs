@@ -21,6 +21,9 @@ pub fn json(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
 pub fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     writeln!(out, "{}: {}", plan.runbook, size(plan))?;
     writeln!(out, "plan {}", plan.digest)?;
+    for line in remarks(plan) {
+        writeln!(out, "{line}")?;
+    }
     downtime::human(plan, out)?;
     one_writer(plan, out)?;
     for (number, step) in (1..).zip(&plan.steps) {
@@ -155,6 +158,9 @@ pub fn markdown(plan: &Plan, site_name: &str, out: &mut (impl Write + ?Sized)) -
         inline(site_name)
     )?;
     writeln!(out, "{}. Plan `{}`.\n", size(plan), plan.digest)?;
+    for line in remarks(plan) {
+        writeln!(out, "**{}.**\n", inline(&line))?;
+    }
     writeln!(
         out,
         "Commands are shown with sample values; below each stands the rule by which a run finds the real ones."
@@ -270,6 +276,18 @@ fn size(plan: &Plan) -> String {
         count(plan.steps.len(), "step"),
         if changing == 1 { "changes" } else { "change" }
     )
+}
+
+/// What a reader must know of the whole: the part that is taken, and what is at risk.
+fn remarks(plan: &Plan) -> Vec<String> {
+    let from = plan.from.as_ref();
+    let from = from
+        .map(|id| format!("begins with `{id}`: what comes before it was done by an earlier run"));
+    let until = plan.until.as_ref();
+    let until =
+        until.map(|id| format!("ends behind `{id}`: what comes behind it is for a later run"));
+    let risk = plan.risk.map(str::to_owned);
+    from.into_iter().chain(until).chain(risk).collect()
 }
 
 /// The other steps of its stage.

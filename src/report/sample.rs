@@ -74,6 +74,8 @@ fn started() -> Event {
         host: "adm1".to_owned(),
         user: "ann".to_owned(),
         clock: ClockKind::Simulated,
+        until: None,
+        continues: None,
         steps: vec![
             line(
                 "drop-log-shipping",

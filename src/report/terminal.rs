@@ -345,7 +345,7 @@ impl Sink for Terminal {
                 }
                 self.step(id);
             }
-            Event::PlanChanged { from, to } => {
+            Event::PlanChanged { from, to, .. } => {
                 let text = format!("the plan is now {to}; it was {from}");
                 self.line(&format!("  {:<10}  {}", "agreed", one_line(&text)));
             }

@@ -141,6 +141,9 @@ pub enum Event {
         from: String,
         /// Digest now.
         to: String,
+        /// Every step of the plan now, in order, where they are others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        steps: Option<Vec<StepLine>>,
     },
     /// The run stopped part-way.
     RunStopped {
@@ -203,7 +206,7 @@ pub enum ProcessIs {
 
 /// Format of the journal: what may be added within a format, and what needs a new one, says
 /// [`crate::model::document`].
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// How a run began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +233,21 @@ pub struct RunStarted {
     pub clock: ClockKind,
     /// Every step, in order: a reader can say "3 of 10".
     pub steps: Vec<StepLine>,
+    /// The step that the run ends behind; those behind it are for a later run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// The run that took the steps before this one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continues>,
+}
+
+/// The run that another one continues.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continues {
+    /// Its id.
+    pub run: String,
+    /// The step with which it is continued.
+    pub from: String,
 }
 
 /// Whose time the records carry.

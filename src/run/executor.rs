@@ -14,7 +14,7 @@ mod watch;
 
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Event, Outcome, RunFinished, StepOutcome};
+use super::event::{Continues, Event, Outcome, RunFinished, StepOutcome};
 use super::exit::Exit;
 use super::journal::JournalError;
 use super::ledger::RunLedger;
@@ -64,6 +64,10 @@ pub struct Execution<'a> {
     pub resume_command: Option<String>,
     /// The one that goes on with the run itself: what is not undone in part can still go on.
     pub forth_command: Option<String>,
+    /// The run that this one continues.
+    pub continues: Option<&'a Continues>,
+    /// The command that takes what this run leaves to a later one.
+    pub rest_command: Option<String>,
 }
 
 /// Whether a run goes on, or is undone.
@@ -105,7 +109,7 @@ impl Execution<'_> {
         let mut checked = Vec::new();
         let mut loss_seconds = None;
         let round = self.access.sql.round();
-        for planned in &self.plan.steps {
+        for planned in self.plan.taken() {
             let step = planned.step;
             let done = self.is_done(step);
             let (standing, back_to, end) = if done {
@@ -134,7 +138,11 @@ impl Execution<'_> {
                 self.record_met(&checked, checked.len())?;
                 None
             }
-            Verdict::No(no) => Some(no.into()),
+            Verdict::No(mut no) => {
+                let part = self.until_the_pool_answers(&checked);
+                no.problem.remedies.extend(part);
+                Some(no.into())
+            }
             Verdict::Go { first } => {
                 self.record_met(&checked, first)?;
                 self.record_terms(&checked)?;
@@ -450,9 +458,11 @@ impl Execution<'_> {
             steps,
             stopped_at,
             error,
-            resume: (outcome == Outcome::Stopped)
-                .then(|| self.way_on(whole).cloned())
-                .flatten(),
+            resume: match outcome {
+                Outcome::Stopped => self.way_on(whole).cloned(),
+                Outcome::Done => self.rest_command.clone(),
+                Outcome::Undone | Outcome::Refused => None,
+            },
             loss_seconds,
             elapsed_seconds: self.access.clock.elapsed().as_secs_f64(),
             wall_seconds: self.access.clock.wall_elapsed().as_secs_f64(),

@@ -5,9 +5,10 @@
 //! and of a run that is under way ([`super::recorder`]).
 
 mod entry;
+mod part;
 mod sent;
 
-use super::event::{Event, Outcome, Record, RunFinished, RunStarted, StepOutcome};
+use super::event::{Continues, Event, Outcome, Record, RunFinished, RunStarted, StepOutcome};
 use crate::model::{Direction, Lsn};
 use crate::step::Effect;
 use sent::Sent;
@@ -36,6 +37,10 @@ pub struct RunState {
     pub ended: Option<Outcome>,
     /// How many executions there were: 1, and one for every resume.
     pub executions: usize,
+    /// The step that the run ends behind, where it takes a part of its plan.
+    pub until: Option<String>,
+    /// The run that it continues.
+    pub continues: Option<Continues>,
     /// The highest number that the run took to fence others off.
     pub fence: u64,
     sent: Sent,
@@ -105,6 +110,8 @@ impl RunState {
             plan_digest,
             site_digest,
             pool,
+            until,
+            continues,
             ..
         } = started.clone();
         let mut steps: Vec<StepEntry> = Vec::with_capacity(started.steps.len());
@@ -112,16 +119,12 @@ impl RunState {
             if steps.iter().any(|step| step.id == line.id) {
                 return Err(format!("step `{}` is listed twice", line.id));
             }
-            steps.push(StepEntry {
-                id: line.id.clone(),
-                effect: line.effect.into(),
-                state: StepState::Untouched,
-                started: false,
-                commanded: false,
-                said: Vec::new(),
-                undoing: false,
-                execution: 1,
-            });
+            steps.push(StepEntry::untouched(line, 1));
+        }
+        for id in until.iter().chain(continues.as_ref().map(|it| &it.from)) {
+            if !steps.iter().any(|step| step.id == *id) {
+                return Err(format!("step `{id}` is not a step of this run"));
+            }
         }
         Ok(Self {
             run,
@@ -134,6 +137,8 @@ impl RunState {
             consents: Vec::new(),
             ended: None,
             executions: 1,
+            until,
+            continues,
             fence: 0,
             sent: Sent::by(&started.host),
             stopping: false,
@@ -155,7 +160,9 @@ impl RunState {
                 self.executions += 1;
                 return Ok(());
             }
-            Event::PlanChanged { from, to } => return self.change_plan(from, to),
+            Event::PlanChanged { from, to, steps } => {
+                return self.change_plan(from, to, steps.as_deref());
+            }
             _ if self.ended.is_some() => {
                 return Err(format!(
                     "`{}` after `run_finished`, without `run_resumed`",
@@ -262,11 +269,6 @@ impl RunState {
         self.consents.iter().rev().find_map(|given| given.end)
     }
 
-    /// The step that a resume goes on with: the first that is not done.
-    pub fn next(&self) -> Option<&StepEntry> {
-        self.steps.iter().find(|step| !step.is_done())
-    }
-
     /// True when nothing is left to resume. A refusal counts only where nothing was changed before:
     /// an execution that was refused does not finish a run that had begun.
     pub fn is_finished(&self) -> bool {
@@ -318,19 +320,6 @@ impl RunState {
             .iter()
             .position(|step| step.id == id)
             .ok_or_else(|| format!("step `{id}` is not a step of this run"))
-    }
-
-    fn change_plan(&mut self, from: &str, to: &str) -> Result<(), String> {
-        if from != self.plan_digest {
-            return Err(format!(
-                "`plan_changed` from `{from}`, but the plan is `{}`",
-                self.plan_digest
-            ));
-        }
-        to.clone_into(&mut self.plan_digest);
-        // Agreed to before the resume is recorded, or after: both ways the two digests meet.
-        to.clone_into(&mut self.announced);
-        Ok(())
     }
 
     fn start(&mut self, id: &str) -> Result<(), String> {

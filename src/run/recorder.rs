@@ -221,6 +221,8 @@ mod tests {
             host: "adm1".to_owned(),
             user: "ann".to_owned(),
             clock: ClockKind::Simulated,
+            until: None,
+            continues: None,
             steps: vec![StepLine {
                 id: "drop".to_owned(),
                 vendor: None,

@@ -1,10 +1,11 @@
 //! Going on with a run under the plan as it is now (`design.md` 5, "Resume"). Pure.
 
 use super::archive::Found;
+use super::event::StepLine;
 use super::fold::RunState;
 use super::stored::StoredPlan;
 use crate::model::{Direction, Problem};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedStep};
 use crate::step::Step;
 
 /// A plan that changed since the run began, in steps that are still to do.
@@ -16,6 +17,8 @@ pub struct PlanChange {
     pub to: String,
     /// What differs, a line a step.
     pub difference: String,
+    /// Every step now, where they are others.
+    pub steps: Option<Vec<StepLine>>,
 }
 
 /// The direction of a run and its steps, by the names in its record.
@@ -52,33 +55,28 @@ pub fn known(state: &RunState) -> Result<(Direction, Vec<Step>), Problem> {
 /// Compares the plan with the one that the run began with. `None` where they are the same.
 ///
 /// # Errors
-/// Why the run must not go on: the order of the steps differs, or a step that is finished does.
+/// Why the run must not go on: what differs is a step that has begun, or the order of those.
 pub fn compare(found: &Found, plan: &Plan) -> Result<Option<PlanChange>, String> {
     if found.state.plan_digest == plan.digest {
         return Ok(None);
     }
-    let ids: Vec<&str> = found
-        .state
-        .steps
-        .iter()
-        .map(|step| step.id.as_str())
-        .collect();
-    if !plan
-        .steps
-        .iter()
-        .map(|step| step.id.as_str())
-        .eq(ids.iter().copied())
-    {
-        return Err("its steps, or their order, are others".to_owned());
+    let state = &found.state;
+    let begun = state.begun().iter().map(|step| step.id.as_str());
+    let count = state.begun().len();
+    if !plan.ids().take(count).eq(begun) {
+        return Err("steps that have begun are not in it, or not in that order".to_owned());
     }
+    let others = !plan
+        .ids()
+        .eq(state.steps.iter().map(|step| step.id.as_str()));
     let before = found
         .plan
         .first()
         .ok_or("the plan that it began with was not kept")?;
     let after = StoredPlan::of(plan).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
-    for (index, step) in after.steps.iter().enumerate() {
-        let then = before.steps.get(index);
+    for step in &after.steps {
+        let then = before.steps.iter().find(|then| then.id == step.id);
         let differing = match then {
             Some(then) if then == step => continue,
             Some(then) => then.differing(step).join(", "),
@@ -89,6 +87,15 @@ pub fn compare(found: &Found, plan: &Plan) -> Result<Option<PlanChange>, String>
         }
         lines.push(format!("  {}: {differing}", step.id));
     }
+    let gone = before
+        .steps
+        .iter()
+        .filter(|then| plan.step(&then.id).is_none());
+    lines.extend(gone.map(|then| format!("  {}: left out", then.id)));
+    if others {
+        let coming: Vec<&str> = plan.ids().skip(count).collect();
+        lines.push(format!("  to come: {}", coming.join(", ")));
+    }
     if lines.is_empty() {
         lines.push("  nothing that is sent".to_owned());
     }
@@ -96,7 +103,20 @@ pub fn compare(found: &Found, plan: &Plan) -> Result<Option<PlanChange>, String>
         from: found.state.plan_digest.clone(),
         to: plan.digest.clone(),
         difference: lines.join("\n"),
+        steps: others.then(|| lines_of(plan)),
     }))
+}
+
+/// The steps of a plan as a record lists them.
+pub fn lines_of(plan: &Plan) -> Vec<StepLine> {
+    let line = |step: &PlannedStep| StepLine {
+        id: step.id.clone(),
+        vendor: step.vendor.map(str::to_owned),
+        title: step.title.clone(),
+        stage: step.stage,
+        effect: step.effect.into(),
+    };
+    plan.steps.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -104,7 +124,7 @@ pub fn compare(found: &Found, plan: &Plan) -> Result<Option<PlanChange>, String>
 mod tests {
     use super::*;
     use crate::model::WayOn;
-    use crate::run::event::{ClockKind, Event, FORMAT, RunStarted, StepLine};
+    use crate::run::event::{ClockKind, Event, FORMAT, RunStarted};
     use crate::run::executor::undo::{refusal, to_undo};
     use crate::step::Effect;
 
@@ -128,6 +148,8 @@ mod tests {
             user: String::new(),
             clock: ClockKind::Simulated,
             steps: ids.iter().map(line).collect(),
+            until: None,
+            continues: None,
         }))
         .unwrap()
     }

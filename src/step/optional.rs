@@ -11,4 +11,6 @@ pub struct Optional {
     pub interlock: &'static str,
     /// The step that serves users: it does not wait for this one.
     pub serves: Step,
+    /// What is at risk where users are served before it is done.
+    pub risk: &'static str,
 }

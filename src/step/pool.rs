@@ -41,14 +41,25 @@ pub(in crate::step) async fn identity_and_state(
     (None, last)
 }
 
+/// This machine lacks what cmdlets need.
+const NO_POWERSHELL: &str = "no-powershell";
+
+/// The Central Management Store does not answer.
+const NO_STORE: &str = "no-store";
+
+/// True where the pool cannot be seen at all.
+pub fn is_unseen_pool(block: &Block) -> bool {
+    [NO_POWERSHELL, NO_STORE].contains(&block.id.as_str())
+}
+
 pub(in crate::step) fn no_store(why: &Problem) -> Block {
     // What this machine lacks says nothing about the store.
     if why.place == Some(Place::ThisMachine) {
         let told = why.about("the cmdlets cannot be called on this machine");
-        return Block::site("no-powershell", told, "see `[powershell]` of the site file");
+        return Block::site(NO_POWERSHELL, told, "see `[powershell]` of the site file");
     }
     Block::site(
-        "no-store",
+        NO_STORE,
         why.about("the Central Management Store does not answer"),
         "see Get-CsManagementConnection; if it died with the data center, fail it over first",
     )

@@ -485,6 +485,8 @@ fn nothing_is_undone_once_another_run_holds_the_site() {
             unreadable: &[],
             resume_command: None,
             forth_command: None,
+            continues: None,
+            rest_command: None,
         };
         let finished = Box::pin(execution.abort(None)).await.expect("a record");
         assert_eq!(finished.outcome, Outcome::Stopped);

@@ -155,6 +155,8 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore, person: &Person)
         unreadable: &[],
         resume_command: None,
         forth_command: None,
+        continues: None,
+        rest_command: None,
     };
     execution.start().await.expect("a record")
 }

@@ -58,6 +58,8 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore) -> RunFinished {
         unreadable: &[],
         resume_command: None,
         forth_command: None,
+        continues: None,
+        rest_command: None,
     };
     execution.start().await.unwrap()
 }

@@ -17,6 +17,8 @@ fn started(run: &str) -> Event {
         host: "h".to_owned(),
         user: "u".to_owned(),
         clock: ClockKind::Wall,
+        until: None,
+        continues: None,
         steps: Vec::new(),
     })
 }

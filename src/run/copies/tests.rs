@@ -29,6 +29,8 @@ fn written(run: &str, records: usize, why: &str) -> Vec<u8> {
         host: "adm1".to_owned(),
         user: "ann".to_owned(),
         clock: ClockKind::Simulated,
+        until: None,
+        continues: None,
         steps: vec![StepLine {
             id: "drop".to_owned(),
             vendor: None,

@@ -8,11 +8,13 @@ use super::undo::NotUndone;
 use super::{Execution, Way};
 use crate::model::{Place, Problem};
 use crate::plan::hex;
-use crate::run::event::{ClockKind, Event, FORMAT, Outcome, RunFinished, RunStarted, StepLine};
+use crate::run::event::{
+    ClockKind, Continues, Event, FORMAT, Outcome, RunFinished, RunStarted, StepOutcome,
+};
 use crate::run::exit::Exit;
 use crate::run::fold::StepState;
 use crate::run::journal::JournalError;
-use crate::run::resume::PlanChange;
+use crate::run::resume::{PlanChange, lines_of};
 use crate::site::Site;
 use crate::step::Step;
 
@@ -39,18 +41,6 @@ impl Execution<'_> {
     /// # Errors
     /// Only when the record cannot be written: then nothing more was sent.
     pub async fn start(&self) -> Result<RunFinished, JournalError> {
-        let steps = self
-            .plan
-            .steps
-            .iter()
-            .map(|step| StepLine {
-                id: step.id.clone(),
-                vendor: step.vendor.map(str::to_owned),
-                title: step.title.clone(),
-                stage: step.stage,
-                effect: step.effect.into(),
-            })
-            .collect();
         self.ledger.record(Event::RunStarted(RunStarted {
             format: FORMAT,
             run: self.run.to_owned(),
@@ -66,9 +56,25 @@ impl Execution<'_> {
             } else {
                 ClockKind::Wall
             },
-            steps,
+            steps: lines_of(self.plan),
+            until: self.plan.until.clone(),
+            continues: self.continues.cloned(),
         }))?;
+        self.record_continued()?;
         self.ended(self.go_on().await, Outcome::Done)
+    }
+
+    /// Records the steps that the run before this one took.
+    fn record_continued(&self) -> Result<(), JournalError> {
+        let Some(Continues { run, from }) = self.continues else {
+            return Ok(());
+        };
+        let before = self.plan.steps.iter().take_while(|step| step.id != *from);
+        for planned in before {
+            let note = format!("done by run {run}");
+            self.end(planned.step, StepOutcome::DoneBefore, &note)?;
+        }
+        Ok(())
     }
 
     /// Goes on with a run whose journal was reopened.
@@ -117,9 +123,9 @@ impl Execution<'_> {
             tool: Some(self.who.tool.clone()),
         })?;
         match change {
-            Some(PlanChange { from, to, .. }) => {
-                self.ledger.record(Event::PlanChanged { from, to })
-            }
+            Some(PlanChange {
+                from, to, steps, ..
+            }) => self.ledger.record(Event::PlanChanged { from, to, steps }),
             None => Ok(()),
         }
     }

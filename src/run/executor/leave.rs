@@ -3,10 +3,12 @@
 //! and where it cannot be done the run goes on without it.
 
 use super::{Checked, Execution, Halt, Turn};
+use crate::model::{Direction, Remedy};
 use crate::run::event::{Event, StepOutcome};
 use crate::run::journal::JournalError;
 use crate::run::preflight::is_overtaken;
 use crate::step::hands::StepError;
+use crate::step::pool::is_unseen_pool;
 use crate::step::{Standing, Step};
 
 impl Execution<'_> {
@@ -32,6 +34,38 @@ impl Execution<'_> {
             it.may_leave = self.terms.overrides.contains_key(optional.interlock)
                 || behind && (acted || others);
         }
+    }
+
+    /// The way on where the pool cannot be seen, and nothing else is in the way: what comes before it
+    /// needs no pool, and can be done meanwhile.
+    pub(super) fn until_the_pool_answers(&self, checked: &[Checked]) -> Option<Remedy> {
+        let recovers = checked
+            .iter()
+            .position(|it| it.step.is_point_of_no_return())?;
+        let pool = checked
+            .iter()
+            .position(|it| it.step == Step::SetPoolState)?;
+        let open = |index: &usize| {
+            let it = &checked[*index];
+            !it.done && !it.standing.is_satisfied() && !is_overtaken(checked, *index)
+        };
+        let free = |index: usize| match &checked[index].standing {
+            Standing::Satisfied { .. } | Standing::Pending { .. } => true,
+            Standing::Blocked { blocks } => blocks.iter().all(|it| it.cleared_by.is_some()),
+            Standing::Unknown(_) => false,
+        };
+        let unseen = match &checked[pool].standing {
+            Standing::Unknown(_) => true,
+            Standing::Blocked { blocks } => blocks.iter().any(is_unseen_pool),
+            Standing::Satisfied { .. } | Standing::Pending { .. } => false,
+        };
+        let parts = self.plan.direction == Direction::Failover
+            && pool > recovers
+            && open(&recovers)
+            && unseen
+            && (0..=recovers).filter(open).all(free);
+        let until = checked[recovers].step.id();
+        parts.then(|| Remedy::Command(format!("pchadr failover --until {until}").into()))
     }
 
     /// Whether the run goes on without that step: it serves users, and there is no way back.

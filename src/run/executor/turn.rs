@@ -219,12 +219,15 @@ impl Execution<'_> {
         facts: &Facts,
         standing: &Standing,
     ) -> Result<Option<Halt>, JournalError> {
-        let what = match standing {
+        let mut what = match standing {
             Standing::Pending { what, .. } => format!("{}: {what}", step.info().title),
             Standing::Satisfied { .. } | Standing::Blocked { .. } | Standing::Unknown(_) => {
                 step.info().title.to_owned()
             }
         };
+        if let Some(risk) = self.plan.risk.filter(|_| step.is_point_of_no_return()) {
+            what = format!("{what}; {risk}");
+        }
         let by = if self.terms.rehearsal {
             "rehearsal"
         } else if self.terms.yes {

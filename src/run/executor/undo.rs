@@ -40,7 +40,8 @@ pub fn refusal(state: &RunState) -> Option<Problem> {
             ..problem
         })
     };
-    if state.is_finished() {
+    let rest = state.left_to_later();
+    if state.is_finished() && rest.is_none() {
         return refuse(Problem::new(
             "it is finished",
             "there is nothing left of it to undo",
@@ -57,7 +58,10 @@ pub fn refusal(state: &RunState) -> Option<Problem> {
         .find(|entry| entry.started || entry.is_done());
     beyond.and_then(|entry| {
         let why = format!("step `{}` has begun: there is no way back", entry.id);
-        let go_on = format!("pchadr {} --resume={}", state.runbook, state.run);
+        let go_on = match rest {
+            Some(rest) => format!("pchadr {} --from {}", state.runbook, rest.id),
+            None => format!("pchadr {} --resume={}", state.runbook, state.run),
+        };
         refuse(Problem::new(
             why,
             vec![

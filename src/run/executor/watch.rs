@@ -27,7 +27,7 @@ impl Execution<'_> {
 
     /// The same at the end, told of the last step.
     pub(super) async fn two_at_end(&self) -> Result<Option<Halt>, JournalError> {
-        let steps = &self.plan.steps;
+        let steps = self.plan.taken();
         match steps.last() {
             Some(last) if steps.iter().any(|it| it.point_of_no_return) => {
                 self.two_writable(last.step).await

@@ -1,6 +1,6 @@
 //! Where one step of a run stands.
 
-use crate::run::event::StepOutcome;
+use crate::run::event::{StepLine, StepOutcome};
 use crate::step::Effect;
 
 /// One step of a run.
@@ -43,6 +43,20 @@ impl StepOutcome {
 }
 
 impl StepEntry {
+    /// A step that an execution lists for the first time.
+    pub(super) fn untouched(line: &StepLine, execution: usize) -> Self {
+        Self {
+            id: line.id.clone(),
+            effect: line.effect.into(),
+            state: StepState::Untouched,
+            started: false,
+            commanded: false,
+            said: Vec::new(),
+            undoing: false,
+            execution,
+        }
+    }
+
     /// True when a resume neither judges nor runs it again.
     pub fn is_done(&self) -> bool {
         matches!(self.state, StepState::Ended(outcome) if outcome.is_done())

@@ -25,6 +25,8 @@ fn started() -> Event {
         host: "adm1".to_owned(),
         user: "ann".to_owned(),
         clock: ClockKind::Simulated,
+        until: None,
+        continues: None,
         steps: vec![
             line("save", Effect::ReadOnly),
             line("drop", Effect::Reversible),
@@ -73,6 +75,7 @@ fn changed(from: &str, to: &str) -> Event {
     Event::PlanChanged {
         from: from.to_owned(),
         to: to.to_owned(),
+        steps: None,
     }
 }
 

@@ -89,6 +89,7 @@ impl Kind for InstallMirror {
         without: "a mirror",
         interlock: NO_MIRROR,
         serves: Step::SetActiveServers,
+        risk: "users are served before the mirror is set up: until it is synchronized, what they write exists on one instance only, and if that is lost, it is lost",
     });
 
     fn limit(limits: &Limits) -> Option<Duration> {

@@ -44,6 +44,8 @@ struct Run {
     id: String,
     store: MemoryStore,
     ended: Option<Outcome>,
+    /// The step that it ends behind.
+    until: Option<String>,
 }
 
 pub(crate) struct Desk<'a> {
@@ -80,13 +82,13 @@ impl<'a> Desk<'a> {
 
     /// The first command, which nobody printed; then all that is printed, until it has an end.
     pub(crate) async fn work(&mut self) {
-        let begun = self.begin(self.last, agreed()).await;
+        let begun = self.begin(self.last, agreed(), None).await;
         self.follow(begun).await;
     }
 
     /// The same of a run that stops, and is then undone, which that strikes.
     pub(crate) async fn turn_back(&mut self, fault: SqlFault) {
-        let (finished, text) = self.begin(self.last, agreed()).await;
+        let (finished, text) = self.begin(self.last, agreed(), None).await;
         assert_eq!(finished.outcome, Outcome::Stopped, "{}: {text}", self.what);
         let world = Arc::clone(&self.stage.simulated.world);
         world.with(|state| state.faults.push(fault));
@@ -220,7 +222,10 @@ impl<'a> Desk<'a> {
         let command = cli::typed(words.iter().map(OsString::from))
             .unwrap_or_else(|error| panic!("{}: {error}", told()));
         match command {
-            Command::Failover(options) => self.go(Direction::Failover, &options, text).await,
+            Command::Failover(options) => {
+                let options = options.whole();
+                self.go(Direction::Failover, &options, text).await
+            }
             Command::Failback(options) => self.go(Direction::Failback, &options, text).await,
             Command::Fence(options) => {
                 self.go(Direction::Fence, &RunOptions::from(&options), text)
@@ -275,7 +280,17 @@ impl<'a> Desk<'a> {
             };
             self.count(&format!("{direction}{with}"));
             terms.accepted = terms.accepted.or(agreed().accepted);
-            return Some(self.begin(direction, terms).await);
+            if let Some(from) = &options.part.from {
+                let earlier = self.runs.get(direction.key());
+                let until = earlier.and_then(|it| it.until.as_ref());
+                assert!(until.is_some(), "{}: no run ended before {from}", self.what);
+                self.count(&format!("{direction} --from"));
+            }
+            if options.part.until.is_some() {
+                self.count(&format!("{direction} --until"));
+            }
+            let until = options.part.until.as_deref();
+            return Some(self.begin(direction, terms, until).await);
         };
         let named = if id.is_empty() { "" } else { "=RUN" };
         self.count(&format!("{direction} --resume{named}"));
@@ -298,7 +313,12 @@ impl<'a> Desk<'a> {
         Some(self.execute(direction, terms).await)
     }
 
-    async fn begin(&mut self, direction: Direction, terms: Terms) -> (RunFinished, String) {
+    async fn begin(
+        &mut self,
+        direction: Direction,
+        terms: Terms,
+        until: Option<&str>,
+    ) -> (RunFinished, String) {
         self.begun += 1;
         // The first has the name that it had where it was undisturbed: some statements hold it.
         let id = if self.begun == 1 {
@@ -314,6 +334,7 @@ impl<'a> Desk<'a> {
             id,
             store,
             ended: None,
+            until: until.map(str::to_owned),
         };
         self.runs.insert(direction.key(), run);
         self.execute(direction, terms).await
@@ -324,6 +345,7 @@ impl<'a> Desk<'a> {
         self.stage.reopen(&self.drill.site);
         let run = &self.runs[direction.key()];
         let plan = plan_of(direction, &self.drill.site);
+        let plan = plan.part(None, run.until.as_deref()).expect("such a step");
         let part = Part {
             site: &self.drill.site,
             plan: &plan,
@@ -342,7 +364,7 @@ impl<'a> Desk<'a> {
         if finished.outcome == Outcome::Done {
             let again = format!("pchadr failover{}", commands::site_option());
             let mut next = Vec::new();
-            write_next(direction, &finished.without(direction), &again, &mut next).expect("a text");
+            write_next(&plan, &finished.without(direction), &again, &mut next).expect("a text");
             text.push_str(&String::from_utf8_lossy(&next));
         }
         self.end(direction, finished.outcome);

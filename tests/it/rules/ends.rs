@@ -49,6 +49,8 @@ async fn execute(
         unreadable: &[],
         resume_command: Some(RESUME.to_owned()),
         forth_command: Some(RESUME.to_owned()),
+        continues: None,
+        rest_command: None,
     };
     let finished = execution.start().await.expect("a record");
     (finished, store)
