@@ -97,7 +97,8 @@ pub(super) fn go(
                 let without = finished.without(plan.direction);
                 let config = super::runs::config_option(options.config.as_deref());
                 let again = format!("pchadr failover{config}");
-                write_next(plan.direction, &without, &again, out).map_err(output)?;
+                let compliance = site.database.compliance.as_ref();
+                write_next(plan.direction, compliance, &without, &again, out).map_err(output)?;
             }
             out.flush().map_err(output)?;
         }

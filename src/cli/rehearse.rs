@@ -414,7 +414,8 @@ pub fn run(
         status.write_human(end)?;
         if finished.outcome == Outcome::Done {
             let without = finished.without(plan.direction);
-            write_next(plan.direction, &without, "pchadr failover", end)?;
+            let compliance = site.database.compliance.as_ref();
+            write_next(plan.direction, compliance, &without, "pchadr failover", end)?;
         }
         let unknown = stage.simulated.unknown();
         if unknown.is_empty() {

@@ -2,14 +2,16 @@
 
 use std::io::{self, Write};
 
-use crate::model::Direction;
 use crate::model::commands::spelled;
+use crate::model::{DatabaseName, Direction};
 
 /// What the run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
 ///
-/// `without`: what the run went on without, and `again`: the command that makes it up.
+/// `compliance`: the compliance database, where compliance is on. `without`: what the run went on
+/// without, and `again`: the command that makes it up.
 pub fn write_next(
     direction: Direction,
+    compliance: Option<&DatabaseName>,
     without: &[&str],
     again: &str,
     out: &mut (impl Write + ?Sized),
@@ -33,14 +35,55 @@ pub fn write_next(
         .iter()
         .map(|what| format!("users are served without {what}: once it can be set up, {again}"))
         .collect();
+    // The vendor leaves it to the administrator (`procedure.md`, Failover).
+    let adapter = compliance
+        .filter(|_| direction == Direction::Failover)
+        .map(|name| {
+            format!("see to the output of the compliance adapter: {name} is not failed over, and what the adapter had not written out yet stayed in the first data center")
+        });
     writeln!(out)?;
     let next = made_up
         .iter()
         .map(String::as_str)
-        .chain(next.iter().copied());
+        .chain(next.iter().copied())
+        .chain(adapter.as_deref());
     for (index, line) in next.enumerate() {
         let label = if index == 0 { "next" } else { "" };
         writeln!(out, "{label:16}{}", spelled(line))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn said(direction: Direction, compliance: Option<&str>) -> String {
+        let name = compliance.map(|name| name.parse().unwrap());
+        let mut out = Vec::new();
+        write_next(direction, name.as_ref(), &[], "pchadr failover", &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_failover_with_compliance_leaves_the_output_of_the_adapter_to_the_operator() {
+        let said = said(Direction::Failover, Some("mgccomp"));
+        assert!(
+            said.contains("compliance adapter: mgccomp is not"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn nobody_without_compliance_and_no_way_home_is_sent_to_the_adapter() {
+        let all = [
+            said(Direction::Failover, None),
+            said(Direction::Failback, Some("mgccomp")),
+            said(Direction::Fence, Some("mgccomp")),
+        ];
+        for said in all {
+            assert!(!said.contains("adapter"), "{said}");
+        }
+    }
 }
