@@ -74,6 +74,10 @@ pub struct InstanceStatus {
     /// Its chat database serves without the mirror that the site has for it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub without_mirror: bool,
+    /// Its chat database serves, as after a failover, and its log is not used again before a log backup is
+    /// taken (`steps.md` 5.8).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub log_waits: bool,
 }
 
 /// One database, in the words of the catalog.
@@ -200,6 +204,13 @@ impl Status {
                     "no mirror, though the site has a backup mirror: `pchadr failover` sets it up";
                 writeln!(out, "{:15}   {}", "", spelled(told))?;
             }
+            if instance.log_waits && self.pool.state.as_ref() == Some(&failed_over) {
+                writeln!(
+                    out,
+                    "{:15}   its log grows until a log backup is taken: to a folder that is not the log-shipping share, before its disk is full",
+                    ""
+                )?;
+            }
             if let Some(shipping) = &instance.log_shipping {
                 writeln!(out, "{:15}   log shipping: {}", "", shipping.describe())?;
             }
@@ -288,6 +299,7 @@ async fn instance(site: &Site, access: &Access, role: Role) -> (InstanceStatus, 
         databases: BTreeMap::new(),
         log_shipping: None,
         without_mirror: false,
+        log_waits: false,
     };
     let query = Query::plain(include_str!("sql/identity.sql"));
     if let Err(error) = access.sql.read(at, query).await {
@@ -315,6 +327,9 @@ async fn instance(site: &Site, access: &Access, role: Role) -> (InstanceStatus, 
                         && row.serves()
                         && row.mirroring.is_none()
                         && site.chat(Role::BackupMirror).is_some();
+                    status.log_waits = matches!(role, Role::Backup | Role::BackupMirror)
+                        && row.serves()
+                        && row.log_reuse_wait.as_deref() == Some("LOG_BACKUP");
                 }
                 status.databases.insert(name.to_string(), of(&row));
             }

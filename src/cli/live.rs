@@ -23,7 +23,7 @@ use crate::model::{Document, Problem, Remedy, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
-use crate::report::next::write_next;
+use crate::report::next::Next;
 use crate::run::archive::Archive;
 use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
@@ -97,7 +97,8 @@ pub(super) fn go(
                 let without = finished.without(plan.direction);
                 let config = super::runs::config_option(options.config.as_deref());
                 let again = format!("pchadr failover{config}");
-                write_next(plan, &without, &again, out).map_err(output)?;
+                let next = Next::of(plan, site);
+                next.write(&without, &again, out).map_err(output)?;
             }
             out.flush().map_err(output)?;
         }

@@ -23,7 +23,7 @@ use crate::rehearsal::trouble::Trouble;
 use crate::rehearsal::world::Start;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
-use crate::report::next::write_next;
+use crate::report::next::Next;
 use crate::report::terminal::Terminal;
 use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
@@ -460,7 +460,7 @@ pub fn run(
         if finished.outcome == Outcome::Done {
             let without = finished.without(plan.direction);
             let again = format!("pchadr failover{}", site_option());
-            write_next(plan, &without, &again, end)?;
+            Next::of(plan, site).write(&without, &again, end)?;
         }
         let unknown = stage.simulated.unknown();
         if unknown.is_empty() {

@@ -2,53 +2,137 @@
 
 use std::io::{self, Write};
 
-use crate::model::Direction;
 use crate::model::commands::spelled;
+use crate::model::{DatabaseName, Direction};
 use crate::plan::Plan;
+use crate::site::Site;
 
-/// What the run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
-///
-/// `without`: what the run went on without, and `again`: the command that makes it up.
-pub fn write_next(
-    plan: &Plan,
-    without: &[&str],
-    again: &str,
-    out: &mut (impl Write + ?Sized),
-) -> io::Result<()> {
-    let next: &[&str] = match plan.direction {
-        _ if plan.beyond().is_some() && plan.taken().iter().any(|it| it.point_of_no_return) => {
-            &["take the rest as soon as it can be taken: users are not served before"]
+/// What a run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    direction: Direction,
+    /// The compliance database, where compliance is on.
+    compliance: Option<&'a DatabaseName>,
+    reached: Reached,
+}
+
+/// How far the run was to go.
+#[derive(Clone, Copy, Debug)]
+enum Reached {
+    All,
+    /// A part, which can be undone.
+    Part,
+    /// A part, behind the point of no return.
+    NoReturn,
+}
+
+impl<'a> Next<'a> {
+    /// Of a run of that plan on that site.
+    pub fn of(plan: &Plan, site: &'a Site) -> Self {
+        let recovers = plan.taken().iter().any(|it| it.point_of_no_return);
+        Self {
+            direction: plan.direction,
+            compliance: site.database.compliance.as_ref(),
+            reached: match (plan.beyond(), recovers) {
+                (None, _) => Reached::All,
+                (Some(_), false) => Reached::Part,
+                (Some(_), true) => Reached::NoReturn,
+            },
         }
-        _ if plan.beyond().is_some() => &[
-            "take the rest as soon as it can be taken: users are not served before",
-            "or undo what was done so far: pchadr abort",
-        ],
-        Direction::Failover => &[
-            "take log backups of the new primary, to a folder that is not the log-shipping share",
-            "see that users reach chat: their Front End pool must live, and the file store must open",
-            "when the first data center comes back, keep its old backup job out of the share",
-        ],
-        Direction::Failback => &[
-            "see that users reach chat, and that the next log backups arrive on the backup",
-            "remove the backup files of this run when nobody needs them any more",
-        ],
-        Direction::Fence => &[
-            "go on with the run that stopped for it, where one did: pchadr failover --resume",
-            "what was closed keeps all that it holds: copy its database files before a failback writes over it, which wants --override old-database-unreadable=REASON",
-        ],
-    };
-    let made_up: Vec<String> = without
-        .iter()
-        .map(|what| format!("users are served without {what}: once it can be set up, {again}"))
-        .collect();
-    writeln!(out)?;
-    let next = made_up
-        .iter()
-        .map(String::as_str)
-        .chain(next.iter().copied());
-    for (index, line) in next.enumerate() {
-        let label = if index == 0 { "next" } else { "" };
-        writeln!(out, "{label:16}{}", spelled(line))?;
     }
-    Ok(())
+
+    /// Writes it. `without`: what the run went on without, and `again`: the command that makes it up.
+    ///
+    /// # Errors
+    /// That `out` takes nothing.
+    pub fn write(
+        self,
+        without: &[&str],
+        again: &str,
+        out: &mut (impl Write + ?Sized),
+    ) -> io::Result<()> {
+        let next: &[&str] = match (self.reached, self.direction) {
+            (Reached::NoReturn, _) => {
+                &["take the rest as soon as it can be taken: users are not served before"]
+            }
+            (Reached::Part, _) => &[
+                "take the rest as soon as it can be taken: users are not served before",
+                "or undo what was done so far: pchadr abort",
+            ],
+            (Reached::All, Direction::Failover) => &[
+                "take log backups of the new primary, to a folder that is not the log-shipping share",
+                "see that users reach chat: their Front End pool must live, and the file store must open",
+                "when the first data center comes back, keep its old backup job out of the share",
+            ],
+            (Reached::All, Direction::Failback) => &[
+                "see that users reach chat, and that the next log backups arrive on the backup",
+                "remove the backup files of this run when nobody needs them any more",
+            ],
+            (Reached::All, Direction::Fence) => &[
+                "go on with the run that stopped for it, where one did: pchadr failover --resume",
+                "what was closed keeps all that it holds: copy its database files before a failback writes over it, which wants --override old-database-unreadable=REASON",
+            ],
+        };
+        let made_up: Vec<String> = without
+            .iter()
+            .map(|what| format!("users are served without {what}: once it can be set up, {again}"))
+            .collect();
+        // The vendor leaves it to the administrator (`procedure.md`, Failover).
+        let adapter = self
+        .compliance
+        .filter(|_| matches!((self.reached, self.direction), (Reached::All, Direction::Failover)))
+        .map(|name| {
+            format!("see to the output of the compliance adapter: {name} is not failed over, and what the adapter had not written out yet stayed in the first data center")
+        });
+        writeln!(out)?;
+        let next = made_up
+            .iter()
+            .map(String::as_str)
+            .chain(next.iter().copied())
+            .chain(adapter.as_deref());
+        for (index, line) in next.enumerate() {
+            let label = if index == 0 { "next" } else { "" };
+            writeln!(out, "{label:16}{}", spelled(line))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn said(direction: Direction, compliance: Option<&str>) -> String {
+        let name = compliance.map(|name| name.parse().unwrap());
+        let next = Next {
+            direction,
+            compliance: name.as_ref(),
+            reached: Reached::All,
+        };
+        let mut out = Vec::new();
+        next.write(&[], "pchadr failover", &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_failover_with_compliance_leaves_the_output_of_the_adapter_to_the_operator() {
+        let said = said(Direction::Failover, Some("mgccomp"));
+        assert!(
+            said.contains("compliance adapter: mgccomp is not"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn nobody_without_compliance_and_no_way_home_is_sent_to_the_adapter() {
+        let all = [
+            said(Direction::Failover, None),
+            said(Direction::Failback, Some("mgccomp")),
+            said(Direction::Fence, Some("mgccomp")),
+        ];
+        for said in all {
+            assert!(!said.contains("adapter"), "{said}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use pchadr::rehearsal::lab::{Event, Target};
 use pchadr::rehearsal::manner::Manner;
 use pchadr::rehearsal::world::SqlFault;
 use pchadr::report::error::write_error;
-use pchadr::report::next::write_next;
+use pchadr::report::next::Next;
 use pchadr::report::terminal::Terminal;
 use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::fold::fold;
@@ -364,7 +364,9 @@ impl<'a> Desk<'a> {
         if finished.outcome == Outcome::Done {
             let again = format!("pchadr failover{}", commands::site_option());
             let mut next = Vec::new();
-            write_next(&plan, &finished.without(direction), &again, &mut next).expect("a text");
+            let without = finished.without(direction);
+            let left = Next::of(&plan, &self.drill.site);
+            left.write(&without, &again, &mut next).expect("a text");
             text.push_str(&String::from_utf8_lossy(&next));
         }
         self.end(direction, finished.outcome);

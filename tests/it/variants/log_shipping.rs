@@ -11,7 +11,7 @@ use pchadr::run::store::MemoryStore;
 use pchadr::status::Status;
 
 use super::{BACKUP, hold, hold_on, hold_varied, overriding, vary};
-use crate::site::{disaster, litware, paused, terms};
+use crate::site::{Drill, disaster, litware, paused, terms};
 
 const DROP: &str = "sp_delete_log_shipping_secondary_database";
 const WITHOUT_MONITOR: &str = "@ignoreremotemonitor = 1";
@@ -294,5 +294,41 @@ fn status_names_a_log_backup_that_was_taken_where_log_shipping_does_not_look() {
                 "{told}"
             );
         }
+    });
+}
+
+#[test]
+fn the_status_after_a_failover_tells_of_a_log_that_nobody_backs_up() {
+    let drill = Drill::failover(litware());
+    paused(async {
+        let stage = drill.stage();
+        let part = drill.part(&stage, "rehearsal");
+        let store = MemoryStore::default();
+        let ended = part.execute(Box::new(store), Vec::new()).await;
+        assert_eq!(ended.expect("a run").exit, 0);
+        let world = &stage.simulated.world;
+        let told = async || {
+            let status = Status::observe(&drill.site, &stage.access).await;
+            let mut text = Vec::new();
+            status.write_human(&mut text).expect("a text");
+            let text = String::from_utf8(text).expect("UTF-8");
+            let waits = status.instances["backup"].log_waits;
+            assert_eq!(text.contains("its log grows until a log backup"), waits);
+            waits
+        };
+        let backed_up = || {
+            world.with(|state| {
+                let server = state.instances.get_mut(&BACKUP).expect("the backup");
+                let database = server.database_mut("mgc").expect("mgc");
+                database.log_start = database.log_end;
+            });
+        };
+        backed_up();
+        assert!(!told().await);
+        world.write_messages(BACKUP, 3);
+        world.write_messages(BACKUP, 3);
+        assert!(told().await);
+        backed_up();
+        assert!(!told().await);
     });
 }
