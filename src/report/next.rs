@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use crate::model::commands::spelled;
 use crate::model::{DatabaseName, Direction};
 use crate::plan::Plan;
-use crate::site::Site;
 
 /// What a run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +26,12 @@ enum Reached {
 }
 
 impl<'a> Next<'a> {
-    /// Of a run of that plan on that site.
-    pub fn of(plan: &Plan, site: &'a Site) -> Self {
+    /// Of a run of that plan; `compliance`: the compliance database, where compliance is on.
+    pub fn of(plan: &Plan, compliance: Option<&'a DatabaseName>) -> Self {
         let recovers = plan.taken().iter().any(|it| it.point_of_no_return);
         Self {
             direction: plan.direction,
-            compliance: site.database.compliance.as_ref(),
+            compliance,
             reached: match (plan.beyond(), recovers) {
                 (None, _) => Reached::All,
                 (Some(_), false) => Reached::Part,

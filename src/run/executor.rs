@@ -140,7 +140,7 @@ impl Execution<'_> {
             }
             Verdict::No(mut no) => {
                 let part = self.until_the_pool_answers(&checked);
-                no.problem.remedies.extend(part);
+                no.problem.remedies.extend(part.into_iter().flatten());
                 Some(no.into())
             }
             Verdict::Go { first } => {
