@@ -261,6 +261,9 @@ pub struct Limits {
     /// A mirror, until it is SYNCHRONIZED.
     #[serde(serialize_with = "as_seconds")]
     pub mirror: Duration,
+    /// All checks before the first change of an execution.
+    #[serde(serialize_with = "as_seconds")]
+    pub preflight: Duration,
     /// A change of the pool, until its chat servers know it: the Central Management Store replicates
     /// to them (`skype-powershell.md` 5.3).
     #[serde(serialize_with = "as_seconds")]
@@ -297,6 +300,7 @@ impl Default for Limits {
             stall: minutes(5),
             powershell: minutes(10),
             mirror: minutes(120),
+            preflight: minutes(15),
             replication: minutes(15),
             restore: None,
         }

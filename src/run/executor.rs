@@ -12,6 +12,7 @@ mod turn;
 pub mod undo;
 mod watch;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Continues, Event, Outcome, RunFinished, StepOutcome};
@@ -109,6 +110,7 @@ impl Execution<'_> {
         let mut checked = Vec::new();
         let mut loss_seconds = None;
         let round = self.access.sql.round();
+        let deadline = Instant::now() + self.site.limits.preflight;
         for planned in self.plan.taken() {
             let step = planned.step;
             let done = self.is_done(step);
@@ -116,9 +118,7 @@ impl Execution<'_> {
                 let why = "recorded done".to_owned();
                 (Standing::Satisfied { why }, None, None)
             } else {
-                let (facts, standing) = self.check(step).await?;
-                let back_to = facts.back_to().map(|(step, _)| step);
-                (standing, back_to, facts.end_of_chain())
+                self.check_until(step, deadline).await?
             };
             checked.push(Checked {
                 step,
