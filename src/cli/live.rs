@@ -199,9 +199,9 @@ impl Live<'_> {
             unreadable: &self.known.told(),
             resume_command: Some(resume.clone()),
             forth_command: Some(forth),
-            continues: match &begin {
+            continued: match &begin {
                 Begin::On(_) => None,
-                Begin::Anew { continues, .. } => continues.as_ref(),
+                Begin::Anew { continued, .. } => continued.as_ref(),
             },
             rest_command: rest(self.plan, &config),
         };

@@ -419,7 +419,7 @@ impl Part<'_> {
             unreadable: &[],
             resume_command: Some(resume),
             forth_command: Some(forth),
-            continues: None,
+            continued: None,
             rest_command: rest(self.plan, &site_option()),
         };
         execution.take_way(way, None).await

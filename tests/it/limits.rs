@@ -61,7 +61,7 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore) -> RunFinished {
         unreadable: &[],
         resume_command: None,
         forth_command: None,
-        continues: None,
+        continued: None,
         rest_command: None,
     };
     execution.start().await.unwrap()

@@ -68,8 +68,12 @@ fn while_the_store_is_dead_the_database_is_recovered_and_users_are_served_when_i
     assert_eq!(printed(&list, &format!("{config} --from")), from);
 
     // It is closed: there is nothing to resume, and behind recovery nothing to undo.
-    let said = machine.run(&["failover", "--resume", "--yes"]);
-    assert_eq!(said.status.code(), Some(1), "{}", text(&said.stderr));
+    let closed = machine.runs().pop().unwrap();
+    let resume = format!("--resume={}", closed.file_name().unwrap().to_str().unwrap());
+    let said = machine.run(&["failover", &resume, "--yes"]);
+    let told = text(&said.stderr);
+    assert_eq!(said.status.code(), Some(1), "{told}");
+    assert_eq!(printed(&told, &format!("{config} --from")), from);
     let said = machine.run(&["abort", "--yes"]);
     let told = text(&said.stderr);
     assert_eq!(said.status.code(), Some(1), "{told}");
@@ -92,7 +96,7 @@ fn while_the_store_is_dead_the_database_is_recovered_and_users_are_served_when_i
     let first = runs[1].file_name().unwrap().to_str().unwrap();
     assert_eq!(journal[0]["continues"]["run"], first, "{}", journal[0]);
     let ends = outcomes(&journal);
-    assert_eq!(ends["apply-logs"], "done_before");
+    assert_eq!(ends["apply-logs"], "overtaken");
     assert_eq!(ends["set-active-servers"], "done");
 
     // The rest is taken: it is not taken twice.
@@ -103,30 +107,47 @@ fn while_the_store_is_dead_the_database_is_recovered_and_users_are_served_when_i
 
 #[test]
 fn a_failover_in_parts_is_undone_whole() {
-    for second in [None, Some("end-connections")] {
+    let once = ["--until", "apply-logs"];
+    let (drop, copy) = ("drop-log-shipping", "copy-backups");
+    for parts in [
+        &[&once[..]][..],
+        &[
+            &once,
+            &["--from", "end-connections", "--until", "end-connections"],
+        ],
+        &[
+            &["--until", "stop-log-shipping-jobs"],
+            &["--from", drop, "--until", drop],
+            &["--from", copy, "--until", "apply-logs"],
+        ],
+        // The second is told nothing of the first.
+        &[&["--until", drop], &once],
+    ] {
         let lab = Lab::open(DISASTER);
         let machine = Machine::of(&lab);
         let before = stands(&machine);
-        let said = machine.failover(&["--until", "apply-logs"]);
-        assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
-        assert_ne!(stands(&machine), before);
-        if let Some(from) = second {
-            let said = machine.failover(&["--from", from, "--until", from]);
+        for part in parts {
+            let said = machine.failover(part);
             assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+            assert_ne!(stands(&machine), before);
         }
         let said = machine.run(&["abort", "--yes"]);
         let told = text(&said.stderr);
         assert_eq!(said.status.code(), Some(0), "{told}");
-        assert_eq!(stands(&machine), before, "{second:?}: {told}");
+        assert_eq!(stands(&machine), before, "{parts:?}: {told}");
         let said = machine.run(&["abort", "--yes"]);
         let told = text(&said.stderr);
         assert_eq!(said.status.code(), Some(1), "{told}");
         assert!(told.contains("there is no run to undo"), "{told}");
 
-        let said = machine.failover(&["--service-first"]);
+        // Users first, in two parts: the second has the order of the first.
+        let said = machine.failover(&["--service-first", "--until", "set-active-servers"]);
         let told = text(&said.stderr);
         assert_eq!(said.status.code(), Some(0), "{told}");
         assert!(told.contains("exists on one instance only"), "{told}");
+        let said = machine.failover(&["--from", "install-mirror"]);
+        let told = text(&said.stderr);
+        assert_eq!(said.status.code(), Some(0), "{told}");
         assert_eq!(end_state(&machine.status()), failed_over());
     }
 }

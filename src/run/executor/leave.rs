@@ -65,12 +65,13 @@ impl Execution<'_> {
             && unseen
             && (0..=recovers).filter(open).all(free);
         let until = checked[recovers].step.id();
+        let order = self.plan.risk.map_or("", |_| " --service-first");
         parts.then(|| {
             [
                 Remedy::to_do(
                     "or do first what needs no Skype, and the rest when the pool answers",
                 ),
-                Remedy::Command(format!("pchadr failover --until {until}").into()),
+                Remedy::Command(format!("pchadr failover{order} --until {until}").into()),
             ]
         })
     }
