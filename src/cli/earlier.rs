@@ -29,7 +29,7 @@ pub(super) enum Begin {
         /// What the record says of runs that nobody can tell of, and that are left behind.
         beside: Option<String>,
         /// The part of a failover that it continues.
-        continued: Option<Continued>,
+        continued: Option<Box<Continued>>,
     },
     /// With a run that is there.
     On(Earlier),
@@ -70,7 +70,10 @@ pub(super) fn earlier(
                     let beside = begin_anew(&runs, options)?;
                     runs.tell(config, told);
                     let continued = continued(site, plan, archive, config)?;
-                    Ok(Begin::Anew { beside, continued })
+                    Ok(Begin::Anew {
+                        beside,
+                        continued: continued.map(Box::new),
+                    })
                 }
                 Some(found) if found.state.goes_back_only() => Err(refused(
                     "a run of this site is not finished",

@@ -201,7 +201,7 @@ impl Live<'_> {
             forth_command: Some(forth),
             continued: match &begin {
                 Begin::On(_) => None,
-                Begin::Anew { continued, .. } => continued.as_ref(),
+                Begin::Anew { continued, .. } => continued.as_deref(),
             },
             rest_command: rest(self.plan, &config),
         };

@@ -163,7 +163,7 @@ mod tests {
             // No clock: the log backup still tells.
             (Some("2030-11-24T03:20:00"), None, None, Some(last), ""),
             (
-                Some("2026-11-24T03:00:00"),
+                Some("2026-11-24T02:00:00"),
                 None,
                 None,
                 Some(last),
