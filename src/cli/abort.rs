@@ -92,7 +92,7 @@ fn undo(
 /// Those of [`Plan::bind`].
 pub(super) fn plan_of(found: &Found, direction: Direction, site: &Site) -> Result<Plan, NoPlan> {
     let state = &found.state;
-    let from = state.continues.as_ref().map(|it| it.from.as_str());
+    let from = state.continues.as_ref().and_then(|it| it.from.as_deref());
     Plan::bind(&runbook(found, direction), site)?.part(from, state.until.as_deref())
 }
 

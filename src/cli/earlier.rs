@@ -200,8 +200,6 @@ fn continued(
         }
     }
     Ok(parted.map(|earlier| {
-        let rest = earlier.state.left_to_later();
-        let rest = rest.map(|step| step.id.clone()).unwrap_or_default();
         let kept = archive.newest(
             Document::LogShipping,
             |found| found.run == earlier.run,
@@ -210,7 +208,7 @@ fn continued(
         Continued {
             line: Continues {
                 run: earlier.run,
-                from: plan.from.clone().unwrap_or(rest),
+                from: plan.from.clone(),
             },
             saved: kept.read.into_iter().next(),
         }

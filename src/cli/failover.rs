@@ -34,7 +34,7 @@ pub fn command(
         (Some(found), None) => abort::plan_of(found, direction, &site)?,
         (Some(found), Some(file)) => {
             let state = &found.state;
-            let from = state.continues.as_ref().map(|it| it.from.as_str());
+            let from = state.continues.as_ref().and_then(|it| it.from.as_deref());
             Plan::bind(&of_file(direction, file)?, &site)?.part(from, state.until.as_deref())?
         }
         (None, file) => {

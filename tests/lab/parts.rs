@@ -192,3 +192,30 @@ fn a_run_goes_on_with_a_runbook_that_differs_in_steps_that_have_not_begun() {
     let plan = std::fs::read_to_string(run.join("plan.json")).unwrap();
     assert!(plan.contains("set-active-servers"));
 }
+
+#[test]
+fn a_run_that_continues_a_part_goes_on_under_its_own_plan() {
+    for from in [&[][..], &["--from", "copy-backups"]] {
+        let lab = Lab::open(DISASTER);
+        let machine = Machine::of(&lab);
+        let said = machine.failover(&["--until", "drop-log-shipping"]);
+        assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+        let running = machine.start(from);
+        machine.wait_for("apply-logs", |record| {
+            record["event"] == "step_started" && record["id"] == "apply-logs"
+        });
+        running.kill();
+        let continues = &machine.journal()[0]["continues"];
+        assert!(continues["run"].is_string(), "{continues}");
+        assert_eq!(
+            continues["from"].is_string(),
+            !from.is_empty(),
+            "{continues}"
+        );
+        let said = machine.failover(&["--resume"]);
+        let told = text(&said.stderr);
+        assert_eq!(said.status.code(), Some(0), "{told}");
+        assert!(!told.contains("the plan is not the one"), "{told}");
+        assert_eq!(end_state(&machine.status()), failed_over());
+    }
+}

@@ -64,8 +64,8 @@ fn journals_of_version_4_say_which_part_of_a_failover_they_are() {
     let whole = fold(&read("rest.jsonl")).unwrap();
     let continues = whole.continues.as_ref().unwrap();
     assert_eq!(
-        (&continues.run, continues.from.as_str()),
-        (&part.run, "recover-database")
+        (&continues.run, continues.from.as_deref()),
+        (&part.run, Some("recover-database"))
     );
     assert!(whole.is_done("apply-logs"));
     assert_eq!(
