@@ -43,7 +43,7 @@ pub fn command(
                 Some(file) => of_file(direction, file)?,
                 None if part.service_first => built_in(direction, runbook::FAILOVER_SERVICE_FIRST)?,
                 // In the order in which the part before it was taken.
-                None => match parted_before(part, &site, environment)? {
+                None => match parted_before(part, &site, environment) {
                     Some(before) => abort::runbook(&before, direction),
                     None => built_in(direction, direction.built_in())?,
                 },
@@ -97,17 +97,11 @@ fn print(plan: &Plan, site: &Site, form: Output, out: &mut dyn Write) -> anyhow:
 }
 
 /// The run whose rest is taken.
-fn parted_before(
-    part: &Part,
-    site: &Site,
-    environment: &Environment,
-) -> anyhow::Result<Option<Found>> {
-    if part.from.is_none() {
-        return Ok(None);
-    }
-    let found = runs::parted(site, &runs::archive(site, environment)?);
-    // One that has steps that are not known is told later, in full.
-    Ok(found.filter(|found| known(&found.state).is_ok()))
+fn parted_before(part: &Part, site: &Site, environment: &Environment) -> Option<Found> {
+    part.from.as_ref()?;
+    // A place that is missing, and steps that are not known, are told later: a plan needs neither.
+    let archive = runs::archive(site, environment).ok()?;
+    runs::parted(site, &archive).filter(|found| known(&found.state).is_ok())
 }
 
 /// Says which of the two options names no part of the plan.
