@@ -240,7 +240,7 @@ impl Plan {
     }
 
     /// The steps that a run takes: all, or those up to the one that it ends behind. Those before the
-    /// one that it begins with are among them: they are recorded as done.
+    /// one that it begins with are among them: they are looked at too.
     pub fn taken(&self) -> &[PlannedStep] {
         let last = self.until.as_ref();
         let last = last.and_then(|id| self.steps.iter().position(|step| step.id == *id));

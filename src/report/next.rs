@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::model::commands::spelled;
 use crate::model::{DatabaseName, Direction};
 use crate::plan::Plan;
+use crate::step::Step;
 
 /// What a run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
 #[derive(Clone, Copy, Debug)]
@@ -23,19 +24,24 @@ enum Reached {
     Part,
     /// A part, behind the point of no return.
     NoReturn,
+    /// A part, and users are served.
+    Served,
 }
 
 impl<'a> Next<'a> {
     /// Of a run of that plan; `compliance`: the compliance database, where compliance is on.
     pub fn of(plan: &Plan, compliance: Option<&'a DatabaseName>) -> Self {
-        let recovers = plan.taken().iter().any(|it| it.point_of_no_return);
+        let taken = plan.taken();
+        let recovers = taken.iter().any(|it| it.point_of_no_return);
+        let serves = taken.iter().any(|it| it.step == Step::SetActiveServers);
         Self {
             direction: plan.direction,
             compliance,
-            reached: match (plan.beyond(), recovers) {
-                (None, _) => Reached::All,
-                (Some(_), false) => Reached::Part,
-                (Some(_), true) => Reached::NoReturn,
+            reached: match (plan.beyond(), recovers, serves) {
+                (None, _, _) => Reached::All,
+                (Some(_), false, _) => Reached::Part,
+                (Some(_), true, false) => Reached::NoReturn,
+                (Some(_), true, true) => Reached::Served,
             },
         }
     }
@@ -54,6 +60,9 @@ impl<'a> Next<'a> {
             (Reached::NoReturn, _) => {
                 &["take the rest as soon as it can be taken: users are not served before"]
             }
+            (Reached::Served, _) => &[
+                "take the rest as soon as it can be taken: users are served, and it is still to do",
+            ],
             (Reached::Part, _) => &[
                 "take the rest as soon as it can be taken: users are not served before",
                 "or undo what was done so far: pchadr abort",

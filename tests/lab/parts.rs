@@ -145,6 +145,8 @@ fn a_failover_in_parts_is_undone_whole() {
         let told = text(&said.stderr);
         assert_eq!(said.status.code(), Some(0), "{told}");
         assert!(told.contains("exists on one instance only"), "{told}");
+        let next = text(&said.stdout);
+        assert!(next.contains("users are served, and it is still"), "{next}");
         let said = machine.failover(&["--from", "install-mirror"]);
         let told = text(&said.stderr);
         assert_eq!(said.status.code(), Some(0), "{told}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::backups::PlacedFile;
 use super::{Observed, every, first, table};
 use crate::access::Access;
 use crate::access::sql::Query;
@@ -45,6 +46,39 @@ pub fn volume_of<'a>(volumes: &'a [Volume], path: &str) -> Option<&'a Volume> {
         .iter()
         .filter(|volume| path.starts_with(&volume.mount.to_lowercase()))
         .max_by_key(|volume| volume.mount.len())
+}
+
+/// What goes to one volume.
+pub struct Need {
+    /// Where it is mounted.
+    pub mount: String,
+    /// Bytes left there, with those of files that are written over.
+    pub room: u64,
+    /// Bytes that go there.
+    pub bytes: u64,
+}
+
+/// Adds a file of so many bytes to what goes to its volume. `own` are the files of the database that
+/// lie on the instance now: they are written over.
+pub fn charge(
+    needs: &mut Vec<Need>,
+    volumes: &[Volume],
+    volume: &Volume,
+    own: Option<&Vec<PlacedFile>>,
+    bytes: u64,
+) {
+    let at = needs.iter().position(|need| need.mount == volume.mount);
+    let at = at.unwrap_or_else(|| {
+        let own = own.into_iter().flatten();
+        let here = own.filter(|own| volume_of(volumes, &own.path) == Some(volume));
+        needs.push(Need {
+            mount: volume.mount.clone(),
+            room: volume.free + here.map(|own| own.bytes).sum::<u64>(),
+            bytes: 0,
+        });
+        needs.len() - 1
+    });
+    needs[at].bytes += bytes;
 }
 
 /// Bytes left on a share, as this machine is told. One that hangs is unknown after the limit: nobody

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::model::{Instance, Problem, Role};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{PlacedFile, placed_files};
-use crate::step::observe::space::{Volume, share_room, volume_of, volumes};
+use crate::step::observe::space::{Need, Volume, charge, share_room, volume_of, volumes};
 use crate::step::placement::{Incoming, targets};
 use crate::step::{Block, Context, Lift};
 
@@ -217,28 +217,10 @@ impl Room {
         for (file, path) in files.iter().zip(&paths) {
             let volume = volume_of(volumes, path)
                 .ok_or_else(|| format!("no volume is told for `{path}`"))?;
-            let at = needs.iter().position(|need| need.mount == volume.mount);
-            let at = at.unwrap_or_else(|| {
-                let own = side.own.seen().into_iter().flatten();
-                let here = own.filter(|own| volume_of(volumes, &own.path) == Some(volume));
-                needs.push(Need {
-                    mount: volume.mount.clone(),
-                    room: volume.free + here.map(|own| own.bytes).sum::<u64>(),
-                    bytes: 0,
-                });
-                needs.len() - 1
-            });
-            needs[at].bytes += file.bytes;
+            charge(&mut needs, volumes, volume, side.own.seen(), file.bytes);
         }
         Ok(needs)
     }
-}
-
-/// What goes to one volume.
-struct Need {
-    mount: String,
-    room: u64,
-    bytes: u64,
 }
 
 /// Bytes for people: `12.4 GB`, as Windows counts them.

@@ -8,7 +8,9 @@ use crate::model::words::size;
 use crate::model::{Instance, Problem, Role};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{PlacedFile, placed_files};
-use crate::step::observe::space::{Volume, certificates, encryptor, volume_of, volumes};
+use crate::step::observe::space::{
+    Need, Volume, certificates, charge, encryptor, volume_of, volumes,
+};
 use crate::step::{Block, Context, Standing};
 
 /// What goes to the backup mirror, and what it has. The files go to the paths that they have on the
@@ -124,28 +126,10 @@ impl Fits {
             let volume = volume_of(volumes, &file.path).ok_or_else(|| {
                 format!("whether it has the volume of `{}` is not told", file.path)
             })?;
-            let at = needs.iter().position(|need| need.mount == volume.mount);
-            let at = at.unwrap_or_else(|| {
-                let own = self.own.seen().into_iter().flatten();
-                let here = own.filter(|own| volume_of(volumes, &own.path) == Some(volume));
-                needs.push(Need {
-                    mount: volume.mount.clone(),
-                    room: volume.free + here.map(|own| own.bytes).sum::<u64>(),
-                    bytes: 0,
-                });
-                needs.len() - 1
-            });
-            needs[at].bytes += file.bytes;
+            charge(&mut needs, volumes, volume, self.own.seen(), file.bytes);
         }
         Ok(needs)
     }
-}
-
-/// What goes to one volume.
-struct Need {
-    mount: String,
-    room: u64,
-    bytes: u64,
 }
 
 #[cfg(test)]
