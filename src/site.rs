@@ -40,6 +40,9 @@ pub struct Site {
     pub copy: Copy,
     /// Log-shipping configuration where none was saved.
     pub log_shipping: LogShipping,
+    /// What backs up the chat database's log after a failover; `None`: nothing of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_backups: Option<LogBackups>,
     /// Where the run folder is mirrored to.
     pub run: Run,
     /// Time limits.
@@ -219,6 +222,15 @@ pub enum Verify {
 pub struct LogShipping {
     /// A saved configuration (`log-shipping.json` of a run); relative to the site file, joined when loaded.
     pub saved: Option<PathBuf>,
+}
+
+/// `[log_backups]`: log backups after a failover, when log shipping takes none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogBackups {
+    /// Where they go, as the backup and its mirror see it; in no folder of log shipping.
+    pub folder: SharePath,
+    /// Minutes from one to the next, 1 to 60.
+    pub every: usize,
 }
 
 /// `[run]`

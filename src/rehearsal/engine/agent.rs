@@ -120,9 +120,7 @@ impl Step<'_> {
         };
         match expression {
             Expr::Literal(sql_type, value) => Ok((*sql_type, value.clone())),
-            Expr::Variable(name) => view
-                .variable(name)
-                .ok_or_else(|| message(137, &[name])),
+            Expr::Variable(name) => view.variable(name).ok_or_else(|| message(137, &[name])),
             Expr::Sql(sql) => {
                 let relation = select(&format!("SELECT {sql}"), &view)?;
                 let value = relation.rows.first().and_then(|row| row.first());

@@ -128,12 +128,9 @@ impl State {
         let ready = self.instances.get(&instance).is_some_and(|server| {
             server.up
                 && server.agent
-                && server
-                    .msdb
-                    .job(id)
-                    .is_some_and(|j| {
-                        j.enabled && j.targeted && j.schedule.enabled && !j.is_running()
-                    })
+                && server.msdb.job(id).is_some_and(|j| {
+                    j.enabled && j.targeted && j.schedule.enabled && !j.is_running()
+                })
         });
         self.arm(instance, id, at);
         if ready {
