@@ -78,6 +78,7 @@ fn the_example_is_the_site_of_the_design() {
             overlap: true,
         },
         log_shipping: LogShipping::default(),
+        log_backups: None,
         run: Run {
             mirror: r"\\sql3.dc2.litwareinc.com\pchat-copy\pchadr-runs".to_owned(),
         },
