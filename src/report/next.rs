@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use crate::model::commands::spelled;
-use crate::model::{DatabaseName, Direction};
+use crate::model::{DatabaseName, Direction, SharePath};
 use crate::plan::Plan;
 use crate::site::Site;
+use crate::step::Step;
 
 /// What a run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +14,14 @@ pub struct Next<'a> {
     direction: Direction,
     /// The compliance database, where compliance is on.
     compliance: Option<&'a DatabaseName>,
+    /// Where log backups go, where the run has set them up.
+    log_backups: Option<&'a SharePath>,
     reached: Reached,
 }
+
+/// Where nothing else takes them.
+const TAKE_LOG_BACKUPS: &str =
+    "take log backups of the new primary, to a folder that is not the log-shipping share";
 
 /// How far the run was to go.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +40,10 @@ impl<'a> Next<'a> {
         Self {
             direction: plan.direction,
             compliance: site.database.compliance.as_ref(),
+            log_backups: plan
+                .of(Step::StartLogBackups)
+                .and(site.log_backups.as_ref())
+                .map(|to| &to.folder),
             reached: match (plan.beyond(), recovers) {
                 (None, _) => Reached::All,
                 (Some(_), false) => Reached::Part,
@@ -60,7 +71,6 @@ impl<'a> Next<'a> {
                 "or undo what was done so far: pchadr abort",
             ],
             (Reached::All, Direction::Failover) => &[
-                "take log backups of the new primary, to a folder that is not the log-shipping share",
                 "see that users reach chat: their Front End pool must live, and the file store must open",
                 "when the first data center comes back, keep its old backup job out of the share",
             ],
@@ -73,6 +83,16 @@ impl<'a> Next<'a> {
                 "what was closed keeps all that it holds: copy its database files before a failback writes over it, which wants --override old-database-unreadable=REASON",
             ],
         };
+        let ended = matches!(
+            (self.reached, self.direction),
+            (Reached::All, Direction::Failover)
+        );
+        let log = ended.then(|| match self.log_backups {
+            None => TAKE_LOG_BACKUPS.to_owned(),
+            Some(folder) => format!(
+                "see that log backups of the new primary go on arriving in {folder}, and that its disk does not fill: nothing there is deleted"
+            ),
+        });
         let made_up: Vec<String> = without
             .iter()
             .map(|what| format!("users are served without {what}: once it can be set up, {again}"))
@@ -80,7 +100,7 @@ impl<'a> Next<'a> {
         // The vendor leaves it to the administrator (`procedure.md`, Failover).
         let adapter = self
         .compliance
-        .filter(|_| matches!((self.reached, self.direction), (Reached::All, Direction::Failover)))
+        .filter(|_| ended)
         .map(|name| {
             format!("see to the output of the compliance adapter: {name} is not failed over, and what the adapter had not written out yet stayed in the first data center")
         });
@@ -88,6 +108,7 @@ impl<'a> Next<'a> {
         let next = made_up
             .iter()
             .map(String::as_str)
+            .chain(log.as_deref())
             .chain(next.iter().copied())
             .chain(adapter.as_deref());
         for (index, line) in next.enumerate() {
@@ -108,6 +129,7 @@ mod tests {
         let next = Next {
             direction,
             compliance: name.as_ref(),
+            log_backups: None,
             reached: Reached::All,
         };
         let mut out = Vec::new();
@@ -122,6 +144,27 @@ mod tests {
             said.contains("compliance adapter: mgccomp is not"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn log_backups_are_left_to_the_operator_or_watched_where_a_job_takes_them() {
+        let by_hand = said(Direction::Failover, None);
+        assert!(
+            by_hand.contains("next            take log backups of"),
+            "{by_hand}"
+        );
+        let folder = r"D:\own".parse().unwrap();
+        let next = Next {
+            direction: Direction::Failover,
+            compliance: None,
+            log_backups: Some(&folder),
+            reached: Reached::All,
+        };
+        let mut out = Vec::new();
+        next.write(&[], "pchadr failover", &mut out).unwrap();
+        let watched = String::from_utf8(out).unwrap();
+        assert!(!watched.contains("take log backups"), "{watched}");
+        assert!(watched.contains(r"go on arriving in D:\own"), "{watched}");
     }
 
     #[test]

@@ -22,7 +22,8 @@ const BACKUP: Instance = Instance::chat(Role::Backup);
 const BOTH: [Instance; 2] = [BACKUP, Instance::chat(Role::BackupMirror)];
 const FOLDER: &str = r"D:\chat-log-backups";
 
-fn wanted() -> Site {
+/// A site with every step.
+pub(crate) fn wanted() -> Site {
     Site {
         log_backups: Some(LogBackups {
             folder: FOLDER.parse().expect("a path"),
