@@ -273,6 +273,9 @@ pub struct Limits {
     /// A mirror, until it is SYNCHRONIZED.
     #[serde(serialize_with = "as_seconds")]
     pub mirror: Duration,
+    /// All checks before the first change of an execution.
+    #[serde(serialize_with = "as_seconds")]
+    pub preflight: Duration,
     /// A change of the pool, until its chat servers know it: the Central Management Store replicates
     /// to them (`skype-powershell.md` 5.3).
     #[serde(serialize_with = "as_seconds")]
@@ -309,6 +312,7 @@ impl Default for Limits {
             stall: minutes(5),
             powershell: minutes(10),
             mirror: minutes(120),
+            preflight: minutes(15),
             replication: minutes(15),
             restore: None,
         }
@@ -328,6 +332,11 @@ impl Site {
     /// Address of the instance that plays `role` for the chat database.
     pub fn chat(&self, role: Role) -> Option<&SqlServer> {
         self.server(Instance::chat(role))
+    }
+
+    /// Where log backups go after a failover, where they are wanted.
+    pub fn log_backups_to(&self) -> Option<&SharePath> {
+        self.log_backups.as_ref().map(|to| &to.folder)
     }
 
     /// Every chat server, primary data center first.

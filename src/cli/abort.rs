@@ -17,7 +17,7 @@ use crate::run::resume::known;
 use crate::runbook::{Direction, Runbook, RunbookStep, RunbookStepKind};
 use crate::site::Site;
 
-/// Finds the run, shows what undoes it, and undoes it; with a run that continues another one, both.
+/// Finds the run, shows what undoes it, and undoes it; then the parts of the failover before it.
 ///
 /// # Errors
 /// What keeps it from beginning; nothing was changed then.
@@ -40,19 +40,16 @@ pub fn command(
         (true | false, _) => runs.newest(options.config.as_deref(), none)?,
     };
     runs.tell(options.config.as_deref(), &[]);
-    let exit = undo(&found, &site, options, environment, out, err)?;
-    // What it continued is there again, done as far as it was to go.
-    match runs::parted(&site, &archive) {
-        Some(first) if exit == Exit::Done && is_continued(&found, &first) => {
-            undo(&first, &site, options, environment, out, err)
-        }
-        Some(_) | None => Ok(exit),
+    let mut exit = undo(&found, &site, options, environment, out, err)?;
+    // The part before it is there again, done as far as it was to go.
+    while exit == Exit::Done
+        && let Some(before) = runs::parted(&site, &archive)
+        && before.state.runbook == found.state.runbook
+        && refusal(&before.state).is_none()
+    {
+        exit = undo(&before, &site, options, environment, out, err)?;
     }
-}
-
-fn is_continued(later: &Found, first: &Found) -> bool {
-    let continues = later.state.continues.as_ref();
-    continues.is_some_and(|it| it.run == first.run)
+    Ok(exit)
 }
 
 fn undo(
@@ -95,11 +92,12 @@ fn undo(
 /// Those of [`Plan::bind`].
 pub(super) fn plan_of(found: &Found, direction: Direction, site: &Site) -> Result<Plan, NoPlan> {
     let state = &found.state;
-    let from = state.continues.as_ref().map(|it| it.from.as_str());
+    let from = state.continues.as_ref().and_then(|it| it.from.as_deref());
     Plan::bind(&runbook(found, direction), site)?.part(from, state.until.as_deref())
 }
 
-fn runbook(found: &Found, direction: Direction) -> Runbook {
+/// The runbook of a run.
+pub(super) fn runbook(found: &Found, direction: Direction) -> Runbook {
     let steps = found.state.steps.iter();
     Runbook {
         name: found.state.runbook.clone(),

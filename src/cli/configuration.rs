@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use sha2::{Digest as _, Sha256};
 
-use super::runs::{run_id, same_site};
+use super::runs::{parted, run_id, same_site};
 use crate::access::Access;
 use crate::model::{Document, Role};
 use crate::plan::hex;
@@ -73,7 +73,8 @@ pub(super) async fn keep(
         let instance = status.instances.get(role.key());
         instance.is_some_and(|instance| instance.reachable)
     };
-    if !answers(Role::Backup) {
+    // Half-way through a failover jobs are disabled that are not so by configuration.
+    if !answers(Role::Backup) || parted(site, archive).is_some() {
         return Ok(());
     }
     let Some(saved) = Saved::observe(site, access, &run, answers).await else {

@@ -10,16 +10,17 @@ use super::runs::{
     NOT_KNOWN, Open, RECORD_LOST, config_option, parted, refuse_lost, same_site, tell_unreadable,
     unfinished,
 };
-use crate::model::Direction;
+use crate::model::{Direction, Document};
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
 use crate::run::event::Continues;
-use crate::run::executor::Way;
 use crate::run::executor::undo::refusal;
+use crate::run::executor::{Continued, Way};
 use crate::run::exit::Exit;
 use crate::run::operator::Operator as _;
 use crate::run::resume::{PlanChange, compare, known};
 use crate::site::Site;
+use crate::step::saved::Saved;
 
 /// How an execution begins.
 pub(super) enum Begin {
@@ -27,8 +28,8 @@ pub(super) enum Begin {
     Anew {
         /// What the record says of runs that nobody can tell of, and that are left behind.
         beside: Option<String>,
-        /// The run that it continues.
-        continues: Option<Continues>,
+        /// The part of a failover that it continues.
+        continued: Option<Box<Continued>>,
     },
     /// With a run that is there.
     On(Earlier),
@@ -68,8 +69,11 @@ pub(super) fn earlier(
                 None => {
                     let beside = begin_anew(&runs, options)?;
                     runs.tell(config, told);
-                    let continues = continued(site, plan, archive, config)?;
-                    Ok(Begin::Anew { beside, continues })
+                    let continued = continued(site, plan, archive, config)?;
+                    Ok(Begin::Anew {
+                        beside,
+                        continued: continued.map(Box::new),
+                    })
                 }
                 Some(found) if found.state.goes_back_only() => Err(refused(
                     "a run of this site is not finished",
@@ -116,10 +120,18 @@ pub(super) fn earlier(
     }
     let parted = way == Way::Back && found.state.left_to_later().is_some();
     if found.state.is_finished() && !parted {
+        let rest = found.state.left_to_later().map(|rest| {
+            let config = config_option(config);
+            format!(
+                "take the rest with a run of its own: pchadr failover{config} --from {}",
+                rest.id
+            )
+        });
         return Err(refused(
             &format!("run {} is finished", found.run),
             "there is nothing left of it to go on with",
-            "leave out --resume to begin a run",
+            rest.as_deref()
+                .unwrap_or("leave out --resume to begin a run"),
         )
         .into());
     }
@@ -151,44 +163,55 @@ pub(super) fn earlier(
     }))
 }
 
-/// The run whose rest is taken with `--from`: the newest that ended as `--until` said, with no run
-/// behind it that took the rest.
+/// The part of a failover that a new run continues: the newest that ended as `--until` said, with no run
+/// behind it that took the rest. With `--from` there must be one, and it did all that comes before.
 fn continued(
     site: &Site,
     plan: &Plan,
     archive: &Archive,
     config: Option<&Path>,
-) -> Result<Option<Continues>, Failure> {
-    let Some(from) = &plan.from else {
+) -> Result<Option<Continued>, Failure> {
+    if plan.direction != Direction::Failover {
         return Ok(None);
-    };
-    let what = format!("--from {from}");
-    let Some(earlier) = parted(site, archive) else {
-        return Err(refused(
-            &what,
-            "no run of this site ended as --until said, with its rest still to do",
-            "leave out --from: what is done already is seen, and not done again",
-        ));
-    };
-    let rest = earlier.state.left_to_later().map(|step| step.id.as_str());
-    let place = |id: &str| plan.ids().position(|step| step == id);
-    if rest.is_none_or(|rest| place(rest) < place(from)) {
-        let rest = rest.unwrap_or_default();
-        return Err(refused(
-            &what,
-            &format!(
-                "run {} ended before `{rest}`, which is not done",
-                earlier.run
-            ),
-            &format!(
-                "begin there: pchadr failover{} --from {rest}",
-                config_option(config)
-            ),
-        ));
     }
-    Ok(Some(Continues {
-        run: earlier.run,
-        from: from.clone(),
+    let parted = parted(site, archive);
+    if let Some(from) = &plan.from {
+        let what = format!("--from {from}");
+        let Some(earlier) = &parted else {
+            return Err(refused(
+                &what,
+                "no run of this site ended as --until said, with its rest still to do",
+                "leave out --from: what is done already is seen, and not done again",
+            ));
+        };
+        let mut before = plan.ids().take_while(|id| id != from);
+        if let Some(open) = before.find(|id| !earlier.state.is_done(id)) {
+            return Err(refused(
+                &what,
+                &format!(
+                    "run {} did not do `{open}`, which comes before",
+                    earlier.run
+                ),
+                &format!(
+                    "begin there: pchadr failover{} --from {open}",
+                    config_option(config)
+                ),
+            ));
+        }
+    }
+    Ok(parted.map(|earlier| {
+        let kept = archive.newest(
+            Document::LogShipping,
+            |found| found.run == earlier.run,
+            Saved::read,
+        );
+        Continued {
+            line: Continues {
+                run: earlier.run,
+                from: plan.from.clone(),
+            },
+            saved: kept.read.into_iter().next(),
+        }
     }))
 }
 

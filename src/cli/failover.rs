@@ -34,7 +34,7 @@ pub fn command(
         (Some(found), None) => abort::plan_of(found, direction, &site)?,
         (Some(found), Some(file)) => {
             let state = &found.state;
-            let from = state.continues.as_ref().map(|it| it.from.as_str());
+            let from = state.continues.as_ref().and_then(|it| it.from.as_deref());
             Plan::bind(&of_file(direction, file)?, &site)?.part(from, state.until.as_deref())?
         }
         (None, file) => {
@@ -42,7 +42,11 @@ pub fn command(
             let runbook = match file {
                 Some(file) => of_file(direction, file)?,
                 None if part.service_first => built_in(direction, runbook::FAILOVER_SERVICE_FIRST)?,
-                None => built_in(direction, direction.built_in())?,
+                // In the order in which the part before it was taken.
+                None => match parted_before(part, &site, environment)? {
+                    Some(before) => abort::runbook(&before, direction),
+                    None => built_in(direction, direction.built_in())?,
+                },
             };
             let plan = Plan::bind(&runbook, &site)?;
             let parted = plan.part(part.from.as_deref(), part.until.as_deref());
@@ -90,6 +94,20 @@ fn print(plan: &Plan, site: &Site, form: Output, out: &mut dyn Write) -> anyhow:
         Output::Markdown => report::plan::markdown(plan, site.pool.fqdn.as_str(), out),
     }
     .map_err(output)
+}
+
+/// The run whose rest is taken.
+fn parted_before(
+    part: &Part,
+    site: &Site,
+    environment: &Environment,
+) -> anyhow::Result<Option<Found>> {
+    if part.from.is_none() {
+        return Ok(None);
+    }
+    let found = runs::parted(site, &runs::archive(site, environment)?);
+    // One that has steps that are not known is told later, in full.
+    Ok(found.filter(|found| known(&found.state).is_ok()))
 }
 
 /// Says which of the two options names no part of the plan.

@@ -97,7 +97,11 @@ pub(super) fn go(
                 let without = finished.without(plan.direction);
                 let config = super::runs::config_option(options.config.as_deref());
                 let again = format!("pchadr failover{config}");
-                let next = Next::of(plan, site);
+                let next = Next::of(
+                    plan,
+                    site.database.compliance.as_ref(),
+                    site.log_backups_to(),
+                );
                 next.write(&without, &again, out).map_err(output)?;
             }
             out.flush().map_err(output)?;
@@ -199,9 +203,9 @@ impl Live<'_> {
             unreadable: &self.known.told(),
             resume_command: Some(resume.clone()),
             forth_command: Some(forth),
-            continues: match &begin {
+            continued: match &begin {
                 Begin::On(_) => None,
-                Begin::Anew { continues, .. } => continues.as_ref(),
+                Begin::Anew { continued, .. } => continued.as_deref(),
             },
             rest_command: rest(self.plan, &config),
         };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Environment;
 use super::error::{Failure, output};
 use super::options::{LogsOutput, RunsCommand};
-use super::runs::{archive, config_option, may_be_of, refuse_lost, same_site};
+use super::runs::{archive, config_option, may_be_of, parted, refuse_lost, same_site};
 use crate::model::WayOn;
 use crate::model::words::count;
 use crate::report::one_line;
@@ -77,6 +77,9 @@ struct RunTold {
     copies: Vec<CopyTold>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// The step with which a later run takes what this one left to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rest: Option<String>,
     #[serde(skip)]
     lost: Option<Lost>,
 }
@@ -117,6 +120,11 @@ impl Told {
             .chain(lost.map(RunTold::lost))
             .collect();
         runs.sort_by(|a, b| a.run.cmp(&b.run));
+        // What a later run has done is left to nobody.
+        let open = parted(site, archive).map(|found| found.run);
+        for it in &mut runs {
+            it.rest = it.rest.take().filter(|_| open.as_ref() == Some(&it.run));
+        }
         let folder = |it: Unreadable| FolderTold {
             path: it.path.display().to_string(),
             why: it.why,
@@ -204,6 +212,7 @@ impl RunTold {
             whole: found.whole,
             copies,
             why: None,
+            rest: found.state.left_to_later().map(|step| step.id.clone()),
             lost: None,
         }
     }
@@ -216,6 +225,7 @@ impl RunTold {
             whole: lost.whole,
             copies: lost.copies.iter().map(CopyTold::of).collect(),
             why: Some(lost.to_string()),
+            rest: None,
             lost: Some(lost),
         }
     }
@@ -227,6 +237,7 @@ impl RunTold {
 
     fn head(&self) -> String {
         let stands = match self.stands {
+            Stands::Done if self.rest.is_some() => "done as far as it was to go",
             Stands::Done => "done",
             Stands::Undone => "undone",
             Stands::Refused => "refused",
@@ -242,6 +253,11 @@ impl RunTold {
     /// What goes on with it, or shows more.
     fn way_on(&self, config: Option<&Path>) -> Option<String> {
         let config = config_option(config);
+        if let (Some(rest), Some(runbook)) = (&self.rest, &self.runbook) {
+            return Some(format!(
+                "take the rest: pchadr {runbook}{config} --from {rest}"
+            ));
+        }
         match (self.stands, &self.runbook) {
             (Stands::Stopped | Stands::Open, Some(runbook)) => Some(format!(
                 "go on with it: pchadr {runbook}{config} --resume={}",

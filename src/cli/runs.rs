@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::Environment;
 use super::error::{Failure, refused};
-use crate::model::Remedy;
 use crate::model::commands;
+use crate::model::{Direction, Remedy};
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Lost, Runs, Unreadable};
 use crate::run::copies::Split;
@@ -69,7 +69,10 @@ fn is_behind(lost: &Lost, read: &[Found]) -> bool {
 /// The newest run of a site that is done as far as it was to go, where no later one is done.
 pub(super) fn parted(site: &Site, archive: &Archive) -> Option<Found> {
     let mut runs = archive.runs().read;
-    runs.retain(|found| same_site(site, found) && found.state.ended == Some(Outcome::Done));
+    // What came back may have been closed meanwhile.
+    let moves = |found: &Found| found.state.runbook != Direction::Fence.key();
+    runs.retain(|found| same_site(site, found) && moves(found));
+    runs.retain(|found| found.state.ended == Some(Outcome::Done));
     runs.pop()
         .filter(|found| found.state.left_to_later().is_some())
 }

@@ -10,7 +10,9 @@ use super::error::output;
 use super::options::{LogsOutput, StatusOptions};
 use super::ports;
 use super::runs;
+use crate::model::commands::spelled;
 use crate::report::{many_lines, plain_json};
+use crate::run::archive::Archive;
 use crate::run::exit::Exit;
 use crate::site::Site;
 use crate::status::Status;
@@ -53,6 +55,7 @@ pub fn command(
         match (options.form.output, &archive) {
             (LogsOutput::Human, archive) => {
                 configuration::tell(&site, archive.as_ref().ok(), out).map_err(output)?;
+                tell_part(&site, archive.as_ref().ok(), out).map_err(output)?;
             }
             (LogsOutput::Json, Ok(archive)) => {
                 runs::tell_unreadable(&configuration::newest(&site, archive).unreadable);
@@ -67,6 +70,20 @@ pub fn command(
     // A share that hangs must not keep the program.
     runtime.shutdown_background();
     shown
+}
+
+/// Tells of a failover of which a part was taken, and what takes the rest.
+fn tell_part(site: &Site, archive: Option<&Archive>, out: &mut dyn Write) -> io::Result<()> {
+    let Some(found) = archive.and_then(|archive| runs::parted(site, archive)) else {
+        return Ok(());
+    };
+    let rest = found.state.left_to_later().map_or("", |step| &step.id);
+    let (run, command) = (&found.run, format!("pchadr failover --from {rest}"));
+    writeln!(
+        out,
+        "taken in part   run {run} is done as far as it was to go; the rest: {}",
+        spelled(&command)
+    )
 }
 
 /// Writes what was seen; names of servers and files cannot steer a terminal.

@@ -244,6 +244,11 @@ impl Lab {
                 self.shares.close(!open);
                 return Ok(());
             }
+            Event::Store { up } => {
+                let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+                pool.store.reachable = up;
+                return Ok(());
+            }
             Event::Answer(role, manner) => {
                 for instance in [Instance::chat(role), Instance::compliance(role)] {
                     if let Some(port) = self.ports.get(&instance) {

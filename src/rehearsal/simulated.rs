@@ -285,6 +285,7 @@ impl SimulatedSite {
                     }
                 });
             }
+            Event::Store { up } => lock(&self.pool).store.reachable = up,
             Event::RebuildPrimary => self.world.rebuild(),
             Event::Answer(role, manner) => {
                 for instance in [Instance::chat(role), Instance::compliance(role)] {

@@ -157,6 +157,12 @@ pub const TROUBLES: &[Trouble] = &[
         })],
     },
     Trouble {
+        name: "store-dead",
+        what: "the Central Management Store died with the first data center",
+        runbooks: BOTH,
+        does: &[Does::Event(Event::Store { up: false })],
+    },
+    Trouble {
         name: "powershell-missing",
         what: "PowerShell cannot be started on this machine",
         runbooks: BOTH,

@@ -211,6 +211,14 @@ impl Account {
             Outcome::Undone if self.is(Direction::Fence) => {
                 "undone: what stays of the run is named at its steps".to_owned()
             }
+            Outcome::Undone
+                if self
+                    .started
+                    .as_ref()
+                    .is_some_and(|it| it.continues.is_some()) =>
+            {
+                "undone: everything is as it was before this part".to_owned()
+            }
             Outcome::Undone => "undone: everything is as it was".to_owned(),
             Outcome::Refused if self.resumes.is_empty() => {
                 "refused: nothing was changed".to_owned()

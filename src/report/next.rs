@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use crate::model::commands::spelled;
 use crate::model::{DatabaseName, Direction, SharePath};
 use crate::plan::Plan;
-use crate::site::Site;
 use crate::step::Step;
 
 /// What a run leaves to people (`steps.md` 5.8, 5.9; `procedure.md`, "leaves out" 9).
@@ -34,16 +33,18 @@ enum Reached {
 }
 
 impl<'a> Next<'a> {
-    /// Of a run of that plan on that site.
-    pub fn of(plan: &Plan, site: &'a Site) -> Self {
+    /// Of a run of that plan; `compliance`: the compliance database, where compliance is on;
+    /// `log_backups`: where log backups go by the site file.
+    pub fn of(
+        plan: &Plan,
+        compliance: Option<&'a DatabaseName>,
+        log_backups: Option<&'a SharePath>,
+    ) -> Self {
         let recovers = plan.taken().iter().any(|it| it.point_of_no_return);
         Self {
             direction: plan.direction,
-            compliance: site.database.compliance.as_ref(),
-            log_backups: plan
-                .of(Step::StartLogBackups)
-                .and(site.log_backups.as_ref())
-                .map(|to| &to.folder),
+            compliance,
+            log_backups: plan.of(Step::StartLogBackups).and(log_backups),
             reached: match (plan.beyond(), recovers) {
                 (None, _) => Reached::All,
                 (Some(_), false) => Reached::Part,

@@ -236,7 +236,7 @@ pub struct RunStarted {
     /// The step that the run ends behind; those behind it are for a later run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// The run that took the steps before this one's.
+    /// The run that took a part of it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<Continues>,
 }
@@ -246,8 +246,9 @@ pub struct RunStarted {
 pub struct Continues {
     /// Its id.
     pub run: String,
-    /// The step with which it is continued.
-    pub from: String,
+    /// The step with which it is continued, where the operator named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// Whose time the records carry.

@@ -12,9 +12,10 @@ mod turn;
 pub mod undo;
 mod watch;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Continues, Event, Outcome, RunFinished, StepOutcome};
+use super::event::{Event, Outcome, RunFinished, StepOutcome};
 use super::exit::Exit;
 use super::journal::JournalError;
 use super::ledger::RunLedger;
@@ -29,6 +30,7 @@ use crate::step::ledger::Ledger as _;
 use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 use crate::step::{Context, Effect, Facts, Standing, Step};
+pub use begin::Continued;
 use halt::Halt;
 use turn::stopped_by_operator;
 
@@ -64,8 +66,8 @@ pub struct Execution<'a> {
     pub resume_command: Option<String>,
     /// The one that goes on with the run itself: what is not undone in part can still go on.
     pub forth_command: Option<String>,
-    /// The run that this one continues.
-    pub continues: Option<&'a Continues>,
+    /// The part of a failover that this run continues.
+    pub continued: Option<&'a Continued>,
     /// The command that takes what this run leaves to a later one.
     pub rest_command: Option<String>,
 }
@@ -109,16 +111,17 @@ impl Execution<'_> {
         let mut checked = Vec::new();
         let mut loss_seconds = None;
         let round = self.access.sql.round();
+        let deadline = Instant::now() + self.site.limits.preflight;
         for planned in self.plan.taken() {
             let step = planned.step;
-            let done = self.is_done(step);
+            let mut done = self.is_done(step);
             let (standing, back_to, end) = if done {
                 let why = "recorded done".to_owned();
                 (Standing::Satisfied { why }, None, None)
             } else {
-                let (facts, standing) = self.check(step).await?;
-                let back_to = facts.back_to().map(|(step, _)| step);
-                (standing, back_to, facts.end_of_chain())
+                let seen = self.check_until(step, deadline).await?;
+                done = self.take_word_for(step, &seen.0)?;
+                seen
             };
             checked.push(Checked {
                 step,
@@ -140,7 +143,7 @@ impl Execution<'_> {
             }
             Verdict::No(mut no) => {
                 let part = self.until_the_pool_answers(&checked);
-                no.problem.remedies.extend(part);
+                no.problem.remedies.extend(part.into_iter().flatten());
                 Some(no.into())
             }
             Verdict::Go { first } => {

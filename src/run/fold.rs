@@ -121,7 +121,8 @@ impl RunState {
             }
             steps.push(StepEntry::untouched(line, 1));
         }
-        for id in until.iter().chain(continues.as_ref().map(|it| &it.from)) {
+        let from = continues.as_ref().and_then(|it| it.from.as_ref());
+        for id in until.iter().chain(from) {
             if !steps.iter().any(|step| step.id == *id) {
                 return Err(format!("step `{id}` is not a step of this run"));
             }

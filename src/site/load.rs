@@ -283,6 +283,7 @@ fn limits(root: &mut Table<'_>) -> Result<Limits, Reported> {
     let stall = table.or("stall", default.stall, limit);
     let powershell = table.or("powershell", default.powershell, limit);
     let mirror = table.or("mirror", default.mirror, limit);
+    let preflight = table.or("preflight", default.preflight, limit);
     let replication = table.or("replication", default.replication, limit);
     let restore = table.or("restore", default.restore, |field| {
         if field.as_text() == Some("none") {
@@ -303,6 +304,7 @@ fn limits(root: &mut Table<'_>) -> Result<Limits, Reported> {
         stall: stall?,
         powershell: powershell?,
         mirror: mirror?,
+        preflight: preflight?,
         replication: replication?,
         restore: restore?,
     })

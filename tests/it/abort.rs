@@ -485,7 +485,7 @@ fn nothing_is_undone_once_another_run_holds_the_site() {
             unreadable: &[],
             resume_command: None,
             forth_command: None,
-            continues: None,
+            continued: None,
             rest_command: None,
         };
         let finished = Box::pin(execution.abort(None)).await.expect("a record");

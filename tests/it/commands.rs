@@ -51,10 +51,14 @@ fn help_names_the_commands_and_flags_that_work() {
         "--resume",
         "--pause",
         "--output",
+        "--until",
+        "--from",
+        "--service-first",
+        "--with",
     ] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
-    for word in ["--from", "--until", "--plan-out", "--approved"] {
+    for word in ["--plan-out", "--approved"] {
         assert!(!help.contains(word), "{word} does not work yet: {help}");
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! `frozen/version-1` is a state folder and its site file, as the program wrote them at a lab: a
 //! failover, a failback that was cut off, undone in two executions under two plans, and one that was
-//! done. `frozen/version-2` is a journal of format 2, `frozen/version-3` one of format 3. A new version of a document adds a folder; what
+//! done. `frozen/version-2` is a journal of format 2, `frozen/version-3` one of format 3, `frozen/version-4` two of format 4. A new version of a document adds a folder; what
 //! stands here is never changed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+mod journals;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +19,7 @@ use pchadr::model::Document;
 use pchadr::model::document::PROGRAM;
 use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::run::archive::{Archive, Found};
-use pchadr::run::event::{Event, Outcome, ProcessIs, Record, StoredStanding};
+use pchadr::run::event::{Event, Outcome, Record, StoredStanding};
 use pchadr::run::executor::undo::{refusal, to_undo};
 use pchadr::run::fold::fold;
 use pchadr::run::journal;
@@ -440,11 +442,11 @@ fn no_run_is_found_where_one_cannot_be_read_without_its_being_named() {
         .path("state/runs")
         .join(FAILBACK)
         .join("journal.jsonl");
-    let later = text(&journal).replacen("\"format\":1", "\"format\":4", 1);
+    let later = text(&journal).replacen("\"format\":1", "\"format\":9", 1);
     fs::write(&journal, later).unwrap();
     let told = machine.0.run(&["abort"]).refused(1);
     let line = format!(
-        "`{}` cannot be read: it has version 4, written by {PROGRAM}; this program",
+        "`{}` cannot be read: it has version 9, written by {PROGRAM}; this program",
         journal.display()
     );
     assert!(told.contains(&line), "{told}");
@@ -465,30 +467,4 @@ fn a_journal_of_version_2_tells_which_steps_were_reopened_and_that_they_were_don
     let state = fold(&records).unwrap();
     assert!(reopened.iter().all(|id| state.is_done(id)));
     assert_eq!(state.ended, Some(Outcome::Done));
-}
-
-/// The journal of a rehearsed failover: format 3 has the number that fences older runs off, which an
-/// earlier version of the program would not heed.
-#[test]
-fn a_journal_of_version_3_carries_the_number_that_its_run_took() {
-    let path = root().join("tests/it/frozen/version-3/journal.jsonl");
-    let records = journal::read(&fs::read(path).unwrap()).unwrap().records;
-    let taken = records.iter().position(|record| match &record.event {
-        Event::FenceTaken { number, .. } => *number == 1,
-        _ => false,
-    });
-    let (before, after) = records.split_at(taken.unwrap());
-    assert!(before.iter().all(|record| record.fence.is_none()));
-    assert!(after.iter().all(|record| record.fence == Some(1)));
-    let powershell = records.iter().position(|record| match &record.event {
-        Event::PowerShell { is, .. } => *is == ProcessIs::Sending,
-        _ => false,
-    });
-    // It is known before the first cmdlet is sent; what the run started ends with it.
-    let state = fold(&records[..=powershell.unwrap()]).unwrap();
-    assert!(state.powershell().is_some_and(|it| it.host == "simulated"));
-    let state = fold(&records).unwrap();
-    assert_eq!(state.powershell(), None);
-    assert_eq!((state.fence, state.ended), (1, Some(Outcome::Done)));
-    assert_eq!(state.on_their_way("backup").count(), 0);
 }

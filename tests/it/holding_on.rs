@@ -155,7 +155,7 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore, person: &Person)
         unreadable: &[],
         resume_command: None,
         forth_command: None,
-        continues: None,
+        continued: None,
         rest_command: None,
     };
     execution.start().await.expect("a record")

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::Role;
+use pchadr::rehearsal::cmdlets::ServiceTimes;
 use pchadr::rehearsal::world::WorldOptions;
 use pchadr::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use pchadr::run::executor::{Execution, Who};
@@ -58,7 +61,7 @@ async fn ask(drill: &Drill, stage: &Stage, store: &MemoryStore) -> RunFinished {
         unreadable: &[],
         resume_command: None,
         forth_command: None,
-        continues: None,
+        continued: None,
         rest_command: None,
     };
     execution.start().await.unwrap()
@@ -121,5 +124,29 @@ fn hours_of_waiting_for_nothing_leave_no_more_records_than_a_minute() {
             });
         let last = last.unwrap().to_string().to_lowercase();
         assert!(last.contains("synchronizing"), "{last}");
+    });
+}
+
+#[test]
+fn checks_that_do_not_end_refuse_the_run_within_one_limit() {
+    let mut drill = Drill::failover(litware());
+    drill.site.limits.preflight = Duration::from_secs(90);
+    paused(async {
+        let stage = drill.stage();
+        // Each cmdlet hangs, for as long as one may take.
+        stage.simulated.cmdlets.set_times(ServiceTimes {
+            read: Duration::from_mins(5),
+            ..ServiceTimes::ZERO
+        });
+        let store = MemoryStore::default();
+        let refused = drill.run(&stage, &store).await.unwrap();
+        assert_eq!(refused.outcome, Outcome::Refused);
+        let why = refused.error.unwrap().why;
+        assert!(why.contains("did not end within 90 s"), "{why}");
+        assert!(
+            refused.elapsed_seconds < 100.0,
+            "{} s",
+            refused.elapsed_seconds
+        );
     });
 }

@@ -231,3 +231,63 @@ fn a_dry_run_writes_nothing() {
     let left: Vec<_> = fs::read_dir(program.folder.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// The ids of the steps of a plan, and what else it says of the whole.
+fn steps_of(words: &[&str]) -> (Vec<String>, Value) {
+    let words = [words, &["--output", "json"]].concat();
+    let text = Program::new().dry_run(&litware(), &words).done();
+    let plan: Value = serde_json::from_str(&text).unwrap();
+    let ids = list(&plan, "steps").iter();
+    let ids = ids.map(|step| step["id"].as_str().unwrap().to_owned());
+    (ids.collect(), plan)
+}
+
+#[test]
+fn with_service_first_users_are_served_before_the_mirror_and_the_plan_says_what_is_at_risk() {
+    let (vendor, plan) = steps_of(&[]);
+    assert!(plan["risk"].is_null());
+    let (mut first, plan) = steps_of(&["--service-first"]);
+    let risk = plan["risk"].as_str().unwrap();
+    assert!(risk.contains("exists on one instance only"), "{risk}");
+    let at = |id: &str| first.iter().position(|it| it == id).unwrap();
+    let (mirror, serves) = (at("install-mirror"), at("set-active-servers"));
+    assert!(serves < mirror);
+    // Nothing else differs.
+    first.swap(serves, mirror);
+    assert_eq!(first, vendor);
+    for form in ["human", "markdown"] {
+        let words = ["--service-first", "--output", form];
+        let text = Program::new().dry_run(&litware(), &words).done();
+        assert!(text.contains("exists on one instance only"), "{text}");
+    }
+}
+
+#[test]
+fn a_plan_of_a_part_has_every_step_and_says_where_it_begins_and_ends() {
+    let (whole, plan) = steps_of(&[]);
+    let words = ["--from", "copy-backups", "--until", "recover-database"];
+    let (steps, part) = steps_of(&words);
+    assert_eq!(steps, whole);
+    assert_eq!(
+        (part["from"].as_str(), part["until"].as_str()),
+        (Some(words[1]), Some(words[3]))
+    );
+    assert_ne!(part["digest"], plan["digest"]);
+    for form in ["human", "markdown"] {
+        let words = [&words[..], &["--output", form]].concat();
+        let text = Program::new().dry_run(&litware(), &words).done();
+        assert!(text.contains("ends behind"), "{text}");
+        assert!(text.contains("was done by an earlier run"), "{text}");
+    }
+    for (words, why) in [
+        (["--until", "tea", "--from", "tea"], "no step `tea`"),
+        (
+            ["--until", words[1], "--from", words[3]],
+            "nothing would be left to do",
+        ),
+    ] {
+        let told = Program::new().dry_run(&litware(), &words).refused(2);
+        assert!(told.contains(why), "{told}");
+        assert!(told.contains(words[0]), "{told}");
+    }
+}

@@ -19,15 +19,16 @@ type Row = (&'static str, u8, &'static str);
 
 const OVER: &[Row] = &[
     ("mirror-down", 3, "no answer from the instance"),
-    ("mirror-full", 0, "install-mirror Left"),
+    ("mirror-full", 3, "has room for 0 bytes"),
     ("monitor-dead", 0, "drop-log-shipping Done"),
     ("standby-reader", 0, "apply-logs Done"),
-    ("chat-late", 4, "no session on the database yet"),
+    ("chat-late", 0, "set-active-servers Done"),
     ("job-running", 0, "stop-log-shipping-jobs Done"),
     ("cmdlet-warns", 0, "set-pool-state Done"),
     ("cmdlet-errs", 0, "set-pool-state Done"),
     ("cmdlet-fails", 4, "Set-CsPersistentChatState"),
-    ("powershell-missing", 3, "PowerShell did not start"),
+    ("store-dead", 3, "failover --until recover-database"),
+    ("powershell-missing", 3, "failover --until recover-database"),
     ("log-damaged", 4, "3183"),
     ("log-gap", 5, "gap"),
     ("log-late", 0, "apply-logs Done"),
@@ -42,11 +43,12 @@ const OVER: &[Row] = &[
 
 const BACK: &[Row] = &[
     ("mirror-down", 0, "set-pool-state Done"),
-    ("chat-late", 4, "no session on the primary yet"),
+    ("chat-late", 0, "set-active-servers Done"),
     ("job-late", 0, "configure-log-shipping Done"),
     ("cmdlet-warns", 0, "set-pool-state Done"),
     ("cmdlet-errs", 0, "set-pool-state Done"),
     ("cmdlet-fails", 4, "Set-CsPersistentChatState"),
+    ("store-dead", 1, "Central Management Store"),
     ("powershell-missing", 1, "PowerShell did not start"),
 ];
 

@@ -117,6 +117,55 @@ fn a_data_center_that_comes_back_after_recovery_stops_the_run_before_its_next_st
     assert_eq!(steps, all.map(str::to_owned).into());
 }
 
+/// When, in seconds of the run, the statement that recovers was on its way.
+fn during_recovery(drill: &Drill) -> f64 {
+    let records = pchadr::run::journal::read(&drill.undisturbed().journal).unwrap();
+    let records = records.records;
+    let sent = records.iter().find(
+        |record| matches!(&record.event, Event::Command { step, .. } if step == "recover-database"),
+    );
+    let sent = sent.unwrap().at.duration_since(records[0].at);
+    sent.as_secs_f64() + 0.1
+}
+
+#[test]
+fn a_data_center_that_comes_back_while_recovery_is_under_way_stops_the_run_at_once_and_is_told_first()
+ {
+    let drill = Drill::failover(litware());
+    let (_, end) = after_recovery(&drill);
+    let at = during_recovery(&drill);
+    paused(async {
+        let stage = drill.stage();
+        for role in WHO[0] {
+            let later = Duration::from_secs_f64(at);
+            stage.simulated.world.returns(*role, later);
+        }
+        let finished = hold(&drill, &stage, &MemoryStore::default()).await;
+        // No look could see it before the statement: it had not come back yet.
+        assert_eq!(
+            stage.simulated.world.two_writable(),
+            ["the backup, while the primary was"]
+        );
+        assert_eq!((finished.outcome, finished.exit), (Outcome::Stopped, 4));
+        assert_eq!(finished.stopped_at.as_deref(), Some("recover-database"));
+        let error = finished.error.unwrap();
+        assert!(error.why.starts_with("TWO WRITABLE"), "{error:?}");
+        assert!(error.hint.contains("run `pchadr fence`"), "{error:?}");
+        // Not the half hour that a recovery may take to show: users may write into both.
+        let longest = end + 60.0;
+        assert!(
+            finished.elapsed_seconds < longest,
+            "{} s",
+            finished.elapsed_seconds
+        );
+        let cmdlet = |it: &Change| matches!(it, Change::Cmdlet { .. });
+        assert!(!stage.simulated.changes.all().iter().any(cmdlet));
+        for role in WHO[0] {
+            stage.simulated.world.down(*role);
+        }
+    });
+}
+
 #[test]
 fn a_second_failover_finds_nothing_to_do_and_tells_of_the_one_that_came_back() {
     let drill = Drill::failover(litware());

@@ -69,7 +69,7 @@ async fn run(drill: &Drill, stage: &Stage, pause: bool, types: bool) -> RunFinis
         unreadable: &[],
         resume_command: None,
         forth_command: None,
-        continues: None,
+        continued: None,
         rest_command: None,
     };
     execution.start().await.expect("a record")

@@ -19,6 +19,7 @@ mod kills;
 mod limits;
 mod mirror;
 mod outlived;
+mod parts;
 mod powershell;
 mod practice;
 mod record;

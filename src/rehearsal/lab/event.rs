@@ -19,6 +19,12 @@ pub enum Event {
         /// Whether they may.
         open: bool,
     },
+    /// The Central Management Store dies, or is failed over and answers again: all cmdlets of the pool
+    /// need it (`skype-powershell.md` 0).
+    Store {
+        /// Whether it answers.
+        up: bool,
+    },
     /// The first data center is there again as it was installed: its databases empty, nothing
     /// mirrored, nothing shipped.
     RebuildPrimary,
@@ -77,6 +83,11 @@ impl Event {
         ),
         ("up instance ROLE", "bring it back as it was"),
         (
+            "down store",
+            "lose the Central Management Store: no cmdlet of the pool works",
+        ),
+        ("up store", "let it answer again"),
+        (
             "close share",
             "let no instance read the share of the log backups",
         ),
@@ -105,6 +116,8 @@ impl FromStr for Event {
                 let trouble = Trouble::named(kind).filter(|it| it.in_lab());
                 return trouble.map(Self::Practice).ok_or_else(no_event);
             }
+            ["down", "store"] => return Ok(Self::Store { up: false }),
+            ["up", "store"] => return Ok(Self::Store { up: true }),
             ["close", "share"] => return Ok(Self::Share { open: false }),
             ["open", "share"] => return Ok(Self::Share { open: true }),
             ["answer", role, way] => {

@@ -1,12 +1,14 @@
 //! How an execution begins: a run from its first record, from where it stopped, or backwards.
 
+use std::io;
+
 use serde_json::to_vec;
 use sha2::{Digest as _, Sha256};
 
 use super::halt::Halt;
 use super::undo::NotUndone;
 use super::{Execution, Way};
-use crate::model::{Place, Problem};
+use crate::model::{Document, Place, Problem};
 use crate::plan::hex;
 use crate::run::event::{
     ClockKind, Continues, Event, FORMAT, Outcome, RunFinished, RunStarted, StepOutcome,
@@ -16,7 +18,17 @@ use crate::run::fold::StepState;
 use crate::run::journal::JournalError;
 use crate::run::resume::{PlanChange, lines_of};
 use crate::site::Site;
-use crate::step::Step;
+use crate::step::saved::Saved;
+use crate::step::{Standing, Step};
+
+/// The part of a failover that a run continues.
+#[derive(Clone, Debug)]
+pub struct Continued {
+    /// As it is recorded.
+    pub line: Continues,
+    /// The log-shipping configuration that it kept.
+    pub saved: Option<Saved>,
+}
 
 impl Execution<'_> {
     /// Takes the run of the record forth or back; begins it where nothing is recorded yet. `change`
@@ -41,6 +53,8 @@ impl Execution<'_> {
     /// # Errors
     /// Only when the record cannot be written: then nothing more was sent.
     pub async fn start(&self) -> Result<RunFinished, JournalError> {
+        // First, so that whoever goes on with the run finds it.
+        self.adopt()?;
         self.ledger.record(Event::RunStarted(RunStarted {
             format: FORMAT,
             run: self.run.to_owned(),
@@ -58,23 +72,49 @@ impl Execution<'_> {
             },
             steps: lines_of(self.plan),
             until: self.plan.until.clone(),
-            continues: self.continues.cloned(),
+            continues: self.continued.map(|it| it.line.clone()),
         }))?;
-        self.record_continued()?;
         self.ended(self.go_on().await, Outcome::Done)
     }
 
-    /// Records the steps that the run before this one took.
-    fn record_continued(&self) -> Result<(), JournalError> {
-        let Some(Continues { run, from }) = self.continues else {
+    /// Keeps what the part before this one kept: it saw log shipping before its jobs were disabled.
+    fn adopt(&self) -> Result<(), JournalError> {
+        let saved = self.continued.and_then(|it| it.saved.clone());
+        let Some(saved) = saved else {
             return Ok(());
         };
-        let before = self.plan.steps.iter().take_while(|step| step.id != *from);
-        for planned in before {
-            let note = format!("done by run {run}");
-            self.end(planned.step, StepOutcome::DoneBefore, &note)?;
+        let saved = Saved {
+            run: self.run.to_owned(),
+            ..saved
+        };
+        let kept = saved
+            .to_json()
+            .map_err(io::Error::other)
+            .and_then(|json| self.ledger.keep_of_run(Document::LogShipping, &json));
+        kept.map_err(|source| JournalError::Store {
+            action: "keep the configuration that the part before kept",
+            source,
+        })
+    }
+
+    /// Takes the operator's word, and the record of the part before this one, for a step that cannot be
+    /// seen any more and comes before what is taken now.
+    pub(super) fn take_word_for(
+        &self,
+        step: Step,
+        standing: &Standing,
+    ) -> Result<bool, JournalError> {
+        let (Some(from), Some(continued)) = (&self.plan.from, self.continued) else {
+            return Ok(false);
+        };
+        let mut before = self.plan.ids().take_while(|id| id != from);
+        let unseen = matches!(standing, Standing::Unknown(_));
+        if !unseen || !before.any(|id| id == step.id()) {
+            return Ok(false);
         }
-        Ok(())
+        let note = format!("done by run {}; it cannot be seen now", continued.line.run);
+        self.end(step, StepOutcome::DoneBefore, &note)?;
+        Ok(true)
     }
 
     /// Goes on with a run whose journal was reopened.

@@ -38,7 +38,7 @@ impl Execution<'_> {
 
     /// The way on where the pool cannot be seen, and nothing else is in the way: what comes before it
     /// needs no pool, and can be done meanwhile.
-    pub(super) fn until_the_pool_answers(&self, checked: &[Checked]) -> Option<Remedy> {
+    pub(super) fn until_the_pool_answers(&self, checked: &[Checked]) -> Option<[Remedy; 2]> {
         let recovers = checked
             .iter()
             .position(|it| it.step.is_point_of_no_return())?;
@@ -65,7 +65,15 @@ impl Execution<'_> {
             && unseen
             && (0..=recovers).filter(open).all(free);
         let until = checked[recovers].step.id();
-        parts.then(|| Remedy::Command(format!("pchadr failover --until {until}").into()))
+        let order = self.plan.risk.map_or("", |_| " --service-first");
+        parts.then(|| {
+            [
+                Remedy::to_do(
+                    "or do first what needs no Skype, and the rest when the pool answers",
+                ),
+                Remedy::Command(format!("pchadr failover{order} --until {until}").into()),
+            ]
+        })
     }
 
     /// Whether the run goes on without that step: it serves users, and there is no way back.

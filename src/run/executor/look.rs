@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use super::Execution;
+use crate::model::{Lsn, Problem};
 use crate::run::event::Event;
 use crate::run::journal::JournalError;
 use crate::step::hands::StepError;
@@ -20,6 +23,28 @@ impl Execution<'_> {
         let (facts, standing) = self.look(step).await;
         self.record_checked(step, &standing, &facts)?;
         Ok((facts, standing))
+    }
+
+    /// The same before the run, with what a verdict wants: the standing, the step before it that has
+    /// work again, and where the chain ends. All such looks have one limit; a cmdlet or a share that
+    /// hangs costs it once, not once a step.
+    pub(super) async fn check_until(
+        &self,
+        step: Step,
+        deadline: Instant,
+    ) -> Result<(Standing, Option<Step>, Option<Lsn>), JournalError> {
+        let Ok((facts, standing)) = timeout_at(deadline, self.look(step)).await else {
+            let limit = self.site.limits.preflight.as_secs();
+            let why = format!("the checks before the run did not end within {limit} s");
+            let remedy = "see what does not answer: pchadr status; or raise `[limits] preflight`";
+            let problem = Problem::new(&*why, remedy);
+            let standing = Standing::Unknown(problem);
+            self.record_checked(step, &standing, &json!({ "because": why }))?;
+            return Ok((standing, None, None));
+        };
+        self.record_checked(step, &standing, &facts)?;
+        let back_to = facts.back_to().map(|(step, _)| step);
+        Ok((standing, back_to, facts.end_of_chain()))
     }
 
     /// The same without a record.

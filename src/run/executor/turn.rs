@@ -379,6 +379,16 @@ impl Execution<'_> {
                 self.end(step, wanted, why)?;
                 return Ok(Turn::Done);
             }
+            // Who comes back between the last look and the statement is told at once, and first: no
+            // wait mends it, and users may write into both (`design.md` 3, rule 2).
+            if wanted == StepOutcome::Done
+                && step.is_point_of_no_return()
+                && matches!(standing, Standing::Blocked { .. })
+                && let Some(halt) = self.two_writable(step).await?
+            {
+                self.end(step, StepOutcome::Stopped, &halt.problem.reason())?;
+                return Ok(Turn::Halted(Box::new(halt)));
+            }
             if is_last {
                 break (held_up, standing);
             }

@@ -36,7 +36,7 @@ impl Execution<'_> {
         }
     }
 
-    async fn two_writable(&self, at: Step) -> Result<Option<Halt>, JournalError> {
+    pub(super) async fn two_writable(&self, at: Step) -> Result<Option<Halt>, JournalError> {
         if self.plan.direction != Direction::Failover {
             return Ok(None);
         }

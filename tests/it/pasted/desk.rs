@@ -124,6 +124,9 @@ impl<'a> Desk<'a> {
             if text.contains("once it can be set up") {
                 self.mend_mirror();
             }
+            if text.contains("take the rest as soon as it can be taken") {
+                self.stage.simulated.happen(Event::Store { up: true });
+            }
             let was_done = finished.outcome == Outcome::Done;
             let mut went_on = None;
             for it in &typed {
@@ -198,17 +201,16 @@ impl<'a> Desk<'a> {
                 }
             }
         }
+        let mut went_on = None;
         for it in typed {
             match it {
                 Printed::Statement(statement) => self.by_hand(statement).await,
-                Printed::Command(words) => {
-                    assert!(
-                        self.paste(words, text).await.is_none(),
-                        "{}: there is nothing to go on with: {text}",
-                        self.what
-                    );
-                }
+                // A part of it may be taken.
+                Printed::Command(words) => went_on = self.paste(words, text).await.or(went_on),
             }
+        }
+        if went_on.is_some() {
+            return went_on;
         }
         if typed.is_empty() && words.len() == plain {
             return None;
@@ -365,7 +367,11 @@ impl<'a> Desk<'a> {
             let again = format!("pchadr failover{}", commands::site_option());
             let mut next = Vec::new();
             let without = finished.without(direction);
-            let left = Next::of(&plan, &self.drill.site);
+            let left = Next::of(
+                &plan,
+                self.drill.site.database.compliance.as_ref(),
+                self.drill.site.log_backups_to(),
+            );
             left.write(&without, &again, &mut next).expect("a text");
             text.push_str(&String::from_utf8_lossy(&next));
         }

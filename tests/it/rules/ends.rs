@@ -49,7 +49,7 @@ async fn execute(
         unreadable: &[],
         resume_command: Some(RESUME.to_owned()),
         forth_command: Some(RESUME.to_owned()),
-        continues: None,
+        continued: None,
         rest_command: None,
     };
     let finished = execution.start().await.expect("a record");

@@ -117,7 +117,7 @@ impl Case<'_> {
         self.schedule.consents != Consents::YesAlone && !self.has_sleepers() && self.other.is_none()
     }
 
-    fn state_of(&self, machine: usize, run: &str) -> Result<Option<RunState>, Split> {
+    pub(super) fn state_of(&self, machine: usize, run: &str) -> Result<Option<RunState>, Split> {
         if run != OTHER {
             return self.stands(machine);
         }
@@ -206,8 +206,8 @@ impl Case<'_> {
 
     /// Whether the run is done without what is optional: then another run makes that up.
     fn left_something(&self, machine: usize) -> bool {
-        let bytes = self.machines[machine].bytes();
-        let state = Inspected::read(self.run(), &bytes).state;
+        // A machine without a copy of its own knows it from the second one.
+        let state = self.stands(machine).ok().flatten();
         let left = StepState::Ended(StepOutcome::Left);
         state.is_some_and(|it| it.steps.iter().any(|step| step.state == left))
     }

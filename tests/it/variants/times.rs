@@ -33,7 +33,7 @@ fn a_disaster_that_cannot_have_been_then_is_refused_before_anything_is_changed()
     held.assert_refused(3, "recover-database", &["is in the future"], &hint);
     let held = typed(|at| lost(at - 6.years()));
     held.assert_refused(3, "recover-database", &["it lived then"], &hint);
-    let held = typed(|at| lost(at - 1.hour()));
+    let held = typed(|at| lost(at - 3.hours()));
     held.assert_refused(3, "recover-database", &["it lived then"], &hint);
 }
 

@@ -67,7 +67,7 @@ fn age(facts: &Facts) -> Option<String> {
     );
     if let Some(minutes) = facts.lag.retention {
         let kept = SignedDuration::from_mins(minutes);
-        line = format!("{line}; log shipping keeps files for {kept:#}");
+        line = format!("{line}; the copy folder keeps files for {kept:#}");
         if age > kept {
             line.push_str(
                 ": it stood still for longer than that, and what was never copied may be deleted",

@@ -14,6 +14,12 @@ use crate::step::terms::{AcceptedLoss, Terms};
 /// Older than that is a slip: whoever fails over a year later has another problem.
 const OLDEST: SignedDuration = SignedDuration::from_hours(366 * 24);
 
+/// Two servers may keep the time of any two places, and each its summer time.
+const ANYWHERE: SignedDuration = SignedDuration::from_hours(26);
+
+/// The hour that comes twice in autumn.
+const TWICE: SignedDuration = SignedDuration::from_hours(1);
+
 /// What was typed, and the clock of the backup's server. That of the first data center cannot be asked
 /// once it is lost.
 #[derive(Debug, Serialize)]
@@ -87,7 +93,7 @@ fn block(why: String, hint: &'static str) -> Block {
 
 /// Why the first data center was not lost then; `None` where it may have been.
 fn wrong_disaster(time: DateTime, now: Option<DateTime>, last: Option<DateTime>) -> Option<String> {
-    let early = last.filter(|last| time < *last);
+    let early = last.filter(|last| last.duration_since(time) > TWICE);
     early
         .map(|last| {
             format!("is before {last}, when the primary finished the last log backup that is here: it lived then")
@@ -98,7 +104,7 @@ fn wrong_disaster(time: DateTime, now: Option<DateTime>, last: Option<DateTime>)
 /// Why it is a slip of the pen; `None` where it is none.
 fn out_of_reach(time: DateTime, now: Option<DateTime>) -> Option<String> {
     let now = now?;
-    if time > now {
+    if time.duration_since(now) > ANYWHERE {
         Some(format!(
             "is in the future: by the clock of the backup's server it is {now}"
         ))
@@ -125,7 +131,7 @@ mod tests {
             (Some("2026-11-24T03:15:00"), None, Some(now), Some(last), ""),
             (Some(now), None, Some(now), Some(last), ""),
             (
-                Some("2026-11-24T04:00:01"),
+                Some("2026-11-25T06:00:01"),
                 None,
                 Some(now),
                 Some(last),
@@ -133,7 +139,7 @@ mod tests {
             ),
             (Some("2030-11-24T03:20:00"), None, Some(now), None, "future"),
             (
-                Some("2026-11-24T03:14:59"),
+                Some("2026-11-24T02:14:59"),
                 None,
                 Some(now),
                 Some(last),
@@ -157,7 +163,7 @@ mod tests {
             // No clock: the log backup still tells.
             (Some("2030-11-24T03:20:00"), None, None, Some(last), ""),
             (
-                Some("2026-11-24T03:00:00"),
+                Some("2026-11-24T02:00:00"),
                 None,
                 None,
                 Some(last),

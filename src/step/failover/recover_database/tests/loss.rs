@@ -167,7 +167,8 @@ fn the_seconds_lost_run_from_the_last_set_to_the_disaster_and_never_to_now() {
         RecoverDatabase::loss_seconds(&facts, &at("03:25")),
         Some(600)
     );
-    assert_eq!(RecoverDatabase::loss_seconds(&facts, &at("03:00")), Some(0));
+    // In the hour that comes twice nobody can tell.
+    assert_eq!(RecoverDatabase::loss_seconds(&facts, &at("03:00")), None);
     assert_eq!(
         RecoverDatabase::loss_seconds(&facts, &Terms::default()),
         None
