@@ -13,6 +13,7 @@ use pchadr::run::store::MemoryStore;
 use pchadr::runbook::Direction;
 use pchadr::site::{LogBackups, Site};
 use pchadr::step::Step;
+use pchadr::step::command::Kind;
 
 use crate::abort::{killed, record_of, starts};
 use crate::kill_sweep::kill_around;
@@ -256,6 +257,58 @@ fn a_failback_turns_the_job_off_before_b1_and_gives_it_back_where_it_is_undone()
         let finished = drill.abort(&stage, &store).await.expect("undone");
         assert_eq!(finished.outcome, Outcome::Undone, "{:?}", finished.error);
         assert!(job(&stage, BACKUP).expect("the job").enabled);
+        assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
+    });
+}
+
+/// Makes the job by the commands of a failover's plan, so that its schedule comes round.
+async fn make_the_job(stage: &Stage, site: &Site) {
+    let plan = plan_of(Direction::Failover, site);
+    let step = plan.of(Step::StartLogBackups).expect("the step");
+    for command in &step.commands {
+        let makes = [
+            "sp_add_job ",
+            "sp_add_jobstep",
+            "sp_add_jobschedule",
+            "sp_add_jobserver",
+        ];
+        if let Kind::Tsql { instance, .. } = command.kind
+            && makes.iter().any(|it| command.text.contains(it))
+        {
+            let session = stage.access.sql.open(Instance::chat(instance));
+            let mut session = Box::pin(session).await.expect("a session");
+            Box::pin(session.send(&command.text))
+                .await
+                .expect("it is done");
+        }
+    }
+}
+
+#[test]
+fn a_failback_is_done_though_the_job_would_take_a_log_backup_every_minute() {
+    let mut site = wanted();
+    if let Some(to) = &mut site.log_backups {
+        to.every = 1;
+    }
+    let mut drill = Drill::failback(site);
+    drill.recipe.vary = |options| options.schedules = true;
+    paused(async {
+        let stage = drill.stage();
+        make_the_job(&stage, &drill.site).await;
+        tokio::time::sleep(Duration::from_mins(3)).await;
+        stage.simulated.world.tick();
+        let before = taken(&stage, BACKUP).len();
+        assert!(before >= 2, "{before}: it takes some before the failback");
+        let finished = drill
+            .run(&stage, &MemoryStore::default())
+            .await
+            .expect("a record");
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+        assert!(
+            finished.elapsed_seconds > 300.0,
+            "{}",
+            finished.elapsed_seconds
+        );
         assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
     });
 }
