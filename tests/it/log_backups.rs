@@ -228,6 +228,36 @@ fn a_folder_that_cannot_be_written_stops_the_step_and_says_where_to_look() {
 }
 
 #[test]
+fn a_failback_is_refused_while_the_job_runs_and_the_site_file_does_not_name_it() {
+    let mut drill = Drill::failback(litware());
+    drill.prepare = as_a_failover_left_it;
+    paused(async {
+        let stage = drill.stage();
+        let finished = drill
+            .run(&stage, &MemoryStore::default())
+            .await
+            .expect("a record");
+        assert_eq!(finished.outcome, Outcome::Refused);
+        let error = finished.error.expect("a reason");
+        assert!(
+            error.why.contains("takes log backups on the backup"),
+            "{error:?}"
+        );
+        assert!(job(&stage, BACKUP).expect("the job").enabled);
+        stage.simulated.world.with(|state| {
+            let jobs = state
+                .instances
+                .values_mut()
+                .flat_map(|it| &mut it.msdb.jobs);
+            jobs.filter(|it| is_ours(it))
+                .for_each(|it| it.enabled = false);
+        });
+        let finished = drill.run_again(&stage).await;
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+    });
+}
+
+#[test]
 fn a_failover_that_is_killed_around_a_command_of_the_job_ends_the_same() {
     kill_around(&Drill::failover(wanted()), of_the_job, 16);
 }
