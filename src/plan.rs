@@ -147,10 +147,13 @@ impl Plan {
                 id: entry.id.clone(),
                 direction: runbook.direction,
             };
-            steps.push(Step::find(runbook.direction, &entry.id).ok_or_else(unknown)?);
+            let step = Step::find(runbook.direction, &entry.id).ok_or_else(unknown)?;
+            if step.is_wanted(site) {
+                steps.push(step);
+            }
         }
         for (index, step) in steps.iter().enumerate() {
-            for first in step.after() {
+            for first in step.after().iter().filter(|it| it.is_wanted(site)) {
                 let (step, first) = (step.id(), *first);
                 if steps[index..].contains(&first) {
                     return Err(NoPlan::Order {

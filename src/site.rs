@@ -40,6 +40,9 @@ pub struct Site {
     pub copy: Copy,
     /// Log-shipping configuration where none was saved.
     pub log_shipping: LogShipping,
+    /// What backs up the chat database's log after a failover; `None`: nothing of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_backups: Option<LogBackups>,
     /// Where the run folder is mirrored to.
     pub run: Run,
     /// Time limits.
@@ -221,6 +224,15 @@ pub struct LogShipping {
     pub saved: Option<PathBuf>,
 }
 
+/// `[log_backups]`: log backups after a failover, when log shipping takes none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogBackups {
+    /// Where they go, as the backup and its mirror see it; in no folder of log shipping.
+    pub folder: SharePath,
+    /// Minutes from one to the next, 1 to 60.
+    pub every: usize,
+}
+
 /// `[run]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Run {
@@ -320,6 +332,11 @@ impl Site {
     /// Address of the instance that plays `role` for the chat database.
     pub fn chat(&self, role: Role) -> Option<&SqlServer> {
         self.server(Instance::chat(role))
+    }
+
+    /// Where log backups go after a failover, where they are wanted.
+    pub fn log_backups_to(&self) -> Option<&SharePath> {
+        self.log_backups.as_ref().map(|to| &to.folder)
     }
 
     /// Every chat server, primary data center first.

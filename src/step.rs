@@ -26,6 +26,7 @@ mod earlier;
 mod failback;
 mod failover;
 mod fence;
+mod log_backups;
 mod next;
 mod optional;
 mod placement;
@@ -387,10 +388,12 @@ steps! {
         SetPoolState = set_pool_state,
         InstallMirror = install_mirror,
         SetActiveServers = set_active_servers,
+        StartLogBackups = start_log_backups,
     }
     Failback = failback {
         RetireOldPrimary = retire_old_primary,
         ProveShare = prove_share,
+        StopLogBackups = stop_log_backups,
         ClearActiveServers = clear_active_servers,
         RemoveMirroring = remove_mirroring,
         BackUpDatabase = back_up_database,

@@ -97,7 +97,11 @@ pub(super) fn go(
                 let without = finished.without(plan.direction);
                 let config = super::runs::config_option(options.config.as_deref());
                 let again = format!("pchadr failover{config}");
-                let next = Next::of(plan, site.database.compliance.as_ref());
+                let next = Next::of(
+                    plan,
+                    site.database.compliance.as_ref(),
+                    site.log_backups_to(),
+                );
                 next.write(&without, &again, out).map_err(output)?;
             }
             out.flush().map_err(output)?;

@@ -460,7 +460,12 @@ pub fn run(
         if finished.outcome == Outcome::Done {
             let without = finished.without(plan.direction);
             let again = format!("pchadr failover{}", site_option());
-            Next::of(plan, site.database.compliance.as_ref()).write(&without, &again, end)?;
+            Next::of(
+                plan,
+                site.database.compliance.as_ref(),
+                site.log_backups_to(),
+            )
+            .write(&without, &again, end)?;
         }
         let unknown = stage.simulated.unknown();
         if unknown.is_empty() {

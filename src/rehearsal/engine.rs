@@ -4,6 +4,7 @@
 //! at one instant at its end. When its future is dropped before, the database is left as SQL Server
 //! leaves it (`sql-server.md` 10.2).
 
+pub(in crate::rehearsal) mod agent;
 mod alter;
 mod backup;
 mod batch;

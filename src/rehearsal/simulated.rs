@@ -392,6 +392,11 @@ fn folders(site: &Site, times: Times, now: &super::world::Now, changes: &Changes
     let mut named = vec![("backup", &shares.backup), ("copy", &shares.copy)];
     named.extend(shares.mirror.as_ref().map(|path| ("mirror", path)));
     named.extend(shares.archive.as_ref().map(|path| ("archive", path)));
+    named.extend(
+        site.log_backups
+            .iter()
+            .map(|log| ("log backups", &log.folder)),
+    );
     for (name, path) in named {
         let host = path.unc_host().unwrap_or("this machine");
         let mut volume = Volume::new(name, path.as_str(), host);
@@ -399,6 +404,13 @@ fn folders(site: &Site, times: Times, now: &super::world::Now, changes: &Changes
             volume
                 .aliases
                 .push((Role::Backup.key().to_owned(), shares.copy_local.to_string()));
+        }
+        if name == "log backups" {
+            // A folder of a drive is there on both instances of the second data center.
+            for role in [Role::Backup, Role::BackupMirror] {
+                let alias = (role.key().to_owned(), path.to_string());
+                volume.aliases.push(alias);
+            }
         }
         if times == Times::Real {
             volume.latency = Duration::from_millis(3);

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::model::commands::spelled;
-use crate::model::{DatabaseName, Direction};
+use crate::model::{DatabaseName, Direction, SharePath};
 use crate::plan::Plan;
 use crate::step::Step;
 
@@ -13,8 +13,14 @@ pub struct Next<'a> {
     direction: Direction,
     /// The compliance database, where compliance is on.
     compliance: Option<&'a DatabaseName>,
+    /// Where log backups go, where the run has set them up.
+    log_backups: Option<&'a SharePath>,
     reached: Reached,
 }
+
+/// Where nothing else takes them.
+const TAKE_LOG_BACKUPS: &str =
+    "take log backups of the new primary, to a folder that is not the log-shipping share";
 
 /// How far the run was to go.
 #[derive(Clone, Copy, Debug)]
@@ -29,14 +35,20 @@ enum Reached {
 }
 
 impl<'a> Next<'a> {
-    /// Of a run of that plan; `compliance`: the compliance database, where compliance is on.
-    pub fn of(plan: &Plan, compliance: Option<&'a DatabaseName>) -> Self {
+    /// Of a run of that plan; `compliance`: the compliance database, where compliance is on;
+    /// `log_backups`: where log backups go by the site file.
+    pub fn of(
+        plan: &Plan,
+        compliance: Option<&'a DatabaseName>,
+        log_backups: Option<&'a SharePath>,
+    ) -> Self {
         let taken = plan.taken();
         let recovers = taken.iter().any(|it| it.point_of_no_return);
         let serves = taken.iter().any(|it| it.step == Step::SetActiveServers);
         Self {
             direction: plan.direction,
             compliance,
+            log_backups: plan.of(Step::StartLogBackups).and(log_backups),
             reached: match (plan.beyond(), recovers, serves) {
                 (None, _, _) => Reached::All,
                 (Some(_), false, _) => Reached::Part,
@@ -68,7 +80,6 @@ impl<'a> Next<'a> {
                 "or undo what was done so far: pchadr abort",
             ],
             (Reached::All, Direction::Failover) => &[
-                "take log backups of the new primary, to a folder that is not the log-shipping share",
                 "see that users reach chat: their Front End pool must live, and the file store must open",
                 "when the first data center comes back, keep its old backup job out of the share",
             ],
@@ -81,6 +92,16 @@ impl<'a> Next<'a> {
                 "what was closed keeps all that it holds: copy its database files before a failback writes over it, which wants --override old-database-unreadable=REASON",
             ],
         };
+        let ended = matches!(
+            (self.reached, self.direction),
+            (Reached::All, Direction::Failover)
+        );
+        let log = ended.then(|| match self.log_backups {
+            None => TAKE_LOG_BACKUPS.to_owned(),
+            Some(folder) => format!(
+                "see that log backups of the new primary go on arriving in {folder}, and that its disk does not fill: nothing there is deleted"
+            ),
+        });
         let made_up: Vec<String> = without
             .iter()
             .map(|what| format!("users are served without {what}: once it can be set up, {again}"))
@@ -88,7 +109,7 @@ impl<'a> Next<'a> {
         // The vendor leaves it to the administrator (`procedure.md`, Failover).
         let adapter = self
         .compliance
-        .filter(|_| matches!((self.reached, self.direction), (Reached::All, Direction::Failover)))
+        .filter(|_| ended)
         .map(|name| {
             format!("see to the output of the compliance adapter: {name} is not failed over, and what the adapter had not written out yet stayed in the first data center")
         });
@@ -96,6 +117,7 @@ impl<'a> Next<'a> {
         let next = made_up
             .iter()
             .map(String::as_str)
+            .chain(log.as_deref())
             .chain(next.iter().copied())
             .chain(adapter.as_deref());
         for (index, line) in next.enumerate() {
@@ -116,6 +138,7 @@ mod tests {
         let next = Next {
             direction,
             compliance: name.as_ref(),
+            log_backups: None,
             reached: Reached::All,
         };
         let mut out = Vec::new();
@@ -130,6 +153,27 @@ mod tests {
             said.contains("compliance adapter: mgccomp is not"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn log_backups_are_left_to_the_operator_or_watched_where_a_job_takes_them() {
+        let by_hand = said(Direction::Failover, None);
+        assert!(
+            by_hand.contains("next            take log backups of"),
+            "{by_hand}"
+        );
+        let folder = r"D:\own".parse().unwrap();
+        let next = Next {
+            direction: Direction::Failover,
+            compliance: None,
+            log_backups: Some(&folder),
+            reached: Reached::All,
+        };
+        let mut out = Vec::new();
+        next.write(&[], "pchadr failover", &mut out).unwrap();
+        let watched = String::from_utf8(out).unwrap();
+        assert!(!watched.contains("take log backups"), "{watched}");
+        assert!(watched.contains(r"go on arriving in D:\own"), "{watched}");
     }
 
     #[test]

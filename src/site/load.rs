@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    Copy, Databases, Limits, LogShipping, PowerShell, Run, Shares, Site, Verify, pool, secret, sql,
+    Copy, Databases, Limits, LogBackups, LogShipping, PowerShell, Run, Shares, Site, Verify, pool,
+    secret, sql,
 };
 use crate::model::{DatabaseName, SharePath};
 use crate::problem::Problems;
@@ -65,6 +66,7 @@ fn site(mut root: Table<'_>, base_dir: &Path) -> Result<Site, Reported> {
     let powershell = powershell(&mut root);
     let copy = copy(&mut root);
     let log_shipping = log_shipping(&mut root, base_dir);
+    let log_backups = log_backups(&mut root, shares.as_ref().ok());
     let run_mirror = run_mirror(&mut root);
     let limits = limits(&mut root);
     root.finish();
@@ -76,6 +78,7 @@ fn site(mut root: Table<'_>, base_dir: &Path) -> Result<Site, Reported> {
         powershell: powershell?,
         copy: copy?,
         log_shipping: log_shipping?,
+        log_backups: log_backups?,
         run: Run {
             mirror: run_mirror?.unwrap_or_else(|| shares.copy.join("pchadr-runs")),
         },
@@ -207,6 +210,54 @@ fn log_shipping(root: &mut Table<'_>, base_dir: &Path) -> Result<LogShipping, Re
     let saved = table.optional("saved", |f| Ok(base_dir.join(f.text()?)));
     table.finish();
     Ok(LogShipping { saved: saved? })
+}
+
+/// Whether a folder is another, or below it, as far as the spelling tells.
+fn lies_in(folder: &SharePath, other: &SharePath) -> bool {
+    let spelled = |path: &str| {
+        if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            path.to_lowercase()
+        }
+    };
+    folder.is(other) || spelled(folder.as_str()).starts_with(&spelled(&other.join("")))
+}
+
+/// `shares`, where they could be read: what stands in their folders would be taken for log shipping's.
+fn log_backups(
+    root: &mut Table<'_>,
+    shares: Option<&Shares>,
+) -> Result<Option<LogBackups>, Reported> {
+    let mut table = root.table("log_backups")?;
+    if !table.is_there() {
+        return Ok(None);
+    }
+    let folder = table.required("folder", r"folder = 'D:\chat-log-backups'", |field| {
+        let folder: SharePath = field.name(A_PATH)?;
+        let mut of_log_shipping = shares.into_iter().flat_map(|shares| {
+            let own = [
+                ("backup", &shares.backup),
+                ("copy", &shares.copy),
+                ("copy_local", &shares.copy_local),
+            ];
+            own.into_iter()
+                .chain(shares.extra.iter().map(|extra| ("extra", extra)))
+        });
+        match of_log_shipping.find(|(_, share)| lies_in(&folder, share)) {
+            Some((key, share)) => Err(field.problem(
+                &format!("lies in shares.{key}, `{share}`, a folder of log shipping"),
+                "name a folder of its own: log backups of another fork must not lie among those that log shipping restores",
+            )),
+            None => Ok(folder),
+        }
+    });
+    let every = table.or("every", 15, |field| field.number(1, 60));
+    table.finish();
+    Ok(Some(LogBackups {
+        folder: folder?,
+        every: every?,
+    }))
 }
 
 fn run_mirror(root: &mut Table<'_>) -> Result<Option<String>, Reported> {

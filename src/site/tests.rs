@@ -5,6 +5,7 @@ use crate::problem::Problems;
 
 mod any_bytes;
 mod example;
+mod log_backups;
 mod targets;
 
 /// The least that a site file can say.

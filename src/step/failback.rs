@@ -11,3 +11,4 @@ pub(super) mod restore_database;
 pub(super) mod retire_old_primary;
 pub(super) mod return_active_servers;
 pub(super) mod return_pool_state;
+pub(super) mod stop_log_backups;

@@ -9,4 +9,5 @@ pub(super) mod recover_database;
 pub(super) mod save_log_shipping;
 pub(super) mod set_active_servers;
 pub(super) mod set_pool_state;
+pub(super) mod start_log_backups;
 pub(super) mod stop_log_shipping_jobs;

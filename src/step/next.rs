@@ -11,8 +11,9 @@ use super::ledger::Unit;
 use super::{Context, Standing};
 use crate::model::Instance;
 
-/// What was wanted is so already: not mirrored, recovered (`sql-server.md` 4, 5).
-const ALREADY: [u32; 2] = [1416, 3153];
+/// What was wanted is so already: not mirrored, recovered, a job that is there and has its server
+/// (`sql-server.md` 4, 5, 1.9).
+const ALREADY: [u32; 4] = [1416, 3153, 14261, 14269];
 
 /// The next thing to do.
 pub(super) enum Next<K> {

@@ -6,6 +6,7 @@ pub mod database;
 pub mod folders;
 pub mod instance;
 pub mod log_shipping;
+pub mod own_job;
 pub mod pool;
 pub mod sessions;
 pub mod sets;

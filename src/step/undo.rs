@@ -108,7 +108,12 @@ pub fn backwards(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
 }
 
 pub(super) fn judge(facts: &impl Back) -> Standing {
-    match facts.next() {
+    standing(facts.next())
+}
+
+/// Where what is done by looks stands.
+pub(super) fn standing<K>(next: Result<Next<K>, Standing>) -> Standing {
+    match next {
         Err(standing) => standing,
         Ok(Next::Nothing(why)) => Standing::satisfied(why),
         Ok(Next::Wait(what)) => Standing::underway(what),

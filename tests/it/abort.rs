@@ -62,7 +62,7 @@ fn records(store: &MemoryStore) -> Vec<Record> {
 }
 
 /// Number of the first record that says so.
-fn record_of(journal: &[u8], says: impl Fn(&Event) -> bool) -> usize {
+pub(crate) fn record_of(journal: &[u8], says: impl Fn(&Event) -> bool) -> usize {
     let records = journal::read(journal).expect("a sound journal").records;
     1 + records
         .iter()
@@ -70,12 +70,12 @@ fn record_of(journal: &[u8], says: impl Fn(&Event) -> bool) -> usize {
         .expect("such a record")
 }
 
-fn starts(step: &str) -> impl Fn(&Event) -> bool {
+pub(crate) fn starts(step: &str) -> impl Fn(&Event) -> bool {
     move |event| matches!(event, Event::StepStarted { id } if id == step)
 }
 
 /// A failover that was killed before its `n`-th record, and what survived.
-async fn killed(drill: &Drill, n: usize) -> (Stage, MemoryStore) {
+pub(crate) async fn killed(drill: &Drill, n: usize) -> (Stage, MemoryStore) {
     let mut stage = drill.stage();
     let store = MemoryStore::default();
     store.fail_append(n);

@@ -27,7 +27,7 @@ use pchadr::run::resume::compare;
 use pchadr::run::store::{MemoryStore, Store as _};
 use pchadr::run::stored::{SiteIdentity, StoredPlan};
 use pchadr::runbook::Direction;
-use pchadr::site::Site;
+use pchadr::site::{LogBackups, Site};
 use pchadr::step::before::Before;
 use pchadr::step::saved::Saved;
 use serde_json::Value;
@@ -189,6 +189,31 @@ fn a_frozen_run_that_was_cut_off_can_go_on_and_can_be_undone() {
         change.difference.contains("set-active-servers: commands"),
         "{change:?}"
     );
+}
+
+#[test]
+fn a_run_that_began_before_there_were_log_backups_goes_on_and_takes_them_where_they_are_wanted() {
+    let machine = Machine::new();
+    let found = machine.cut(
+        FAILOVER,
+        |event| matches!(event, Event::StepFinished { id, .. } if id == "save-log-shipping"),
+    );
+    let mut site = machine.site();
+    let without = compare(&found, &plan_of(Direction::Failover, &site)).unwrap();
+    let told = without.map_or_else(String::new, |change| change.difference);
+    assert!(!told.contains("log-backups"), "{told}");
+    site.log_backups = Some(LogBackups {
+        folder: "/srv/own".parse().unwrap(),
+        every: 15,
+    });
+    let with = compare(&found, &plan_of(Direction::Failover, &site)).unwrap();
+    let change = with.unwrap();
+    assert!(
+        change.difference.contains("start-log-backups: new"),
+        "{change:?}"
+    );
+    let steps = change.steps.unwrap();
+    assert_eq!(steps.last().unwrap().id, "start-log-backups");
 }
 
 #[test]

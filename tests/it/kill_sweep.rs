@@ -84,7 +84,7 @@ fn kill_around_effects(drill: &Drill) {
 }
 
 /// The same for these commands, of which there are so many points.
-fn kill_around(drill: &Drill, of: fn(&Change) -> bool, least: usize) {
+pub(crate) fn kill_around(drill: &Drill, of: fn(&Change) -> bool, least: usize) {
     let whole = drill.undisturbed();
     let no_return = NoReturn::of(drill, &whole).change;
     let mut cmdlets = 0;

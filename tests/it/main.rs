@@ -11,6 +11,7 @@ mod fence;
 mod fixtures_headers;
 mod frozen;
 mod kill_sweep;
+mod log_backups;
 mod outlived;
 mod real_logs;
 mod returns;

@@ -126,7 +126,9 @@ fn the_stages_hold_each_step_once_in_order_and_pair_copying_with_applying() {
         .iter()
         .filter_map(|step| step["id"].as_str())
         .collect();
-    assert_eq!(steps.len(), Step::of(Direction::Failover).len());
+    let all = Step::of(Direction::Failover).iter();
+    let wanted = all.filter(|it| it.is_wanted(&crate::site::litware()));
+    assert_eq!(steps.len(), wanted.count());
     assert_eq!(stages.concat(), steps);
     assert!(stages.contains(&vec!["copy-backups", "apply-logs"]));
     for step in list(&plan, "steps") {

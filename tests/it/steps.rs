@@ -13,7 +13,8 @@ use pchadr::step::terms::Terms;
 use pchadr::step::{Context, Effect, Step};
 use serde_json::json;
 
-use crate::site::{disaster, litware, paused, plan_of};
+use crate::log_backups::wanted;
+use crate::site::{disaster, paused, plan_of};
 
 const DIRECTIONS: [Direction; 3] = Direction::ALL;
 
@@ -91,7 +92,7 @@ async fn row(step: Step, site: &Site, cx: Context<'_>) -> String {
 
 #[test]
 fn the_table_of_all_steps_is_the_one_that_was_reviewed() {
-    let site = litware();
+    let site = wanted();
     let table = paused(async {
         let stage = Stage::build(&site, &disaster()).unwrap();
         let cx = Context {
@@ -120,7 +121,7 @@ fn the_table_of_all_steps_is_the_one_that_was_reviewed() {
 #[test]
 fn the_built_in_runbooks_hold_every_step_of_their_direction_in_the_order_of_the_list() {
     for direction in DIRECTIONS {
-        let plan = plan_of(direction, &litware());
+        let plan = plan_of(direction, &wanted());
         let planned: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
         let steps = Step::of(direction);
         assert_eq!(planned.join(", "), ids(steps));

@@ -125,6 +125,41 @@ fn a_run_that_is_killed_at_any_of_twelve_places_and_resumed_ends_as_one_that_was
 }
 
 #[test]
+fn a_run_that_is_killed_while_it_makes_the_job_of_log_backups_makes_it_once_and_sees_it_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("site.toml");
+    let example = include_str!("../../runbooks/litware.toml");
+    let wanted = "[log_backups]\nfolder = 'D:\\own'\nevery = 1\n";
+    fs::write(&config, format!("{example}\n{wanted}")).unwrap();
+    let config = config.to_str().unwrap();
+    let mut seen = 0;
+    for n in [2, 3, 5, 7] {
+        let what = format!("killed at command {n}");
+        let lab = Lab::open(&["--state", "disaster", "--config", config]);
+        let machine = Machine::of(&lab);
+        if killed_at(&machine, ("command", "start-log-backups", n, 0)) {
+            let said = machine.failover(&["--resume"]);
+            assert!(said.status.success(), "{what}: {}", text(&said.stderr));
+            seen += 1;
+        }
+        let made = lab.files("log-backups");
+        assert!(!made.is_empty(), "{what}");
+        let header = fs::read(&made[0]).unwrap();
+        assert!(header.starts_with(b"TAPE"), "{what}: {}", made[0].display());
+        for role in [Role::Backup, Role::BackupMirror] {
+            let Some(tsql) = Tsql::of(&lab, role) else {
+                continue;
+            };
+            let jobs =
+                "SET NOCOUNT ON; SELECT name FROM msdb.dbo.sysjobs WHERE name LIKE N'pchadr%'";
+            let named = ["name", "pchadr log backups of mgc"];
+            assert_eq!(tsql.rows(jobs), named, "{what}");
+        }
+    }
+    assert!(seen >= 2, "killed in time {seen} times only");
+}
+
+#[test]
 fn a_run_whose_machine_is_lost_goes_on_elsewhere_from_its_second_copy() {
     let lab = Lab::open(DISASTER);
     let machine = Machine::of(&lab);

@@ -16,22 +16,33 @@ impl View<'_> {
             "job_id": GUID => j.id,
             "name": NAME => &j.name,
             "enabled": TinyInt => j.enabled,
-            "description": NVarChar(Some(512)) => "Log shipping",
+            "description": NVarChar(Some(512)) => &j.description,
             "category_id": Int => j.kind.category_id(),
             "owner_sid": SID => SqlInstance::sid(&j.owner),
         }
     }
 
     pub(super) fn job_steps(&self) -> Relation {
+        let jobs = self.instance.msdb.jobs.iter();
         relation! {
-            for j in &self.instance.msdb.jobs;
+            for j in jobs.filter(|j| !j.step_name.is_empty());
             "job_id": GUID => j.id,
             "step_id": Int => 1,
-            "step_name": NAME => "Log shipping job step.",
-            "subsystem": NVarChar(Some(40)) => "CmdExec",
+            "step_name": NAME => &j.step_name,
+            "subsystem": NVarChar(Some(40)) => j.kind.subsystem(),
             "command": NVarChar(None) => &j.command,
             "proxy_id": Int => Datum::Null,
             "database_name": NAME => Datum::Null,
+        }
+    }
+
+    /// Who runs them: the instance itself is server 0 (`sql-server.md` 1.9).
+    pub(super) fn job_servers(&self) -> Relation {
+        let jobs = self.instance.msdb.jobs.iter();
+        relation! {
+            for j in jobs.filter(|j| j.targeted);
+            "job_id": GUID => j.id,
+            "server_id": Int => 0,
         }
     }
 
@@ -104,7 +115,7 @@ impl View<'_> {
 
 pub(super) fn categories() -> Relation {
     relation! {
-        for kind in [JobKind::Backup, JobKind::Copy, JobKind::Restore];
+        for kind in [JobKind::Own, JobKind::Backup, JobKind::Copy, JobKind::Restore];
         "category_id": Int => kind.category_id(),
         "category_class": Int => 1,
         "category_type": TinyInt => 1,

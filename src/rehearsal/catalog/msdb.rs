@@ -16,6 +16,7 @@ impl View<'_> {
             "log_shipping_monitor_primary" => self.monitor_primary(),
             "sysjobs" => self.jobs(),
             "sysjobsteps" => self.job_steps(),
+            "sysjobservers" => self.job_servers(),
             "sysjobschedules" => self.job_schedules(),
             "sysschedules" => self.schedules(),
             "syscategories" => jobs::categories(),

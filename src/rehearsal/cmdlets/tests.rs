@@ -74,6 +74,7 @@ pub(super) fn site() -> site::Site {
             overlap: true,
         },
         log_shipping: site::LogShipping::default(),
+        log_backups: None,
         run: site::Run {
             mirror: r"\\sql3\copy/pchadr-runs".to_owned(),
         },

@@ -1,6 +1,8 @@
 //! Procedures that change something; here those of the Agent (`sql-server.md` 1.2), log shipping is
 //! in [`super::shipping`].
 
+mod own;
+
 use super::batch::{Batch, Failure};
 use super::procedures::{Answer, Bound, Output, same};
 use super::restore::login;
@@ -9,7 +11,7 @@ use super::shipping::{
     drop_primary, drop_primary_secondary, drop_secondary, drop_secondary_primary,
 };
 use crate::rehearsal::backup_set::Guid;
-use crate::rehearsal::hex::parse_guid;
+use crate::rehearsal::hex::{guid_text, parse_guid};
 use crate::rehearsal::message::message;
 use crate::rehearsal::value::{Datum, ServerError};
 use crate::rehearsal::world::instance::SqlInstance;
@@ -30,7 +32,7 @@ impl Batch<'_> {
                     made,
                     spid,
                 );
-                if procedure == "sp_attach_schedule"
+                if matches!(procedure, "sp_attach_schedule" | "sp_add_jobschedule")
                     && let Ok(job) = find_job(state.instance(instance).map_err(|e| vec![e])?, bound)
                 {
                     state.arm(instance, &job, now);
@@ -78,6 +80,10 @@ fn run(
         "sp_add_log_shipping_secondary_database" => add_secondary_database(server, bound),
         "sp_add_schedule" => add_schedule(server, bound, made[0]),
         "sp_attach_schedule" => attach_schedule(server, bound),
+        "sp_add_job" => own::add_job(server, bound, made[0], spid),
+        "sp_add_jobstep" => own::add_step(server, bound),
+        "sp_add_jobschedule" => own::add_schedule(server, bound, made[0]),
+        "sp_add_jobserver" => own::add_server(server, bound),
         "sp_update_job" => update_job(server, bound),
         "sp_delete_job" => delete_job(server, bound),
         // The alert job watches thresholds; nothing here looks at it.
@@ -94,6 +100,17 @@ fn run(
 
 fn add_schedule(server: &mut SqlInstance, bound: &Bound, uid: Guid) -> Output {
     let name = bound.needed("schedule_name")?;
+    let schedule = schedule(server, bound, name);
+    let id = schedule.id;
+    server.msdb.loose_schedules.push(schedule);
+    Ok(vec![
+        ("schedule_id", Datum::Int(id)),
+        ("schedule_uid", Datum::Guid(uid)),
+    ])
+}
+
+/// A schedule with the next free number.
+fn schedule(server: &SqlInstance, bound: &Bound, name: String) -> Schedule {
     let id = server
         .msdb
         .loose_schedules
@@ -103,7 +120,7 @@ fn add_schedule(server: &mut SqlInstance, bound: &Bound, uid: Guid) -> Output {
         .max()
         .unwrap_or(0)
         + 1;
-    server.msdb.loose_schedules.push(Schedule {
+    Schedule {
         id,
         name,
         enabled: bound.flag("enabled", true),
@@ -116,11 +133,7 @@ fn add_schedule(server: &mut SqlInstance, bound: &Bound, uid: Guid) -> Output {
         end_date: bound.number_or("active_end_date", 99_991_231),
         start_time: bound.number_or("active_start_time", 0),
         end_time: bound.number_or("active_end_time", 235_959),
-    });
-    Ok(vec![
-        ("schedule_id", Datum::Int(id)),
-        ("schedule_uid", Datum::Guid(uid)),
-    ])
+    }
 }
 
 fn attach_schedule(server: &mut SqlInstance, bound: &Bound) -> Output {
@@ -216,6 +229,9 @@ fn signal(server: &SqlInstance, id: &Guid, start: bool, spid: i64) -> Result<(),
             )],
         ))
     };
+    if start && !job.targeted {
+        return Err(message(14256, &[&job.name, &guid_text(id)]));
+    }
     match (start, job.is_running()) {
         (true, true) => refuse("run", "is already running from a request by Schedule"),
         (false, false) => refuse("stop", "is not currently running"),

@@ -1,8 +1,11 @@
 //! EXEC: binding of arguments, application locks, and who answers what.
 
+mod known;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::known::KNOWN;
 use super::batch::{Batch, Failure, wait};
 use crate::rehearsal::message::message;
 use crate::rehearsal::select::{inner_type, show};
@@ -82,176 +85,6 @@ impl Answer {
 /// Errors of a linked server that does not answer; what its provider says stands before them
 /// (`sql-server.md` 1.1).
 const LINK: [u32; 4] = [53, 10060, 11001, 7303];
-
-/// Procedures and their parameters, in order.
-const KNOWN: &[(&str, &[&str])] = &[
-    (
-        "sp_getapplock",
-        &[
-            "resource",
-            "lockmode",
-            "lockowner",
-            "locktimeout",
-            "dbprincipal",
-        ],
-    ),
-    (
-        "sp_releaseapplock",
-        &["resource", "lockowner", "dbprincipal"],
-    ),
-    ("sp_who", &["loginame"]),
-    ("sp_who2", &["loginame"]),
-    (
-        "sp_delete_log_shipping_secondary_database",
-        &["secondary_database", "ignoreremotemonitor"],
-    ),
-    (
-        "sp_delete_log_shipping_primary_secondary",
-        &["primary_database", "secondary_server", "secondary_database"],
-    ),
-    (
-        "sp_delete_log_shipping_primary_database",
-        &["database", "ignoreremotemonitor"],
-    ),
-    (
-        "sp_delete_log_shipping_secondary_primary",
-        &["primary_server", "primary_database"],
-    ),
-    (
-        "sp_add_log_shipping_primary_database",
-        &[
-            "database",
-            "backup_directory",
-            "backup_share",
-            "backup_job_name",
-            "backup_retention_period",
-            "monitor_server",
-            "monitor_server_security_mode",
-            "monitor_server_login",
-            "monitor_server_password",
-            "backup_threshold",
-            "threshold_alert",
-            "threshold_alert_enabled",
-            "history_retention_period",
-            "backup_job_id",
-            "primary_id",
-            "backup_compression",
-            "overwrite",
-        ],
-    ),
-    (
-        "sp_add_log_shipping_primary_secondary",
-        &[
-            "primary_database",
-            "secondary_server",
-            "secondary_database",
-            "overwrite",
-        ],
-    ),
-    (
-        "sp_add_log_shipping_secondary_primary",
-        &[
-            "primary_server",
-            "primary_database",
-            "backup_source_directory",
-            "backup_destination_directory",
-            "copy_job_name",
-            "restore_job_name",
-            "file_retention_period",
-            "monitor_server",
-            "monitor_server_security_mode",
-            "monitor_server_login",
-            "monitor_server_password",
-            "copy_job_id",
-            "restore_job_id",
-            "secondary_id",
-            "overwrite",
-        ],
-    ),
-    (
-        "sp_add_log_shipping_secondary_database",
-        &[
-            "secondary_database",
-            "primary_server",
-            "primary_database",
-            "restore_delay",
-            "restore_all",
-            "restore_mode",
-            "disconnect_users",
-            "block_size",
-            "buffer_count",
-            "max_transfer_size",
-            "restore_threshold",
-            "threshold_alert",
-            "threshold_alert_enabled",
-            "history_retention_period",
-            "overwrite",
-        ],
-    ),
-    ("sp_add_log_shipping_alert_job", &["alert_job_id"]),
-    (
-        "sp_add_schedule",
-        &[
-            "schedule_name",
-            "enabled",
-            "freq_type",
-            "freq_interval",
-            "freq_subday_type",
-            "freq_subday_interval",
-            "freq_relative_interval",
-            "freq_recurrence_factor",
-            "active_start_date",
-            "active_end_date",
-            "active_start_time",
-            "active_end_time",
-            "owner_login_name",
-            "schedule_uid",
-            "schedule_id",
-            "originating_server",
-        ],
-    ),
-    (
-        "sp_attach_schedule",
-        &["job_id", "job_name", "schedule_id", "schedule_name"],
-    ),
-    (
-        "sp_update_job",
-        &[
-            "job_id",
-            "job_name",
-            "new_name",
-            "enabled",
-            "description",
-            "start_step_id",
-            "category_name",
-            "owner_login_name",
-        ],
-    ),
-    (
-        "sp_start_job",
-        &[
-            "job_name",
-            "job_id",
-            "error_flag",
-            "server_name",
-            "step_name",
-        ],
-    ),
-    (
-        "sp_delete_job",
-        &[
-            "job_id",
-            "job_name",
-            "originating_server",
-            "delete_history",
-            "delete_unused_schedule",
-        ],
-    ),
-    (
-        "sp_stop_job",
-        &["job_name", "job_id", "originating_server", "server_name"],
-    ),
-];
 
 impl Batch<'_> {
     /// Runs a procedure. Errors that it raises are sent here, and the batch goes on with its return

@@ -22,7 +22,10 @@ const LOCK: &str = "lab.lock";
 /// Holds the shares.
 const SHARES: &str = "shares";
 /// The shares.
-const EACH: [&str; 4] = ["backup", "copy", "mirror", "archive"];
+const EACH: [&str; 5] = ["backup", "copy", "mirror", "archive", LOG_BACKUPS];
+
+/// Where log backups after a failover go, where the site has them.
+pub(super) const LOG_BACKUPS: &str = "log-backups";
 
 /// Why a folder cannot be a lab's.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +115,7 @@ impl Folder {
         &self.path
     }
 
-    /// Folder of a share: `backup`, `copy`, `mirror`, `archive`.
+    /// Folder of a share: one of [`EACH`].
     pub(super) fn share(&self, name: &str) -> PathBuf {
         self.path.join(SHARES).join(name)
     }

@@ -106,6 +106,12 @@ pub(super) fn text(
         key(out, name, &shown(&folder.share(name)));
     }
 
+    if let Some(log) = &site.log_backups {
+        line(out, "\n[log_backups]");
+        key(out, "folder", &shown(&folder.share(folder::LOG_BACKUPS)));
+        line(out, &format!("every = {}", log.every));
+    }
+
     if options.state == Start::FailedOver {
         line(out, "\n[log_shipping]");
         key(out, "saved", folder::SAVED);

@@ -147,7 +147,7 @@ fn what_went_wrong(site: &Site, options: &WorldOptions, state: &mut State, at: j
         let runs = match kind {
             JobKind::Copy => options.copy_job_runs,
             JobKind::Restore => options.restore_job_runs,
-            JobKind::Backup => false,
+            JobKind::Backup | JobKind::Own => false,
         };
         if runs {
             state.start_job(backup, &id, at);

@@ -12,6 +12,7 @@ use super::{MadeLog, State, World, after, join, utc};
 use crate::model::states::{DatabaseState, MirroringState};
 use crate::model::{Instance, Role};
 use crate::rehearsal::backup_set::{Form, Guid, SetKind};
+use crate::rehearsal::engine::agent;
 
 /// Something that will happen.
 pub(super) struct Due {
@@ -127,10 +128,9 @@ impl State {
         let ready = self.instances.get(&instance).is_some_and(|server| {
             server.up
                 && server.agent
-                && server
-                    .msdb
-                    .job(id)
-                    .is_some_and(|j| j.enabled && j.schedule.enabled && !j.is_running())
+                && server.msdb.job(id).is_some_and(|j| {
+                    j.enabled && j.targeted && j.schedule.enabled && !j.is_running()
+                })
         });
         self.arm(instance, id, at);
         if ready {
@@ -151,7 +151,9 @@ impl State {
         job.started = Some(utc(at));
         job.stopped = None;
         match job.kind {
-            JobKind::Backup => self.later(after(at, service.media), Event::JobEnds(instance, *id)),
+            JobKind::Backup | JobKind::Own => {
+                self.later(after(at, service.media), Event::JobEnds(instance, *id));
+            }
             JobKind::Copy => self.later(after(at, service.copy_job), Event::JobEnds(instance, *id)),
             JobKind::Restore => self.next_file(instance, id, at),
         }
@@ -201,6 +203,7 @@ impl State {
             JobKind::Copy => self.copy_files(instance, id, at),
             JobKind::Backup => self.backup_job(instance, id, at),
             JobKind::Restore => {}
+            JobKind::Own => agent::run_step(self, instance, id, at),
         }
     }
 

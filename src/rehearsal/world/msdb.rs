@@ -15,6 +15,8 @@ pub enum JobKind {
     Copy,
     /// `LSRestore`
     Restore,
+    /// Somebody's own, with a T-SQL step (`sql-server.md` 1.9).
+    Own,
 }
 
 impl JobKind {
@@ -24,6 +26,7 @@ impl JobKind {
             Self::Backup => "Log Shipping Backup",
             Self::Copy => "Log Shipping Copy",
             Self::Restore => "Log Shipping Restore",
+            Self::Own => "[Uncategorized (Local)]",
         }
     }
 
@@ -33,15 +36,25 @@ impl JobKind {
             Self::Backup => 5,
             Self::Copy => 6,
             Self::Restore => 7,
+            Self::Own => 0,
         }
     }
 
-    /// Command of a job's one step.
+    /// `subsystem` of its step.
+    pub fn subsystem(self) -> &'static str {
+        match self {
+            Self::Backup | Self::Copy | Self::Restore => "CmdExec",
+            Self::Own => "TSQL",
+        }
+    }
+
+    /// Command of a job's one step; one of somebody's own has none before it is given one.
     pub fn command(self, owner_id: &Guid, server: &str) -> String {
         let flag = match self {
             Self::Backup => "-backup",
             Self::Copy => "-copy",
             Self::Restore => "-restore",
+            Self::Own => return String::new(),
         };
         let id = guid_text(owner_id);
         format!(
@@ -92,7 +105,7 @@ impl Schedule {
     }
 }
 
-/// An Agent job of log shipping.
+/// An Agent job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// `job_id`
@@ -105,8 +118,14 @@ pub struct Job {
     pub enabled: bool,
     /// Owner's login.
     pub owner: String,
+    /// `description`
+    pub description: String,
+    /// Name of its one step; empty where it has none yet.
+    pub step_name: String,
     /// Command of its one step.
     pub command: String,
+    /// It has a row in `sysjobservers`: the Agent does not run it before.
+    pub targeted: bool,
     /// Its schedule.
     pub schedule: Schedule,
     /// Start of its last run in this Agent session.

@@ -78,6 +78,7 @@ fn the_example_is_the_site_of_the_design() {
             overlap: true,
         },
         log_shipping: LogShipping::default(),
+        log_backups: None,
         run: Run {
             mirror: r"\\sql3.dc2.litwareinc.com\pchat-copy\pchadr-runs".to_owned(),
         },
@@ -103,12 +104,17 @@ fn what_the_example_shows_as_defaults_are_the_defaults() {
     assert_eq!(shown, parse(EXAMPLE).unwrap());
 }
 
+/// A table that is commented out, with a key that it cannot do without.
+const LOG_BACKUPS: &str = "[log_backups]";
+
 #[test]
 fn every_optional_line_of_the_example_loads_when_it_is_uncommented() {
     let is_key = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
         let is_plain = |c: char| c.is_ascii_lowercase() || c == '_';
-        (line.contains(" = ") && key.chars().all(is_plain)) || line == "[sql.compliance]"
+        (line.contains(" = ") && key.chars().all(is_plain))
+            || line == "[sql.compliance]"
+            || line == LOG_BACKUPS
     };
     let optional: Vec<usize> = (0..)
         .zip(EXAMPLE.lines())
@@ -129,6 +135,16 @@ fn every_optional_line_of_the_example_loads_when_it_is_uncommented() {
             text[chosen] = "";
             text.push("[sql.compliance]");
             text.push(if in_compliance { line } else { "" });
+        }
+        if [LOG_BACKUPS, "every", "folder"]
+            .iter()
+            .any(|it| line.starts_with(it))
+        {
+            let folder = EXAMPLE.lines().find(|it| it.starts_with("# folder"));
+            text[chosen] = "";
+            text.push(LOG_BACKUPS);
+            text.extend(folder.map(|it| it.trim_start_matches("# ")));
+            text.push(if line.starts_with("every") { line } else { "" });
         }
         parse(&text.join("\n")).unwrap_or_else(|e| panic!("{e}"));
     }

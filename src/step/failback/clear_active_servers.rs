@@ -20,6 +20,7 @@ use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::failover::set_active_servers::{contains, list};
 use crate::step::hands::{Hands, StepError};
+use crate::step::log_backups::Side;
 use crate::step::observe::Observed;
 use crate::step::observe::backups::compliance_waiting;
 use crate::step::observe::database::{Database, database};
@@ -59,6 +60,9 @@ pub struct Facts {
     /// O16; `None` where compliance is off.
     waiting: Option<Observed<i64>>,
     waiting_is_accepted: bool,
+    /// Where a job of this pool takes log backups that no step turns off: the site file does not say so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    log_backups: Vec<Role>,
     looks: usize,
 }
 
@@ -164,6 +168,7 @@ impl Kind for ClearActiveServers {
         }
         if !active.is_empty() {
             blocks.extend(waiting_block(facts));
+            blocks.extend(log_backups_block(facts));
         }
         Standing::unless(blocks, || {
             let holders = facts.holders.seen().map_or(&[][..], Vec::as_slice);
@@ -251,6 +256,18 @@ fn waiting_block(facts: &Facts) -> Option<Block> {
     })
 }
 
+/// A log backup between B3 and the end of the log would keep the end from joining, while chat is down.
+fn log_backups_block(facts: &Facts) -> Option<Block> {
+    let role = facts.log_backups.first()?;
+    Some(Block::site(
+        "log-backups",
+        format!(
+            "a job that a failover made takes log backups on the {role}, and this plan does not turn it off"
+        ),
+        "put `[log_backups]` back into the site file, or disable the job `pchadr log backups of …` in SQL Server Agent",
+    ))
+}
+
 async fn look(cx: Context<'_>) -> Facts {
     let access = cx.access;
     let service = pool::service(access, &cx.site.pool.fqdn).await;
@@ -264,6 +281,19 @@ async fn look(cx: Context<'_>) -> Facts {
     if access.sql.has(mirror) && !chat.seen().is_some_and(Database::serves) {
         // It is the principal, and has the sessions.
         places.push((mirror, &cx.site.database.chat, false));
+    }
+    let mut log_backups = Vec::new();
+    if cx.site.log_backups.is_none() {
+        for (at, ..) in &places {
+            if Side::look(cx, at.role)
+                .await
+                .own_rows()
+                .iter()
+                .any(|it| it.enabled)
+            {
+                log_backups.push(at.role);
+            }
+        }
     }
     if let Some(name) = &cx.site.database.compliance {
         places.push((held, name, true));
@@ -296,6 +326,7 @@ async fn look(cx: Context<'_>) -> Facts {
     Facts {
         state,
         computers,
+        log_backups,
         holders: holders.map(|all| all.into_iter().map(|(holder, _)| holder).collect()),
         holding,
         waiting: match &cx.site.database.compliance {

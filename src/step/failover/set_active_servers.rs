@@ -57,6 +57,9 @@ pub struct Facts {
     /// They may be stopped when the failover begins.
     stopped_may_be: bool,
     sessions: Observed<Vec<Holder>>,
+    /// A step behind this one has the log backed up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    log_backups: bool,
 }
 
 impl Facts {
@@ -282,6 +285,7 @@ impl Kind for SetActiveServers {
                     )),
                 };
             }
+            let log = if facts.log_backups { "" } else { LOG_GROWS };
             let silent: Vec<String> = facts.without_session().into_iter().cloned().collect();
             if !silent.is_empty() {
                 Standing::underway(format!(
@@ -294,13 +298,10 @@ impl Kind for SetActiveServers {
                     list(&facts.stopped)
                 ))
             } else if facts.unseen.is_empty() {
-                Standing::satisfied(format!(
-                    "active and serving: {}{LOG_GROWS}",
-                    list(&facts.wanted)
-                ))
+                Standing::satisfied(format!("active and serving: {}{log}", list(&facts.wanted)))
             } else {
                 Standing::satisfied(format!(
-                    "active, each with a session on the database: {}; the chat service could not be looked at on {}{LOG_GROWS}",
+                    "active, each with a session on the database: {}; the chat service could not be looked at on {}{log}",
                     list(&facts.wanted),
                     list(&facts.unseen)
                 ))
@@ -360,6 +361,7 @@ pub(in crate::step) async fn look(cx: Context<'_>, wanted: Vec<String>, principa
         unseen,
         stopped_may_be: cx.terms.overrides(STOPPED),
         sessions: sessions(access, chat, &cx.site.database.chat).await,
+        log_backups: cx.site.log_backups.is_some(),
         service,
     }
 }

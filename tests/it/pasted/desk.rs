@@ -367,7 +367,11 @@ impl<'a> Desk<'a> {
             let again = format!("pchadr failover{}", commands::site_option());
             let mut next = Vec::new();
             let without = finished.without(direction);
-            let left = Next::of(&plan, self.drill.site.database.compliance.as_ref());
+            let left = Next::of(
+                &plan,
+                self.drill.site.database.compliance.as_ref(),
+                self.drill.site.log_backups_to(),
+            );
             left.write(&without, &again, &mut next).expect("a text");
             text.push_str(&String::from_utf8_lossy(&next));
         }

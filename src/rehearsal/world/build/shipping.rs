@@ -219,13 +219,16 @@ fn new_job(
         kind,
         enabled: true,
         owner: "sa".to_owned(),
+        description: "Log shipping".to_owned(),
+        step_name: "Log shipping job step.".to_owned(),
+        targeted: true,
         command: kind.command(owner_id, server),
         schedule: Schedule {
             id: i64::from(id[0]) * 100 + kind.category_id(),
             name: match kind {
                 JobKind::Backup => format!("LSBackupSchedule_{server}1"),
                 JobKind::Copy => "DefaultCopyJobSchedule".to_owned(),
-                JobKind::Restore => "DefaultRestoreJobSchedule".to_owned(),
+                JobKind::Restore | JobKind::Own => "DefaultRestoreJobSchedule".to_owned(),
             },
             enabled: true,
             freq_type: 4,

@@ -80,6 +80,7 @@ pub(in crate::rehearsal) fn site() -> Site {
             overlap: true,
         },
         log_shipping: LogShipping::default(),
+        log_backups: None,
         run: Run {
             mirror: r"\\sql3\pchat-copy\pchadr-runs".into(),
         },

@@ -24,6 +24,7 @@ fn held() -> Facts {
         }],
         waiting: Some(Observed::Seen(0)),
         waiting_is_accepted: false,
+        log_backups: Vec::new(),
         looks: 1,
     }
 }

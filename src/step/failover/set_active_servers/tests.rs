@@ -15,6 +15,7 @@ fn facts() -> Facts {
         unseen: Vec::new(),
         stopped_may_be: false,
         sessions: Observed::Seen(vec![holder(57, "PC5"), holder(58, "pc6.dc2.x.com")]),
+        log_backups: false,
     }
 }
 
