@@ -346,7 +346,7 @@ fn risk(steps: &[Step]) -> Option<&'static str> {
     steps.iter().enumerate().find_map(|(index, step)| {
         let optional = step.optional()?;
         let served = steps[..index].contains(&optional.serves);
-        served.then_some(optional.risk)
+        optional.risk.filter(|_| served)
     })
 }
 

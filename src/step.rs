@@ -388,6 +388,7 @@ steps! {
         SetPoolState = set_pool_state,
         InstallMirror = install_mirror,
         SetActiveServers = set_active_servers,
+        MirrorCompliance = mirror_compliance,
         StartLogBackups = start_log_backups,
     }
     Failback = failback {

@@ -225,8 +225,6 @@ pub(crate) fn failed_over() -> Value {
         json!({"state": state, "standby": false, "recovery_model": "FULL",
             "mirroring": {"role": role, "state": "SYNCHRONIZED", "partner": partner}})
     };
-    let compliance =
-        json!({"state": "ONLINE", "standby": false, "recovery_model": "FULL", "mirroring": null});
     let dead = json!({"reachable": false, "databases": {}, "log_shipping": null});
     json!({
         "version": 1,
@@ -238,9 +236,9 @@ pub(crate) fn failed_over() -> Value {
             "primary": dead,
             "primary_mirror": dead,
             "backup": {"reachable": true, "log_shipping": null,
-                "databases": {"mgc": database("ONLINE", "PRINCIPAL", "SQL4"), "mgccomp": compliance}},
+                "databases": {"mgc": database("ONLINE", "PRINCIPAL", "SQL4"), "mgccomp": database("ONLINE", "PRINCIPAL", "SQL4")}},
             "backup_mirror": {"reachable": true, "log_shipping": null,
-                "databases": {"mgc": database("RESTORING", "MIRROR", "SQL3")}},
+                "databases": {"mgc": database("RESTORING", "MIRROR", "SQL3"), "mgccomp": database("RESTORING", "MIRROR", "SQL3")}},
         },
     })
 }

@@ -23,6 +23,14 @@ impl Execution<'_> {
             })
             .map(|index| checked[index].step)
             .collect();
+        // Two that may be left are no work for one another.
+        let to_do: Vec<Step> = (checked.iter())
+            .filter(|it| open.contains(&it.step))
+            .filter(|it| {
+                it.step.optional().is_none() || matches!(it.standing, Standing::Pending { .. })
+            })
+            .map(|it| it.step)
+            .collect();
         let behind = !open.iter().any(|step| step.is_point_of_no_return());
         let state = self.ledger.state();
         let acted = state.is_some_and(|state| state.has_acted());
@@ -30,7 +38,7 @@ impl Execution<'_> {
             let Some(optional) = it.step.optional() else {
                 continue;
             };
-            let others = open.iter().any(|step| *step != it.step);
+            let others = to_do.iter().any(|step| *step != it.step);
             it.may_leave = self.terms.overrides.contains_key(optional.interlock)
                 || behind && (acted || others);
         }

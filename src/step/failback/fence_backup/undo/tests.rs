@@ -234,6 +234,7 @@ fn steps_are_taken_back_last_first_but_for_the_list_which_goes_before_the_mirror
             "back-up-database",
             "clear-active-servers",
             "remove-mirroring",
+            "stop-log-backups",
             "prove-share",
             "retire-old-primary",
         ]
