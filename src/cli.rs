@@ -23,6 +23,7 @@ mod error;
 mod log;
 mod operator;
 mod runs;
+pub mod screen;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 
 use crate::model::commands;
+use crate::report::layout::Page;
 use crate::run::exit::Exit;
 use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
@@ -92,6 +94,8 @@ pub struct Environment {
     pub program_data: Option<OsString>,
     /// Where runs are kept.
     pub state: StatePlaces,
+    /// How wide what is written to is.
+    pub windows: screen::Windows,
 }
 
 impl Environment {
@@ -106,6 +110,7 @@ impl Environment {
                 xdg_state: std::env::var_os("XDG_STATE_HOME"),
                 home: std::env::var_os("HOME"),
             },
+            windows: screen::Windows::of_process(),
         }
     }
 
@@ -140,6 +145,15 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let windows = environment.windows;
+    let columns = if screen::is_read(&args) {
+        windows.out
+    } else {
+        || None
+    };
+    let out: &mut dyn Write = &mut Page::new(out, columns);
+    let err: &mut dyn Write = &mut Page::new(err, windows.err);
     let command = match typed(args) {
         Ok(command) => command,
         Err(told) => {

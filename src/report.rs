@@ -6,6 +6,7 @@ pub mod downtime;
 pub mod duration;
 pub mod error;
 pub mod json;
+pub mod layout;
 pub mod markdown;
 pub mod next;
 pub mod plan;

@@ -10,6 +10,7 @@ use super::runs::{
     NOT_KNOWN, Open, RECORD_LOST, config_option, parted, refuse_lost, same_site, tell_unreadable,
     unfinished,
 };
+use super::screen;
 use crate::model::{Direction, Document};
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
@@ -268,7 +269,7 @@ fn see_documents(found: &Found) -> anyhow::Result<()> {
 
 /// A plan that changed is shown, and agreed to.
 fn agree_to(change: &PlanChange, options: &RunOptions) -> anyhow::Result<()> {
-    let mut err = io::stderr();
+    let mut err = screen::stderr();
     writeln!(
         err,
         "the plan is not the one that the run began with:\n{}",

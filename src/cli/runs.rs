@@ -1,12 +1,13 @@
 //! The runs of a site: where they are kept, which are unfinished, what a new one is called.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::Environment;
 use super::error::{Failure, refused};
+use super::screen;
 use crate::model::commands;
 use crate::model::{Direction, Remedy};
 use crate::plan::Plan;
@@ -241,7 +242,7 @@ pub(super) fn run_id(now: Timestamp, runbook: &str) -> anyhow::Result<String> {
 pub(super) fn note() -> Note {
     Box::new(|text| {
         // A terminal that is gone cannot be told.
-        let _ = writeln!(io::stderr(), "note: {text}");
+        let _ = writeln!(screen::stderr(), "note: {text}");
     })
 }
 

@@ -15,6 +15,11 @@ const OF_A_SITE: [&str; 7] = [
     "runs verify",
 ];
 
+/// Words behind the name of the program that begin a command.
+pub(crate) const ALL: [&str; 9] = [
+    "status", "failover", "failback", "fence", "abort", "runs", "logs", "lab", "init",
+];
+
 thread_local! {
     /// ` --config FILE` of the site file that this thread works with.
     static SITE: RefCell<String> = const { RefCell::new(String::new()) };

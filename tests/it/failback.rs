@@ -275,16 +275,7 @@ fn a_site_without_mirrors_and_compliance_fails_back_too() {
 
 #[test]
 fn the_mirror_of_the_compliance_database_that_a_failover_set_up_is_removed() {
-    let mut drill = Drill::failback(litware());
-    drill.prepare = |stage, site| {
-        let [backup, mirror] =
-            [Role::Backup, Role::BackupMirror].map(|role| site.chat(role).expect("one"));
-        let world = &stage.simulated.world;
-        world
-            .set_up_mirror(true, backup, mirror, r"\\fs1\pchat-mirror", false)
-            .expect("a mirror");
-        world.synchronize();
-    };
+    let drill = Drill::failback(litware());
     let (finished, stage) = held(&drill);
     assert_done(&finished);
     let mirrored = |role| {

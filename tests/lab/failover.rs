@@ -34,7 +34,7 @@ fn a_failover_ends_with_everything_as_the_vendor_wants_it_and_a_second_one_chang
     );
     let journal = machine.journal();
     let ends = outcomes(&journal);
-    assert_eq!(ends.len(), 10);
+    assert_eq!(ends.len(), 11);
     for (step, outcome) in &ends {
         let expected = if step == "end-connections" {
             "done_before"

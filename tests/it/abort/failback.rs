@@ -308,8 +308,8 @@ fn an_abort_of_a_failback_sends_what_the_plan_shows_as_undoing_and_records_it_fi
             .collect();
         assert_eq!(
             sent.len(),
-            6,
-            "mirror, copy, fence, two servers, mirror: {sent:#?}"
+            7,
+            "mirror, copy, fence, two servers, two mirrors: {sent:#?}"
         );
         assert_eq!(sent, announced);
     }));
@@ -341,7 +341,7 @@ fn an_abort_of_a_failback_that_is_killed_around_any_effect_ends_the_same_when_it
     let drill = drill();
     let whole = undone(&drill);
     let points = Strike::all(&whole.changes, SILENCES.0, SILENCES.1);
-    assert_eq!(points.len(), 12);
+    assert_eq!(points.len(), 14);
     sweep(&points, |strike| {
         paused(Box::pin(async {
             let (mut stage, store) = killed(&drill, whole.last).await;
@@ -383,7 +383,7 @@ fn an_abort_of_a_failback_survives_every_fault_under_its_own_time_limit() {
             CmdletFault::SilenceAfter,
         ],
     );
-    assert_eq!(points.len(), 42);
+    assert_eq!(points.len(), 50);
     let stopped = AtomicUsize::new(0);
     let tried = sweep(&points, |strike| {
         paused(Box::pin(async {
