@@ -2,6 +2,7 @@
 //! call, render.
 
 pub mod abort;
+pub mod check;
 pub mod defect;
 pub mod failover;
 pub mod init;
@@ -37,6 +38,7 @@ use crate::model::commands;
 use crate::run::exit::Exit;
 use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
+use check::CheckCommand;
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
 use options::{
@@ -68,6 +70,12 @@ pub enum Command {
     Logs(LogsOptions),
     /// Show where the pool, its databases, mirrors and log shipping stand
     Status(StatusOptions),
+    /// See whether the site is ready for a failover or a failback, and what is missing
+    Check {
+        /// For which.
+        #[command(subcommand)]
+        command: CheckCommand,
+    },
     /// List the runs of the site and verify their records
     Runs {
         /// What about them.
@@ -165,6 +173,7 @@ pub fn run(
         }
         Command::Abort(options) => abort::command(options, environment, out, err),
         Command::Logs(options) => logs::command(options, environment, out, err),
+        Command::Check { command } => check::command(command, environment, out),
         Command::Runs { command } => records::command(command, environment, out),
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),

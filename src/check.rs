@@ -1,0 +1,129 @@
+//! Whether a site is ready to be switched: the preflight without a run (`design.md` 8, `check`). Reads
+//! only; as if the first data center were lost now, where a failover is asked about.
+
+mod item;
+mod look;
+mod place;
+mod reach;
+mod shipping;
+mod write;
+
+use serde::Serialize;
+
+pub use item::{For, Item, State};
+pub use look::Look;
+
+/// What a check says of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing is in the way.
+    Ready,
+    /// Nothing but what would be lost.
+    ReadyWithLoss,
+    /// Something is in the way, or has to be overridden.
+    NotReady,
+    /// Something that could be in the way was not seen.
+    Unknown,
+}
+
+/// Both verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdicts {
+    /// Ready for a planned switch.
+    pub planned: Verdict,
+    /// Ready for a forced one, were the first data center lost now; a failback is never forced.
+    pub forced: Option<Verdict>,
+}
+
+/// Every check, in the order of harm.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// Version of this format.
+    pub version: u32,
+    /// `failover`, `failback`.
+    pub runbook: String,
+    /// What they add up to.
+    pub verdicts: Verdicts,
+    /// Seconds of chat that a forced switch would lose; `None` where that is not known, or nothing is
+    /// recovered any more.
+    pub loss_seconds: Option<i64>,
+    /// The checks.
+    pub checks: Vec<Item>,
+}
+
+impl Check {
+    /// Adds up. `forced` says whether a forced switch is asked about at all.
+    pub(crate) fn of(
+        runbook: &str,
+        forced: bool,
+        loss_seconds: Option<i64>,
+        mut checks: Vec<Item>,
+    ) -> Self {
+        item::find_causes(&mut checks);
+        Self {
+            version: 1,
+            runbook: runbook.to_owned(),
+            verdicts: Verdicts {
+                planned: verdict(&checks, For::Planned),
+                forced: forced.then(|| verdict(&checks, For::Forced)),
+            },
+            loss_seconds,
+            checks,
+        }
+    }
+
+    /// The verdict that the exit status follows: the forced one, with `planned` and in a failback the
+    /// other.
+    pub fn asked(&self, planned: bool) -> Verdict {
+        match self.verdicts.forced {
+            Some(forced) if !planned => forced,
+            _ => self.verdicts.planned,
+        }
+    }
+
+    /// True where nobody has to be told anything: ready, and no check warns.
+    pub fn is_well(&self, planned: bool) -> bool {
+        self.asked(planned).is_ready()
+            && !self
+                .checks
+                .iter()
+                .any(|it| it.state == State::Warning && it.id != item::LOSS)
+    }
+}
+
+impl Verdict {
+    /// Whether the switch could begin.
+    pub fn is_ready(self) -> bool {
+        match self {
+            Self::Ready | Self::ReadyWithLoss => true,
+            Self::NotReady | Self::Unknown => false,
+        }
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::ReadyWithLoss => "ready, with loss",
+            Self::NotReady => "not ready",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The worst of what counts: something in the way, then what was not seen, then a loss.
+fn verdict(checks: &[Item], of: For) -> Verdict {
+    let counting = || checks.iter().filter(|it| it.counts_for.contains(&of));
+    let any = |states: &[State]| counting().any(|it| states.contains(&it.state));
+    if any(&[State::Blocked, State::Interlock]) {
+        Verdict::NotReady
+    } else if any(&[State::Unknown]) {
+        Verdict::Unknown
+    } else if of == For::Forced && counting().any(|it| it.loses) {
+        // What a planned switch would lose is sent before it.
+        Verdict::ReadyWithLoss
+    } else {
+        Verdict::Ready
+    }
+}
