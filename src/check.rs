@@ -50,6 +50,9 @@ pub struct Check {
     pub loss_seconds: Option<i64>,
     /// The checks.
     pub checks: Vec<Item>,
+    /// True where a run would find every step met.
+    #[serde(skip)]
+    pub nothing_to_do: bool,
 }
 
 impl Check {
@@ -65,11 +68,13 @@ impl Check {
             version: 1,
             runbook: runbook.to_owned(),
             verdicts: Verdicts {
-                planned: verdict(&checks, For::Planned),
-                forced: forced.then(|| verdict(&checks, For::Forced)),
+                // What a planned failover would lose is sent before it.
+                planned: verdict(&checks, For::Planned, !forced),
+                forced: forced.then(|| verdict(&checks, For::Forced, true)),
             },
             loss_seconds,
             checks,
+            nothing_to_do: false,
         }
     }
 
@@ -113,15 +118,14 @@ impl Verdict {
 }
 
 /// The worst of what counts: something in the way, then what was not seen, then a loss.
-fn verdict(checks: &[Item], of: For) -> Verdict {
+fn verdict(checks: &[Item], of: For, loses: bool) -> Verdict {
     let counting = || checks.iter().filter(|it| it.counts_for.contains(&of));
     let any = |states: &[State]| counting().any(|it| states.contains(&it.state));
     if any(&[State::Blocked, State::Interlock]) {
         Verdict::NotReady
     } else if any(&[State::Unknown]) {
         Verdict::Unknown
-    } else if of == For::Forced && counting().any(|it| it.loses) {
-        // What a planned switch would lose is sent before it.
+    } else if loses && counting().any(|it| it.loses) {
         Verdict::ReadyWithLoss
     } else {
         Verdict::Ready

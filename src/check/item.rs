@@ -133,21 +133,33 @@ impl Item {
             Some(Place::Instance { .. }) => other.step.is_none() && mine.place == theirs.place,
             Some(Place::Share { .. } | Place::PowerShell | Place::ThisMachine) | None => false,
         };
-        instance || (self.id == other.id && other.step.is_none())
+        instance || (self.id == other.id && self.step.is_some() && other.step.is_none())
     }
 }
 
+/// Id of the block of a failback whose pool is at home: nothing of the site can be meant by what else is
+/// in its way.
+const AT_HOME: &str = "pool-not-failed-over";
+
 /// Finds for each that is not well the first one that tells why. A loss is nobody's consequence.
 pub(super) fn find_causes(items: &mut [Item]) {
+    if let Some(at) = items.iter().position(|it| it.id == AT_HOME) {
+        items[..=at].rotate_right(1);
+    }
     for index in 1..items.len() {
         let (before, rest) = items.split_at_mut(index);
         let item = &mut rest[0];
         if item.is_well() || item.loses {
             continue;
         }
-        item.cause = before
-            .iter()
-            .position(|it| it.cause.is_none() && !it.is_well() && !it.loses && item.is_told_by(it));
+        let is_cause = |it: &Item| it.cause.is_none() && !it.is_well() && !it.loses;
+        item.cause = if before[0].id == AT_HOME && item.step.is_some() {
+            Some(0)
+        } else {
+            before
+                .iter()
+                .position(|it| is_cause(it) && item.is_told_by(it))
+        };
         item.because_of = item.cause.map(|at| before[at].id.clone());
     }
 }

@@ -5,7 +5,7 @@ use tokio::time::{Instant, timeout_at};
 use super::item::{For, Item, State};
 use super::{Check, place, reach, shipping};
 use crate::access::Access;
-use crate::model::states::{DatabaseState, MirroringRole};
+use crate::model::states::DatabaseState;
 use crate::model::{Direction, Instance, Problem, Role};
 use crate::plan::Plan;
 use crate::run::preflight::{Checked, counting, is_overtaken, open};
@@ -53,16 +53,24 @@ impl Look<'_> {
         let real = self.access;
         let mut items: Vec<Item> = self.two_writable().into_iter().collect();
         items.append(&mut self.record);
+        let failed_over = self.serves(Role::Backup) || self.serves(Role::BackupMirror);
         let reached = {
             let _round = real.sql.round();
-            reach::instances(self.site, real, self.plan.direction).await
+            reach::instances(self.site, real, self.plan.direction, failed_over).await
         };
+        let answers = |role: Role| {
+            let instance = self.status.instances.get(role.key());
+            instance.is_some_and(|it| it.reachable)
+        };
+        // Where the primary does not answer, that is the cause, and told.
+        let principal =
+            forced && (answers(Role::Primary) || self.serves(Role::PrimaryMirror) || failed_over);
         items.extend(reached);
         let backup = Instance::chat(Role::Backup);
         let rows = secondary(real, backup, &self.site.database.chat).await;
         let rows = rows.seen().cloned().unwrap_or_default();
-        if forced {
-            items.extend(self.principal().await);
+        if principal {
+            items.extend(self.principal(failed_over).await);
         }
         // A forced failover begins when nothing of the first data center answers any more.
         let doors = if forced {
@@ -79,14 +87,18 @@ impl Look<'_> {
         };
         let (checked, loss_seconds) = self.steps(&doors, &terms, &mut passed).await;
         items.extend(of_steps(&checked, loss_seconds));
-        if self.serves(Role::Backup) || self.serves(Role::BackupMirror) {
+        if failed_over {
             items.extend(shipping::while_it_serves(self.site, real, self.status).await);
         } else if forced {
             items.extend(shipping::while_it_ships(self.site, real, self.status, &rows).await);
             items.extend(place::checks(self.site, &rows));
         }
         items.extend(untried(self.site, &checked));
-        Check::of(&self.plan.runbook, forced, loss_seconds, items)
+        let nothing_to_do = open(&checked).is_empty();
+        Check {
+            nothing_to_do,
+            ..Check::of(&self.plan.runbook, forced, loss_seconds, items)
+        }
     }
 
     /// What the first data center's clock shows, as log backups are stamped by it; where it is silent,
@@ -174,12 +186,11 @@ impl Look<'_> {
 
     /// What only a planned switch needs: that the primary side serves, and that its half of log shipping
     /// can be read (`steps.md` 6.8).
-    async fn principal(&self) -> Vec<Item> {
+    async fn principal(&self, failed_over: bool) -> Vec<Item> {
         let roles = [Role::Primary, Role::PrimaryMirror];
         let serving = roles.into_iter().find(|role| self.serves(*role));
         let what = "the chat database serves in the first data center";
         let Some(role) = serving else {
-            let failed_over = self.serves(Role::Backup) || self.serves(Role::BackupMirror);
             let problem = if failed_over {
                 Problem::new(
                     "the second data center serves: the pool is failed over, and there is nothing to switch",
@@ -188,15 +199,10 @@ impl Look<'_> {
                         crate::model::Remedy::Command("pchadr failback".into()),
                     ],
                 )
-            } else if self.mirror_alone() {
-                Problem::new(
-                    "the primary mirror is alive, and its principal does not serve",
-                    "fail over inside the first data center: Invoke-CsDatabaseFailover with -NewPrincipal Mirror",
-                )
             } else {
                 Problem::new(
                     "no instance there shows that it serves",
-                    "a planned switch begins there; what is lost is failed over by force",
+                    "see what state it is in: pchadr status",
                 )
             };
             let item = Item::new("primary-serves", State::Blocked, what, problem);
@@ -222,15 +228,6 @@ impl Look<'_> {
         };
         let planned = |item: Item| item.counting_for(&[For::Planned]);
         vec![planned(ok), planned(half)]
-    }
-
-    /// The mirror of the first data center is there as a mirror.
-    fn mirror_alone(&self) -> bool {
-        let mirror = self.status.instances.get(Role::PrimaryMirror.key());
-        let database = mirror.and_then(|it| it.databases.get(self.site.database.chat.as_str()));
-        database
-            .and_then(|it| it.mirroring.as_ref())
-            .is_some_and(|it| it.role == Some(MirroringRole::Mirror))
     }
 }
 
@@ -311,7 +308,7 @@ fn of_block(it: &Checked, block: &Block, title: &str, loss_seconds: Option<i64>)
         && let Some(seconds) = loss_seconds
     {
         let lost = jiff::SignedDuration::from_secs(seconds);
-        problem.why = format!("{}: {lost:#} of chat, were it lost now", problem.why);
+        problem.why = format!("{}; that is at most {lost:#} of chat", problem.why);
     }
     let item = Item::new(&*block.id, less(it, state), title, problem);
     Item {
@@ -341,6 +338,12 @@ fn untried(site: &Site, checked: &[Checked]) -> Vec<Item> {
             "write-copy",
             "this machine may write to the copy folder",
             format!("`{}`: a check writes nothing there", site.shares.copy),
+        ),
+        untried(
+            Step::ApplyLogs,
+            "restore-logs",
+            "every log backup is sound",
+            "headers are read; damage inside shows when it is restored".to_owned(),
         ),
         untried(
             Step::SetPoolState,

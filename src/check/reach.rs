@@ -12,7 +12,13 @@ use crate::step::observe::instance::{Identity, Presence, presence};
 const NOT_SYSADMIN: &str = "not-sysadmin";
 
 /// Looks at each instance of the site, at once: what is dead costs one limit.
-pub(super) async fn instances(site: &Site, access: &Access, direction: Direction) -> Vec<Item> {
+/// `failed_over`: the second data center serves, and nothing is left to switch.
+pub(super) async fn instances(
+    site: &Site,
+    access: &Access,
+    direction: Direction,
+    failed_over: bool,
+) -> Vec<Item> {
     let looks = site
         .sql
         .instances
@@ -25,7 +31,13 @@ pub(super) async fn instances(site: &Site, access: &Access, direction: Direction
         (late, instance.compliance, *instance)
     });
     seen.iter()
-        .map(|(instance, seen)| item(site, access, direction, *instance, seen))
+        .map(|(instance, seen)| {
+            let needed = match needed_for(direction, instance.role) {
+                Needed::ByPlanned if failed_over => Needed::BySteps,
+                needed => needed,
+            };
+            item(site, access, direction, needed, (*instance, seen))
+        })
         .collect()
 }
 
@@ -33,12 +45,11 @@ fn item(
     site: &Site,
     access: &Access,
     direction: Direction,
-    instance: Instance,
-    seen: &Presence,
+    needed: Needed,
+    (instance, seen): (Instance, &Presence),
 ) -> Item {
     let id = instance.to_string().replace(' ', "-");
     let what = format!("the {instance} answers, and lets us look");
-    let needed = needed_for(direction, instance.role);
     let item = match seen {
         Presence::Answers(identity) if identity.sysadmin => {
             let Identity {
@@ -69,16 +80,12 @@ fn item(
             Item::new(id, state, what, problem.clone().with_remedy())
         }
     };
-    match needed {
-        Needed::ByPlanned => item.counting_for(&[For::Planned]),
-        Needed::ByBoth | Needed::BySteps => match instance.role {
-            Role::PrimaryMirror if direction == Direction::Failover => {
-                item.counting_for(&[For::Planned])
-            }
-            Role::Primary | Role::PrimaryMirror | Role::Backup | Role::BackupMirror => {
-                item.counting_for(BOTH)
-            }
-        },
+    // A forced failover begins when they are gone.
+    match (direction, instance.role) {
+        (Direction::Failover, Role::Primary | Role::PrimaryMirror) => {
+            item.counting_for(&[For::Planned])
+        }
+        _ => item.counting_for(BOTH),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::Check;
-use super::item::{Item, State};
+use jiff::SignedDuration;
+
+use super::item::{For, Item, State};
+use super::{Check, Verdict};
 use crate::model::commands::spelled;
 
 impl Check {
@@ -28,26 +30,34 @@ impl Check {
             }
             write_item(item, out)?;
             let follows = self.checks.iter().filter(|it| it.cause == Some(at));
-            for it in follows {
-                let name = it.step.unwrap_or(&it.id);
-                let (indent, state) = ("", it.state.words());
-                writeln!(out, "{indent:12}and so    {name}: {state}")?;
+            let mut follows: Vec<String> = follows
+                .map(|it| format!("{} {}", it.step.unwrap_or(&it.id), it.state.words()))
+                .collect();
+            follows.dedup();
+            if !follows.is_empty() {
+                writeln!(out, "{:12}and so      {}", "", follows.join(", "))?;
             }
         }
         writeln!(out)?;
-        writeln!(out, "planned     {}", self.verdicts.planned.words())?;
+        writeln!(out, "planned     {}", self.told(self.verdicts.planned))?;
         if let Some(forced) = self.verdicts.forced {
-            write!(out, "forced      {}", forced.words())?;
-            if let Some(seconds) = self.loss_seconds {
-                let lost = jiff::SignedDuration::from_secs(seconds);
-                write!(
-                    out,
-                    ": {lost:#} of chat, were the first data center lost now"
-                )?;
-            }
-            writeln!(out)?;
+            writeln!(out, "forced      {}", self.told(forced))?;
         }
         Ok(())
+    }
+
+    fn told(&self, verdict: Verdict) -> String {
+        let words = verdict.words();
+        match (verdict, self.loss_seconds) {
+            (Verdict::Ready, _) if self.nothing_to_do => format!("{words}: there is nothing to do"),
+            (Verdict::ReadyWithLoss, Some(seconds)) => {
+                let lost = SignedDuration::from_secs(seconds);
+                format!("{words}: at most {lost:#} of chat, were the first data center lost now")
+            }
+            (Verdict::Ready | Verdict::ReadyWithLoss | Verdict::NotReady | Verdict::Unknown, _) => {
+                words.to_owned()
+            }
+        }
     }
 }
 
@@ -57,12 +67,17 @@ fn write_item(item: &Item, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         Some(_) | None => item.id.clone(),
     };
     let state = item.state.words();
-    writeln!(out, "{state:11} {name}: {}", spelled(&item.why))?;
+    let only = match item.counts_for.as_slice() {
+        [For::Planned] if !item.is_well() => " (for a planned switch)",
+        [For::Forced] if !item.is_well() => " (for a forced one)",
+        _ => "",
+    };
+    writeln!(out, "{state:11} {name}{only}: {}", spelled(&item.why))?;
     if !item.is_well() {
-        let label = "what to do";
+        let mut label = "what to do";
         for remedy in &item.remedies {
-            let text = spelled(&remedy.text).into_owned();
-            writeln!(out, "{:12}{label:10}{text}", "")?;
+            writeln!(out, "{:12}{label:12}{}", "", spelled(&remedy.text))?;
+            label = "";
         }
     }
     Ok(())
