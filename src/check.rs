@@ -131,3 +131,43 @@ fn verdict(checks: &[Item], of: For, loses: bool) -> Verdict {
         Verdict::Ready
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(states: &[State], of: For) -> Verdict {
+        let items = states.iter().map(|state| Item {
+            loses: *state == State::Warning,
+            ..Item::new("it", *state, "it", "as it is")
+        });
+        verdict(&items.collect::<Vec<_>>(), of, of == For::Forced)
+    }
+
+    #[test]
+    fn what_is_in_the_way_beats_what_is_not_seen_and_that_beats_a_loss_and_nothing_untried_counts()
+    {
+        use State::{Blocked, Interlock, Ok, Unknown, Untried, Warning};
+        for (states, forced, planned) in [
+            (&[][..], Verdict::Ready, Verdict::Ready),
+            (&[Ok, Untried], Verdict::Ready, Verdict::Ready),
+            (&[Ok, Warning], Verdict::ReadyWithLoss, Verdict::Ready),
+            (&[Warning, Unknown], Verdict::Unknown, Verdict::Unknown),
+            (&[Unknown, Interlock], Verdict::NotReady, Verdict::NotReady),
+            (&[Blocked, Unknown], Verdict::NotReady, Verdict::NotReady),
+        ] {
+            assert_eq!(of(states, For::Forced), forced, "{states:?}");
+            assert_eq!(of(states, For::Planned), planned, "{states:?}");
+        }
+    }
+
+    #[test]
+    fn a_check_counts_only_for_the_verdicts_that_it_names() {
+        let item = Item::new("it", State::Blocked, "it", "as it is").counting_for(&[For::Planned]);
+        let check = Check::of("failover", true, None, vec![item]);
+        assert_eq!(check.verdicts.planned, Verdict::NotReady);
+        assert_eq!(check.verdicts.forced, Some(Verdict::Ready));
+        assert_eq!(check.asked(true), Verdict::NotReady);
+        assert_eq!(check.asked(false), Verdict::Ready);
+    }
+}

@@ -188,7 +188,10 @@ impl Look<'_> {
     /// can be read (`steps.md` 6.8).
     async fn principal(&self, failed_over: bool) -> Vec<Item> {
         let roles = [Role::Primary, Role::PrimaryMirror];
-        let serving = roles.into_iter().find(|role| self.serves(*role));
+        // What serves there beside the second data center is a new installation, or told as one too many.
+        let serving = roles
+            .into_iter()
+            .find(|role| !failed_over && self.serves(*role));
         let what = "the chat database serves in the first data center";
         let Some(role) = serving else {
             let problem = if failed_over {

@@ -1,15 +1,16 @@
 //! Whether a site is ready: a table of sites with both verdicts and the exit status of either runbook, and
 //! what is shown of it.
 
+mod sites;
+
 use pchadr::check::{Check, State, Verdict};
 use pchadr::cli::check::{exit, look};
 use pchadr::cli::rehearse::{Stage, saved_before};
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::lab::{Event, Target};
-use pchadr::rehearsal::manner::Manner;
 use pchadr::rehearsal::simulated::{Logs, Recipe};
 use pchadr::rehearsal::trouble::Trouble;
-use pchadr::rehearsal::world::{Backup, PrimarySide, Start, WorldOptions};
+use pchadr::rehearsal::world::{Start, WorldOptions};
 use pchadr::run::exit::Exit;
 use pchadr::run::store::MemoryStore;
 use pchadr::runbook::Direction;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use crate::program::Program;
 use crate::site::{Drill, litware, paused, plan_of};
 
-use Verdict::{NotReady, Ready, ReadyWithLoss, Unknown};
+use Verdict::{NotReady, Ready, ReadyWithLoss};
 
 /// The normal state, every log backup but the newest restored.
 fn normal() -> Recipe {
@@ -92,157 +93,10 @@ fn shown(check: &Check, quiet: bool) -> String {
     String::from_utf8(text).expect("a text")
 }
 
-type Prepare = fn(&Stage);
-const AS_IT_IS: Prepare = |_| ();
-
-/// A site by its name, how it begins, what happens to it, and what both runbooks say.
-type Case = (&'static str, Recipe, Prepare, Row);
-
-fn sites() -> Vec<Case> {
-    vec![
-        ("normal", normal(), AS_IT_IS, [Ready, ReadyWithLoss, Ready]),
-        (
-            "lag",
-            varied(|_| ()),
-            AS_IT_IS,
-            [Ready, ReadyWithLoss, Ready],
-        ),
-        (
-            "a log backup missing",
-            with(varied(|_| ()), "log-gap"),
-            AS_IT_IS,
-            [Ready, ReadyWithLoss, Ready],
-        ),
-        (
-            "share gone",
-            with(normal(), "share-gone"),
-            AS_IT_IS,
-            [NotReady, NotReady, Ready],
-        ),
-        (
-            "share closed to the engines",
-            with(normal(), "share-closed"),
-            AS_IT_IS,
-            [Ready, ReadyWithLoss, Ready],
-        ),
-        (
-            "half alive: the primary dead, its mirror alive",
-            normal(),
-            |stage| down(stage, Role::Primary),
-            [NotReady, ReadyWithLoss, NotReady],
-        ),
-        (
-            "the primary answers garbage",
-            normal(),
-            |stage| {
-                let answer = Event::Answer(Role::Primary, Manner::Garbage);
-                stage.simulated.happen(answer);
-            },
-            [Unknown, ReadyWithLoss, NotReady],
-        ),
-        (
-            "the first data center dead",
-            Recipe {
-                start: Start::Disaster,
-                ..normal()
-            },
-            AS_IT_IS,
-            [NotReady, ReadyWithLoss, NotReady],
-        ),
-        (
-            "backup mirror down",
-            with(normal(), "mirror-down"),
-            AS_IT_IS,
-            [NotReady, NotReady, Ready],
-        ),
-        (
-            "backup down",
-            normal(),
-            |stage| down(stage, Role::Backup),
-            [Unknown, Unknown, NotReady],
-        ),
-        (
-            "no PowerShell",
-            with(normal(), "powershell-missing"),
-            AS_IT_IS,
-            [NotReady, NotReady, NotReady],
-        ),
-        (
-            "the Central Management Store dead",
-            with(normal(), "store-dead"),
-            AS_IT_IS,
-            [NotReady, NotReady, NotReady],
-        ),
-        (
-            "wrong password",
-            varied(|options| {
-                in_step(options);
-                options.password = Some("another".to_owned());
-            }),
-            AS_IT_IS,
-            [Unknown, Unknown, NotReady],
-        ),
-        (
-            "no sysadmin",
-            varied(|options| {
-                in_step(options);
-                options.sysadmin = false;
-            }),
-            AS_IT_IS,
-            [NotReady, NotReady, NotReady],
-        ),
-        (
-            "STANDBY",
-            varied(|options| {
-                in_step(options);
-                options.backup = Backup::Standby;
-            }),
-            AS_IT_IS,
-            [Ready, ReadyWithLoss, Ready],
-        ),
-        (
-            "the backup's database created empty",
-            varied(|options| {
-                in_step(options);
-                options.backup = Backup::CreatedEmpty;
-            }),
-            AS_IT_IS,
-            [NotReady, NotReady, NotReady],
-        ),
-        (
-            "failed over, the first data center rebuilt",
-            failed_over(),
-            AS_IT_IS,
-            [NotReady, Ready, Ready],
-        ),
-        (
-            "failed over, the first data center down",
-            Recipe {
-                vary: |options| options.primary = PrimarySide::Down,
-                ..failed_over()
-            },
-            AS_IT_IS,
-            [NotReady, Ready, NotReady],
-        ),
-        (
-            "failed over, the first data center back as it was",
-            Recipe::returned(Logs::Made(16)),
-            AS_IT_IS,
-            [NotReady, NotReady, NotReady],
-        ),
-        (
-            "failed over, the backup mirror lost",
-            with(failed_over(), "mirror-down"),
-            AS_IT_IS,
-            [NotReady, NotReady, Ready],
-        ),
-    ]
-}
-
 #[test]
 fn each_site_has_its_verdicts_and_exit_status_for_both_runbooks() {
     let site = litware();
-    for (name, recipe, prepare, wanted) in sites() {
+    for (name, recipe, prepare, wanted) in sites::sites() {
         let seen = paused(async {
             let mut stage = Stage::build(&site, &recipe).expect("the site can be simulated");
             prepare(&stage);
