@@ -1,6 +1,9 @@
 //! Whether a site is ready to be switched: the preflight without a run (`design.md` 8, `check`). Reads
 //! only; as if the first data center were lost now, where a failover is asked about.
 
+// A wildcard once took a primary that lives for a silent one.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod item;
 mod look;
 mod place;
@@ -81,10 +84,8 @@ impl Check {
     /// The verdict that the exit status follows: the forced one, with `planned` and in a failback the
     /// other.
     pub fn asked(&self, planned: bool) -> Verdict {
-        match self.verdicts.forced {
-            Some(forced) if !planned => forced,
-            _ => self.verdicts.planned,
-        }
+        let forced = self.verdicts.forced.filter(|_| !planned);
+        forced.unwrap_or(self.verdicts.planned)
     }
 
     /// True where nobody has to be told anything: ready, and no check warns.

@@ -2,7 +2,7 @@
 
 use tokio::time::{Instant, timeout_at};
 
-use super::item::{For, Item, State};
+use super::item::{For, Item, LOSS, State};
 use super::{Check, place, reach, shipping};
 use crate::access::Access;
 use crate::model::states::DatabaseState;
@@ -54,10 +54,9 @@ impl Look<'_> {
         let mut items: Vec<Item> = self.two_writable().into_iter().collect();
         items.append(&mut self.record);
         let failed_over = self.serves(Role::Backup) || self.serves(Role::BackupMirror);
-        let reached = {
-            let _round = real.sql.round();
-            reach::instances(self.site, real, self.plan.direction, failed_over).await
-        };
+        // What is dead costs one limit in all.
+        let _round = real.sql.round();
+        let reached = reach::instances(self.site, real, self.plan.direction, failed_over).await;
         let answers = |role: Role| {
             let instance = self.status.instances.get(role.key());
             instance.is_some_and(|it| it.reachable)
@@ -94,6 +93,9 @@ impl Look<'_> {
             items.extend(place::checks(self.site, &rows));
         }
         items.extend(untried(self.site, &checked));
+        if forced {
+            items.extend(chain_whole(&items));
+        }
         let nothing_to_do = open(&checked).is_empty();
         Check {
             nothing_to_do,
@@ -234,6 +236,25 @@ impl Look<'_> {
     }
 }
 
+/// A planned switch sends the end of the log, and that joins a whole chain alone.
+fn chain_whole(items: &[Item]) -> Option<Item> {
+    let breaks = |it: &&Item| (it.loses && it.id != LOSS) || shipping::breaks_the_chain(it);
+    let broken = items.iter().find(breaks)?;
+    let why = format!(
+        "the backup lacks log of the primary ({}): the end of the log would not join",
+        broken.id
+    );
+    let mend = "mend that; where the log backup is lost for good, set up log shipping anew from a full backup, while the primary serves";
+    let what = "the backup can follow the primary to its end";
+    let item = Item::new(
+        "chain-broken",
+        State::Blocked,
+        what,
+        Problem::new(why, mend),
+    );
+    Some(item.counting_for(&[For::Planned]))
+}
+
 /// As a run does behind the point of no return (`design.md` 3, rule 18).
 fn see_what_may_be_left(checked: &mut [Checked]) {
     let open: Vec<Step> = open(checked).iter().map(|at| checked[*at].step).collect();
@@ -262,7 +283,9 @@ fn of_step(checked: &[Checked], open: &[usize], at: usize, loss_seconds: Option<
     let (id, title) = (it.step.id(), it.step.info().title);
     let items = match &it.standing {
         Standing::Satisfied { why } => vec![Item::ok(id, title, why.clone())],
-        _ if is_overtaken(checked, at) => {
+        Standing::Pending { .. } | Standing::Unknown(_) | Standing::Blocked { .. }
+            if is_overtaken(checked, at) =>
+        {
             vec![Item::ok(id, title, "nothing to do: a later step is met")]
         }
         // Its look is what it writes (`steps.md` 6.1).

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::item::{BOTH, For, Item, State};
+use super::item::{For, Item, State};
 use crate::access::Access;
 use crate::model::{Direction, Instance, Place, Problem, Remedy, Role, quote};
 use crate::site::{Auth, Site};
@@ -33,8 +33,8 @@ pub(super) async fn instances(
     seen.iter()
         .map(|(instance, seen)| {
             let needed = match needed_for(direction, instance.role) {
-                Needed::ByPlanned if failed_over => Needed::BySteps,
-                needed => needed,
+                Needed::WhenPlanned if failed_over => Needed::Sometimes,
+                needed @ (Needed::Always | Needed::WhenPlanned | Needed::Sometimes) => needed,
             };
             item(site, access, direction, needed, (*instance, seen))
         })
@@ -68,24 +68,29 @@ fn item(
             Item::new(NOT_SYSADMIN, State::Blocked, what, no_right(site).at(place))
         }
         Presence::Lives(problem) => {
-            let state = at_most(needed, State::Unknown);
+            let state = match needed {
+                Needed::Always | Needed::WhenPlanned => State::Unknown,
+                // The steps say themselves how far.
+                Needed::Sometimes => State::Warning,
+            };
             Item::new(id, state, what, problem.clone().with_remedy())
         }
         Presence::Dead(problem) | Presence::Unseen(problem) => {
-            // A switch that is planned begins on an instance that serves.
-            let state = match (direction, needed) {
-                (Direction::Failover, Needed::ByPlanned) => State::Blocked,
-                _ => at_most(needed, State::Unknown),
+            let state = match needed {
+                // A switch that is planned begins on an instance that serves.
+                Needed::WhenPlanned => State::Blocked,
+                Needed::Always => State::Unknown,
+                Needed::Sometimes => State::Warning,
             };
             Item::new(id, state, what, problem.clone().with_remedy())
         }
     };
     // A forced failover begins when they are gone.
-    match (direction, instance.role) {
-        (Direction::Failover, Role::Primary | Role::PrimaryMirror) => {
-            item.counting_for(&[For::Planned])
-        }
-        _ => item.counting_for(BOTH),
+    let gone = matches!(instance.role, Role::Primary | Role::PrimaryMirror);
+    if direction == Direction::Failover && gone {
+        item.counting_for(&[For::Planned])
+    } else {
+        item
     }
 }
 
@@ -93,28 +98,20 @@ fn item(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needed {
     /// Both switches.
-    ByBoth,
+    Always,
     /// The planned one alone.
-    ByPlanned,
+    WhenPlanned,
     /// The steps say themselves how far.
-    BySteps,
+    Sometimes,
 }
 
 fn needed_for(direction: Direction, role: Role) -> Needed {
     match (direction, role) {
-        (_, Role::Backup) | (Direction::Failback, Role::Primary) => Needed::ByBoth,
-        (Direction::Failover, Role::Primary) => Needed::ByPlanned,
+        (_, Role::Backup) | (Direction::Failback, Role::Primary) => Needed::Always,
+        (Direction::Failover, Role::Primary) => Needed::WhenPlanned,
         (_, Role::PrimaryMirror | Role::BackupMirror) | (Direction::Fence, Role::Primary) => {
-            Needed::BySteps
+            Needed::Sometimes
         }
-    }
-}
-
-/// A state that decides, where the steps do not.
-fn at_most(needed: Needed, state: State) -> State {
-    match needed {
-        Needed::ByBoth | Needed::ByPlanned => state,
-        Needed::BySteps => State::Warning,
     }
 }
 

@@ -98,14 +98,14 @@ fn grows(
     age: Option<SignedDuration>,
 ) -> Item {
     let what = format!("log backups keep the log of the {role} small");
-    let told = match (newest, age) {
-        (Observed::Unknown(why), _) => {
-            let why = why.about("whether log backups are taken cannot be seen");
-            return Item::new("log-grows", State::Warning, what, why);
-        }
-        (_, Some(age)) => format!("the newest one is {} old", words(age)),
-        (_, None) => "it has taken none".to_owned(),
-    };
+    if let Some(why) = newest.unknown() {
+        let why = why.about("whether log backups are taken cannot be seen");
+        return Item::new("log-grows", State::Warning, what, why);
+    }
+    let told = age.map_or_else(
+        || "it has taken none".to_owned(),
+        |age| format!("the newest one is {} old", words(age)),
+    );
     let old = age.is_none_or(|age| age > limit(site.limits.log_age));
     if !old {
         return Item::ok("log-grows", what, told);
@@ -120,12 +120,20 @@ fn grows(
     Item::new("log-grows", State::Warning, what, Problem::new(why, mend))
 }
 
+/// Id of a log backup that log shipping does not know.
+const ELSEWHERE: &str = "taken-elsewhere";
+
+/// Whether a check says that the backup lacks a log backup.
+pub(super) fn breaks_the_chain(item: &Item) -> bool {
+    item.id == ELSEWHERE && item.state == State::Warning
+}
+
 fn taken_elsewhere(status: &Status, role: Role) -> Option<Item> {
     let shipping = status.instances.get(role.key())?.log_shipping.as_ref()?;
     let what = format!("every log backup of the {role} goes where log shipping looks");
     Some(match &shipping.taken_elsewhere {
         None => Item::ok(
-            "taken-elsewhere",
+            ELSEWHERE,
             what,
             "none that the backup lacks was taken elsewhere",
         ),
@@ -136,12 +144,7 @@ fn taken_elsewhere(status: &Status, role: Role) -> Option<Item> {
             let mend = format!(
                 "put {file} into log shipping's folder, and take log backups with its job alone (others: COPY_ONLY)"
             );
-            Item::new(
-                "taken-elsewhere",
-                State::Warning,
-                what,
-                Problem::new(why, mend),
-            )
+            Item::new(ELSEWHERE, State::Warning, what, Problem::new(why, mend))
         }
     })
 }

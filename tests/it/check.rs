@@ -258,6 +258,9 @@ fn log_shipping_that_lags_and_a_chain_that_somebody_broke_are_warned_of_while_th
         session.send(text).await.expect("a backup");
     });
     assert_eq!(warnings(&broken), ["loss", "taken-elsewhere"]);
+    // The end of its log would not join: no planned switch without that file.
+    assert_eq!(broken.verdicts.planned, NotReady);
+    assert_eq!(broken.verdicts.forced, Some(ReadyWithLoss));
     let told = shown(&broken, true);
     assert!(
         told.contains(r"pchat-mirror\nightly.trn was taken by another job"),

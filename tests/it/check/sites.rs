@@ -31,7 +31,7 @@ pub(super) fn sites() -> Vec<Case> {
             "a log backup missing",
             with(varied(|_| ()), "log-gap"),
             AS_IT_IS,
-            [Ready, ReadyWithLoss, Ready],
+            [NotReady, ReadyWithLoss, Ready],
         ),
         (
             "share gone",
