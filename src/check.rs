@@ -15,6 +15,7 @@ use serde::Serialize;
 
 pub use item::{For, Item, State};
 pub use look::Look;
+pub use shipping::what_runs_out;
 
 /// What a check says of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -22,6 +22,7 @@ mod doors;
 mod earlier;
 mod error;
 mod log;
+mod now;
 mod operator;
 mod runs;
 mod stop;

@@ -12,7 +12,7 @@ use crate::site::Site;
 use crate::status::Status;
 use crate::step::observe::Observed;
 use crate::step::observe::instance::clock;
-use crate::step::observe::log_shipping::{Secondary, primary};
+use crate::step::observe::log_shipping::{Secondary, primary, secondary};
 use crate::step::observe::shipped::{Shipped, own_log_backup, shipped};
 
 /// A log backup on the share.
@@ -20,6 +20,25 @@ struct Log {
     name: String,
     /// Its last write.
     at: Timestamp,
+}
+
+/// What does not go on for ever as it is, of a site that nobody switches: a check each.
+pub async fn what_runs_out(site: &Site, access: &Access, status: &Status) -> Vec<Item> {
+    let backup = Instance::chat(Role::Backup);
+    let rows = secondary(access, backup, &site.database.chat).await;
+    let rows = rows.seen().cloned().unwrap_or_default();
+    let mut items = while_it_serves(site, access, status).await;
+    if !rows.is_empty() {
+        items.extend(while_it_ships(site, access, status, &rows).await);
+    }
+    let warns = |it: &Item| it.state == State::Warning;
+    let stands_still = items.iter().any(|it| it.id == RESTORE_LAG && warns(it));
+    items.retain(|it| match it.id.as_str() {
+        RETENTION => stands_still || warns(it),
+        GROWS => warns(it),
+        _ => false,
+    });
+    items
 }
 
 /// While the backup follows: age, lag, retention, the chain.
@@ -100,7 +119,7 @@ fn grows(
     let what = format!("log backups keep the log of the {role} small");
     if let Some(why) = newest.unknown() {
         let why = why.about("whether log backups are taken cannot be seen");
-        return Item::new("log-grows", State::Warning, what, why);
+        return Item::new(GROWS, State::Warning, what, why);
     }
     let told = age.map_or_else(
         || "it has taken none".to_owned(),
@@ -108,7 +127,7 @@ fn grows(
     );
     let old = age.is_none_or(|age| age > limit(site.limits.log_age));
     if !old {
-        return Item::ok("log-grows", what, told);
+        return Item::ok(GROWS, what, told);
     }
     let waits = if waits {
         ", and its log waits for one (LOG_BACKUP)"
@@ -117,8 +136,13 @@ fn grows(
     };
     let why = format!("{told}{waits}: the log grows until its disk is full");
     let mend = "take log backups to a folder that is not the log-shipping share; `[log_backups]` of the site file has pchadr set that up";
-    Item::new("log-grows", State::Warning, what, Problem::new(why, mend))
+    Item::new(GROWS, State::Warning, what, Problem::new(why, mend))
 }
+
+/// Ids that are looked for.
+const RESTORE_LAG: &str = "restore-lag";
+const RETENTION: &str = "retention";
+const GROWS: &str = "log-grows";
 
 /// Id of a log backup that log shipping does not know.
 const ELSEWHERE: &str = "taken-elsewhere";
@@ -240,14 +264,14 @@ fn retention(now: Timestamp, logs: &[Log], shipped: Shipped, kept: Option<i64>) 
         words(kept)
     );
     Some(if age <= kept {
-        Item::ok("retention", what, told)
+        Item::ok(RETENTION, what, told)
     } else {
         let why = format!(
             "{told}: {} may be deleted at any moment, and the chain would end there",
             oldest.name
         );
         let mend = "keep files for longer (backup and file retention of log shipping), and see why it stands still";
-        Item::new("retention", State::Warning, what, Problem::new(why, mend))
+        Item::new(RETENTION, State::Warning, what, Problem::new(why, mend))
     })
 }
 

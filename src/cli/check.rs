@@ -12,6 +12,7 @@ use super::earlier::earlier;
 use super::error::{Failure, output};
 use super::failover::built_in;
 use super::live::saved_elsewhere;
+use super::now;
 use super::options::{CONFIG, LogsOutput, Output, Part, RehearsalOptions, RunOptions, TableForm};
 use super::ports;
 use super::rehearse::{LOGS, RehearsalError, Stage, refusal, saved_before};
@@ -200,7 +201,10 @@ fn live(
             Ok(archive) => {
                 // First, so that what is judged is what is kept.
                 let kept = configuration::keep(site, &access, &status, archive).await;
-                record.extend(earlier_runs(site, plan, options, archive));
+                record.extend(match now::held(site, &access, &status).await {
+                    Some(held) => vec![site_held(&held)],
+                    None => earlier_runs(site, plan, options, archive),
+                });
                 let known = match elsewhere {
                     Some(saved) => Known::of(saved),
                     None => configuration::newest(site, archive),
@@ -247,6 +251,12 @@ fn tell(tells: bool, step: Step) {
     }
 }
 
+/// A run goes on at this moment, perhaps elsewhere.
+fn site_held(held: &Problem) -> Item {
+    let what = "no run holds the site";
+    Item::new("site-held", State::Blocked, what, held)
+}
+
 /// What keeps a new run from beginning, and what an earlier one left to it.
 fn earlier_runs(site: &Site, plan: &Plan, options: &CheckOptions, archive: &Archive) -> Vec<Item> {
     let mut items = Vec::new();
@@ -290,7 +300,7 @@ fn earlier_runs(site: &Site, plan: &Plan, options: &CheckOptions, archive: &Arch
 }
 
 /// A run as typed without a word but the site file.
-fn plain(config: Option<PathBuf>) -> RunOptions {
+pub(super) fn plain(config: Option<PathBuf>) -> RunOptions {
     RunOptions {
         config,
         runbook: None,

@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use std::path::Path;
 
 /// Those that need a site file.
-const OF_A_SITE: [&str; 7] = [
+const OF_A_SITE: [&str; 9] = [
     "status",
+    "check failover",
+    "check failback",
     "failover",
     "failback",
     "fence",

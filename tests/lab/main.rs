@@ -28,3 +28,4 @@ mod refusals;
 mod secrets;
 mod shell;
 mod speed;
+mod status;
