@@ -58,6 +58,7 @@ pub struct PoolStatus {
 }
 
 /// One instance.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InstanceStatus {
     /// Its address.

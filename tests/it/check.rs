@@ -306,7 +306,7 @@ fn a_check_is_one_line_of_json_with_its_verdicts_and_every_check() {
     let check = failover(&normal(), async |_| ());
     let mut json = Vec::new();
     check.write_json(&mut json).expect("a text");
-    assert_eq!(json.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(json.split_inclusive(|byte| *byte == b'\n').count(), 1);
     let json: Value = serde_json::from_slice(&json).expect("JSON");
     assert_eq!(json["version"], 1);
     assert_eq!(json["runbook"], "failover");
