@@ -159,7 +159,7 @@ fn taken_elsewhere(status: &Status, role: Role) -> Option<Item> {
         None => Item::ok(
             ELSEWHERE,
             what,
-            "none that the backup lacks was taken elsewhere",
+            format!("none of the {role} that the backup lacks was taken elsewhere"),
         ),
         Some(file) => {
             let why = format!(
