@@ -2,6 +2,7 @@
 //! call, render.
 
 pub mod abort;
+pub mod check;
 pub mod defect;
 pub mod failover;
 pub mod init;
@@ -21,6 +22,7 @@ mod doors;
 mod earlier;
 mod error;
 mod log;
+mod now;
 mod operator;
 mod runs;
 pub mod screen;
@@ -39,6 +41,7 @@ use crate::report::layout::Page;
 use crate::run::exit::Exit;
 use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
+use check::CheckCommand;
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
 use options::{
@@ -70,6 +73,12 @@ pub enum Command {
     Logs(LogsOptions),
     /// Show where the pool, its databases, mirrors and log shipping stand
     Status(StatusOptions),
+    /// See whether the site is ready for a failover or a failback, and what is missing
+    Check {
+        /// For which.
+        #[command(subcommand)]
+        command: CheckCommand,
+    },
     /// List the runs of the site and verify their records
     Runs {
         /// What about them.
@@ -179,6 +188,7 @@ pub fn run(
         }
         Command::Abort(options) => abort::command(options, environment, out, err),
         Command::Logs(options) => logs::command(options, environment, out, err),
+        Command::Check { command } => check::command(command, environment, out),
         Command::Runs { command } => records::command(command, environment, out),
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),

@@ -279,7 +279,7 @@ fn taken_over() -> Failure {
     }
 }
 
-fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
+pub(super) fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
     let Some(path) = &site.log_shipping.saved else {
         return Ok(None);
     };

@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 use crate::rehearsal::trouble::{TROUBLES, Trouble};
 use crate::step::terms::{AcceptedLoss, INTERLOCKS, Terms, time};
 
-const CONFIG: &str =
+pub(super) const CONFIG: &str =
     "Read the site from FILE [default: $PCHADR_CONFIG, ./site.toml or the machine's own]";
 
 /// How a plan or a run is printed.

@@ -43,7 +43,7 @@ use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 
 /// Log backups of a rehearsal that names none.
-const LOGS: usize = 24;
+pub(super) const LOGS: usize = 24;
 
 /// `--rehearse`.
 ///
@@ -152,7 +152,7 @@ pub(super) fn terminal() -> Terminal {
     }
 }
 
-fn refusal(error: &RehearsalError) -> Failure {
+pub(super) fn refusal(error: &RehearsalError) -> Failure {
     let (exit, hint) = match error {
         RehearsalError::NoSite(_) => (
             Exit::Usage,

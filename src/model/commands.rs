@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use std::path::Path;
 
 /// Those that need a site file.
-const OF_A_SITE: [&str; 7] = [
+const OF_A_SITE: [&str; 9] = [
     "status",
+    "check failover",
+    "check failback",
     "failover",
     "failback",
     "fence",
@@ -16,8 +18,8 @@ const OF_A_SITE: [&str; 7] = [
 ];
 
 /// Words behind the name of the program that begin a command.
-pub(crate) const ALL: [&str; 9] = [
-    "status", "failover", "failback", "fence", "abort", "runs", "logs", "lab", "init",
+pub(crate) const ALL: [&str; 10] = [
+    "status", "check", "failover", "failback", "fence", "abort", "runs", "logs", "lab", "init",
 ];
 
 thread_local! {

@@ -285,6 +285,8 @@ fn limits(root: &mut Table<'_>) -> Result<Limits, Reported> {
     let mirror = table.or("mirror", default.mirror, limit);
     let preflight = table.or("preflight", default.preflight, limit);
     let replication = table.or("replication", default.replication, limit);
+    let log_age = table.or("log_age", default.log_age, limit);
+    let lag = table.or("lag", default.lag, limit);
     let restore = table.or("restore", default.restore, |field| {
         if field.as_text() == Some("none") {
             Ok(None)
@@ -306,6 +308,8 @@ fn limits(root: &mut Table<'_>) -> Result<Limits, Reported> {
         mirror: mirror?,
         preflight: preflight?,
         replication: replication?,
+        log_age: log_age?,
+        lag: lag?,
         restore: restore?,
     })
 }

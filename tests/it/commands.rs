@@ -20,6 +20,7 @@ fn help_names_the_commands_and_flags_that_work() {
         "logs",
         "lab",
         "status",
+        "check",
         "runs",
         "init",
         "--version",
@@ -42,6 +43,12 @@ fn help_names_the_commands_and_flags_that_work() {
     ] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
+    let help = program.run(&["check", "failover", "--help"]).done();
+    for word in ["--config", "--planned", "--quiet", "--rehearse", "--output"] {
+        assert!(help.contains(word), "{word} is missing: {help}");
+    }
+    let help = program.run(&["check", "failback", "--help"]).done();
+    assert!(!help.contains("--planned"), "it is never forced: {help}");
     let help = program.run(&["failover", "--help"]).done();
     for word in [
         "--config",

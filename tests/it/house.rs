@@ -29,6 +29,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("status", &["model", "site", "access", "step"]),
     ("plan", &["model", "site", "runbook", "step"]),
     ("run", &["model", "site", "access", "step", "plan"]),
+    (
+        "check",
+        &["model", "site", "access", "step", "plan", "run", "status"],
+    ),
     ("report", &["model", "step", "plan", "run"]),
 ];
 

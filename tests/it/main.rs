@@ -27,6 +27,7 @@ mod stop_at_question;
 mod sweep;
 
 // The program as its users meet it, and the house it is built in.
+mod check;
 mod commands;
 mod defect;
 mod disk;

@@ -251,6 +251,7 @@ impl<'a> Desk<'a> {
             }
             other @ (Command::Logs(_)
             | Command::Runs { .. }
+            | Command::Check { .. }
             | Command::Lab(_)
             | Command::Init(_)
             | Command::LabShell(_)) => {
