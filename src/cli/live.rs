@@ -323,15 +323,11 @@ async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
 }
 
 fn who() -> Who {
-    let named = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-            .unwrap_or_else(|| "not known".to_owned())
-    };
+    // From the system: variables of the environment are whatever somebody set.
+    let user = whoami::username().unwrap_or_else(|_| "not known".to_owned());
     Who {
         tool: format!("pchadr {}", env!("CARGO_PKG_VERSION")),
         host: gethostname::gethostname().to_string_lossy().into_owned(),
-        user: named(&["USERNAME", "USER", "LOGNAME"]),
+        user,
     }
 }

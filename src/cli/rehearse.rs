@@ -145,7 +145,8 @@ fn tell_practiced(recipe: &Recipe, stopped: bool, out: &mut dyn Write) -> std::i
 pub(super) fn terminal() -> Terminal {
     let writer = Box::new(screen::stderr());
     if std::io::stderr().is_terminal() {
-        let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let color = !dumb && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Terminal::live(writer, color, ProgressDrawTarget::stderr())
     } else {
         Terminal::piped(writer)
