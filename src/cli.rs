@@ -130,7 +130,7 @@ pub fn typed(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::
 }
 
 /// Runs the command that `args` spell, the program's name first. Data goes to `out`, everything
-/// else to `err`.
+/// else to `err`; an error goes to both where the output is to be JSON.
 ///
 /// A command line that is wrong, and `--help`, are told on the process's own streams: the parser
 /// knows which of them is a terminal.
@@ -140,9 +140,14 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let wants_data = error::wants_data(&args);
     let command = match typed(args) {
         Ok(command) => command,
         Err(told) => {
+            if wants_data && told.use_stderr() {
+                error::tell_usage_data(&told.render().to_string(), out);
+            }
             // Nobody is left to tell it to when that fails.
             let _ = told.print();
             return if told.use_stderr() {
@@ -175,5 +180,10 @@ pub fn run(
         out.flush().map_err(error::output)?;
         Ok(exit)
     });
-    ended.unwrap_or_else(|failure| error::tell(&failure, err))
+    ended.unwrap_or_else(|failure| {
+        if wants_data {
+            error::tell_data(&failure, out);
+        }
+        error::tell(&failure, err)
+    })
 }

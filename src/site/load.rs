@@ -128,8 +128,11 @@ fn database_name<'a>(field: &Field<'a>) -> Result<(DatabaseName, Field<'a>), Rep
 
 const A_PATH: &str = r"write an absolute path: '\\fs1\pchat-logs', 'E:\pchat-copy' or '/srv/pchat'";
 
+/// What a file without the table lacks, so that it need not be asked twice.
+const SHARES: &str = r"[shares]`, and below it `backup = '\\fs1\pchat-logs'` and `copy = '\\sql3.dc2.litwareinc.com\pchat-copy'";
+
 fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
-    let mut table = root.required("shares", "[shares]", Field::table)?;
+    let mut table = root.required("shares", SHARES, Field::table)?;
     let path = |field: &Field<'_>| field.name::<SharePath>(A_PATH);
     let backup = table.required("backup", r"backup = '\\fs1\pchat-logs'", path);
     let copy = table.required(
