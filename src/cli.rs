@@ -16,6 +16,7 @@ pub mod rehearse;
 pub mod state;
 pub mod status;
 
+mod account;
 mod configuration;
 mod doors;
 mod earlier;
@@ -68,7 +69,7 @@ pub enum Command {
     Logs(LogsOptions),
     /// Show where the pool, its databases, mirrors and log shipping stand
     Status(StatusOptions),
-    /// List the runs of the site and verify their records
+    /// List the runs of the site, show and report one, verify their records
     Runs {
         /// What about them.
         #[command(subcommand)]

@@ -40,4 +40,5 @@ mod plan;
 mod practice;
 mod program;
 mod readme;
+mod report;
 mod variants;
