@@ -13,6 +13,8 @@ pub mod options;
 mod ports;
 pub mod records;
 pub mod rehearse;
+pub mod schema;
+pub mod shell;
 pub mod state;
 pub mod status;
 
@@ -32,7 +34,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::model::commands;
 use crate::run::exit::Exit;
@@ -41,8 +43,8 @@ use crate::site::{NotFound, Site};
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
 use options::{
-    AbortOptions, FailoverOptions, FenceOptions, InitOptions, LogsOptions, RunOptions, RunsCommand,
-    StatusOptions,
+    AbortOptions, CompletionsOptions, FailoverOptions, FenceOptions, InitOptions, LogsOptions,
+    ManOptions, RunOptions, RunsCommand, SchemaOptions, StatusOptions,
 };
 use state::StatePlaces;
 
@@ -79,6 +81,12 @@ pub enum Command {
     Lab(LabOptions),
     /// Write a new site file, every key explained
     Init(InitOptions),
+    /// Print what an editor completes a site file or a runbook from, as JSON Schema
+    Schema(SchemaOptions),
+    /// Print a script that completes the words of a command line
+    Completions(CompletionsOptions),
+    /// Print the manual page of the program, or of one of its commands
+    Man(ManOptions),
     /// Answer as PowerShell does, for the lab
     #[command(hide = true)]
     LabShell(LabShellOptions),
@@ -175,6 +183,9 @@ pub fn run(
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),
         Command::Init(options) => init::command(options, out),
+        Command::Schema(options) => schema::command(options, out),
+        Command::Completions(options) => shell::completions(options, Line::command(), out),
+        Command::Man(options) => shell::man(options, Line::command(), out),
         Command::LabShell(options) => lab_shell::command(options, out),
     };
     let ended = ended.and_then(|exit| {

@@ -1,13 +1,20 @@
 //! What can be typed, and what the program makes of it.
 
+mod kept;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use jiff::civil::DateTime;
 
 use crate::rehearsal::trouble::{TROUBLES, Trouble};
 use crate::step::terms::{AcceptedLoss, INTERLOCKS, Terms, time};
+
+pub use kept::{
+    CompletionsOptions, ManOptions, ReportOptions, ReportOutput, RunsCommand, RunsOptions,
+    SchemaOf, SchemaOptions, ShellName, ShowOptions, VerifyOptions,
+};
 
 const CONFIG: &str =
     "Read the site from FILE [default: $PCHADR_CONFIG, ./site.toml or the machine's own]";
@@ -368,87 +375,6 @@ pub struct InitOptions {
     /// Write this file
     #[arg(value_name = "FILE", default_value = "site.toml")]
     pub file: PathBuf,
-}
-
-/// `pchadr runs`, as typed.
-#[derive(Debug, Subcommand)]
-pub enum RunsCommand {
-    /// List the runs of the site, each with where it stands
-    List(RunsOptions),
-    /// Show what a run did: RUN, or the last one of the site
-    Show(ShowOptions),
-    /// Print the report of a run as one page: RUN, or the last one of the site
-    Report(ReportOptions),
-    /// Verify the record of RUN, or of every run of the site
-    Verify(VerifyOptions),
-}
-
-/// How a report is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ReportOutput {
-    /// One page that needs nothing else.
-    #[default]
-    Html,
-    /// For a ticket.
-    Markdown,
-}
-
-/// `pchadr runs show`, as typed.
-#[derive(Debug, Args)]
-pub struct ShowOptions {
-    /// Show this run
-    #[arg(value_name = "RUN")]
-    pub run: Option<String>,
-
-    /// The rest.
-    #[command(flatten)]
-    pub options: RunsOptions,
-}
-
-/// `pchadr runs report`, as typed.
-#[derive(Debug, Args)]
-pub struct ReportOptions {
-    /// Report this run
-    #[arg(value_name = "RUN")]
-    pub run: Option<String>,
-
-    /// The site file; without it, see [`crate::site::Site::find`].
-    #[arg(long, value_name = "FILE", help = CONFIG)]
-    pub config: Option<PathBuf>,
-
-    /// Print in FORM: html or markdown
-    #[arg(
-        long,
-        value_enum,
-        value_name = "FORM",
-        default_value_t,
-        hide_possible_values = true
-    )]
-    pub output: ReportOutput,
-}
-
-/// What every command of `pchadr runs` takes.
-#[derive(Debug, Args)]
-pub struct RunsOptions {
-    /// The site file; without it, see [`crate::site::Site::find`].
-    #[arg(long, value_name = "FILE", help = CONFIG)]
-    pub config: Option<PathBuf>,
-
-    /// The form.
-    #[command(flatten)]
-    pub form: TableForm,
-}
-
-/// `pchadr runs verify`, as typed.
-#[derive(Debug, Args)]
-pub struct VerifyOptions {
-    /// Verify this run alone
-    #[arg(value_name = "RUN")]
-    pub run: Option<String>,
-
-    /// The rest.
-    #[command(flatten)]
-    pub options: RunsOptions,
 }
 
 /// `pchadr status`, as typed.

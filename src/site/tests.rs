@@ -7,6 +7,7 @@ mod any_bytes;
 mod example;
 mod log_backups;
 mod roles;
+mod schema;
 mod sign_in;
 mod targets;
 

@@ -42,3 +42,4 @@ mod program;
 mod readme;
 mod report;
 mod variants;
+mod words;
