@@ -104,6 +104,7 @@ pub(super) fn go(
                 );
                 next.write(&without, &again, out).map_err(output)?;
             }
+            writeln!(out).map_err(output)?;
             tell_record(&finished.run, options, &archive, out).map_err(output)?;
             out.flush().map_err(output)?;
         }
@@ -244,7 +245,6 @@ fn tell_record(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let config = config_option(options.config.as_deref());
-    writeln!(out)?;
     writeln!(out, "record          {}", archive.folder(run).display())?;
     writeln!(
         out,

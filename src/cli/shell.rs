@@ -14,9 +14,14 @@ use crate::run::exit::Exit;
 /// That `out` takes nothing.
 pub fn completions(
     options: &CompletionsOptions,
-    mut line: clap::Command,
+    line: clap::Command,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
+    // What nobody types is not completed.
+    let typed = line.get_subcommands().filter(|it| !it.is_hide_set());
+    let mut line = clap::Command::new("pchadr")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommands(typed.cloned());
     let shell: Shell = options.shell.into();
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut line, "pchadr", &mut script);

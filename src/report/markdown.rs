@@ -282,7 +282,7 @@ fn write_seen(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<
         }
         writeln!(out, "\n| fact | before | after |\n|---|---|---|")?;
         for (path, was, is) in changed.iter().take(SPELLED) {
-            let side = |it: &Option<String>| inline(it.as_deref().unwrap_or("–"));
+            let side = |it: &Option<String>| inline(it.as_deref().unwrap_or("not there"));
             writeln!(out, "| {} | {} | {} |", inline(path), side(was), side(is))?;
         }
         let more = changed.len().saturating_sub(SPELLED);

@@ -40,6 +40,7 @@ fn every_shell_gets_a_script_that_completes_commands_and_their_options() {
         for word in ["pchadr", "failover", "service-first", "report", "markdown"] {
             assert!(script.contains(word), "{shell}: {word} is missing");
         }
+        assert!(!script.contains("lab-shell"), "{shell}: nobody types it");
     }
     let told = Program::new().run(&["completions", "tcsh"]).refused(2);
     assert!(told.contains("tcsh"), "{told}");

@@ -95,7 +95,7 @@ fn looks(step: &StepAccount, page: &mut Page) {
         if !changed.is_empty() {
             page.markup("<h4>Changed</h4>\n<dl class=\"changes\">\n");
             for (path, was, is) in changed.iter().take(CHANGES) {
-                let side = |it: &Option<String>| short(it.as_deref().unwrap_or("–"));
+                let side = |it: &Option<String>| short(it.as_deref().unwrap_or("not there"));
                 page.leaf("dt", "", path);
                 page.markup("<dd><del>")
                     .text(&side(was))

@@ -15,6 +15,12 @@ use crate::run::stored::StoredPlan;
 /// Width of the picture in its own units.
 const WIDTH: f64 = 1000.0;
 
+/// So far apart, at least, are names of moments.
+const APART: f64 = 190.0;
+
+/// No moment behind it is named.
+const LAST_NAMED: f64 = 850.0;
+
 /// A pause between executions is drawn as that part of the picture at most.
 const PAUSE: f64 = 0.06;
 
@@ -84,7 +90,7 @@ impl Axis {
         let step = step.unwrap_or(STEPS[STEPS.len() - 1]);
         let marks = (0..=5).map(|n| n * step);
         marks
-            .filter(|mark| f64::from(*mark) <= self.total * 0.97)
+            .filter(|mark| f64::from(*mark) <= self.total)
             .map(|mark| {
                 let words = match mark {
                     0 => "start".to_owned(),
@@ -115,7 +121,13 @@ pub(super) fn write(account: &Account, plan: Option<&StoredPlan>, page: &mut Pag
     let ticks = axis.ticks();
     let served = served_at(account);
     page.markup("<section class=\"timeline\">\n<h2>Timeline</h2>\n<div class=\"row axis\"><div class=\"name\"></div><div class=\"marks\">");
+    let mut free = 0.0;
     for (x, words) in &ticks {
+        // One that would run into another, or over the edge, is drawn and not named.
+        if *x < free || *x > LAST_NAMED {
+            continue;
+        }
+        free = x + APART;
         let place = format!("left:{:.2}%", x / 10.0);
         page.open("span", &[("style", &place)])
             .text(words)
