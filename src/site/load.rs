@@ -141,7 +141,16 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
         |f| Ok((path(f)?, f.clone())),
     );
     let copy_local = table.optional("copy_local", path);
-    let mirror = table.optional("mirror", path);
+    let mirror = table.optional("mirror", |field| {
+        let path = path(field)?;
+        if path.unc_host().is_some() || path.as_str().starts_with('/') {
+            return Ok(path);
+        }
+        Err(field.problem(
+            "is a folder of one machine, and both instances of a mirror must reach it",
+            r"write a share: `mirror = '\\fs1\pchat-mirror'`",
+        ))
+    });
     let archive = table.optional("archive", path);
     let extra = table.optional("extra", |field| {
         let read: Vec<_> = field.list()?.iter().map(path).collect();

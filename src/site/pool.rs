@@ -19,7 +19,12 @@ const MOST_ACTIVE: usize = 4;
 pub(super) fn read(root: &mut Table<'_>) -> Result<Pool, Reported> {
     let mut pool = root.required("pool", POOL, Field::table)?;
     let fqdn = pool.required("fqdn", "fqdn = \"pchat.litwareinc.com\"", |f| {
-        f.name("write the pool's fully qualified name, as the topology has it")
+        let hint = "write the pool's fully qualified name, as the topology has it";
+        let fqdn = f.name(hint)?;
+        if is_address(&fqdn) {
+            return Err(f.problem(&format!("`{fqdn}` is an address, no name"), hint));
+        }
+        Ok(fqdn)
     });
     let identity = pool.optional("identity", |f| f.text().map(str::to_owned));
     let active_identity = pool.optional("active_identity", |f| f.text().map(str::to_owned));
@@ -136,13 +141,17 @@ fn active_servers<'a>(field: &Field<'a>) -> Result<Servers<'a>, Reported> {
 /// (`skype-powershell.md` 1.2; `sql-server.md` 3.1).
 fn refuse_addresses(servers: &Servers<'_>) {
     for Listed { server, field } in servers {
-        if server.as_str().parse::<std::net::Ipv4Addr>().is_ok() {
+        if is_address(server) {
             field.problem(
                 &format!("`{server}` is an address, no name"),
                 "write the server's fully qualified name, as Get-CsPool shows it under Computers",
             );
         }
     }
+}
+
+fn is_address(name: &Fqdn) -> bool {
+    name.as_str().parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 /// A failover to servers of the lost data center alone would end without one that serves.

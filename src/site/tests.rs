@@ -299,6 +299,32 @@ fn a_folder_is_not_copied_onto_itself() {
 }
 
 #[test]
+fn a_share_with_slashes_and_a_mirror_share_on_one_machine_are_refused() {
+    let slashes = refused(
+        r"backup = '\\fs1\pchat-logs'",
+        "backup = '//fs1/pchat-logs'",
+    );
+    assert!(
+        slashes[0].ends_with(r"a share is written with backslashes: `\\host\share`"),
+        "{slashes:?}"
+    );
+    let copy = r"copy = '\\sql3\pchat-copy'";
+    let with = |mirror: &str| format!("{copy}\nmirror = '{mirror}'");
+    assert_eq!(
+        refused(copy, &with(r"E:\mirror")),
+        [
+            "15 shares.mirror: is a folder of one machine, and both instances of a mirror must reach it"
+        ]
+    );
+    for mirror in [r"\\fs1\mirror", "/srv/mirror"] {
+        assert!(
+            parse(&LEAST.replace(copy, &with(mirror))).is_ok(),
+            "{mirror}"
+        );
+    }
+}
+
+#[test]
 fn a_path_whose_backslashes_were_eaten_is_explained() {
     let text = LEAST.replace(r"'\\fs1\pchat-logs'", r#""\\fs1\\logs""#);
     let found = parse(&text).unwrap_err();
