@@ -184,7 +184,7 @@ pub fn run(
         Command::Lab(options) => lab::command(options, out, err),
         Command::Init(options) => init::command(options, out),
         Command::Schema(options) => schema::command(options, out),
-        Command::Completions(options) => shell::completions(options, Line::command(), out),
+        Command::Completions(options) => shell::completions(options, &Line::command(), out),
         Command::Man(options) => shell::man(options, Line::command(), out),
         Command::LabShell(options) => lab_shell::command(options, out),
     };

@@ -106,11 +106,7 @@ pub(super) fn wants_data(args: &[OsString]) -> bool {
     while let Some(word) = words.next() {
         match word {
             "--" => return false,
-            "--output" => {
-                if words.next() == Some("json") {
-                    return true;
-                }
-            }
+            "--output" if words.next() == Some("json") => return true,
             "--output=json" => return true,
             _ => {}
         }
@@ -149,19 +145,16 @@ pub(super) fn tell_data(error: &anyhow::Error, out: &mut dyn Write) {
         return;
     }
     let problems = problems(error);
-    let (exit, record) = match problems {
-        Some(problems) => {
-            let record = ErrorRecord {
-                what: heading(problems),
-                ..ErrorRecord::default()
-            };
-            (Exit::Usage, record)
-        }
-        None => {
-            let Failure { exit, problem } = describe(error);
-            let record = ErrorRecord::of(&problem.what, &problem, WayOn::Resume);
-            (exit, record)
-        }
+    let (exit, record) = if let Some(problems) = problems {
+        let record = ErrorRecord {
+            what: heading(problems),
+            ..ErrorRecord::default()
+        };
+        (Exit::Usage, record)
+    } else {
+        let Failure { exit, problem } = describe(error);
+        let record = ErrorRecord::of(&problem.what, &problem, WayOn::Resume);
+        (exit, record)
     };
     let in_file = problems.iter().flat_map(|problems| &problems.problems);
     write_data(

@@ -14,7 +14,7 @@ use crate::run::exit::Exit;
 /// That `out` takes nothing.
 pub fn completions(
     options: &CompletionsOptions,
-    line: clap::Command,
+    line: &clap::Command,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     // What nobody types is not completed.

@@ -102,10 +102,14 @@ impl Figures {
             }
         }
         let ends = account.executions.iter().rev();
-        let told = ends
-            .filter_map(|it| it.finished.as_ref()?.loss_seconds)
-            .next();
-        self.loss_seconds = told.and_then(|seconds| u64::try_from(seconds).ok());
+        let mut ends = ends.filter_map(|it| it.finished.as_ref());
+        let told = ends.find_map(|it| it.loss_seconds);
+        // A run that was killed behind its recovery has no end that says it.
+        let acted = recovery.is_some_and(|step| !step.spans.is_empty());
+        let times = self.disaster_at.zip(self.last_log_finished);
+        let seen = times.map(|(lost, last)| lost.duration_since(last).as_secs());
+        let loss = told.or(seen.filter(|_| acted));
+        self.loss_seconds = loss.and_then(|seconds| u64::try_from(seconds).ok());
     }
 
     /// How long the run took.
@@ -313,6 +317,8 @@ mod tests {
         let figures = Figures::of(&account);
         // 20 min 3 s before the look of 08:00:03, 2 h 14 min 52 s behind it.
         assert_eq!(figures.since_disaster_seconds, Some(20 * 60 + 3 + 8092));
+        // No end of it says what was lost.
+        assert_eq!(figures.loss_seconds, Some(10 * 60));
         let log = figures.last_log().unwrap();
         assert!(log.contains("2027-01-15 07:30:00") && log.contains("41000000370400001"));
     }

@@ -85,9 +85,8 @@ fn class_of(account: &Account, step: &StepAccount) -> &'static str {
         Some(StepOutcome::Stopped) => "stopped",
         Some(StepOutcome::Unknown) => "unknown",
         Some(StepOutcome::Left) => "left",
-        Some(StepOutcome::NotReached) => "waits",
         None if step.first_began.is_some() => "unknown",
-        None => "waits",
+        Some(StepOutcome::NotReached) | None => "waits",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::SINGLE_QUOTES;
 
-/// What to do about an error of the parser, by its message (toml_parser 1.1) and the line.
+/// What to do about an error of the parser, by its message (`toml_parser` 1.1) and the line.
 pub(super) fn hint(message: &str, line: &str) -> &'static str {
     if line.contains('"') && line.contains('\\') {
         return SINGLE_QUOTES;
@@ -108,7 +108,7 @@ mod tests {
             ("a =", "write a text in quotes"),
             ("a == 1", "write one `=`"),
             ("[a", "`]`"),
-            ("a = [1 2]", "comma"),
+            ("a = ['b' 'c']", "comma"),
             ("a = [1", "`]`"),
             ("a = { b = 1", "`}`"),
             ("a = 1\na = 2", "may be there once"),
