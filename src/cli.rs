@@ -14,9 +14,12 @@ pub mod options;
 mod ports;
 pub mod records;
 pub mod rehearse;
+pub mod schema;
+pub mod shell;
 pub mod state;
 pub mod status;
 
+mod account;
 mod configuration;
 mod doors;
 mod earlier;
@@ -34,7 +37,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::model::commands;
 use crate::report::layout::Page;
@@ -45,8 +48,8 @@ use check::CheckCommand;
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
 use options::{
-    AbortOptions, FailoverOptions, FenceOptions, InitOptions, LogsOptions, RunOptions, RunsCommand,
-    StatusOptions,
+    AbortOptions, CompletionsOptions, FailoverOptions, FenceOptions, InitOptions, LogsOptions,
+    ManOptions, RunOptions, RunsCommand, SchemaOptions, StatusOptions,
 };
 use state::StatePlaces;
 
@@ -79,7 +82,7 @@ pub enum Command {
         #[command(subcommand)]
         command: CheckCommand,
     },
-    /// List the runs of the site and verify their records
+    /// List the runs of the site, show and report one, verify their records
     Runs {
         /// What about them.
         #[command(subcommand)]
@@ -89,6 +92,12 @@ pub enum Command {
     Lab(LabOptions),
     /// Write a new site file, every key explained
     Init(InitOptions),
+    /// Print what an editor completes a site file or a runbook from, as JSON Schema
+    Schema(SchemaOptions),
+    /// Print a script that completes the words of a command line
+    Completions(CompletionsOptions),
+    /// Print the manual page of the program, or of one of its commands
+    Man(ManOptions),
     /// Answer as PowerShell does, for the lab
     #[command(hide = true)]
     LabShell(LabShellOptions),
@@ -144,7 +153,7 @@ pub fn typed(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::
 }
 
 /// Runs the command that `args` spell, the program's name first. Data goes to `out`, everything
-/// else to `err`.
+/// else to `err`; an error goes to both where the output is to be JSON.
 ///
 /// A command line that is wrong, and `--help`, are told on the process's own streams: the parser
 /// knows which of them is a terminal.
@@ -163,9 +172,13 @@ pub fn run(
     };
     let out: &mut dyn Write = &mut Page::new(out, columns);
     let err: &mut dyn Write = &mut Page::new(err, windows.err);
+    let wants_data = error::wants_data(&args);
     let command = match typed(args) {
         Ok(command) => command,
         Err(told) => {
+            if wants_data && told.use_stderr() {
+                error::tell_usage_data(&told.render().to_string(), out);
+            }
             // Nobody is left to tell it to when that fails.
             let _ = told.print();
             return if told.use_stderr() {
@@ -193,11 +206,19 @@ pub fn run(
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),
         Command::Init(options) => init::command(options, out),
+        Command::Schema(options) => schema::command(options, out),
+        Command::Completions(options) => shell::completions(options, &Line::command(), out),
+        Command::Man(options) => shell::man(options, Line::command(), out),
         Command::LabShell(options) => lab_shell::command(options, out),
     };
     let ended = ended.and_then(|exit| {
         out.flush().map_err(error::output)?;
         Ok(exit)
     });
-    ended.unwrap_or_else(|failure| error::tell(&failure, err))
+    ended.unwrap_or_else(|failure| {
+        if wants_data {
+            error::tell_data(&failure, out);
+        }
+        error::tell(&failure, err)
+    })
 }

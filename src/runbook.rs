@@ -18,6 +18,10 @@ pub const FAILBACK: &str = include_str!("../runbooks/failback.toml");
 /// The built-in fence.
 pub const FENCE: &str = include_str!("../runbooks/fence.toml");
 
+/// What a runbook may hold, as JSON Schema (draft 07, which editors of TOML know). A test compares its
+/// keys with those that [`Runbook::parse`] knows.
+pub const SCHEMA: &str = include_str!("runbook/schema.json");
+
 impl Direction {
     /// Its built-in runbook.
     pub fn built_in(self) -> &'static str {

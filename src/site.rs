@@ -24,6 +24,10 @@ pub use load::LoadError;
 /// An example site file with every key explained: the site of `design.md` 7.
 pub const EXAMPLE: &str = include_str!("../runbooks/litware.toml");
 
+/// What a site file may hold, as JSON Schema (draft 07, which editors of TOML know). A test compares its
+/// keys with those that the loader knows.
+pub const SCHEMA: &str = include_str!("site/schema.json");
+
 /// A stretched Persistent Chat pool, as its site file describes it. Holds no secret: only where a
 /// secret is to be found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -104,6 +104,8 @@ pub(super) fn go(
                 );
                 next.write(&without, &again, out).map_err(output)?;
             }
+            writeln!(out).map_err(output)?;
+            tell_record(&finished.run, options, &archive, out).map_err(output)?;
             out.flush().map_err(output)?;
         }
         // A failback that is done has just set it up again.
@@ -233,6 +235,21 @@ impl Live<'_> {
             Output::Markdown => Box::new(Markdown::new(stdout(), Some(self.plan.clone()))),
         }]
     }
+}
+
+/// Where the record of the run lies, and what prints it.
+fn tell_record(
+    run: &str,
+    options: &RunOptions,
+    archive: &Archive,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let config = config_option(options.config.as_deref());
+    writeln!(out, "record          {}", archive.folder(run).display())?;
+    writeln!(
+        out,
+        "report          pchadr runs report{config} {run} --output html"
+    )
 }
 
 /// The record of a run cannot be written, and nothing was sent.

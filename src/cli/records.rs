@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Environment;
+use super::account::KeptRun;
 use super::error::{Failure, output};
 use super::options::{LogsOutput, RunsCommand};
 use super::runs::{archive, config_option, may_be_of, parted, refuse_lost, same_site};
@@ -17,7 +18,7 @@ use crate::run::event::Outcome;
 use crate::run::exit::Exit;
 use crate::site::Site;
 
-/// Lists runs, or verifies their records.
+/// Lists runs, shows and reports one, or verifies their records.
 ///
 /// # Errors
 /// Those of the site file; that there is no such run; that `out` takes nothing.
@@ -27,6 +28,16 @@ pub fn command(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let (options, run, verifies) = match command {
+        RunsCommand::Show(options) => {
+            let config = options.options.config.as_deref();
+            let kept = KeptRun::find(options.run.as_deref(), config, environment)?;
+            return kept.show(options.options.form.output, config, out);
+        }
+        RunsCommand::Report(options) => {
+            let config = options.config.as_deref();
+            let kept = KeptRun::find(options.run.as_deref(), config, environment)?;
+            return kept.report(options.output, out);
+        }
         RunsCommand::List(options) => (options, None, false),
         RunsCommand::Verify(options) => (&options.options, options.run.as_deref(), true),
     };

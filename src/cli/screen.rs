@@ -71,7 +71,8 @@ pub(super) fn is_read(args: &[OsString]) -> bool {
     let asked = words
         .windows(2)
         .any(|it| it[0] == "--output" && it[1] != "human");
-    let writes = words.first().is_some_and(|it| WRITERS.contains(it));
+    let writes = words.first().is_some_and(|it| WRITERS.contains(it))
+        || words.starts_with(&["runs", "report"]);
     !asked && !writes && !words.iter().any(|it| other(&it))
 }
 
@@ -92,6 +93,7 @@ mod tests {
             "pchadr failover --dry-run --output=markdown",
             "pchadr init",
             "pchadr schema site",
+            "pchadr runs report --config site.toml",
         ] {
             assert!(!read(line), "{line}");
         }

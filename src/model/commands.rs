@@ -18,8 +18,20 @@ const OF_A_SITE: [&str; 9] = [
 ];
 
 /// Words behind the name of the program that begin a command.
-pub(crate) const ALL: [&str; 10] = [
-    "status", "check", "failover", "failback", "fence", "abort", "runs", "logs", "lab", "init",
+pub(crate) const ALL: [&str; 13] = [
+    "status",
+    "check",
+    "failover",
+    "failback",
+    "fence",
+    "abort",
+    "runs",
+    "logs",
+    "lab",
+    "init",
+    "schema",
+    "completions",
+    "man",
 ];
 
 thread_local! {

@@ -280,3 +280,18 @@ fn a_reader_that_went_away_is_met_with_silence() {
         assert_eq!(Said::from(output).done(), "");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_password_file_that_others_may_read_is_told_and_one_for_its_owner_is_not() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let machine = crate::frozen::Machine::new();
+    let path = machine.path("password.txt");
+    let told = format!("others may read the password file `{}`", path.display());
+    for (mode, is_told) in [(0o600, false), (0o640, true), (0o604, true)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let said = machine.0.run(&["status", "--output", "json"]);
+        assert_eq!(said.err.contains(&told), is_told, "{mode:o}: {}", said.err);
+    }
+}

@@ -73,7 +73,9 @@ impl Machine {
             .replace("/srv/pchadr/lab/shares", shares.to_str().unwrap())
             .replace("ca = \"ca.pem\"\n", "");
         fs::write(folder.path().join("site.toml"), site).unwrap();
-        fs::write(folder.path().join("password.txt"), "secret").unwrap();
+        let password = folder.path().join("password.txt");
+        fs::write(&password, "secret").unwrap();
+        for_its_owner(&password);
         let state = folder.path().join("state").display().to_string();
         let mut program = Program::new().with("PCHADR_STATE", state);
         program.folder = folder;
@@ -115,6 +117,17 @@ impl Machine {
         assert_eq!(said.status, Some(3), "{said:?}");
         (said.out, said.err)
     }
+}
+
+/// Leaves a file to its owner alone.
+fn for_its_owner(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let _ = path;
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {

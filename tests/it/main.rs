@@ -41,4 +41,6 @@ mod plan;
 mod practice;
 mod program;
 mod readme;
+mod report;
 mod variants;
+mod words;

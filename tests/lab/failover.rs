@@ -73,8 +73,29 @@ fn a_failover_ends_with_everything_as_the_vendor_wants_it_and_a_second_one_chang
         assert!(server.starts_with("127.0.0.1,"), "{status}");
     }
 
-    // The record: its documents, its log, its second copy.
+    // The record: its documents, its log, its second copy, and its report.
     let run = machine.runs().remove(0);
+    let told = text(&said.stdout);
+    let place = format!("\nrecord          {}\n", run.display());
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let (_, report) = told.split_once(&place).unwrap_or_else(|| panic!("{told}"));
+    assert!(
+        report.starts_with("report          pchadr runs report"),
+        "{told}"
+    );
+    assert!(
+        report.ends_with(&format!("{name} --output html\n")),
+        "{told}"
+    );
+    let page = text(&machine.run(&["runs", "report", name]).stdout);
+    for part in [
+        "<p class=\"verdict\">done: everything is as the runbook wants it</p>",
+        "RESTORE DATABASE [mgc] WITH RECOVERY;",
+        "<dd><del>RESTORING</del> <ins>ONLINE</ins></dd>",
+        "not known<small>the record does not say when the disaster was",
+    ] {
+        assert!(page.contains(part), "{part} is missing: {page}");
+    }
     let mirrored = lab
         .folder
         .join("shares/copy/pchadr-runs")

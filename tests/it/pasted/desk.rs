@@ -254,6 +254,9 @@ impl<'a> Desk<'a> {
             | Command::Check { .. }
             | Command::Lab(_)
             | Command::Init(_)
+            | Command::Schema(_)
+            | Command::Completions(_)
+            | Command::Man(_)
             | Command::LabShell(_)) => {
                 panic!("{}: nothing here does what it says: {other:?}", told())
             }
