@@ -79,8 +79,14 @@ fn a_failover_ends_with_everything_as_the_vendor_wants_it_and_a_second_one_chang
     let place = format!("\nrecord          {}\n", run.display());
     let name = run.file_name().unwrap().to_str().unwrap();
     let (_, report) = told.split_once(&place).unwrap_or_else(|| panic!("{told}"));
-    assert!(report.starts_with("report          pchadr runs report"), "{told}");
-    assert!(report.ends_with(&format!("{name} --output html\n")), "{told}");
+    assert!(
+        report.starts_with("report          pchadr runs report"),
+        "{told}"
+    );
+    assert!(
+        report.ends_with(&format!("{name} --output html\n")),
+        "{told}"
+    );
     let page = text(&machine.run(&["runs", "report", name]).stdout);
     for part in [
         "<p class=\"verdict\">done: everything is as the runbook wants it</p>",
