@@ -19,7 +19,7 @@ const WIDTH: f64 = 1000.0;
 const APART: f64 = 190.0;
 
 /// No moment behind it is named.
-const LAST_NAMED: f64 = 850.0;
+const LAST_NAMED: f64 = 880.0;
 
 /// A pause between executions is drawn as that part of the picture at most.
 const PAUSE: f64 = 0.06;
