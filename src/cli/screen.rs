@@ -73,7 +73,7 @@ pub(super) fn is_read(args: &[OsString]) -> bool {
         .any(|it| it[0] == "--output" && it[1] != "human");
     let writes = words.first().is_some_and(|it| WRITERS.contains(it))
         || words.starts_with(&["runs", "report"]);
-    !asked && !writes && !words.iter().any(|it| other(&it))
+    !asked && !writes && !words.iter().any(other)
 }
 
 #[cfg(test)]

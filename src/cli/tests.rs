@@ -94,3 +94,14 @@ fn without_data_asked_for_an_error_leaves_the_output_empty() {
     assert_eq!((ended, out), (Exit::Usage, Vec::new()));
     assert!(!err.is_empty());
 }
+
+#[test]
+fn what_begins_a_command_is_known_where_lines_are_wrapped() {
+    let line = Line::command();
+    let commands = line.get_subcommands().filter(|it| !it.is_hide_set());
+    let mut names: Vec<&str> = commands.map(clap::Command::get_name).collect();
+    let mut known = commands::ALL.to_vec();
+    names.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(names, known);
+}

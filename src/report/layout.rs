@@ -121,7 +121,6 @@ fn fields(line: &str) -> Vec<Field> {
 }
 
 /// What is not taken apart.
-#[expect(clippy::unnecessary_wraps, reason = "the signature is the library's")]
 fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
     let (mut words, mut begin, mut rest) = (Vec::new(), 0, line);
     while !rest.is_empty() {
