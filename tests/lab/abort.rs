@@ -151,7 +151,7 @@ fn a_failback_whose_undoing_was_cut_off_goes_no_other_way_than_back() {
         &machine,
         machine.start_failback(),
         "step_finished",
-        "back-up-database",
+        "fence-backup",
     );
     // Whatever stood before it is undone by then.
     kill_at(
@@ -187,7 +187,7 @@ fn a_backup_mirror_that_is_lost_keeps_no_undoing_from_its_end_and_a_failover_set
         &machine,
         machine.start_failback(),
         "step_finished",
-        "back-up-database",
+        "remove-mirroring",
     );
     lab.happen("down instance backup_mirror");
     let said = machine.run(&["abort", "--yes"]);

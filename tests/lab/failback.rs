@@ -214,9 +214,11 @@ fn what_was_only_powered_off_is_kept_before_it_is_written_over() {
 }
 
 #[test]
-fn a_failback_that_is_killed_at_any_of_four_places_and_resumed_ends_as_one_that_was_not() {
+fn a_failback_that_is_killed_at_any_of_six_places_and_resumed_ends_as_one_that_was_not() {
     let normal = normal();
     for step in [
+        "seed-primary",
+        "ship-log",
         "fence-backup",
         "restore-database",
         "install-primary-mirror",
