@@ -212,11 +212,9 @@ fn refused(ids: &[&str]) -> NoPlan {
         .iter()
         .map(|step| step.id())
         .collect();
-    let steps: String = ids
-        .iter()
-        .map(|id| format!("[[step]]\nid = '{id}'\n"))
-        .collect();
-    let text = format!("version = 1\nrunbook = 'failback'\ntitle = 'T'\n{steps}");
+    let steps = ids.join("'\n[[step]]\nid = '");
+    let text =
+        format!("version = 1\nrunbook = 'failback'\ntitle = 'T'\n[[step]]\nid = '{steps}'\n");
     let runbook = Runbook::parse(&text, "r.toml", &known).expect("a runbook");
     Plan::bind(&runbook, &litware()).expect_err("it makes no plan")
 }

@@ -231,9 +231,12 @@ fn steps_are_taken_back_last_first_but_for_the_list_which_goes_before_the_mirror
             "install-primary-mirror",
             "restore-database",
             "fence-backup",
-            "back-up-database",
             "clear-active-servers",
             "remove-mirroring",
+            "ship-log",
+            "seed-primary",
+            "back-up-database",
+            "stop-log-backups",
             "prove-share",
             "retire-old-primary",
         ]
