@@ -22,6 +22,7 @@ pub mod terms;
 pub mod undo;
 
 mod backup_database;
+mod between;
 mod earlier;
 mod failback;
 mod failover;
@@ -30,6 +31,7 @@ mod log_backups;
 mod next;
 mod optional;
 mod placement;
+mod principal;
 mod shared;
 mod stored;
 
@@ -92,6 +94,8 @@ pub struct Context<'a> {
     pub started: bool,
     /// When the run began, UTC.
     pub began: Option<Timestamp>,
+    /// The plan seeds the primary while chat serves (`steps.md` 6.10).
+    pub seeded: bool,
 }
 
 /// What is fixed about a step.
@@ -152,8 +156,8 @@ trait Kind {
         limits.settle
     }
 
-    /// Its part of the time without chat; `None` for a step while chat serves.
-    fn downtime(_site: &Site) -> Option<Downtime> {
+    /// Its part of the time without chat, in a plan that is seeded or not; `None` while chat serves.
+    fn downtime(_site: &Site, _seeded: bool) -> Option<Downtime> {
         None
     }
 
@@ -219,7 +223,7 @@ struct Fixed {
     optional: Option<Optional>,
     limit: fn(&Limits) -> Option<Duration>,
     settle: fn(&Limits) -> Duration,
-    downtime: fn(&Site) -> Option<Downtime>,
+    downtime: fn(&Site, bool) -> Option<Downtime>,
     commands: fn(&Site) -> Vec<Command>,
     undo: undo::Fixed,
 }
@@ -273,7 +277,7 @@ macro_rules! steps {
             /// Every step.
             pub const ALL: &'static [Step] = &[$($(Step::$variant),+),+];
 
-            /// The steps of a direction, in the vendor's order.
+            /// The steps of a direction, in the order of its built-in runbook.
             pub fn of(direction: Direction) -> &'static [Step] {
                 match direction { $(Direction::$direction => &[$(Step::$variant),+],)+ }
             }
@@ -395,9 +399,11 @@ steps! {
         RetireOldPrimary = retire_old_primary,
         ProveShare = prove_share,
         StopLogBackups = stop_log_backups,
+        BackUpDatabase = back_up_database,
+        SeedPrimary = seed_primary,
+        ShipLog = ship_log,
         ClearActiveServers = clear_active_servers,
         RemoveMirroring = remove_mirroring,
-        BackUpDatabase = back_up_database,
         FenceBackup = fence_backup,
         RestoreDatabase = restore_database,
         InstallPrimaryMirror = install_primary_mirror,
@@ -463,9 +469,9 @@ impl Step {
         self.fixed().optional
     }
 
-    /// Its part of the time without chat; `None` for a step while chat serves.
-    pub fn downtime(self, site: &Site) -> Option<Downtime> {
-        (self.fixed().downtime)(site)
+    /// Its part of the time without chat, in a plan that is seeded or not; `None` while chat serves.
+    pub fn downtime(self, site: &Site, seeded: bool) -> Option<Downtime> {
+        (self.fixed().downtime)(site, seeded)
     }
 
     /// Time limit of its act; `None` = as long as it makes progress.

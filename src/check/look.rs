@@ -136,6 +136,7 @@ impl Look<'_> {
                 saved: self.saved,
                 unreadable: self.unreadable,
                 run: "check",
+                seeded: self.plan.is_seeded(),
                 started: false,
                 began: None,
             };

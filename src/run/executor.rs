@@ -346,6 +346,7 @@ impl Execution<'_> {
             run: self.run,
             started: self.has_started(step),
             began: self.ledger.began(),
+            seeded: self.plan.is_seeded(),
         }
     }
 

@@ -33,6 +33,7 @@ fn the_built_in_runbooks_say_what_they_are_and_leave_every_step_to_the_program()
     for (text, direction) in [
         (FAILOVER, Direction::Failover),
         (FAILBACK, Direction::Failback),
+        (FAILBACK_VENDOR_ORDER, Direction::Failback),
     ] {
         let ids: Vec<&str> = text
             .lines()

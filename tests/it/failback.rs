@@ -115,6 +115,7 @@ fn the_plan_of_a_failback_has_its_point_of_no_return_at_log_shipping() {
         of(|it| it.effect == Effect::Irreversible),
         [
             "retire-old-primary",
+            "seed-primary",
             "restore-database",
             "configure-log-shipping"
         ]

@@ -20,6 +20,7 @@ mod rules;
 mod runs;
 mod said;
 mod schedules;
+mod seed;
 mod site;
 mod sql_live;
 mod steps;

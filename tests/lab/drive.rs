@@ -85,7 +85,7 @@ impl Machine {
         self.begin(&["abort", "--yes"])
     }
 
-    fn begin(&self, words: &[&str]) -> Running {
+    pub(crate) fn begin(&self, words: &[&str]) -> Running {
         let child = self
             .command(words)
             .stdin(Stdio::null())

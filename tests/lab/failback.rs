@@ -48,7 +48,7 @@ fn a_failback_brings_everything_home_and_a_second_one_changes_nothing() {
     let told = text(&said.stderr);
     assert_eq!(said.status.code(), Some(0), "{told}");
     let ends = outcomes(&machine.journal());
-    assert_eq!(ends.len(), 11);
+    assert_eq!(ends.len(), 13);
     assert!(ends.values().all(|outcome| outcome == "done"), "{ends:?}");
     assert!(told.contains("log shipping as it was saved"), "{told}");
 
@@ -216,9 +216,11 @@ fn what_was_only_powered_off_is_kept_before_it_is_written_over() {
 }
 
 #[test]
-fn a_failback_that_is_killed_at_any_of_four_places_and_resumed_ends_as_one_that_was_not() {
+fn a_failback_that_is_killed_at_any_of_six_places_and_resumed_ends_as_one_that_was_not() {
     let normal = normal();
     for step in [
+        "seed-primary",
+        "ship-log",
         "fence-backup",
         "restore-database",
         "install-primary-mirror",
@@ -240,6 +242,27 @@ fn a_failback_that_is_killed_at_any_of_four_places_and_resumed_ends_as_one_that_
         );
         assert_eq!(home(&machine.status()), normal, "{step}");
     }
+}
+
+#[test]
+fn a_failback_that_began_in_the_vendors_order_goes_on_in_it_though_its_runbook_is_not_named() {
+    let lab = Lab::open(FAILED_OVER);
+    let machine = Machine::of(&lab);
+    let runbook = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/runbooks/failback-vendor-order.toml"
+    );
+    let run = machine.begin(&["failback", "--yes", "--runbook", runbook]);
+    machine.wait_for("back-up-database", |record| {
+        record["event"] == "step_started" && record["id"] == "back-up-database"
+    });
+    run.kill();
+    let said = machine.run(&["failback", "--yes", "--resume"]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    let ends = outcomes(&machine.journal());
+    assert_eq!(ends.len(), 11);
+    assert!(!ends.contains_key("seed-primary"), "{ends:?}");
+    assert_eq!(home(&machine.status()), normal());
 }
 
 /// A run of an earlier failover on this machine, with a configuration that cannot be read.

@@ -71,7 +71,7 @@ impl Kind for InstallPrimaryMirror {
         limits.mirror
     }
 
-    fn downtime(site: &Site) -> Option<Downtime> {
+    fn downtime(site: &Site, _seeded: bool) -> Option<Downtime> {
         Some(if site.chat(Role::PrimaryMirror).is_some() {
             Downtime::of(
                 2,

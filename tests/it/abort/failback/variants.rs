@@ -95,7 +95,7 @@ fn the_backup_stays_closed_while_the_primary_or_its_mirror_does_not_answer() {
 
 #[test]
 fn an_old_primary_that_serves_keeps_the_backup_closed_until_a_person_takes_it_offline() {
-    let mut drill = Drill::powered_off(drill().site);
+    let mut drill = Drill::powered_off(drill().site).in_vendor_order();
     paused(Box::pin(async {
         let before = stands(&drill.stage());
         let (mut stage, store) = killed_at(&drill, "restore-database").await;
@@ -249,7 +249,7 @@ fn a_compliance_database_that_was_mirrored_is_mirrored_again() {
     drill.prepare = mirror_compliance;
     paused(Box::pin(async {
         let before = stands(&drill.stage());
-        let (mut stage, store) = killed_at(&drill, "back-up-database").await;
+        let (mut stage, store) = killed_at(&drill, "fence-backup").await;
         abort_through(&drill, &mut stage, &store, "").await;
         assert_back(&stage, &store, &before, "compliance was mirrored");
     }));
@@ -274,7 +274,7 @@ fn what_was_mirrored_is_still_known_after_a_resume_in_the_middle_of_its_removal(
         let mut stage = drill.stage();
         let before = stands(&stage);
         let store = MemoryStore::default();
-        for text in ["[mgccomp] SET PARTNER OFF", "BACKUP DATABASE [mgc]"] {
+        for text in ["[mgccomp] SET PARTNER OFF", "-tail.bak' WITH INIT"] {
             stage.simulated.world.with(|state| {
                 state.faults.push(SqlFault {
                     instance: BACKUP,
@@ -322,7 +322,7 @@ fn nobody_is_made_active_while_the_database_does_not_serve() {
     let drill = drill();
     paused(Box::pin(async {
         let before = stands(&drill.stage());
-        let (mut stage, store) = killed_at(&drill, "back-up-database").await;
+        let (mut stage, store) = killed_at(&drill, "fence-backup").await;
         let offline = "ALTER DATABASE [mgc] SET OFFLINE WITH ROLLBACK IMMEDIATE";
         by_hand(&stage, BACKUP, offline).await;
         let made = effects(&stage).len();
@@ -380,7 +380,7 @@ fn a_mirror_that_cannot_be_set_up_keeps_nobody_from_chatting() {
 
 #[test]
 fn while_the_backup_mirror_still_is_the_principal_the_list_is_put_back_for_it() {
-    let mut drill = drill();
+    let mut drill = drill().in_vendor_order();
     drill.prepare = |stage, site| {
         let mirror = site.chat(Role::BackupMirror).expect("a mirror");
         let world = &stage.simulated.world;
