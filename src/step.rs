@@ -23,10 +23,12 @@ pub mod undo;
 
 mod backup_database;
 mod between;
+mod compliance_mirror;
 mod earlier;
 mod failback;
 mod failover;
 mod fence;
+mod info;
 mod log_backups;
 mod next;
 mod optional;
@@ -46,7 +48,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::access::Access;
 use crate::model::{Direction, Lsn};
@@ -56,23 +58,12 @@ use command::Command;
 use downtime::Downtime;
 use earlier::Earlier;
 use hands::{Hands, Means, StepError};
+pub use info::{Effect, Info};
 pub use optional::Optional;
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
 use terms::Terms;
 use undo::Back;
-
-/// How far a step can be undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Changes nothing of the site.
-    ReadOnly,
-    /// Can be undone.
-    Reversible,
-    /// Cannot.
-    Irreversible,
-}
 
 /// What a step reads with.
 #[derive(Clone, Copy)]
@@ -96,21 +87,6 @@ pub struct Context<'a> {
     pub began: Option<Timestamp>,
     /// The plan seeds the primary while chat serves (`steps.md` 6.10).
     pub seeded: bool,
-}
-
-/// What is fixed about a step.
-#[derive(Clone, Copy, Debug)]
-pub struct Info {
-    /// Its id.
-    pub id: &'static str,
-    /// Number in the vendor's failover procedure.
-    pub vendor: Option<&'static str>,
-    /// One line that says what it does.
-    pub title: &'static str,
-    /// How far it can be undone.
-    pub effect: Effect,
-    /// What is looked at before and after.
-    pub checks: &'static [&'static str],
 }
 
 /// What one step file defines.

@@ -8,7 +8,7 @@ use crate::access::Access;
 use crate::model::states::DatabaseState;
 use crate::model::{Direction, Instance, Problem, Role};
 use crate::plan::Plan;
-use crate::run::preflight::{Checked, counting, is_overtaken, open};
+use crate::run::preflight::{Checked, counting, is_overtaken, open, work};
 use crate::site::Site;
 use crate::status::Status;
 use crate::step::observe::Observed;
@@ -259,9 +259,10 @@ fn chain_whole(items: &[Item]) -> Option<Item> {
 /// As a run does behind the point of no return (`design.md` 3, rule 18).
 fn see_what_may_be_left(checked: &mut [Checked]) {
     let open: Vec<Step> = open(checked).iter().map(|at| checked[*at].step).collect();
+    let work = work(checked);
     let behind = !open.iter().any(|step| step.is_point_of_no_return());
     for it in checked {
-        let others = open.iter().any(|step| *step != it.step);
+        let others = work.iter().any(|step| *step != it.step);
         it.may_leave = it.step.optional().is_some() && behind && others;
     }
 }

@@ -7,6 +7,7 @@ use super::Environment;
 use super::error::{Failure, output, refused};
 use super::options::{LogsOutput, ReportOutput};
 use super::runs::{archive, config_option, may_be_of, refuse_lost, same_site, tell_unreadable};
+use crate::model::commands::quoted;
 use crate::report::account::Account;
 use crate::report::plain_json;
 use crate::report::show::{self, Origin};
@@ -70,7 +71,7 @@ impl KeptRun {
         let mut bytes = Vec::new();
         match form {
             LogsOutput::Human => {
-                let (config, run) = (config_option(config), &self.found.run);
+                let (config, run) = (config_option(config), quoted(&self.found.run));
                 let report = format!("pchadr runs report{config} {run} --output html");
                 show::human(&self.account, &self.origin, &report, &mut bytes)?;
             }

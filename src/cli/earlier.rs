@@ -11,6 +11,7 @@ use super::runs::{
     unfinished,
 };
 use super::screen;
+use crate::model::commands::quoted;
 use crate::model::{Direction, Document};
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
@@ -218,7 +219,7 @@ fn continued(
 
 /// What goes on with an unfinished run, and what undoes it where it can be undone.
 fn ways_on(found: &Found, config: Option<&Path>) -> String {
-    let (runbook, run) = (&found.state.runbook, &found.run);
+    let (runbook, run) = (quoted(&found.state.runbook), quoted(&found.run));
     let config = config_option(config);
     let on = format!("go on with it: pchadr {runbook}{config} --resume={run}");
     match refusal(&found.state) {

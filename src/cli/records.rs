@@ -11,6 +11,7 @@ use super::error::{Failure, output};
 use super::options::{LogsOutput, RunsCommand};
 use super::runs::{archive, config_option, may_be_of, parted, refuse_lost, same_site};
 use crate::model::WayOn;
+use crate::model::commands::quoted;
 use crate::model::words::count;
 use crate::report::one_line;
 use crate::run::archive::{Archive, ArchiveError, Copy, CopyIs, Found, Lost, Unreadable};
@@ -266,15 +267,21 @@ impl RunTold {
         let config = config_option(config);
         if let (Some(rest), Some(runbook)) = (&self.rest, &self.runbook) {
             return Some(format!(
-                "take the rest: pchadr {runbook}{config} --from {rest}"
+                "take the rest: pchadr {}{config} --from {}",
+                quoted(runbook),
+                quoted(rest)
             ));
         }
         match (self.stands, &self.runbook) {
             (Stands::Stopped | Stands::Open, Some(runbook)) => Some(format!(
-                "go on with it: pchadr {runbook}{config} --resume={}",
-                self.run
+                "go on with it: pchadr {}{config} --resume={}",
+                quoted(runbook),
+                quoted(&self.run)
             )),
-            (Stands::Lost, _) => Some(format!("see it: pchadr runs verify{config} {}", self.run)),
+            (Stands::Lost, _) => Some(format!(
+                "see it: pchadr runs verify{config} {}",
+                quoted(&self.run)
+            )),
             (
                 Stands::Done | Stands::Undone | Stands::Refused | Stands::Stopped | Stands::Open,
                 _,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Environment;
 use super::error::{Failure, refused};
 use super::screen;
-use crate::model::commands;
+use crate::model::commands::{self, quoted};
 use crate::model::{Direction, Remedy};
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Lost, Runs, Unreadable};
@@ -131,7 +131,7 @@ pub(super) const NOT_KNOWN: &str = "what it did is then known only as far as the
 
 /// Says that a run may be unfinished, and its ways on.
 pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
-    let run = &lost.run;
+    let run = quoted(&lost.run);
     let verify = format!("pchadr runs verify{} {run}", config_option(config));
     let mend = match (lost.split, lost.unreadable()) {
         (Some(Split::Fork { .. }), _) => {
@@ -172,6 +172,7 @@ pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
 /// The commands of a run, with ` --config FILE` where one is named: what goes on its way, and what takes
 /// it forth.
 pub(super) fn ways(runbook: &str, config: &str, run: &str, way: Way) -> (String, String) {
+    let (runbook, run) = (quoted(runbook), quoted(run));
     let forth = format!("pchadr {runbook}{config} --resume={run}");
     let resume = match way {
         Way::On => forth.clone(),

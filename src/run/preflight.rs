@@ -65,6 +65,16 @@ pub fn open(checked: &[Checked]) -> Vec<usize> {
     (0..checked.len()).filter(|index| !met(*index)).collect()
 }
 
+/// The steps among them that are work for a run: what may be left out and cannot be done is none, so two
+/// such are no work for one another.
+pub fn work(checked: &[Checked]) -> Vec<Step> {
+    let open = open(checked).into_iter().map(|at| &checked[at]);
+    let is_work = |it: &&Checked| {
+        it.step.optional().is_none() || matches!(it.standing, Standing::Pending { .. })
+    };
+    open.filter(is_work).map(|it| it.step).collect()
+}
+
 /// The blocks of a step that count before the run: what a step that is open too will clear does not.
 pub fn counting<'a>(checked: &'a [Checked], open: &[usize], index: usize) -> Vec<&'a Block> {
     let will_run = |id: &str| open.iter().any(|index| checked[*index].step.id() == id);

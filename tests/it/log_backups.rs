@@ -160,6 +160,12 @@ fn a_second_failover_enables_a_job_that_was_left_disabled_and_makes_one_anew_tha
             assert!(job.enabled && job.targeted, "{job:?}");
             assert_eq!(job.schedule.minutes(), Some(10));
         }
+        // It would end with the rights of whoever made it.
+        change(BACKUP, |job| job.owner = r"LITWARE\admin".to_owned());
+        stage.reopen(&drill.site);
+        let finished = drill.run_again(&stage).await;
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+        assert_eq!(job(&stage, BACKUP).expect("the job").owner, "sa");
     });
 }
 

@@ -1,7 +1,6 @@
 //! `install-mirror`, F6: the backup's chat database gets a mirror on the backup mirror
 //! (`steps.md` 4; `skype-powershell.md` 1.4, 4).
 
-pub(in crate::step) mod compliance;
 mod fits;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

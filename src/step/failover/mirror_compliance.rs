@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::install_mirror::compliance::{Compliance, look};
 use super::install_mirror::{BACKUP_SIDE, Key, NO_MIRROR, installs};
 use crate::model::{Problem, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
+use crate::step::compliance_mirror::{Compliance, look};
 use crate::step::hands::{Hands, StepError};
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Optional, Standing, Step};

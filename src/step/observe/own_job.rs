@@ -14,6 +14,8 @@ pub struct Row {
     pub enabled: bool,
     /// By which it is known whose it is.
     pub description: Option<String>,
+    /// Its owner is the login of SID 0x01.
+    pub owned_by_sa: bool,
     /// What its step does; `None` where it has none.
     pub command: Option<String>,
     /// Its schedule: enabled, kind, unit, every so many of it.
@@ -37,6 +39,7 @@ pub async fn own_job(access: &Access, at: Instance, name: &str) -> Observed<Vec<
         Some(Row {
             enabled: row.bit("enabled")?,
             description: row.text("description"),
+            owned_by_sa: row.int("owned_by_sa") == Some(1),
             command: row.text("command"),
             schedule: match schedule {
                 [Some(on), Some(kind), Some(unit), Some(every)] => Some([on, kind, unit, every]),

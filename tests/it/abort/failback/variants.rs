@@ -8,7 +8,6 @@ use pchadr::model::{Document, Role};
 use pchadr::rehearsal::world::{FaultKind, SqlFault};
 use pchadr::run::event::{Event, Outcome, RunFinished};
 use pchadr::run::store::MemoryStore;
-use pchadr::site::Site;
 
 use super::super::{assert_undone, killed, record_of, records, starts};
 use super::{
@@ -245,8 +244,7 @@ fn what_was_written_down_and_cannot_be_read_stops_the_undoing_before_it_guesses(
 
 #[test]
 fn a_compliance_database_that_was_mirrored_is_mirrored_again() {
-    let mut drill = drill();
-    drill.prepare = mirror_compliance;
+    let drill = drill();
     paused(Box::pin(async {
         let before = stands(&drill.stage());
         let (mut stage, store) = killed_at(&drill, "fence-backup").await;
@@ -255,21 +253,9 @@ fn a_compliance_database_that_was_mirrored_is_mirrored_again() {
     }));
 }
 
-/// Mirrors the compliance database of the second data center.
-fn mirror_compliance(stage: &Stage, site: &Site) {
-    let [backup, mirror] =
-        [Role::Backup, Role::BackupMirror].map(|role| site.chat(role).expect("one"));
-    let world = &stage.simulated.world;
-    world
-        .set_up_mirror(true, backup, mirror, r"\\fs1\pchat-mirror", false)
-        .expect("a mirror");
-    world.synchronize();
-}
-
 #[test]
 fn what_was_mirrored_is_still_known_after_a_resume_in_the_middle_of_its_removal() {
-    let mut drill = drill();
-    drill.prepare = mirror_compliance;
+    let drill = drill();
     paused(Box::pin(async {
         let mut stage = drill.stage();
         let before = stands(&stage);
@@ -295,14 +281,13 @@ fn what_was_mirrored_is_still_known_after_a_resume_in_the_middle_of_its_removal(
 #[test]
 fn what_was_not_mirrored_before_is_not_mirrored_by_the_undoing() {
     let mut drill = drill();
-    drill.prepare = |stage, site| {
+    drill.prepare = |stage, _| {
         stage.simulated.world.with(|state| {
             for server in state.instances.values_mut() {
                 let mgc = server.databases.iter_mut().filter(|it| it.is("mgc"));
                 mgc.for_each(|it| it.mirroring = None);
             }
         });
-        mirror_compliance(stage, site);
     };
     paused(Box::pin(async {
         let before = stands(&drill.stage());

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Pair;
+use super::failover::install_mirror::Pair;
 use crate::model::states::{DatabaseState, MirroringState};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
