@@ -162,6 +162,19 @@ impl Figures {
                 format!("at most {loss} of chat")
             }
             None if !acted => "none by this run: it recovered no database".to_owned(),
+            None if let (Some(at), Some(end)) = (self.disaster_at, self.last_log_finished)
+                && at < end =>
+            {
+                format!(
+                    "not known: the disaster, {} as it was typed, lies before the end of the last log \
+                     backup: that time is wrong, or the clocks of both data centers differ",
+                    at.strftime("%Y-%m-%d %H:%M:%S")
+                )
+            }
+            None if self.disaster_at.is_some() => {
+                "not known: the record does not say when the last log backup was finished"
+                    .to_owned()
+            }
             None => "not known: the record does not say when the disaster was (--disaster-at)"
                 .to_owned(),
         })

@@ -143,8 +143,9 @@ fn a_second_failover_enables_a_job_that_was_left_disabled_and_makes_one_anew_tha
         let mut stage = drill.stage();
         let store = MemoryStore::default();
         drill.run(&stage, &store).await.expect("a record");
+        let world = stage.simulated.world.clone();
         let change = |at: Instance, change: fn(&mut Job)| {
-            stage.simulated.world.with(|state| {
+            world.with(|state| {
                 let server = state.instances.get_mut(&at).expect("an instance");
                 let ours = server.msdb.jobs.iter_mut().find(|it| is_ours(it));
                 change(ours.expect("the job"));
