@@ -16,7 +16,7 @@ use crate::step::observe::Observed;
 use crate::step::observe::backups::log_backups;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::instance::{agent_runs, services};
-use crate::step::observe::own_job::Row;
+use crate::step::observe::own_job::{Owner, Row};
 use crate::step::pool::not_serving;
 use crate::step::shared::address;
 use crate::step::undo::{self, Nothing};
@@ -93,7 +93,7 @@ impl Serving {
         let other = |row: &Row| {
             row.command.as_ref().is_some_and(|it| *it != facts.command)
                 || row.schedule.is_some_and(|it| it != wanted)
-                || !row.owned_by_sa
+                || row.owner == Owner::Other
         };
         match self.side.rows() {
             [] => Some((What::Add, "make")),
