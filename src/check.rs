@@ -89,13 +89,14 @@ impl Check {
         forced.unwrap_or(self.verdicts.planned)
     }
 
-    /// True where nobody has to be told anything: ready, and no check warns.
+    /// True where nobody has to be told anything: ready, and no check, of whichever verdict, says anything
+    /// but what a forced switch always loses.
     pub fn is_well(&self, planned: bool) -> bool {
         self.asked(planned).is_ready()
-            && !self
+            && self
                 .checks
                 .iter()
-                .any(|it| it.state == State::Warning && it.id != item::LOSS)
+                .all(|it| it.is_well() || it.id == item::LOSS)
     }
 }
 
@@ -171,5 +172,21 @@ mod tests {
         assert_eq!(check.verdicts.forced, Some(Verdict::Ready));
         assert_eq!(check.asked(true), Verdict::NotReady);
         assert_eq!(check.asked(false), Verdict::Ready);
+    }
+
+    #[test]
+    fn only_what_a_forced_switch_always_loses_is_not_worth_a_word() {
+        for (id, state, well) in [
+            (item::LOSS, State::Warning, true),
+            ("loss-unclear", State::Warning, false),
+            ("log-age", State::Warning, false),
+            ("primary", State::Unknown, false),
+            ("primary-serves", State::Blocked, false),
+            ("write-copy", State::Untried, true),
+        ] {
+            let item = Item::new(id, state, "it", "as it is").counting_for(&[For::Planned]);
+            let check = Check::of("failover", true, None, vec![item]);
+            assert_eq!(check.is_well(false), well, "{id}");
+        }
     }
 }

@@ -5,8 +5,8 @@ use tokio::time::{Instant, timeout_at};
 use super::item::{For, Item, LOSS, State};
 use super::{Check, place, reach, shipping};
 use crate::access::Access;
-use crate::model::states::DatabaseState;
-use crate::model::{Direction, Instance, Problem, Role};
+use crate::model::states::{DatabaseState, PoolState};
+use crate::model::{Direction, Instance, Problem, Remedy, Role};
 use crate::plan::Plan;
 use crate::run::preflight::{Checked, counting, is_overtaken, open, work};
 use crate::site::Site;
@@ -176,9 +176,65 @@ impl Look<'_> {
 
     fn two_writable(&self) -> Option<Item> {
         let two = self.status.two.as_ref()?;
-        let problem = Problem::new(two.why.clone(), two.hint.clone());
         let what = "one writable chat database";
-        Some(Item::new("two-writable", State::Blocked, what, problem))
+        // The way home closes the one that came back, and keeps what it holds.
+        let (state, problem) = match self.plan.direction {
+            Direction::Failback => (
+                State::Warning,
+                Problem::new(
+                    two.why.clone(),
+                    vec![
+                        Remedy::to_do(
+                            "go home now: that keeps what the one in the first data center holds, and closes it",
+                        ),
+                        Remedy::Command("pchadr failback".into()),
+                        Remedy::to_do(
+                            "or only close it; it is OFFLINE then, and cannot be backed up by itself any more",
+                        ),
+                        Remedy::Command("pchadr fence".into()),
+                    ],
+                ),
+            ),
+            Direction::Failover | Direction::Fence => (
+                State::Blocked,
+                Problem::new(two.why.clone(), two.hint.clone()),
+            ),
+        };
+        Some(Item::new("two-writable", state, what, problem))
+    }
+
+    /// What is to do where the second data center serves, by what the pool says.
+    fn failed_over(&self) -> Problem {
+        let served = "the second data center serves";
+        let primary = self.status.instances.get(Role::Primary.key());
+        let state = self.status.pool.state.as_deref();
+        if state == Some(&*PoolState::Normal.to_string()) {
+            Problem::new(
+                format!("{served}, and the pool is not failed over: users are not served"),
+                vec![
+                    Remedy::to_do("take the rest of the failover"),
+                    Remedy::Command("pchadr failover".into()),
+                ],
+            )
+        } else if state.is_none() {
+            Problem::new(
+                format!("{served}, and the pool does not tell where it is"),
+                "see that the Central Management Store answers",
+            )
+        } else if primary.is_some_and(|it| it.reachable) {
+            Problem::new(
+                format!("{served}: the pool is failed over, and there is nothing to switch"),
+                vec![
+                    Remedy::to_do("bring it home"),
+                    Remedy::Command("pchadr failback".into()),
+                ],
+            )
+        } else {
+            Problem::new(
+                format!("{served}: the pool is failed over, and there is nothing to switch"),
+                "rebuild the first data center, then bring the pool home",
+            )
+        }
     }
 
     fn serves(&self, role: Role) -> bool {
@@ -197,14 +253,11 @@ impl Look<'_> {
             .find(|role| !failed_over && self.serves(*role));
         let what = "the chat database serves in the first data center";
         let Some(role) = serving else {
-            let problem = if failed_over {
-                Problem::new(
-                    "the second data center serves: the pool is failed over, and there is nothing to switch",
-                    vec![
-                        crate::model::Remedy::to_do("bring it home"),
-                        crate::model::Remedy::Command("pchadr failback".into()),
-                    ],
-                )
+            let problem = if self.status.two.is_some() {
+                // Told already, as what it is.
+                return Vec::new();
+            } else if failed_over {
+                self.failed_over()
             } else {
                 Problem::new(
                     "no instance there shows that it serves",

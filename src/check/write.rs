@@ -37,18 +37,34 @@ impl Check {
             if !follows.is_empty() {
                 writeln!(out, "{:12}and so      {}", "", follows.join(", "))?;
             }
+            // What goes on all the same stands with what only follows.
+            let mut ways: Vec<&str> = Vec::new();
+            for remedy in self.checks.iter().filter(|it| it.cause == Some(at)) {
+                ways.extend(remedy.remedies.iter().map(|it| it.text.as_str()));
+            }
+            ways.retain(|it| it.contains("--override") || it.contains("--until"));
+            ways.sort_unstable();
+            ways.dedup();
+            for way in ways {
+                writeln!(out, "{:24}{}", "", spelled(way))?;
+            }
         }
         writeln!(out)?;
-        writeln!(out, "planned     {}", self.told(self.verdicts.planned))?;
+        let planned = self.verdicts.planned;
+        let only_told = match self.verdicts.forced {
+            Some(_) if planned.is_ready() => ", though this version runs none",
+            Some(_) | None => "",
+        };
+        writeln!(out, "planned     {}{only_told}", self.told(planned, None))?;
         if let Some(forced) = self.verdicts.forced {
-            writeln!(out, "forced      {}", self.told(forced))?;
+            writeln!(out, "forced      {}", self.told(forced, self.loss_seconds))?;
         }
         Ok(())
     }
 
-    fn told(&self, verdict: Verdict) -> String {
+    fn told(&self, verdict: Verdict, loss_seconds: Option<i64>) -> String {
         let words = verdict.words();
-        match (verdict, self.loss_seconds) {
+        match (verdict, loss_seconds) {
             (Verdict::Ready, _) if self.nothing_to_do => format!("{words}: there is nothing to do"),
             (Verdict::ReadyWithLoss, Some(seconds)) => {
                 let lost = SignedDuration::from_secs(seconds);

@@ -123,9 +123,11 @@ fn next(site: &Site, status: &Status) -> &'static str {
         }
     } else if second && is(PoolState::Normal) {
         "the backup's database serves, and the pool is not failed over: `pchadr failover` takes the rest"
+    } else if second && !first {
+        "the backup's database serves, and the pool does not tell where it is: see that the Central Management Store answers"
     } else if first {
         "`pchadr check failover` says whether the site is ready for a disaster"
     } else {
-        "if the first data center is lost: `pchadr check failover` says what a failover would meet, `pchadr failover` begins it"
+        "if the first data center is lost: `pchadr failover` looks at everything before it changes anything, and says what is in its way"
     }
 }

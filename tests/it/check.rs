@@ -178,7 +178,7 @@ fn what_would_be_lost_now_is_a_number_and_no_more_than_that_is_in_the_way() {
     assert!((27 * 60..29 * 60).contains(&lost), "{lost}");
     let told = shown(&check, false);
     for line in [
-        "planned     ready\n",
+        "planned     ready, though this version runs none\n",
         "forced      ready, with loss: at most 27m ",
         "recover-database, loss: ",
         "untried     set-pool-state, set-cmdlets: ",
@@ -350,7 +350,7 @@ fn a_check_of_the_simulated_site_shows_the_screen_and_a_quiet_one_only_what_is_n
     };
     let whole = say(&["failover"]);
     assert!(
-        whole.contains("\nok ") && whole.contains("\nplanned     ready\n"),
+        whole.contains("\nok ") && whole.contains("\nplanned     ready, though"),
         "{whole}"
     );
     let quiet = say(&["failover", "--quiet"]);
@@ -361,4 +361,24 @@ fn a_check_of_the_simulated_site_shows_the_screen_and_a_quiet_one_only_what_is_n
     assert_eq!(say(&["failback", "--quiet"]), "");
     let json: Value = serde_json::from_str(&say(&["failback", "--output", "json"])).expect("JSON");
     assert_eq!(json["verdicts"]["forced"], Value::Null);
+}
+
+#[test]
+fn a_quiet_check_is_silent_only_where_nothing_but_the_usual_loss_is_to_be_told() {
+    let wanted: [(Recipe, fn(&Stage), bool, &str); 3] = [
+        (normal(), |_| (), true, "planned"),
+        (
+            normal(),
+            |stage| down(stage, Role::Primary),
+            false,
+            "primary",
+        ),
+        (with(normal(), "share-gone"), |_| (), false, "share"),
+    ];
+    for (recipe, prepare, silent, told) in wanted {
+        let check = failover(&recipe, async |stage| prepare(stage));
+        let text = shown(&check, true);
+        assert_eq!(check.is_well(false), silent, "{text}");
+        assert!(text.contains(told), "{told}: {text}");
+    }
 }
