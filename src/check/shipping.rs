@@ -2,12 +2,13 @@
 //! restore are behind it, what breaks the chain, and the log that grows after a failover (`steps.md` 5.8, 7).
 
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::item::{Item, State};
 use crate::access::Access;
 use crate::model::states::PoolState;
-use crate::model::{Instance, Problem, Role};
+use crate::model::{DatabaseName, Instance, Problem, Role};
 use crate::site::Site;
 use crate::status::Status;
 use crate::step::observe::Observed;
@@ -56,9 +57,9 @@ pub(super) async fn while_it_ships(
     let Ok(entries) = access.shares.list(site.shares.backup.as_str()).await else {
         return items;
     };
-    let is_log = |name: &str| name.to_ascii_lowercase().ends_with(".trn");
-    let logs = entries.into_iter().filter(|it| is_log(&it.name));
-    let mut logs: Vec<Log> = logs
+    let mut logs: Vec<Log> = entries
+        .into_iter()
+        .filter(|it| taken_at(&it.name, &site.database.chat).is_some())
         .filter_map(|it| {
             let at = Timestamp::from_second(it.modified).ok()?;
             Some(Log { name: it.name, at })
@@ -68,9 +69,10 @@ pub(super) async fn while_it_ships(
     items.push(age(site, access.clock.now(), logs.last()));
     let backup = Instance::chat(Role::Backup);
     if let Observed::Seen(shipped) = shipped(access, backup, &site.database.chat).await {
-        items.extend(lag(site, &logs, shipped, rows));
+        items.extend(lag(site, &logs, &shipped, rows));
         let kept = kept_for(site, access, rows).await;
-        items.extend(retention(access.clock.now(), &logs, shipped, kept));
+        let restored = written(site, &logs, shipped.restored.as_deref());
+        items.extend(retention(access.clock.now(), &logs, restored, kept));
     }
     items
 }
@@ -191,15 +193,15 @@ fn age(site: &Site, now: Timestamp, newest: Option<&Log>) -> Item {
 }
 
 /// How far each job is behind the newest log backup.
-fn lag(site: &Site, logs: &[Log], shipped: Shipped, rows: &[Secondary]) -> Vec<Item> {
+fn lag(site: &Site, logs: &[Log], shipped: &Shipped, rows: &[Secondary]) -> Vec<Item> {
     let Some(newest) = logs.last() else {
         return Vec::new();
     };
     let delay = rows.iter().filter_map(|row| row.restore_delay).max();
     let delay = SignedDuration::from_mins(delay.unwrap_or(0));
     [
-        ("copy", shipped.copied, SignedDuration::ZERO),
-        ("restore", shipped.restored, delay),
+        ("copy", &shipped.copied, SignedDuration::ZERO),
+        ("restore", &shipped.restored, delay),
     ]
     .into_iter()
     .map(|(job, last, delay)| {
@@ -209,8 +211,12 @@ fn lag(site: &Site, logs: &[Log], shipped: Shipped, rows: &[Secondary]) -> Vec<I
             "see the history of the job LS{} and the Agent of the backup",
             capital(job)
         );
-        let Some(last) = last.and_then(moment) else {
+        let Some(last) = last else {
             let why = format!("the {job} job has done no file yet");
+            return Item::new(id, State::Warning, what, Problem::new(why, mend));
+        };
+        let Some(last) = written(site, logs, Some(last)) else {
+            let why = format!("its last file, {last}, is not on the share any more");
             return Item::new(id, State::Warning, what, Problem::new(why, mend));
         };
         let behind = newest.at.duration_since(last).max(SignedDuration::ZERO);
@@ -250,9 +256,13 @@ async fn kept_for(site: &Site, access: &Access, rows: &[Secondary]) -> Option<i6
 }
 
 /// Whether a log backup that is not restored is old enough to be deleted.
-fn retention(now: Timestamp, logs: &[Log], shipped: Shipped, kept: Option<i64>) -> Option<Item> {
+fn retention(
+    now: Timestamp,
+    logs: &[Log],
+    restored: Option<Timestamp>,
+    kept: Option<i64>,
+) -> Option<Item> {
     let kept = SignedDuration::from_mins(kept?);
-    let restored = shipped.restored.and_then(moment);
     let oldest = logs
         .iter()
         .find(|log| restored.is_none_or(|restored| log.at > restored))?;
@@ -275,8 +285,24 @@ fn retention(now: Timestamp, logs: &[Log], shipped: Shipped, kept: Option<i64>) 
     })
 }
 
-fn moment(utc: DateTime) -> Option<Timestamp> {
-    jiff::tz::TimeZone::UTC.to_timestamp(utc).ok()
+/// When a file that a job did was written: by the share, or by its name where it is gone from there.
+fn written(site: &Site, logs: &[Log], path: Option<&str>) -> Option<Timestamp> {
+    let name = path?.rsplit(['\\', '/']).next()?;
+    let listed = logs.iter().find(|log| log.name.eq_ignore_ascii_case(name));
+    listed.map_or_else(|| taken_at(name, &site.database.chat), |log| Some(log.at))
+}
+
+/// When log shipping took a log backup of that name; `None` for a name that its backup job does not give
+/// to one of this database (`sql-server.md` 1.6: `DATABASE_yyyyMMddHHmmss.trn`, UTC).
+fn taken_at(name: &str, database: &DatabaseName) -> Option<Timestamp> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    let (of, at) = stem.rsplit_once('_')?;
+    let ours = of.to_lowercase() == database.as_str().to_lowercase();
+    if !ours || !ending.eq_ignore_ascii_case("trn") || at.len() != "yyyyMMddHHmmss".len() {
+        return None;
+    }
+    let at = DateTime::strptime("%Y%m%d%H%M%S", at).ok()?;
+    TimeZone::UTC.to_timestamp(at).ok()
 }
 
 fn limit(limit: std::time::Duration) -> SignedDuration {
@@ -286,4 +312,30 @@ fn limit(limit: std::time::Duration) -> SignedDuration {
 fn words(duration: SignedDuration) -> String {
     let seconds = SignedDuration::from_secs(duration.as_secs().max(0));
     format!("{seconds:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_backup_of_the_job_is_known_by_its_name_and_no_other_file_counts_as_one() {
+        let database: DatabaseName = "mgc".parse().expect("a name");
+        let at: Timestamp = "2026-01-14T03:15:00Z".parse().expect("a time");
+        for name in ["mgc_20260114031500.trn", "MGC_20260114031500.TRN"] {
+            assert_eq!(taken_at(name, &database), Some(at), "{name}");
+        }
+        for name in [
+            "mgc_archive_20260114031500.trn",
+            "mgccomp_20260114031500.trn",
+            "nightly.trn",
+            "mgc_20260114031500.wrk",
+            "mgc_20260114031500",
+            "mgc_2026.trn",
+            "mgc_20261314031500.trn",
+            "mgc_２０２６０１.trn",
+        ] {
+            assert_eq!(taken_at(name, &database), None, "{name}");
+        }
+    }
 }

@@ -7,13 +7,15 @@ use crate::access::Access;
 use crate::access::sql::Query;
 use crate::model::{DatabaseName, Instance};
 
-/// When the secondary last copied and restored a file, UTC; `None` where it never did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The last file that the secondary copied and restored, a path there; `None` where it never did. The
+/// dates beside them are those of the last operation, which a job that is days behind does too
+/// (`sql-server.md` 1.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shipped {
-    /// Of the copy job.
-    pub copied: Option<DateTime>,
-    /// Of the restore job.
-    pub restored: Option<DateTime>,
+    /// By the copy job.
+    pub copied: Option<String>,
+    /// By the restore job.
+    pub restored: Option<String>,
 }
 
 /// What the secondary's own monitor rows say.
@@ -25,8 +27,8 @@ pub async fn shipped(
     let query = Query::of(include_str!("../../sql/shipped.sql"), name.as_str());
     first(table(access, instance, query).await, |row| {
         Some(Shipped {
-            copied: row.parse("last_copied_utc"),
-            restored: row.parse("last_restored_utc"),
+            copied: row.text("last_copied_file"),
+            restored: row.text("last_restored_file"),
         })
     })
 }
