@@ -32,7 +32,7 @@ impl fmt::Display for AcceptedLoss {
 }
 
 /// Every interlock that `--override` takes, and what the operator says with it (`design.md` 8).
-pub const INTERLOCKS: [(&str, &str); 17] = [
+pub const INTERLOCKS: [(&str, &str); 18] = [
     ("rows-stay", "the log-shipping rows may stay behind"),
     (
         "share-lost",
@@ -52,6 +52,10 @@ pub const INTERLOCKS: [(&str, &str); 17] = [
     ),
     ("mirror-alive", "the primary's mirror is out of use"),
     ("no-mirror", "the failover goes on without a backup mirror"),
+    (
+        "no-log-backups",
+        "nothing takes log backups after the failover",
+    ),
     (
         "primary-unseen",
         "an instance of the first data center that is not seen is dead",

@@ -4,21 +4,23 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pchadr::cli::rehearse::Stage;
+use pchadr::cli::rehearse::{Part, Stage};
 use pchadr::model::{Instance, Role};
 use pchadr::rehearsal::backup_set::SetKind;
 use pchadr::rehearsal::simulated::Change;
 use pchadr::rehearsal::world::msdb::{BackupRow, Job, JobKind, Schedule};
-use pchadr::run::event::{Outcome, StepOutcome};
+use pchadr::run::event::{Event, Outcome, StepOutcome};
+use pchadr::run::journal;
 use pchadr::run::store::MemoryStore;
 use pchadr::runbook::Direction;
 use pchadr::site::{LogBackups, Site};
 use pchadr::step::Step;
 use pchadr::step::command::Kind;
+use pchadr::step::terms::Terms;
 
 use crate::abort::{killed, record_of, starts};
 use crate::kill_sweep::kill_around;
-use crate::site::{Drill, litware, paused, plan_of};
+use crate::site::{Drill, litware, paused, plan_of, terms};
 
 const BACKUP: Instance = Instance::chat(Role::Backup);
 const BOTH: [Instance; 2] = [BACKUP, Instance::chat(Role::BackupMirror)];
@@ -201,36 +203,51 @@ fn a_job_of_that_name_that_is_not_ours_is_left_alone_and_an_agent_that_stands_st
             if foreign {
                 assert!(job(&stage, BACKUP).is_some(), "prepared");
             }
-            let finished = drill
-                .run(&stage, &MemoryStore::default())
-                .await
-                .expect("a record");
-            assert_eq!(finished.outcome, Outcome::Stopped);
-            assert_eq!(finished.stopped_at.as_deref(), Some("start-log-backups"));
-            assert_eq!(finished.steps["set-active-servers"], StepOutcome::Done);
-            let why = finished.error.expect("a reason").why;
-            assert!(why.contains(words), "{why}");
+            let finished = drill.run_again(&stage).await;
+            assert_eq!(finished.outcome, Outcome::Refused);
+            let error = finished.error.expect("a reason");
+            assert!(error.why.contains(words), "{error:?}");
+            assert!(
+                error.hint.contains("--override no-log-backups=REASON"),
+                "{error:?}"
+            );
+            let terms = Terms {
+                overrides: [("no-log-backups".to_owned(), "later".to_owned())].into(),
+                ..terms()
+            };
+            let part = Part {
+                terms: &terms,
+                ..drill.part(&stage, "rehearsal")
+            };
+            let ended = part.execute(Box::new(MemoryStore::default()), vec![]).await;
+            let finished = ended.expect("a record");
+            assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+            assert_eq!(finished.steps["start-log-backups"], StepOutcome::Left);
             assert_eq!(taken(&stage, BACKUP), Vec::<String>::new());
         });
     }
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_stops_the_step_and_says_where_to_look() {
+fn a_folder_that_cannot_be_written_holds_nobody_back_and_the_end_says_where_to_look() {
     let drill = Drill::failover(wanted());
     paused(async {
+        let store = MemoryStore::default();
         let stage = drill.stage();
         let backup = BACKUP.role.key().to_owned();
         let denied = BTreeSet::from([backup]);
         let folders = &stage.simulated.folders;
         folders.change("log backups", |volume| volume.denied = denied);
-        let finished = drill
-            .run(&stage, &MemoryStore::default())
-            .await
-            .expect("a record");
-        assert_eq!(finished.stopped_at.as_deref(), Some("start-log-backups"));
-        let error = finished.error.expect("a reason");
-        assert!(error.hint.contains("the job's history"), "{error:?}");
+        let finished = drill.run(&stage, &store).await.expect("a record");
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+        assert_eq!(finished.steps["start-log-backups"], StepOutcome::Left);
+        let record = journal::read(&store.bytes()).expect("a journal").records;
+        let why = record.iter().find_map(|it| match &it.event {
+            Event::StepFinished { id, note, .. } if id == "start-log-backups" => Some(note.clone()),
+            _ => None,
+        });
+        let why = why.expect("it is told");
+        assert!(why.contains("the job's history"), "{why}");
     });
 }
 

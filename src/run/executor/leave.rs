@@ -3,7 +3,8 @@
 //! and where it cannot be done the run goes on without it.
 
 use super::{Checked, Execution, Halt, Turn};
-use crate::model::{Direction, Remedy};
+use crate::model::problem::spell;
+use crate::model::{Direction, Problem, Remedy, WayOn};
 use crate::run::event::{Event, StepOutcome};
 use crate::run::journal::JournalError;
 use crate::run::preflight::{is_overtaken, open, work};
@@ -90,7 +91,7 @@ impl Execution<'_> {
     pub(super) fn or_leave(&self, step: Step, turn: Turn) -> Result<Turn, JournalError> {
         match turn {
             Turn::Halted(halt) if self.leaves(step) => {
-                self.end(step, StepOutcome::Left, &halt.problem.reason())?;
+                self.end(step, StepOutcome::Left, &left(&halt.problem))?;
                 Ok(Turn::Done)
             }
             turn @ (Turn::Done
@@ -131,23 +132,36 @@ impl Execution<'_> {
 
     /// Records a step that was done as left, where it is not so any more and cannot be done again.
     pub(super) fn leave_again(&self, checked: &mut Checked) -> Result<(), JournalError> {
-        let why = match &checked.standing {
-            Standing::Blocked { blocks } => super::halt::blocked(blocks).reason(),
-            Standing::Unknown(problem) => problem.reason(),
+        let problem = match &checked.standing {
+            Standing::Blocked { blocks } => super::halt::blocked(blocks),
+            Standing::Unknown(problem) => problem.clone(),
             Standing::Satisfied { .. } | Standing::Pending { .. } => return Ok(()),
         };
         if !self.leaves(checked.step) {
             return Ok(());
         }
         if self.is_done(checked.step) {
-            let id = checked.step.id().to_owned();
-            self.ledger.record(Event::StepReopened {
-                id,
-                why: why.clone(),
-            })?;
-            self.end(checked.step, StepOutcome::Left, &why)?;
+            let (id, why) = (checked.step.id().to_owned(), problem.reason());
+            self.ledger.record(Event::StepReopened { id, why })?;
+            self.end(checked.step, StepOutcome::Left, &left(&problem))?;
         }
+        let why = problem.reason();
         checked.standing = Standing::Satisfied { why };
         Ok(())
     }
+}
+
+/// Why a step was left out, and what mends that; no way on is named, for the run went on.
+pub(super) fn left(problem: &Problem) -> String {
+    let mends = |it: &&Remedy| match it {
+        Remedy::Do(words) => !words.contains("--override"),
+        Remedy::Command(_) | Remedy::Statement(_) => true,
+        Remedy::GoOn => false,
+    };
+    let remedies: Vec<Remedy> = problem.remedies.iter().filter(mends).cloned().collect();
+    let why = problem.reason();
+    if remedies.is_empty() {
+        return why;
+    }
+    format!("{why}: {}", spell(&remedies, WayOn::Resume))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::halt::{Halt, blocked, not_met};
+use super::leave::left;
 use super::sent::Sent;
 use super::{Execution, ROUNDS, Turn};
 use crate::access::copy::CopyError;
@@ -416,7 +417,12 @@ impl Execution<'_> {
             Ok(()) => self.said(step),
         };
         let problem = not_met(said, limit, &standing);
-        self.end(step, outcome, &problem.reason())?;
+        let note = if leaves {
+            left(&problem)
+        } else {
+            problem.reason()
+        };
+        self.end(step, outcome, &note)?;
         if leaves {
             return Ok(Turn::Done);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Problem, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::command::Command;
 use crate::step::hands::{Hands, StepError};
@@ -20,7 +20,10 @@ use crate::step::observe::own_job::{Owner, Row};
 use crate::step::pool::not_serving;
 use crate::step::shared::address;
 use crate::step::undo::{self, Nothing};
-use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Lift, Optional, Standing, Step};
+
+/// The interlock: the log may go without backups.
+const NO_LOG_BACKUPS: &str = "no-log-backups";
 
 /// What is sent to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,10 +180,18 @@ impl Kind for StartLogBackups {
         checks: &[
             "the job is on the backup and its mirror as the site file says, enabled",
             "a log backup of the database that serves is in the folder",
+            "what keeps the job from being made or run is left as it is: users are served already",
         ],
     };
 
     const AFTER: Earlier = Earlier::These(&[Step::RecoverDatabase, Step::SetActiveServers]);
+
+    const OPTIONAL: Option<Optional> = Some(Optional {
+        without: "log backups",
+        interlock: NO_LOG_BACKUPS,
+        serves: Step::SetActiveServers,
+        risk: None,
+    });
 
     fn limit(limits: &Limits) -> Option<Duration> {
         Some(limits.step)
@@ -231,6 +242,11 @@ async fn observe(cx: Context<'_>) -> Facts {
 
 impl Facts {
     fn next(&self) -> Result<Next<(Role, What)>, Standing> {
+        if let Some(block) = self.in_the_way() {
+            return Err(Standing::Blocked {
+                blocks: vec![block],
+            });
+        }
         let Some(serving) = self.sides.iter().find(|side| side.serves()) else {
             return Err(self.nobody_serves());
         };
@@ -239,16 +255,6 @@ impl Facts {
             if let Some(why) = it.side.job.unknown() {
                 let about = format!("the job `{}` of the {role}", self.name);
                 return Err(Standing::unknown(why.about(about)));
-            }
-            if it.side.is_foreign() {
-                return Err(block(
-                    "foreign-job",
-                    format!(
-                        "the {role} has a job `{}` that is not this pool's",
-                        self.name
-                    ),
-                    "rename that job, or remove it where nobody needs it",
-                ));
             }
             if let Some((what, words)) = it.missing(self) {
                 let words = format!("{words} the job `{}` on the {role}", self.name);
@@ -261,13 +267,6 @@ impl Facts {
             return Err(Standing::unknown(why.about(about)));
         }
         if serving.proven.seen() != Some(&true) {
-            if serving.agent_runs == Some(false) {
-                return Err(block(
-                    "agent-stopped",
-                    format!("SQL Server Agent does not run on the {role}: nothing runs the job"),
-                    "start it, and have it start by itself",
-                ));
-            }
             if serving.side.rows().iter().any(|row| row.runs) {
                 return Ok(Next::Wait(format!(
                     "wait for the first log backup on the {role}"
@@ -290,17 +289,39 @@ impl Facts {
         Ok(Next::Nothing(words.join("; ")))
     }
 
+    /// What shows before the run already, for the instance that serves or is to.
+    fn in_the_way(&self) -> Option<Block> {
+        let answering = || self.sides.iter().filter(|it| it.side.answers());
+        let block = |what: String, mend: &'static str| {
+            let problem = Problem::new(what, mend);
+            let without =
+                format!("or go on without log backups: --override {NO_LOG_BACKUPS}=REASON");
+            Block::site(NO_LOG_BACKUPS, problem.or(without), "").lifted_by(Lift::Override)
+        };
+        if let Some(it) = answering().find(|it| it.side.is_foreign()) {
+            let (role, name) = (it.side.role, &self.name);
+            return Some(block(
+                format!("the {role} has a job `{name}` that is not this pool's"),
+                "rename that job, or remove it where nobody needs it",
+            ));
+        }
+        let serves = self.sides.iter().find(|it| it.serves());
+        let it = serves.or_else(|| answering().find(|it| it.side.role == Role::Backup))?;
+        let stands = it.agent_runs == Some(false) && it.proven.seen() != Some(&true);
+        stands.then(|| {
+            let role = it.side.role;
+            block(
+                format!("SQL Server Agent does not run on the {role}: nothing runs the job"),
+                "start it, and have it start by itself",
+            )
+        })
+    }
+
     fn nobody_serves(&self) -> Standing {
         let backup = self.sides.iter().find(|it| it.side.role == Role::Backup);
         let blocks = backup.and_then(|it| not_serving(&it.database));
         Standing::unless(blocks.into_iter().collect(), || {
             Standing::unknown("whether the backup's chat database serves")
         })
-    }
-}
-
-fn block(id: &str, what: String, mend: &'static str) -> Standing {
-    Standing::Blocked {
-        blocks: vec![Block::site(id, what, mend)],
     }
 }
