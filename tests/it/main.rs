@@ -41,3 +41,4 @@ mod practice;
 mod program;
 mod readme;
 mod variants;
+mod ways_out;

@@ -30,6 +30,7 @@ use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::observe::space::{certificates, encryptor};
 use crate::step::placement::{Incoming, targets};
 use crate::step::shared::{Holders, file_name, full_path, only_set, tail_path};
+use crate::step::without_mirror::primary_side;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use blocks::{source_blocks, target_blocks, version_blocks};
 pub(in crate::step) use commands::Key;
@@ -270,10 +271,10 @@ async fn observe(cx: Context<'_>) -> Facts {
         .seen()
         .is_some_and(|row| row.serves() && row.collation.is_some());
     let mut others = Vec::new();
-    for role in [Role::PrimaryMirror, Role::Backup] {
-        if access.sql.has(Instance::chat(role)) {
-            others.push((role, identity(access, Instance::chat(role)).await));
-        }
+    let sides = primary_side(cx).await;
+    let mirror = sides.iter().filter(|role| **role != Role::Primary);
+    for role in mirror.chain([&Role::Backup]) {
+        others.push((*role, identity(access, Instance::chat(*role)).await));
     }
     let full = full_path(cx);
     let mut facts = Facts {
@@ -308,12 +309,9 @@ async fn observe(cx: Context<'_>) -> Facts {
             facts.backup_family = lineage.seen().and_then(|it| it.family.clone());
         }
     }
-    for role in [Role::Primary, Role::PrimaryMirror] {
-        let instance = Instance::chat(role);
-        if access.sql.has(instance) {
-            let there = certificates(access, instance).await;
-            facts.certificates.push((role, there));
-        }
+    for role in sides {
+        let there = certificates(access, Instance::chat(role)).await;
+        facts.certificates.push((role, there));
     }
     if facts.full_set().is_some() {
         facts.listed = listed_files(access, primary, &full).await;
@@ -333,6 +331,45 @@ async fn observe(cx: Context<'_>) -> Facts {
         }
     }
     facts
+}
+
+/// What is left of the restore, whatever became of the backup.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::step) enum Rest {
+    /// All: where each file goes, and whether there is an end of the log.
+    All {
+        moves: Vec<(String, String)>,
+        tail: bool,
+    },
+    /// The end of the log, where there is one, and recovery.
+    Tail {
+        there: bool,
+    },
+    Recovery,
+    Nothing,
+    /// The files are not seen, or not whole.
+    Unknown,
+}
+
+/// Looks at the primary and at this run's files alone.
+pub(in crate::step) fn rest(facts: &Facts) -> Rest {
+    let there = facts.tail_set().is_some();
+    match facts.stage() {
+        Stage::Serves | Stage::Starting => Rest::Nothing,
+        Stage::Tail => Rest::Recovery,
+        Stage::Full => Rest::Tail { there },
+        Stage::Before => match facts.moves().filter(|_| facts.full_set().is_some()) {
+            Some(moves) => Rest::All { moves, tail: there },
+            None => Rest::Unknown,
+        },
+    }
+}
+
+/// Whether the primary serves what was there before, and that is no fresh installation.
+pub(in crate::step) fn holds_another(facts: &Facts) -> bool {
+    facts.stage() == Stage::Before
+        && facts.row().is_some_and(Database::serves)
+        && !facts.content.is_absent()
 }
 
 fn pending(facts: &Facts) -> Standing {

@@ -59,7 +59,7 @@ pub(crate) struct Desk<'a> {
 }
 
 /// Where the site file is said to be: in a folder that must be quoted.
-fn site_file() -> PathBuf {
+pub(crate) fn site_file() -> PathBuf {
     std::env::temp_dir()
         .join("the operator's desk")
         .join("site of chat.toml")
@@ -464,10 +464,10 @@ fn assert_one_writable_unless_returned(stage: &Stage, what: &str) {
 
 /// What a terminal shows.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
 
 impl Paper {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
     }
