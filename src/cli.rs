@@ -2,6 +2,7 @@
 //! call, render.
 
 pub mod abort;
+pub mod check;
 pub mod defect;
 pub mod failover;
 pub mod init;
@@ -13,16 +14,21 @@ pub mod options;
 mod ports;
 pub mod records;
 pub mod rehearse;
+pub mod schema;
+pub mod shell;
 pub mod state;
 pub mod status;
 
+mod account;
 mod configuration;
 mod doors;
 mod earlier;
 mod error;
 mod log;
+mod now;
 mod operator;
 mod runs;
+pub mod screen;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -31,17 +37,19 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::model::commands;
+use crate::report::layout::Page;
 use crate::run::exit::Exit;
 use crate::runbook::Direction;
 use crate::site::{NotFound, Site};
+use check::CheckCommand;
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
 use options::{
-    AbortOptions, FailoverOptions, FenceOptions, InitOptions, LogsOptions, RunOptions, RunsCommand,
-    StatusOptions,
+    AbortOptions, CompletionsOptions, FailoverOptions, FenceOptions, InitOptions, LogsOptions,
+    ManOptions, RunOptions, RunsCommand, SchemaOptions, StatusOptions,
 };
 use state::StatePlaces;
 
@@ -68,7 +76,13 @@ pub enum Command {
     Logs(LogsOptions),
     /// Show where the pool, its databases, mirrors and log shipping stand
     Status(StatusOptions),
-    /// List the runs of the site and verify their records
+    /// See whether the site is ready for a failover or a failback, and what is missing
+    Check {
+        /// For which.
+        #[command(subcommand)]
+        command: CheckCommand,
+    },
+    /// List the runs of the site, show and report one, verify their records
     Runs {
         /// What about them.
         #[command(subcommand)]
@@ -78,6 +92,12 @@ pub enum Command {
     Lab(LabOptions),
     /// Write a new site file, every key explained
     Init(InitOptions),
+    /// Print what an editor completes a site file or a runbook from, as JSON Schema
+    Schema(SchemaOptions),
+    /// Print a script that completes the words of a command line
+    Completions(CompletionsOptions),
+    /// Print the manual page of the program, or of one of its commands
+    Man(ManOptions),
     /// Answer as PowerShell does, for the lab
     #[command(hide = true)]
     LabShell(LabShellOptions),
@@ -92,6 +112,8 @@ pub struct Environment {
     pub program_data: Option<OsString>,
     /// Where runs are kept.
     pub state: StatePlaces,
+    /// How wide what is written to is.
+    pub windows: screen::Windows,
 }
 
 impl Environment {
@@ -106,6 +128,7 @@ impl Environment {
                 xdg_state: std::env::var_os("XDG_STATE_HOME"),
                 home: std::env::var_os("HOME"),
             },
+            windows: screen::Windows::of_process(),
         }
     }
 
@@ -130,7 +153,7 @@ pub fn typed(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::
 }
 
 /// Runs the command that `args` spell, the program's name first. Data goes to `out`, everything
-/// else to `err`.
+/// else to `err`; an error goes to both where the output is to be JSON.
 ///
 /// A command line that is wrong, and `--help`, are told on the process's own streams: the parser
 /// knows which of them is a terminal.
@@ -140,9 +163,22 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let windows = environment.windows;
+    let columns = if screen::is_read(&args) {
+        windows.out
+    } else {
+        || None
+    };
+    let out: &mut dyn Write = &mut Page::new(out, columns);
+    let err: &mut dyn Write = &mut Page::new(err, windows.err);
+    let wants_data = error::wants_data(&args);
     let command = match typed(args) {
         Ok(command) => command,
         Err(told) => {
+            if wants_data && told.use_stderr() {
+                error::tell_usage_data(&told.render().to_string(), out);
+            }
             // Nobody is left to tell it to when that fails.
             let _ = told.print();
             return if told.use_stderr() {
@@ -165,15 +201,24 @@ pub fn run(
         }
         Command::Abort(options) => abort::command(options, environment, out, err),
         Command::Logs(options) => logs::command(options, environment, out, err),
+        Command::Check { command } => check::command(command, environment, out),
         Command::Runs { command } => records::command(command, environment, out),
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),
         Command::Init(options) => init::command(options, out),
+        Command::Schema(options) => schema::command(options, out),
+        Command::Completions(options) => shell::completions(options, &Line::command(), out),
+        Command::Man(options) => shell::man(options, Line::command(), out),
         Command::LabShell(options) => lab_shell::command(options, out),
     };
     let ended = ended.and_then(|exit| {
         out.flush().map_err(error::output)?;
         Ok(exit)
     });
-    ended.unwrap_or_else(|failure| error::tell(&failure, err))
+    ended.unwrap_or_else(|failure| {
+        if wants_data {
+            error::tell_data(&failure, out);
+        }
+        error::tell(&failure, err)
+    })
 }

@@ -10,7 +10,7 @@
 //! | [`plan`] | a runbook bound to a site: every command spelled out, with holes for what the run finds |
 //! | [`run`] | the executor, its preflight, journal and resumption |
 //! | [`report`] | what is seen of plans and runs: terminal, JSON lines, Markdown |
-//! | [`status`] | where everything stands |
+//! | [`status`], [`check`] | where everything stands; whether it is ready to be switched |
 //! | [`step`] | the steps: each observes, judges, acts, and observes again |
 //! | [`access`] | the doors outside: SQL Server, PowerShell, shares, the clock |
 //! | [`model`] | names, LSNs, backup headers, the log chain: no I/O |
@@ -40,6 +40,7 @@
 //! *Rehearsal*: the same run against a simulated site.
 
 pub mod access;
+pub mod check;
 pub mod cli;
 pub mod model;
 pub mod plan;

@@ -161,7 +161,7 @@ impl Plan {
                         first: first.id(),
                     });
                 }
-                if !steps.contains(&first) {
+                if !steps.contains(&first) && !SEEDS.contains(&first) {
                     return Err(NoPlan::Missing {
                         step,
                         first: first.id(),
@@ -169,6 +169,8 @@ impl Plan {
                 }
             }
         }
+        see_seeding(&steps)?;
+        let seeded = steps.contains(&Step::SeedPrimary);
         let stages = stages(&steps, site.copy.overlap);
         let stage_of = |step: Step| {
             stages
@@ -188,7 +190,7 @@ impl Plan {
                     stage: stage_of(*step),
                     effect: info.effect,
                     point_of_no_return: step.is_point_of_no_return(),
-                    downtime: step.downtime(site),
+                    downtime: step.downtime(site, seeded),
                     checks: info
                         .checks
                         .iter()
@@ -315,6 +317,11 @@ impl Plan {
         format!("sha256:{}", hex(&json.get_ref().clone().finalize()))
     }
 
+    /// Whether it seeds the primary while chat serves.
+    pub fn is_seeded(&self) -> bool {
+        self.of(Step::SeedPrimary).is_some()
+    }
+
     /// What it has of a step.
     pub fn of(&self, step: Step) -> Option<&PlannedStep> {
         self.steps.iter().find(|planned| planned.step == step)
@@ -324,6 +331,33 @@ impl Plan {
     pub fn step(&self, id: &str) -> Option<&PlannedStep> {
         self.steps.iter().find(|step| step.id == id)
     }
+}
+
+/// What only a plan has that seeds the primary while chat serves; one in the vendor's order is whole
+/// without it.
+const SEEDS: [Step; 2] = [Step::SeedPrimary, Step::ShipLog];
+
+/// A failback has one of two orders (`steps.md` 6.10): the copy on the primary is made before B1, with the
+/// log that follows it; or, in the vendor's order, it is taken behind B2 of a database that nobody uses.
+fn see_seeding(steps: &[Step]) -> Result<(), NoPlan> {
+    let place = |step: Step| steps.iter().position(|it| *it == step);
+    let behind = |step: Step, first: Step| match (place(step), place(first)) {
+        (Some(own), Some(other)) if own < other => Err(NoPlan::Order {
+            step: step.id(),
+            first: first.id(),
+        }),
+        (Some(_), None) => Err(NoPlan::Missing {
+            step: step.id(),
+            first: first.id(),
+        }),
+        _ => Ok(()),
+    };
+    if !steps.iter().any(|step| SEEDS.contains(step)) {
+        return behind(Step::BackUpDatabase, Step::RemoveMirroring);
+    }
+    behind(Step::ShipLog, Step::SeedPrimary)?;
+    behind(Step::SeedPrimary, Step::BackUpDatabase)?;
+    behind(Step::ClearActiveServers, Step::ShipLog)
 }
 
 /// One step a stage, or the pair that copies and applies at the same time (`design.md` 5).
@@ -346,7 +380,7 @@ fn risk(steps: &[Step]) -> Option<&'static str> {
     steps.iter().enumerate().find_map(|(index, step)| {
         let optional = step.optional()?;
         let served = steps[..index].contains(&optional.serves);
-        served.then_some(optional.risk)
+        optional.risk.filter(|_| served)
     })
 }
 

@@ -20,6 +20,8 @@ pub struct Problem {
     pub what: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The line as it is written, where the text is no TOML: shown with a mark below its column.
+    pub source: Option<String>,
 }
 
 /// Everything that is wrong with one file, in the order of its lines.
@@ -44,6 +46,10 @@ impl fmt::Display for Problems {
                 write!(f, "{}: ", problem.key)?;
             }
             write!(f, "{}", problem.what)?;
+            if let Some(source) = &problem.source {
+                let column = problem.column - 1;
+                write!(f, "\n  {source}\n  {:column$}^", "")?;
+            }
             if let Some(hint) = &problem.hint {
                 write!(f, "\n  hint: {hint}")?;
             }
@@ -77,17 +83,20 @@ mod tests {
             key: key.to_owned(),
             what: "is wrong".to_owned(),
             hint: hint.map(str::to_owned),
+            source: None,
+        };
+        let marked = Problem {
+            column: 5,
+            source: Some("a = b".to_owned()),
+            ..problem(1, "", None)
         };
         let problems = Problems {
             file: "site.toml".to_owned(),
-            problems: vec![
-                problem(1, "", None),
-                problem(12, "sql.backup", Some("mend it")),
-            ],
+            problems: vec![marked, problem(12, "sql.backup", Some("mend it"))],
         };
         assert_eq!(
             problems.to_string(),
-            "site.toml:1: is wrong\nsite.toml:12: sql.backup: is wrong\n  hint: mend it"
+            "site.toml:1: is wrong\n  a = b\n      ^\nsite.toml:12: sql.backup: is wrong\n  hint: mend it"
         );
     }
 

@@ -5,10 +5,14 @@ pub mod account;
 pub mod downtime;
 pub mod duration;
 pub mod error;
+pub mod figures;
+pub mod html;
 pub mod json;
+pub mod layout;
 pub mod markdown;
 pub mod next;
 pub mod plan;
+pub mod show;
 pub mod terminal;
 
 use std::borrow::Cow;

@@ -12,11 +12,18 @@ pub const FAILOVER: &str = include_str!("../runbooks/failover.toml");
 /// The built-in failover that serves users before it sets up the mirror.
 pub const FAILOVER_SERVICE_FIRST: &str = include_str!("../runbooks/failover-service-first.toml");
 
-/// The built-in failback: the vendor's order, and what the vendor's page leaves out.
+/// The built-in failback: the primary is seeded while chat serves, the rest is in the vendor's order.
 pub const FAILBACK: &str = include_str!("../runbooks/failback.toml");
+
+/// The failback in the vendor's order: users wait for the whole database.
+pub const FAILBACK_VENDOR_ORDER: &str = include_str!("../runbooks/failback-vendor-order.toml");
 
 /// The built-in fence.
 pub const FENCE: &str = include_str!("../runbooks/fence.toml");
+
+/// What a runbook may hold, as JSON Schema (draft 07, which editors of TOML know). A test compares its
+/// keys with those that [`Runbook::parse`] knows.
+pub const SCHEMA: &str = include_str!("runbook/schema.json");
 
 impl Direction {
     /// Its built-in runbook.

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::model::{DatabaseName, Fqdn, Instance, Role, SharePath, SqlServer};
 
+pub mod first;
+
 mod find;
 mod load;
 mod pool;
@@ -21,6 +23,10 @@ pub use load::LoadError;
 
 /// An example site file with every key explained: the site of `design.md` 7.
 pub const EXAMPLE: &str = include_str!("../runbooks/litware.toml");
+
+/// What a site file may hold, as JSON Schema (draft 07, which editors of TOML know). A test compares its
+/// keys with those that the loader knows.
+pub const SCHEMA: &str = include_str!("site/schema.json");
 
 /// A stretched Persistent Chat pool, as its site file describes it. Holds no secret: only where a
 /// secret is to be found.
@@ -240,7 +246,7 @@ pub struct Run {
     pub mirror: String,
 }
 
-/// `[limits]`: every wait has an end. Written in the site file as `"5s"`, `"10m"`, `"2h"` or `"none"`.
+/// `[limits]`: every wait has an end, and what a check warns of a beginning. Written in the site file as `"5s"`, `"10m"`, `"2h"` or `"none"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// TCP connect to one instance.
@@ -280,6 +286,12 @@ pub struct Limits {
     /// to them (`skype-powershell.md` 5.3).
     #[serde(serialize_with = "as_seconds")]
     pub replication: Duration,
+    /// Age of the newest log backup from which a check warns.
+    #[serde(serialize_with = "as_seconds")]
+    pub log_age: Duration,
+    /// How far copy and restore may be behind it before a check warns.
+    #[serde(serialize_with = "as_seconds")]
+    pub lag: Duration,
     /// The whole of a restore; `None` = as long as it takes.
     #[serde(serialize_with = "as_optional_seconds")]
     pub restore: Option<Duration>,
@@ -314,6 +326,8 @@ impl Default for Limits {
             mirror: minutes(120),
             preflight: minutes(15),
             replication: minutes(15),
+            log_age: minutes(60),
+            lag: minutes(45),
             restore: None,
         }
     }

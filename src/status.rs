@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::access::Access;
-use crate::access::sql::Query;
+use crate::access::sql::{Life, Query};
 use crate::model::commands::spelled;
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState, PoolState};
 use crate::model::{DatabaseName, Instance, Role, WayOn};
@@ -58,6 +58,7 @@ pub struct PoolStatus {
 }
 
 /// One instance.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InstanceStatus {
     /// Its address.
@@ -67,6 +68,9 @@ pub struct InstanceStatus {
     /// Why it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// It did not let us look, and lives: it may serve.
+    #[serde(skip)]
+    pub lives: bool,
     /// The chat and the compliance database, where they are there.
     pub databases: BTreeMap<String, DatabaseStatus>,
     /// Its part in log shipping.
@@ -153,6 +157,15 @@ impl Status {
         }
     }
 
+    /// What was not seen, in words: nothing can be said of it.
+    pub fn not_seen(&self) -> Vec<String> {
+        let pool = self.pool.error.as_ref().map(|_| "the pool".to_owned());
+        let unseen = |it: &InstanceStatus| !it.reachable || it.error.is_some();
+        let instances = self.instances.iter().filter(|(_, it)| unseen(it));
+        let instances = instances.map(|(role, _)| format!("the {}", role.replace('_', " ")));
+        pool.into_iter().chain(instances).collect()
+    }
+
     /// One line of JSON.
     pub fn write_json(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         serde_json::to_writer(&mut *out, self)?;
@@ -188,7 +201,12 @@ impl Status {
             write!(out, "{role:15} {}", instance.server)?;
             if !instance.reachable {
                 let why = instance.error.as_deref().unwrap_or("no answer");
-                writeln!(out, "  does not answer: {why}")?;
+                let how = if instance.lives {
+                    "does not let us look"
+                } else {
+                    "does not answer"
+                };
+                writeln!(out, "  {how}: {why}")?;
                 continue;
             }
             writeln!(out)?;
@@ -296,6 +314,7 @@ async fn instance(site: &Site, access: &Access, role: Role) -> (InstanceStatus, 
         server: access.sql.server(at).to_owned(),
         reachable: true,
         error: None,
+        lives: false,
         databases: BTreeMap::new(),
         log_shipping: None,
         without_mirror: false,
@@ -304,6 +323,7 @@ async fn instance(site: &Site, access: &Access, role: Role) -> (InstanceStatus, 
     let query = Query::plain(include_str!("sql/identity.sql"));
     if let Err(error) = access.sql.read(at, query).await {
         status.reachable = false;
+        status.lives = error.failure.life() == Life::Lives;
         status.error = Some(error.failure.to_string());
         return (status, None);
     }

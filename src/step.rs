@@ -23,15 +23,19 @@ pub mod terms;
 pub mod undo;
 
 mod backup_database;
+mod between;
+mod compliance_mirror;
 mod earlier;
 mod failback;
 mod failover;
 mod fence;
+mod info;
 mod log_backups;
 mod lost;
 mod next;
 mod optional;
 mod placement;
+mod principal;
 mod shared;
 mod stored;
 mod without_mirror;
@@ -47,7 +51,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::access::Access;
 use crate::model::{Direction, Lsn};
@@ -57,23 +61,12 @@ use command::Command;
 use downtime::Downtime;
 use earlier::Earlier;
 use hands::{Hands, Means, StepError};
+pub use info::{Effect, Info};
 pub use optional::Optional;
 use saved::Saved;
 pub use standing::{Block, Lift, Standing};
 use terms::Terms;
 use undo::Back;
-
-/// How far a step can be undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Changes nothing of the site.
-    ReadOnly,
-    /// Can be undone.
-    Reversible,
-    /// Cannot.
-    Irreversible,
-}
 
 /// What a step reads with.
 #[derive(Clone, Copy)]
@@ -97,21 +90,8 @@ pub struct Context<'a> {
     pub mirror_begun: bool,
     /// When the run began, UTC.
     pub began: Option<Timestamp>,
-}
-
-/// What is fixed about a step.
-#[derive(Clone, Copy, Debug)]
-pub struct Info {
-    /// Its id.
-    pub id: &'static str,
-    /// Number in the vendor's failover procedure.
-    pub vendor: Option<&'static str>,
-    /// One line that says what it does.
-    pub title: &'static str,
-    /// How far it can be undone.
-    pub effect: Effect,
-    /// What is looked at before and after.
-    pub checks: &'static [&'static str],
+    /// The plan seeds the primary while chat serves (`steps.md` 6.10).
+    pub seeded: bool,
 }
 
 /// What one step file defines.
@@ -157,8 +137,8 @@ trait Kind {
         limits.settle
     }
 
-    /// Its part of the time without chat; `None` for a step while chat serves.
-    fn downtime(_site: &Site) -> Option<Downtime> {
+    /// Its part of the time without chat, in a plan that is seeded or not; `None` while chat serves.
+    fn downtime(_site: &Site, _seeded: bool) -> Option<Downtime> {
         None
     }
 
@@ -224,7 +204,7 @@ struct Fixed {
     optional: Option<Optional>,
     limit: fn(&Limits) -> Option<Duration>,
     settle: fn(&Limits) -> Duration,
-    downtime: fn(&Site) -> Option<Downtime>,
+    downtime: fn(&Site, bool) -> Option<Downtime>,
     commands: fn(&Site) -> Vec<Command>,
     undo: undo::Fixed,
 }
@@ -278,7 +258,7 @@ macro_rules! steps {
             /// Every step.
             pub const ALL: &'static [Step] = &[$($(Step::$variant),+),+];
 
-            /// The steps of a direction, in the vendor's order.
+            /// The steps of a direction, in the order of its built-in runbook.
             pub fn of(direction: Direction) -> &'static [Step] {
                 match direction { $(Direction::$direction => &[$(Step::$variant),+],)+ }
             }
@@ -393,15 +373,18 @@ steps! {
         SetPoolState = set_pool_state,
         InstallMirror = install_mirror,
         SetActiveServers = set_active_servers,
+        MirrorCompliance = mirror_compliance,
         StartLogBackups = start_log_backups,
     }
     Failback = failback {
         RetireOldPrimary = retire_old_primary,
         ProveShare = prove_share,
         StopLogBackups = stop_log_backups,
+        BackUpDatabase = back_up_database,
+        SeedPrimary = seed_primary,
+        ShipLog = ship_log,
         ClearActiveServers = clear_active_servers,
         RemoveMirroring = remove_mirroring,
-        BackUpDatabase = back_up_database,
         FenceBackup = fence_backup,
         RestoreDatabase = restore_database,
         InstallPrimaryMirror = install_primary_mirror,
@@ -467,9 +450,9 @@ impl Step {
         self.fixed().optional
     }
 
-    /// Its part of the time without chat; `None` for a step while chat serves.
-    pub fn downtime(self, site: &Site) -> Option<Downtime> {
-        (self.fixed().downtime)(site)
+    /// Its part of the time without chat, in a plan that is seeded or not; `None` while chat serves.
+    pub fn downtime(self, site: &Site, seeded: bool) -> Option<Downtime> {
+        (self.fixed().downtime)(site, seeded)
     }
 
     /// Time limit of its act; `None` = as long as it makes progress.

@@ -10,6 +10,7 @@ mod control;
 mod driver;
 mod error;
 mod lock;
+mod lost;
 mod round;
 mod senders;
 mod sign_in;

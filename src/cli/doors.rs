@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::refused;
+use super::runs::note;
 use crate::access::files::Files;
 use crate::access::patient::Patient;
 use crate::access::powershell::{PowerShellDoor, Process};
@@ -50,6 +52,15 @@ pub(super) fn doors(site: &Site, ports: BTreeMap<Instance, u16>) -> anyhow::Resu
             error.hint(),
         )
     })?;
+    if let Auth::Sql { password, .. } | Auth::Windows { password, .. } = &site.sql.auth
+        && let Secret::File(path) = password
+        && is_open(path)
+    {
+        note()(&format!(
+            "others may read the password file `{}`: leave it to the operator alone, as with chmod 600",
+            path.display()
+        ));
+    }
     let sql = SqlDoor::live(site, password, ports).map_err(|error| {
         refused(
             "the sign-in of `[sql.auth]`",
@@ -92,4 +103,19 @@ pub(super) fn doors(site: &Site, ports: BTreeMap<Instance, u16>) -> anyhow::Resu
             nonce,
         ),
     })
+}
+
+/// Whether others than its owner may read a file, where its mode says so.
+#[cfg(unix)]
+fn is_open(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = std::fs::metadata(path).map(|it| it.permissions().mode());
+    mode.is_ok_and(|mode| mode & 0o044 != 0)
+}
+
+/// Windows has lists of rights instead, which are not read.
+#[cfg(not(unix))]
+fn is_open(_: &Path) -> bool {
+    false
 }

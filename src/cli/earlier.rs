@@ -10,6 +10,8 @@ use super::runs::{
     NOT_KNOWN, Open, RECORD_LOST, config_option, parted, refuse_lost, same_site, tell_unreadable,
     unfinished,
 };
+use super::screen;
+use crate::model::commands::quoted;
 use crate::model::{Direction, Document};
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
@@ -219,7 +221,7 @@ fn continued(
 
 /// What goes on with an unfinished run, and what undoes it where it can be undone.
 fn ways_on(found: &Found, config: Option<&Path>) -> String {
-    let (runbook, run) = (&found.state.runbook, &found.run);
+    let (runbook, run) = (quoted(&found.state.runbook), quoted(&found.run));
     let config = config_option(config);
     let on = format!("go on with it: pchadr {runbook}{config} --resume={run}");
     match refusal(&found.state) {
@@ -273,7 +275,7 @@ fn see_documents(found: &Found) -> anyhow::Result<()> {
 
 /// A plan that changed is shown, and agreed to.
 fn agree_to(change: &PlanChange, options: &RunOptions) -> anyhow::Result<()> {
-    let mut err = io::stderr();
+    let mut err = screen::stderr();
     writeln!(
         err,
         "the plan is not the one that the run began with:\n{}",

@@ -1,14 +1,17 @@
 //! The boundary: what failed, why and what to do, and how the program ends.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
+
+use serde::Serialize;
 
 use crate::model::words::count;
 use crate::model::{IntoRemedies, Problem, WayOn};
 use crate::plan::NoPlan;
 use crate::problem::Problems;
 use crate::report::error::write_error;
-use crate::report::one_line;
+use crate::report::{one_line, plain_json};
 use crate::run::event::ErrorRecord;
 use crate::run::exit::Exit;
 use crate::site::{LoadError, NotFound};
@@ -96,6 +99,110 @@ pub(super) fn tell(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
     exit
 }
 
+/// Whether the words of a command line ask for data. Asked of the words, so that a command line that is
+/// wrong is told as data too.
+pub(super) fn wants_data(args: &[OsString]) -> bool {
+    let mut words = args.iter().map(|word| word.to_str().unwrap_or_default());
+    while let Some(word) = words.next() {
+        match word {
+            "--" => return false,
+            "--output" if words.next() == Some("json") => return true,
+            "--output=json" => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// An error as a document: what `--output json` prints where a command has no other data.
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    exit: u8,
+    error: ErrorRecord,
+    /// The file that a person wrote, where it is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    /// Everything that is wrong with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<InFile<'a>>,
+}
+
+#[derive(Serialize)]
+struct InFile<'a> {
+    line: usize,
+    column: usize,
+    key: &'a str,
+    what: &'a str,
+    hint: Option<&'a str>,
+}
+
+/// Writes an error to `out` as one JSON document in one line.
+///
+/// A reader of the output that went away is no error: nothing is written.
+pub(super) fn tell_data(error: &anyhow::Error, out: &mut dyn Write) {
+    if is_broken_pipe(error) {
+        return;
+    }
+    let problems = problems(error);
+    let (exit, record) = if let Some(problems) = problems {
+        let record = ErrorRecord {
+            what: heading(problems),
+            ..ErrorRecord::default()
+        };
+        (Exit::Usage, record)
+    } else {
+        let Failure { exit, problem } = describe(error);
+        let record = ErrorRecord::of(&problem.what, &problem, WayOn::Resume);
+        (exit, record)
+    };
+    let in_file = problems.iter().flat_map(|problems| &problems.problems);
+    write_data(
+        &Document {
+            version: 1,
+            exit: exit.code(),
+            error: record,
+            file: problems.map(|problems| problems.file.as_str()),
+            problems: in_file
+                .map(|it| InFile {
+                    line: it.line,
+                    column: it.column,
+                    key: &it.key,
+                    what: &it.what,
+                    hint: it.hint.as_deref(),
+                })
+                .collect(),
+        },
+        out,
+    );
+}
+
+/// The same for a command line that is wrong, in the words of its parser.
+pub(super) fn tell_usage_data(told: &str, out: &mut dyn Write) {
+    let error = ErrorRecord {
+        what: "the command line".to_owned(),
+        why: told.trim_end().to_owned(),
+        hint: "see pchadr --help".to_owned(),
+        ..ErrorRecord::default()
+    };
+    write_data(
+        &Document {
+            version: 1,
+            exit: Exit::Usage.code(),
+            error,
+            file: None,
+            problems: Vec::new(),
+        },
+        out,
+    );
+}
+
+fn write_data(document: &Document<'_>, out: &mut dyn Write) {
+    let json = serde_json::to_string(document).unwrap_or_default();
+    // What cannot be written is told on the standard error all the same.
+    let _ = writeln!(out, "{}", plain_json(&json)).and_then(|()| out.flush());
+}
+
 /// Every problem of a site file or a runbook.
 fn problems(error: &anyhow::Error) -> Option<&Problems> {
     match error.downcast_ref::<LoadError>() {
@@ -105,18 +212,22 @@ fn problems(error: &anyhow::Error) -> Option<&Problems> {
 }
 
 fn write_problems(problems: &Problems, err: &mut dyn Write) -> io::Result<()> {
-    let number = problems.problems.len();
-    writeln!(
-        err,
-        "error: {} {} in `{}`",
-        if number == 1 { "there is" } else { "there are" },
-        count(number, "problem"),
-        one_line(&problems.file)
-    )?;
+    writeln!(err, "error: {}", one_line(&heading(problems)))?;
     for line in problems.to_string().lines() {
         writeln!(err, "{}", one_line(line))?;
     }
     Ok(())
+}
+
+/// `there are 2 problems in …`
+fn heading(problems: &Problems) -> String {
+    let number = problems.problems.len();
+    let there = if number == 1 { "there is" } else { "there are" };
+    format!(
+        "{there} {} in `{}`",
+        count(number, "problem"),
+        problems.file
+    )
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -193,6 +304,7 @@ mod tests {
             key: key.to_owned(),
             what: "is wrong".to_owned(),
             hint: hint.map(str::to_owned),
+            source: None,
         };
         Problems {
             file: "site.toml".to_owned(),
@@ -222,6 +334,54 @@ site.toml:9: \\u{1b}[2J: is wrong
             (Exit::Usage, expected.to_owned()),
             "of a site file"
         );
+    }
+
+    #[test]
+    fn data_is_asked_for_in_both_spellings_and_not_behind_the_end_of_the_options() {
+        let asked = |words: &[&str]| {
+            let words: Vec<OsString> = words.iter().map(Into::into).collect();
+            wants_data(&words)
+        };
+        assert!(asked(&["pchadr", "status", "--output", "json"]));
+        assert!(asked(&["pchadr", "status", "--output=json", "--bogus"]));
+        for words in [
+            &["pchadr", "status"][..],
+            &["pchadr", "status", "--output", "human"],
+            &["pchadr", "logs", "--", "--output=json"],
+            &["pchadr", "init", "json"],
+        ] {
+            assert!(!asked(words), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_as_data_has_its_three_parts_or_every_problem_of_the_file() {
+        let data = |error: anyhow::Error| {
+            let mut text = Vec::new();
+            tell_data(&error, &mut text);
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert_eq!(text.lines().count(), 1, "{text}");
+            serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default()
+        };
+        let of_file = data(two_problems().into());
+        assert_eq!(of_file["exit"], 2);
+        assert_eq!(
+            of_file["error"]["what"],
+            "there are 2 problems in `site.toml`"
+        );
+        assert_eq!(of_file["problems"][0]["line"], 3);
+        assert_eq!(of_file["problems"][0]["hint"], "mend it");
+        let told = data(refused("it failed", "for that", "do this").into());
+        assert_eq!(told["exit"], 1);
+        let part = |key: &str| told["error"][key].as_str().unwrap_or_default();
+        assert_eq!(
+            ["what", "why", "hint"].map(part),
+            ["it failed", "for that", "do this"]
+        );
+        assert_eq!(told.get("problems"), None);
+        let mut nothing = Vec::new();
+        tell_data(&io::Error::from(ErrorKind::BrokenPipe).into(), &mut nothing);
+        assert!(nothing.is_empty());
     }
 
     #[test]

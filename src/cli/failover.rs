@@ -122,7 +122,7 @@ fn known_steps(direction: Direction) -> Vec<&'static str> {
     Step::of(direction).iter().map(|step| step.id()).collect()
 }
 
-fn built_in(direction: Direction, text: &str) -> anyhow::Result<Runbook> {
+pub(super) fn built_in(direction: Direction, text: &str) -> anyhow::Result<Runbook> {
     let known = known_steps(direction);
     Ok(Runbook::parse(text, "the built-in runbook", &known)?)
 }

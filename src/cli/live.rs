@@ -107,6 +107,8 @@ pub(super) fn go(
                 );
                 next.write(&without, &again, out).map_err(output)?;
             }
+            writeln!(out).map_err(output)?;
+            tell_record(&finished.run, options, &archive, out).map_err(output)?;
             out.flush().map_err(output)?;
         }
         // A failback that is done has just set it up again.
@@ -238,6 +240,21 @@ impl Live<'_> {
     }
 }
 
+/// Where the record of the run lies, and what prints it.
+fn tell_record(
+    run: &str,
+    options: &RunOptions,
+    archive: &Archive,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let config = config_option(options.config.as_deref());
+    writeln!(out, "record          {}", archive.folder(run).display())?;
+    writeln!(
+        out,
+        "report          pchadr runs report{config} {run} --output html"
+    )
+}
+
 /// The record of a run cannot be written, and nothing was sent.
 fn unwritten(error: &dyn std::fmt::Display, folder: &Path) -> Failure {
     let see = format!("see to room and rights of `{}`", folder.display());
@@ -282,7 +299,7 @@ fn taken_over() -> Failure {
     }
 }
 
-fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
+pub(super) fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
     let Some(path) = &site.log_shipping.saved else {
         return Ok(None);
     };
@@ -334,15 +351,11 @@ async fn lock(site: &Site, access: &Access, archive: &Archive) -> anyhow::Result
 }
 
 fn who() -> Who {
-    let named = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-            .unwrap_or_else(|| "not known".to_owned())
-    };
+    // From the system: variables of the environment are whatever somebody set.
+    let user = whoami::username().unwrap_or_else(|_| "not known".to_owned());
     Who {
         tool: format!("pchadr {}", env!("CARGO_PKG_VERSION")),
         host: gethostname::gethostname().to_string_lossy().into_owned(),
-        user: named(&["USERNAME", "USER", "LOGNAME"]),
+        user,
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use futures_util::future::BoxFuture;
 
+use super::screen;
 use crate::report::one_line;
 use crate::run::operator::{Answer, Operator};
 
@@ -38,7 +39,7 @@ fn shown(line: &str) -> String {
 }
 
 fn line(question: &str) -> io::Result<String> {
-    let mut err = io::stderr();
+    let mut err = screen::stderr();
     err.write_all(question.as_bytes())?;
     err.flush()?;
     let mut answer = String::new();

@@ -1,15 +1,22 @@
 //! What can be typed, and what the program makes of it.
 
+mod kept;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use jiff::civil::DateTime;
 
 use crate::rehearsal::trouble::{TROUBLES, Trouble};
 use crate::step::terms::{AcceptedLoss, INTERLOCKS, Terms, time};
 
-const CONFIG: &str =
+pub use kept::{
+    CompletionsOptions, ManOptions, ReportOptions, ReportOutput, RunsCommand, RunsOptions,
+    SchemaOf, SchemaOptions, ShellName, ShowOptions, VerifyOptions,
+};
+
+pub(super) const CONFIG: &str =
     "Read the site from FILE [default: $PCHADR_CONFIG, ./site.toml or the machine's own]";
 
 /// How a plan or a run is printed.
@@ -370,39 +377,6 @@ pub struct InitOptions {
     pub file: PathBuf,
 }
 
-/// `pchadr runs`, as typed.
-#[derive(Debug, Subcommand)]
-pub enum RunsCommand {
-    /// List the runs of the site, each with where it stands
-    List(RunsOptions),
-    /// Verify the record of RUN, or of every run of the site
-    Verify(VerifyOptions),
-}
-
-/// What every command of `pchadr runs` takes.
-#[derive(Debug, Args)]
-pub struct RunsOptions {
-    /// The site file; without it, see [`crate::site::Site::find`].
-    #[arg(long, value_name = "FILE", help = CONFIG)]
-    pub config: Option<PathBuf>,
-
-    /// The form.
-    #[command(flatten)]
-    pub form: TableForm,
-}
-
-/// `pchadr runs verify`, as typed.
-#[derive(Debug, Args)]
-pub struct VerifyOptions {
-    /// Verify this run alone
-    #[arg(value_name = "RUN")]
-    pub run: Option<String>,
-
-    /// The rest.
-    #[command(flatten)]
-    pub options: RunsOptions,
-}
-
 /// `pchadr status`, as typed.
 #[derive(Debug, Args)]
 pub struct StatusOptions {
@@ -416,85 +390,4 @@ pub struct StatusOptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[arg(long)]
-        dry_run: bool,
-        #[command(flatten)]
-        rehearsal: RehearsalOptions,
-    }
-
-    fn typed(words: &[&str]) -> Result<RehearsalOptions, String> {
-        let words = ["pchadr"].iter().chain(words);
-        let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
-        assert!(!(line.dry_run && line.rehearsal.rehearse));
-        Ok(line.rehearsal)
-    }
-
-    #[test]
-    fn the_words_of_a_rehearsal_become_terms() {
-        let options = typed(&[
-            "--rehearse",
-            "--yes",
-            "--accept-loss-after=end-of-chain",
-            "--override=share-lost=the file server burned",
-            "--override=mirror-alive=a=b",
-            "--disaster-at=2026-11-24T03:15:00",
-        ]);
-        let terms = options.map(|options| options.terms());
-        let expected = Terms {
-            rehearsal: true,
-            yes: true,
-            accepted: Some(AcceptedLoss::EndOfChain),
-            overrides: [
-                ("share-lost", "the file server burned"),
-                ("mirror-alive", "a=b"),
-            ]
-            .map(|(id, reason)| (id.to_owned(), reason.to_owned()))
-            .into(),
-            disaster_at: Some(jiff::civil::date(2026, 11, 24).at(3, 15, 0, 0)),
-        };
-        assert_eq!(terms, Ok(expected));
-    }
-
-    #[test]
-    fn without_words_nothing_is_allowed() {
-        let terms = typed(&[]).map(|options| options.terms());
-        assert_eq!(terms, Ok(Terms::default()));
-    }
-
-    #[test]
-    fn a_number_makes_log_backups_and_a_folder_has_them() {
-        let logs = |text: &str| text.parse::<RehearsalLogs>();
-        assert_eq!(logs("120"), Ok(RehearsalLogs::Simulated(120)));
-        assert_eq!(logs("./120"), Ok(RehearsalLogs::Folder("./120".to_owned())));
-        assert_eq!(logs(r"\\fs1\logs").map(|_| ()), Ok(()));
-        let error = logs("99999999999").map_err(|error| error.to_string());
-        assert!(error.is_err_and(|text| text.contains("./99999999999")));
-    }
-
-    #[test]
-    fn what_contradicts_itself_or_is_half_said_is_refused() {
-        for words in [
-            &["--rehearse", "--dry-run"][..],
-            &["--seed", "1"],
-            &["--rehearse-logs", "5"],
-            &["--with", "mirror-down"],
-            &["--rehearse", "--with", "rain"],
-            &["--override", "share-lost"],
-            &["--override", "share-lost= "],
-            &["--override", "=because"],
-            &["--override", "nosuch=because"],
-            &["--disaster-at", "2026-11-24T03:15:00+01:00"],
-            &["--accept-loss-after", "everything"],
-            &["--disaster-at", "2026-11-24T03:15:00Z"],
-        ] {
-            assert!(typed(words).is_err(), "{words:?}");
-        }
-    }
-}
+mod tests;

@@ -6,10 +6,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Environment;
+use super::account::KeptRun;
 use super::error::{Failure, output};
 use super::options::{LogsOutput, RunsCommand};
 use super::runs::{archive, config_option, may_be_of, parted, refuse_lost, same_site};
 use crate::model::WayOn;
+use crate::model::commands::quoted;
 use crate::model::words::count;
 use crate::report::one_line;
 use crate::run::archive::{Archive, ArchiveError, Copy, CopyIs, Found, Lost, Unreadable};
@@ -17,7 +19,7 @@ use crate::run::event::Outcome;
 use crate::run::exit::Exit;
 use crate::site::Site;
 
-/// Lists runs, or verifies their records.
+/// Lists runs, shows and reports one, or verifies their records.
 ///
 /// # Errors
 /// Those of the site file; that there is no such run; that `out` takes nothing.
@@ -27,6 +29,16 @@ pub fn command(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let (options, run, verifies) = match command {
+        RunsCommand::Show(options) => {
+            let config = options.options.config.as_deref();
+            let kept = KeptRun::find(options.run.as_deref(), config, environment)?;
+            return kept.show(options.options.form.output, config, out);
+        }
+        RunsCommand::Report(options) => {
+            let config = options.config.as_deref();
+            let kept = KeptRun::find(options.run.as_deref(), config, environment)?;
+            return kept.report(options.output, out);
+        }
         RunsCommand::List(options) => (options, None, false),
         RunsCommand::Verify(options) => (&options.options, options.run.as_deref(), true),
     };
@@ -255,15 +267,21 @@ impl RunTold {
         let config = config_option(config);
         if let (Some(rest), Some(runbook)) = (&self.rest, &self.runbook) {
             return Some(format!(
-                "take the rest: pchadr {runbook}{config} --from {rest}"
+                "take the rest: pchadr {}{config} --from {}",
+                quoted(runbook),
+                quoted(rest)
             ));
         }
         match (self.stands, &self.runbook) {
             (Stands::Stopped | Stands::Open, Some(runbook)) => Some(format!(
-                "go on with it: pchadr {runbook}{config} --resume={}",
-                self.run
+                "go on with it: pchadr {}{config} --resume={}",
+                quoted(runbook),
+                quoted(&self.run)
             )),
-            (Stands::Lost, _) => Some(format!("see it: pchadr runs verify{config} {}", self.run)),
+            (Stands::Lost, _) => Some(format!(
+                "see it: pchadr runs verify{config} {}",
+                quoted(&self.run)
+            )),
             (
                 Stands::Done | Stands::Undone | Stands::Refused | Stands::Stopped | Stands::Open,
                 _,

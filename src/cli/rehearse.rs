@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{Failure, output};
 use super::options::{Output, RehearsalLogs, RehearsalOptions};
 use super::runs::{rest, ways};
+use super::screen;
 use crate::access::powershell::PowerShellDoor;
 use crate::access::secret::Password;
 use crate::access::sql::{DoorLimits, LockError, SignIn, SqlDoor};
@@ -42,7 +43,7 @@ use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 
 /// Log backups of a rehearsal that names none.
-const LOGS: usize = 24;
+pub(super) const LOGS: usize = 24;
 
 /// `--rehearse`.
 ///
@@ -105,7 +106,7 @@ pub fn command(
         out.write_all(&end).map_err(output)?;
     }
     let finished = held.map_err(|error| refusal(&error))?;
-    tell_practiced(&recipe, finished.resume.is_some(), &mut std::io::stderr()).map_err(output)?;
+    tell_practiced(&recipe, finished.resume.is_some(), &mut screen::stderr()).map_err(output)?;
     Ok(Exit::of(finished.exit))
 }
 
@@ -142,16 +143,17 @@ fn tell_practiced(recipe: &Recipe, stopped: bool, out: &mut dyn Write) -> std::i
 
 /// The run as it goes, on standard error: live where that is a terminal.
 pub(super) fn terminal() -> Terminal {
-    let writer = Box::new(std::io::stderr());
+    let writer = Box::new(screen::stderr());
     if std::io::stderr().is_terminal() {
-        let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let color = !dumb && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Terminal::live(writer, color, ProgressDrawTarget::stderr())
     } else {
         Terminal::piped(writer)
     }
 }
 
-fn refusal(error: &RehearsalError) -> Failure {
+pub(super) fn refusal(error: &RehearsalError) -> Failure {
     let (exit, hint) = match error {
         RehearsalError::NoSite(_) => (
             Exit::Usage,

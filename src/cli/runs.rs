@@ -1,13 +1,14 @@
 //! The runs of a site: where they are kept, which are unfinished, what a new one is called.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::Environment;
 use super::error::{Failure, refused};
-use crate::model::commands;
+use super::screen;
+use crate::model::commands::{self, quoted};
 use crate::model::{Direction, Remedy};
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Lost, Runs, Unreadable};
@@ -147,7 +148,7 @@ pub(super) const NOT_KNOWN: &str = "what it did is then known only as far as the
 
 /// Says that a run may be unfinished, and its ways on.
 pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
-    let run = &lost.run;
+    let run = quoted(&lost.run);
     let verify = format!("pchadr runs verify{} {run}", config_option(config));
     let mend = match (lost.split, lost.unreadable()) {
         (Some(Split::Fork { .. }), _) => {
@@ -188,6 +189,7 @@ pub(super) fn refuse_lost(lost: &Lost, config: Option<&Path>) -> Failure {
 /// The commands of a run, with ` --config FILE` where one is named: what goes on its way, and what takes
 /// it forth.
 pub(super) fn ways(runbook: &str, config: &str, run: &str, way: Way) -> (String, String) {
+    let (runbook, run) = (quoted(runbook), quoted(run));
     let forth = format!("pchadr {runbook}{config} --resume={run}");
     let resume = match way {
         Way::On => forth.clone(),
@@ -258,7 +260,7 @@ pub(super) fn run_id(now: Timestamp, runbook: &str) -> anyhow::Result<String> {
 pub(super) fn note() -> Note {
     Box::new(|text| {
         // A terminal that is gone cannot be told.
-        let _ = writeln!(io::stderr(), "note: {text}");
+        let _ = writeln!(screen::stderr(), "note: {text}");
     })
 }
 

@@ -7,17 +7,18 @@ use super::Environment;
 use super::configuration;
 use super::doors::doors;
 use super::error::output;
+use super::now;
 use super::options::{LogsOutput, StatusOptions};
 use super::ports;
 use super::runs;
-use crate::model::commands::spelled;
+use crate::model::commands::{quoted, spelled};
 use crate::report::{many_lines, plain_json};
 use crate::run::archive::Archive;
 use crate::run::exit::Exit;
 use crate::site::Site;
 use crate::status::Status;
 
-/// Looks at the site and prints. What does not answer is said so; that is no failure.
+/// Looks at the site and prints. What was not seen is said, and the status is that of a check that blocks.
 ///
 /// # Errors
 /// Those of the site file and of the sign-in; that `out` takes nothing.
@@ -56,15 +57,27 @@ pub fn command(
             (LogsOutput::Human, archive) => {
                 configuration::tell(&site, archive.as_ref().ok(), out).map_err(output)?;
                 tell_part(&site, archive.as_ref().ok(), out).map_err(output)?;
+                let config = options.config.as_deref();
+                Box::pin(now::tell(
+                    &site,
+                    &access,
+                    &status,
+                    archive.as_ref(),
+                    config,
+                    out,
+                ))
+                .await?;
             }
             (LogsOutput::Json, Ok(archive)) => {
                 runs::tell_unreadable(&configuration::newest(&site, archive).unreadable);
             }
             (LogsOutput::Json, Err(_)) => {}
         }
-        Ok(match &status.two {
-            Some(_) => Exit::Blocked,
-            None => Exit::Done,
+        let all_is_seen = status.two.is_none() && status.not_seen().is_empty();
+        Ok(if all_is_seen {
+            Exit::Done
+        } else {
+            Exit::Blocked
         })
     });
     // A share that hangs must not keep the program.
@@ -78,7 +91,10 @@ fn tell_part(site: &Site, archive: Option<&Archive>, out: &mut dyn Write) -> io:
         return Ok(());
     };
     let rest = found.state.left_to_later().map_or("", |step| &step.id);
-    let (run, command) = (&found.run, format!("pchadr failover --from {rest}"));
+    let (run, command) = (
+        &found.run,
+        format!("pchadr failover --from {}", quoted(rest)),
+    );
     writeln!(
         out,
         "taken in part   run {run} is done as far as it was to go; the rest: {}",

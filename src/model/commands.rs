@@ -5,14 +5,33 @@ use std::cell::RefCell;
 use std::path::Path;
 
 /// Those that need a site file.
-const OF_A_SITE: [&str; 7] = [
+const OF_A_SITE: [&str; 9] = [
     "status",
+    "check failover",
+    "check failback",
     "failover",
     "failback",
     "fence",
     "abort",
     "runs list",
     "runs verify",
+];
+
+/// Words behind the name of the program that begin a command.
+pub(crate) const ALL: [&str; 13] = [
+    "status",
+    "check",
+    "failover",
+    "failback",
+    "fence",
+    "abort",
+    "runs",
+    "logs",
+    "lab",
+    "init",
+    "schema",
+    "completions",
+    "man",
 ];
 
 thread_local! {
@@ -37,10 +56,12 @@ pub fn config_option(file: &Path) -> String {
     format!(" --config {}", quoted(&file.display().to_string()))
 }
 
-fn quoted(text: &str) -> String {
+/// One word of a command line, quoted where the shell of this system would take it apart. What is read
+/// from a record may have been written by somebody else.
+pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:\\-".contains(c);
     // A backslash is plain to PowerShell alone.
-    if text.chars().all(plain) && (cfg!(windows) || !text.contains('\\')) {
+    if !text.is_empty() && text.chars().all(plain) && (cfg!(windows) || !text.contains('\\')) {
         return text.to_owned();
     }
     let quote = if cfg!(windows) { "''" } else { r"'\''" };
@@ -56,9 +77,18 @@ pub(crate) fn spelled(text: &str) -> Cow<'_, str> {
     let mut spelled = String::with_capacity(text.len() + option.len());
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("pchadr ") {
+        // Behind a quote or within a path it is a statement's own text.
+        let begins_here = |c: char| c.is_whitespace() || "`(".contains(c);
+        let is_ours = match before.chars().next_back() {
+            Some(c) => begins_here(c),
+            None => spelled.chars().next_back().is_none_or(begins_here),
+        };
         spelled.push_str(before);
         spelled.push_str("pchadr ");
         rest = behind;
+        if !is_ours {
+            continue;
+        }
         let begins = |command: &&&str| {
             let end = behind.strip_prefix(**command).map(|end| end.chars().next());
             end.is_some_and(|next| next.is_none_or(|c| !c.is_alphanumeric() && c != '-'))
@@ -94,6 +124,15 @@ mod tests {
             (
                 "pchadr runs verify r1",
                 format!("pchadr runs verify {file} r1"),
+            ),
+            // Text of a statement.
+            (
+                "New-NetFirewallRule -DisplayName 'pchadr fence' -LocalPort 1433",
+                "New-NetFirewallRule -DisplayName 'pchadr fence' -LocalPort 1433".to_owned(),
+            ),
+            (
+                r"DISK = N'\\fs1\pchadr failover\tail.bak'",
+                r"DISK = N'\\fs1\pchadr failover\tail.bak'".to_owned(),
             ),
             // Named already, of no site, or no command.
             (

@@ -423,6 +423,9 @@ impl FromStr for SharePath {
             let kept = if trimmed.len() == 2 { text } else { trimmed };
             return Ok(Self(kept.to_owned()));
         }
+        if text.starts_with("//") {
+            return refuse(r"a share is written with backslashes: `\\host\share`");
+        }
         if text.starts_with('/') {
             let trimmed = text.trim_end_matches('/');
             return Ok(Self(

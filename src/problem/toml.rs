@@ -1,6 +1,8 @@
 //! A TOML text read key by key: each value is checked where it stands, and reading goes on after
 //! a problem, so that all of them are reported together.
 
+mod syntax;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -39,6 +41,7 @@ pub(crate) fn read<T>(
             key: String::new(),
             what: "the file is not UTF-8 text".to_owned(),
             hint: Some("save it again with the encoding UTF-8".to_owned()),
+            source: None,
         }])
     })?;
     let ledger = Ledger {
@@ -96,24 +99,24 @@ impl Ledger<'_> {
             key: printable(key),
             what: printable(what),
             hint: (!hint.is_empty()).then(|| printable(hint)),
+            source: None,
         });
         Reported(())
     }
 
-    /// Reports a text that is no TOML. The parser's message quotes nothing of the text, so no
-    /// secret can come along.
+    /// Reports a text that is no TOML, with its line and a mark below the place.
     fn syntax(&self, error: &toml::de::Error) -> Reported {
         let at = error.span().map_or(self.text.len(), |span| span.start);
         let (line, _) = position(self.text, at);
         let source = self.text.lines().nth(line - 1).unwrap_or_default();
-        let hint = if source.contains('"') && source.contains('\\') {
-            SINGLE_QUOTES
-        } else if error.message().starts_with("duplicate key") {
-            "each key and each [table] may be there once"
-        } else {
-            ""
-        };
-        self.report(at, "", &format!("no TOML: {}", error.message()), hint)
+        let hint = syntax::hint(error.message(), source);
+        let reported = self.report(at, "", &format!("no TOML: {}", error.message()), hint);
+        if syntax::may_be_shown(self.text, line)
+            && let Some(problem) = self.problems.borrow_mut().last_mut()
+        {
+            problem.source = Some(source.replace(|c: char| c.is_control(), " "));
+        }
+        reported
     }
 }
 

@@ -124,16 +124,23 @@ pub(super) fn lay_logs<E>(
     Ok(())
 }
 
-/// What F5 to F7 left: the pool, its servers, and the backup's chat database mirrored.
+/// What F5 to F7 left: the pool, its servers, and the backup's databases mirrored.
 fn after_failover(site: &Site, world: &Shared, pool: &mut Pool) {
-    if let (Some(backup), Some(mirror), Some(share)) = (
-        site.chat(Role::Backup),
-        site.chat(Role::BackupMirror),
-        &site.shares.mirror,
-    ) && let Err(why) = world.set_up_mirror(false, backup, mirror, share.as_str(), false)
-    {
-        // A variant without a database to mirror; the steps say so.
-        world.with(|state| state.not_known(why));
+    for compliance in [false, true] {
+        if compliance && site.database.compliance.is_none() {
+            continue;
+        }
+        let server = |role| site.server(Instance { role, compliance });
+        if let (Some(backup), Some(mirror), Some(share)) = (
+            server(Role::Backup),
+            server(Role::BackupMirror),
+            &site.shares.mirror,
+        ) && let Err(why) =
+            world.set_up_mirror(compliance, backup, mirror, share.as_str(), false)
+        {
+            // A variant without a database to mirror; the steps say so.
+            world.with(|state| state.not_known(why));
+        }
     }
     pool.set_state(PoolState::FailedOver);
     let active = site.pool.failed_over.iter().map(ToString::to_string);

@@ -76,6 +76,9 @@ pub trait Databases: Send + Sync {
     /// topology has several instances at one address.
     fn can_be_principal(&self, compliance: bool, server: &SqlServer) -> bool;
 
+    /// Says whether an instance holds a chat database that serves: asked as the one above.
+    fn serves_chat(&self, server: &SqlServer) -> bool;
+
     /// Makes the other partner principal. The error is shown.
     fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String>;
 

@@ -234,6 +234,17 @@ impl World {
         })
     }
 
+    /// Says whether an instance, named by its entry, holds a chat database that serves.
+    pub fn serves_chat(&self, server: &SqlServer) -> bool {
+        self.with(|state| {
+            let found = state.find(false, |known| known.same(server));
+            let instance = found.and_then(|instance| state.instances.get(&instance));
+            let up = instance.filter(|instance| instance.up);
+            up.and_then(|it| it.database(&state.names.chat))
+                .is_some_and(database::Database::serves)
+        })
+    }
+
     /// `Invoke-CsDatabaseFailover`: makes the other partner, `to`, principal; `force` where the
     /// principal is lost.
     ///

@@ -1,5 +1,9 @@
 //! What the records of a run say, put together for people.
 
+pub mod seen;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,8 +13,10 @@ use serde_json::Value;
 use crate::model::Direction;
 use crate::model::words::count;
 use crate::run::event::{
-    ClockKind, Event, Outcome, Record, RunFinished, RunStarted, StepLine, StepOutcome,
+    ClockKind, Event, Outcome, Record, RunFinished, RunStarted, StepLine, StepOutcome, StoredBlock,
+    StoredStanding,
 };
+pub use seen::{Execution, Look, Span, Warning};
 
 /// The account of a run so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +35,10 @@ pub struct Account {
     pub changes: Vec<(String, String)>,
     /// How the last execution ended, and when.
     pub finished: Option<(Timestamp, RunFinished)>,
+    /// Every execution, in order.
+    pub executions: Vec<Execution>,
+    /// What was said against a step, or by what it sent: each once.
+    pub warnings: Vec<Warning>,
 }
 
 /// The account of one step.
@@ -50,6 +60,12 @@ pub struct StepAccount {
     pub took: Option<Duration>,
     /// Every command that was about to be sent.
     pub sent: Vec<Sent>,
+    /// The last look before it began to act; where it never did, the last look at all.
+    pub before: Option<Look>,
+    /// The last look since it began to act.
+    pub after: Option<Look>,
+    /// When it acted, in every execution.
+    pub spans: Vec<Span>,
 }
 
 /// A command that was about to be sent.
@@ -89,17 +105,32 @@ impl Account {
     /// Takes one more record. A record that does not fit is passed over: this is for showing.
     pub fn take(&mut self, record: &Record) {
         let at = record.at;
+        self.executed(record);
         match &record.event {
             Event::RunStarted(started) => {
                 self.steps = started.steps.iter().map(StepAccount::new).collect();
                 self.began = Some(at);
                 self.started = Some(started.clone());
             }
-            Event::StepChecked { .. }
-            | Event::FenceTaken { .. }
+            Event::StepChecked {
+                id,
+                standing,
+                facts,
+            } => self.checked(at, id, standing, facts),
+            Event::CmdletSaid {
+                step,
+                cmdlet,
+                errors,
+                warnings,
+            } => {
+                let errors = errors.iter().map(|text| ("error", text));
+                for (kind, text) in errors.chain(warnings.iter().map(|text| ("warning", text))) {
+                    self.warn(at, step, kind, &format!("{cmdlet}: {text}"), "");
+                }
+            }
+            Event::FenceTaken { .. }
             | Event::SendersGone { .. }
             | Event::PowerShell { .. }
-            | Event::CmdletSaid { .. }
             | Event::RunStopped { .. } => {}
             Event::Consent { step, what, by, .. } => self.consents.push(Consent {
                 at,
@@ -108,7 +139,13 @@ impl Account {
                 by: by.clone(),
             }),
             Event::StepStarted { id } | Event::UndoStarted { id } => {
+                let undoes = matches!(record.event, Event::UndoStarted { .. });
                 if let Some(step) = self.step_mut(id) {
+                    step.spans.push(Span {
+                        from: at,
+                        to: None,
+                        undoes,
+                    });
                     step.began = Some(at);
                     step.first_began = step.first_began.or(Some(at));
                     step.interrupted = None;
@@ -138,6 +175,9 @@ impl Account {
                     step.interrupted = None;
                     step.ended = Some((*outcome, note.clone()));
                     step.ended_at = Some(at);
+                    if let Some(span) = step.spans.last_mut().filter(|_| step.began.is_some()) {
+                        span.to = span.to.or(Some(at));
+                    }
                 }
             }
             Event::PlanChanged { from, to, steps } => {
@@ -248,6 +288,88 @@ impl Account {
         direction.map_or_else(Vec::new, |direction| finished.without(direction))
     }
 
+    /// Keeps the bounds of the executions.
+    fn executed(&mut self, record: &Record) {
+        let begins = match &record.event {
+            Event::RunStarted(it) => Some((&it.host, &it.user, Some(&it.tool))),
+            Event::RunResumed {
+                host, user, tool, ..
+            } => Some((host, user, tool.as_ref())),
+            _ => None,
+        };
+        if let Some((host, user, tool)) = begins {
+            self.executions.push(Execution {
+                began: record.at,
+                last: record.at,
+                host: host.clone(),
+                user: user.clone(),
+                tool: tool.cloned(),
+                finished: None,
+            });
+        }
+        if let Some(execution) = self.executions.last_mut() {
+            execution.last = record.at;
+            if let Event::RunFinished(finished) = &record.event {
+                execution.finished = Some(finished.clone());
+            }
+        }
+    }
+
+    fn checked(&mut self, at: Timestamp, id: &str, standing: &StoredStanding, facts: &Value) {
+        let look = Look {
+            at,
+            standing: standing.clone(),
+            facts: facts.clone(),
+        };
+        let Some(step) = self.step_mut(id) else {
+            return;
+        };
+        let acts = step.began.is_some();
+        if step.first_began.is_some() {
+            step.after = Some(look);
+        } else {
+            step.before = Some(look);
+        }
+        match standing {
+            StoredStanding::Satisfied { .. } | StoredStanding::Pending { .. } => {}
+            // While a step settles, not seeing yet is no news.
+            StoredStanding::Unknown { .. } if acts => {}
+            StoredStanding::Unknown { what, remedies, .. } => {
+                let hints: Vec<&str> = remedies.iter().map(|it| it.text.as_str()).collect();
+                self.warn(at, id, "unknown", what, &hints.join("; "));
+            }
+            StoredStanding::Blocked { blocks } => {
+                for block in blocks {
+                    if self.counts(block) {
+                        self.warn(at, id, seen::kind(block), &block.why, &block.hint);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A block that an earlier step of the run will clear does not count before that step's end.
+    pub(super) fn counts(&self, block: &StoredBlock) -> bool {
+        let clears = block.cleared_by.as_ref();
+        clears.is_none_or(|id| {
+            let step = self.step(id);
+            step.is_none_or(|(_, step)| step.ended.is_some())
+        })
+    }
+
+    fn warn(&mut self, at: Timestamp, step: &str, kind: &'static str, what: &str, hint: &str) {
+        let known = |it: &Warning| it.step == step && it.what == what;
+        if !self.warnings.iter().any(known) {
+            self.warnings.push(Warning {
+                at,
+                step: step.to_owned(),
+                kind,
+                what: what.to_owned(),
+                hint: hint.to_owned(),
+            });
+        }
+    }
+
     fn step_mut(&mut self, id: &str) -> Option<&mut StepAccount> {
         self.steps.iter_mut().find(|step| step.line.id == id)
     }
@@ -270,6 +392,9 @@ impl StepAccount {
             ended_at: None,
             took: None,
             sent: Vec::new(),
+            before: None,
+            after: None,
+            spans: Vec::new(),
         }
     }
 }
@@ -292,110 +417,4 @@ fn done_sentence(steps: &[StepAccount], outcomes: &BTreeMap<String, StepOutcome>
         return "done: there was nothing to do".to_owned();
     }
     "done: everything is as the runbook wants it".to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::sample::{resumed_run, stopped_run};
-
-    /// The sentence of a run that ended so, its steps with these outcomes.
-    fn sentence(mut records: Vec<Record>, outcome: Outcome, step: StepOutcome) -> Option<String> {
-        if let Some(Record {
-            event: Event::RunFinished(finished),
-            ..
-        }) = records.last_mut()
-        {
-            finished.outcome = outcome;
-            for value in finished.steps.values_mut() {
-                *value = step;
-            }
-        }
-        Account::of(&records).sentence()
-    }
-
-    fn sentence_of_done(mut records: Vec<Record>) -> Option<String> {
-        if let Some(Record {
-            event: Event::RunFinished(finished),
-            ..
-        }) = records.last_mut()
-        {
-            finished.outcome = Outcome::Done;
-        }
-        Account::of(&records).sentence()
-    }
-
-    #[test]
-    fn every_end_of_a_run_has_its_sentence() {
-        use StepOutcome::{Done, DoneBefore, NotReached, Undone};
-        let cases = [
-            (
-                Outcome::Done,
-                Done,
-                "done: everything is as the runbook wants it",
-            ),
-            (Outcome::Done, DoneBefore, "done: there was nothing to do"),
-            (
-                Outcome::Done,
-                NotReached,
-                "done as far as it was to go: 5 steps not reached",
-            ),
-            (Outcome::Undone, Undone, "undone: everything is as it was"),
-            (Outcome::Refused, NotReached, "refused: nothing was changed"),
-        ];
-        for (outcome, step, said) in cases {
-            let found = sentence(stopped_run(), outcome, step);
-            assert_eq!(found.as_deref(), Some(said));
-        }
-    }
-
-    #[test]
-    fn a_run_that_went_on_without_a_mirror_says_so() {
-        let mut records = stopped_run();
-        if let Some(Record {
-            event: Event::RunFinished(finished),
-            ..
-        }) = records.last_mut()
-        {
-            let mirror = "install-mirror".to_owned();
-            finished.steps.insert(mirror, StepOutcome::Left);
-        }
-        assert_eq!(
-            sentence_of_done(records).as_deref(),
-            Some("done, without a mirror")
-        );
-    }
-
-    #[test]
-    fn a_failback_that_was_undone_does_not_say_that_everything_is_as_it_was() {
-        let mut records = stopped_run();
-        for record in &mut records {
-            if let Event::RunStarted(started) = &mut record.event {
-                Direction::Failback.key().clone_into(&mut started.runbook);
-            }
-        }
-        let said = sentence(records, Outcome::Undone, StepOutcome::Undone);
-        let said = said.unwrap_or_default();
-        assert!(said.contains("chat is served as before"), "{said}");
-        assert!(!said.contains("everything"), "{said}");
-    }
-
-    #[test]
-    fn a_resume_that_was_refused_does_not_say_that_nothing_was_changed() {
-        let (first, second) = resumed_run();
-        let records = [first, second].concat();
-        assert_eq!(
-            sentence(records, Outcome::Refused, StepOutcome::NotReached).as_deref(),
-            Some("refused: nothing more was changed")
-        );
-    }
-
-    #[test]
-    fn a_step_that_spans_two_executions_has_no_time() {
-        let (first, second) = resumed_run();
-        let account = Account::of(&[first, second].concat());
-        let took = |id: &str| account.step(id).and_then(|(_, step)| step.took);
-        assert_eq!(took("recover-database"), None);
-        assert_eq!(took("set-pool-state"), Some(Duration::from_secs(93)));
-    }
 }

@@ -26,7 +26,12 @@ pub(super) fn parts(plan: &Plan) -> Vec<(&str, &Downtime)> {
 
 /// `2 × size / throughput`, `2 min 00 s allowed`, or `seconds`.
 pub(super) fn term(part: &Downtime) -> String {
-    match (part.moves, part.wait_seconds) {
+    term_of(part.moves, part.wait_seconds)
+}
+
+/// The same, of the two terms of a part: how often the database is moved, how long may be waited.
+pub(super) fn term_of(moves: u32, wait_seconds: Option<u64>) -> String {
+    match (moves, wait_seconds) {
         (0, None) => "seconds".to_owned(),
         (0, Some(seconds)) => format!("{} allowed", humanize(Duration::from_secs(seconds))),
         (moves, _) => format!("{moves} × size / throughput"),
@@ -35,8 +40,16 @@ pub(super) fn term(part: &Downtime) -> String {
 
 /// The sum in one sentence.
 pub(super) fn sum(parts: &[(&str, &Downtime)]) -> String {
-    let moves: u32 = parts.iter().map(|(_, part)| part.moves).sum();
-    let waits: u64 = parts.iter().filter_map(|(_, part)| part.wait_seconds).sum();
+    let parts = parts
+        .iter()
+        .map(|(_, part)| (part.moves, part.wait_seconds));
+    sum_of(&parts.collect::<Vec<_>>())
+}
+
+/// The same, of the terms of the parts.
+pub(super) fn sum_of(parts: &[(u32, Option<u64>)]) -> String {
+    let moves: u32 = parts.iter().map(|(moves, _)| moves).sum();
+    let waits: u64 = parts.iter().filter_map(|(_, wait)| *wait).sum();
     let (size, throughput) = EXAMPLE;
     let example = Duration::from_secs(u64::from(moves) * size / throughput);
     format!(

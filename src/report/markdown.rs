@@ -4,15 +4,18 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use super::account::seen::{changes, standing_words};
 use super::account::{Account, Sent, StepAccount};
 use super::duration::{humanize, seconds};
 use super::error::place;
-use super::terminal::{loss, moment};
+use super::figures::Figures;
+use super::terminal::moment;
 use super::{downtime, one_line, outcome_words, steers};
 use crate::plan::Plan;
 use crate::run::event::{Event, Record, StepOutcome};
 use crate::run::recorder::Sink;
-use crate::step::command::{Command, Kind, Values};
+use crate::run::stored::{Spelled, StoredPlan, Target};
+use crate::step::command::{Command, Kind};
 
 /// Commands of one `each` that are spelled out; the journal has them all.
 const SPELLED: usize = 20;
@@ -20,7 +23,7 @@ const SPELLED: usize = 20;
 /// Writes the whole record of a run when its execution ends.
 pub struct Markdown {
     writer: Box<dyn Write + Send>,
-    plan: Option<Plan>,
+    plan: Option<StoredPlan>,
     account: Account,
 }
 
@@ -30,7 +33,8 @@ impl Markdown {
     pub fn new(writer: Box<dyn Write + Send>, plan: Option<Plan>) -> Self {
         Self {
             writer,
-            plan,
+            // A plan can always be stored; without it, values are shown.
+            plan: plan.and_then(|plan| StoredPlan::of(&plan).ok()),
             account: Account::default(),
         }
     }
@@ -60,15 +64,17 @@ impl Sink for Markdown {
 /// is not used: its texts are not what was sent.
 pub fn write_run(
     account: &Account,
-    plan: Option<&Plan>,
+    plan: Option<&StoredPlan>,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
-    let plan = plan.filter(|plan| account.plan_digest() == Some(&plan.digest));
+    let plan = of_run(account, plan);
     write_head(account, out)?;
     write_steps(account, out)?;
     write_downtime(account, out)?;
+    write_warnings(account, out)?;
     write_consents(account, out)?;
     write_commands(account, plan, out)?;
+    write_seen(account, out)?;
     let finished = account.finished.as_ref().map(|(_, finished)| finished);
     if let Some(error) = finished.and_then(|finished| finished.error.as_ref()) {
         writeln!(out, "\n## What went wrong\n")?;
@@ -85,6 +91,14 @@ pub fn write_run(
         write!(out, "\nTo go on:\n\n{}", fence("", resume, ""))?;
     }
     Ok(())
+}
+
+/// The plan, where its texts are those of the run.
+pub(super) fn of_run<'a>(
+    account: &Account,
+    plan: Option<&'a StoredPlan>,
+) -> Option<&'a StoredPlan> {
+    plan.filter(|plan| account.plan_digest().is_some_and(|it| it == plan.digest()))
 }
 
 fn write_head(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -125,8 +139,10 @@ fn write_head(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<
             time += ", since it was resumed";
         }
         rows.push(("time", time));
-        rows.extend(loss(finished).map(|loss| ("loss", loss)));
     }
+    let figures = Figures::of(account);
+    let figures = figures.rows(account).into_iter();
+    rows.extend(figures.filter(|(label, _)| *label != "time"));
     rows.extend(
         account
             .plan_digest()
@@ -165,7 +181,7 @@ fn write_steps(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result
 }
 
 /// How a step ended; where no record of its own says so, what the end of the run says.
-fn step_end<'a>(account: &'a Account, step: &'a StepAccount) -> (&'static str, &'a str) {
+pub(super) fn step_end<'a>(account: &'a Account, step: &'a StepAccount) -> (&'static str, &'a str) {
     if let Some((outcome, note)) = &step.ended {
         return (outcome_words(*outcome), note);
     }
@@ -215,9 +231,71 @@ fn write_consents(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Res
     Ok(())
 }
 
+/// What was said against a step, or by what it sent.
+fn write_warnings(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    if account.warnings.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Warnings\n")?;
+    writeln!(out, "| when | step | | what |\n|---|---|---|---|")?;
+    for it in &account.warnings {
+        writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            moment(it.at),
+            inline(&it.step),
+            it.kind,
+            inline(&it.what)
+        )?;
+    }
+    Ok(())
+}
+
+/// What was seen before and after each step, and what of it changed.
+fn write_seen(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let seen = |step: &&StepAccount| step.before.is_some() || step.after.is_some();
+    if !account.steps.iter().any(|step| seen(&step)) {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n## What was seen\n\nThe last look before each step acted, the last one after it, and what differs between them; the journal has every look whole."
+    )?;
+    for (number, step) in (1..).zip(&account.steps).filter(|(_, step)| seen(step)) {
+        writeln!(
+            out,
+            "\n### {number}. {}: before and after\n",
+            inline(&step.line.id)
+        )?;
+        for (label, look) in [("before", &step.before), ("after", &step.after)] {
+            if let Some(look) = look {
+                let words = standing_words(&look.standing);
+                writeln!(out, "- {label}, {}: {}", moment(look.at), inline(&words))?;
+            }
+        }
+        let (Some(before), Some(after)) = (&step.before, &step.after) else {
+            continue;
+        };
+        let changed = changes(&before.facts, &after.facts);
+        if changed.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n| fact | before | after |\n|---|---|---|")?;
+        for (path, was, is) in changed.iter().take(SPELLED) {
+            let side = |it: &Option<String>| inline(it.as_deref().unwrap_or("not there"));
+            writeln!(out, "| {} | {} | {} |", inline(path), side(was), side(is))?;
+        }
+        let more = changed.len().saturating_sub(SPELLED);
+        if more > 0 {
+            writeln!(out, "\nand {more} more, which the journal names")?;
+        }
+    }
+    Ok(())
+}
+
 fn write_commands(
     account: &Account,
-    plan: Option<&Plan>,
+    plan: Option<&StoredPlan>,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
     if account.steps.iter().all(|step| step.sent.is_empty()) {
@@ -241,52 +319,61 @@ fn write_commands(
 fn write_sent(
     sent: &Sent,
     step: &StepAccount,
-    plan: Option<&Plan>,
+    plan: Option<&StoredPlan>,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
-    let planned = plan.and_then(|plan| plan.step(&step.line.id));
-    let command = planned.and_then(|step| step.command(sent.n));
-    let sets: Vec<&Value> = match &sent.values {
-        Value::Array(sets) => sets.iter().collect(),
-        one => vec![one],
+    let (spelled, more) = spelled(sent, step, plan);
+    let (target, language, texts) = match spelled {
+        Ok(Spelled { target, texts }) => {
+            let (words, language) = match &target {
+                Target::Tsql { instance, server } => {
+                    (format!("T-SQL on the {instance}, {}", code(server)), "sql")
+                }
+                Target::Powershell => (SHELL.to_owned(), "powershell"),
+                Target::Copy => ("file copy".to_owned(), "text"),
+            };
+            (words, language, texts)
+        }
+        Err(values) => ("with the values".to_owned(), "json", values),
     };
-    let bound = command.and_then(|command| {
-        let spelled = sets.iter().take(SPELLED);
-        let texts: Option<Vec<String>> = spelled.map(|values| bind(command, values)).collect();
-        Some((command, texts?))
-    });
-    let (target, language, texts) = if let Some((command, texts)) = bound {
-        (format!(", {}", target(command)), language(command), texts)
-    } else {
-        let values = sets.iter().take(SPELLED).map(ToString::to_string);
-        (", with the values".to_owned(), "json", values.collect())
-    };
-    writeln!(out, "\n- {}, command {}{target}\n", moment(sent.at), sent.n)?;
+    writeln!(
+        out,
+        "\n- {}, command {}, {target}\n",
+        moment(sent.at),
+        sent.n
+    )?;
     write!(out, "{}", fence(language, &texts.join("\n"), "  "))?;
-    let more = sets.len().saturating_sub(SPELLED);
     if more > 0 {
         writeln!(out, "\n  and {more} more, which the journal names")?;
     }
     Ok(())
 }
 
-fn bind(command: &Command, values: &Value) -> Option<String> {
-    let values: Values = match values {
-        Value::Object(map) => map.clone().into_iter().collect(),
-        Value::Null => Values::new(),
-        _ => return None,
+/// A command as it was sent; where its plan is not known, its values. The number says how many sets of
+/// values are not spelled out.
+pub(super) fn spelled(
+    sent: &Sent,
+    step: &StepAccount,
+    plan: Option<&StoredPlan>,
+) -> (Result<Spelled, Vec<String>>, usize) {
+    let sets: Vec<&Value> = match &sent.values {
+        Value::Array(sets) => sets.iter().collect(),
+        one => vec![one],
     };
-    match command.bind_copy(&values).ok()? {
-        Some((from, to)) => Some(format!("copy {from} to {to}")),
-        None => command.bind(&values).ok(),
-    }
+    let shown = &sets[..sets.len().min(SPELLED)];
+    let bound = plan.and_then(|plan| plan.spell(&step.line.id, sent.n, shown));
+    let spelled = bound.ok_or_else(|| shown.iter().map(ToString::to_string).collect());
+    (spelled, sets.len() - shown.len())
 }
+
+/// Where a cmdlet goes.
+pub(super) const SHELL: &str = "Skype for Business Server Management Shell";
 
 /// Where a command goes, in words.
 pub(crate) fn target(command: &Command) -> String {
     match &command.kind {
         Kind::Tsql { instance, server } => format!("T-SQL on the {instance}, {}", code(server)),
-        Kind::Powershell { .. } => "Skype for Business Server Management Shell".to_owned(),
+        Kind::Powershell { .. } => SHELL.to_owned(),
         Kind::Copy { .. } => "file copy".to_owned(),
     }
 }

@@ -209,22 +209,13 @@ impl Terminal {
             | StoredStanding::Unknown { .. } => {}
             StoredStanding::Blocked { blocks } => {
                 for block in blocks {
-                    if self.counts(block) {
+                    if self.account.counts(block) {
                         let (label, hint) = label(block);
                         self.warn(label, id, &block.why, &hint);
                     }
                 }
             }
         }
-    }
-
-    /// A block that an earlier step of the run will clear does not count before that step's end.
-    fn counts(&self, block: &StoredBlock) -> bool {
-        let clears = block.cleared_by.as_ref();
-        clears.is_none_or(|id| {
-            let step = self.account.step(id);
-            step.is_none_or(|(_, step)| step.ended.is_some())
-        })
     }
 
     fn warn(&mut self, label: &str, id: &str, why: &str, hint: &str) {

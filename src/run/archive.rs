@@ -261,8 +261,9 @@ impl Archive {
             let names = reach.ask(move || {
                 let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
                 let names = entries.into_iter().map(|entry| entry.file_name());
-                // A name that is no Unicode is none of ours.
+                // What no run is called is none of ours, whatever lies in it: others may write there.
                 let names = names.filter_map(|name| name.into_string().ok());
+                let names = names.filter(|name| is_name(name));
                 Ok(names.collect::<Vec<_>>())
             });
             match names {
@@ -291,6 +292,12 @@ impl Archive {
             self.mirror.display()
         )
     }
+}
+
+/// Whether a run can be called so: its id stands in commands and on screens.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
 }
 
 /// What the mirror lies in must be there: by default it is the copy folder, and one that is made here

@@ -327,6 +327,7 @@ impl Execution<'_> {
             started: self.has_started(step),
             mirror_begun: self.has_ever_begun(Step::InstallPrimaryMirror),
             began: self.ledger.began(),
+            seeded: self.plan.is_seeded(),
         }
     }
 

@@ -25,6 +25,7 @@ pub async fn ways(site: &Site, access: &Access, state: &RunState) -> Vec<Remedy>
         saved: None,
         unreadable: &[],
         run: &state.run,
+        seeded: state.step("seed-primary").is_some(),
         started: true,
         mirror_begun: true,
         began: None,

@@ -56,27 +56,48 @@ pub fn is_overtaken(checked: &[Checked], index: usize) -> bool {
     })
 }
 
-/// Adds up. `may_ask` says whether somebody can be asked for consent during the run; `consents`
-/// that the options gave it already.
-pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
+/// Index of each step that is neither met nor overtaken.
+pub fn open(checked: &[Checked]) -> Vec<usize> {
     let met = |index: usize| {
         let it = &checked[index];
         it.done || it.standing.is_satisfied() || is_overtaken(checked, index)
     };
-    let Some(first) = (0..checked.len()).find(|index| !met(*index)) else {
-        return Verdict::NothingToDo;
+    (0..checked.len()).filter(|index| !met(*index)).collect()
+}
+
+/// The steps among them that are work for a run: what may be left out and cannot be done is none, so two
+/// such are no work for one another.
+pub fn work(checked: &[Checked]) -> Vec<Step> {
+    let open = open(checked).into_iter().map(|at| &checked[at]);
+    let is_work = |it: &&Checked| {
+        it.step.optional().is_none() || matches!(it.standing, Standing::Pending { .. })
     };
-    // A step that is met now may have to act later only by what an earlier one does to it; that it
-    // is blocked then is found in its turn.
-    let open: Vec<usize> = (first..checked.len())
-        .filter(|index| !met(*index))
-        .collect();
+    open.filter(is_work).map(|it| it.step).collect()
+}
+
+/// The blocks of a step that count before the run: what a step that is open too will clear does not.
+pub fn counting<'a>(checked: &'a [Checked], open: &[usize], index: usize) -> Vec<&'a Block> {
     let will_run = |id: &str| open.iter().any(|index| checked[*index].step.id() == id);
-    let counts = |block: &Block, back_to: Option<Step>| {
+    let counts = |block: &&Block| {
         block
             .cleared_by
             .as_deref()
-            .is_none_or(|step| !will_run(step) && back_to.is_none())
+            .is_none_or(|step| !will_run(step) && checked[index].back_to.is_none())
+    };
+    match &checked[index].standing {
+        Standing::Blocked { blocks } => blocks.iter().filter(counts).collect(),
+        Standing::Unknown(_) | Standing::Satisfied { .. } | Standing::Pending { .. } => Vec::new(),
+    }
+}
+
+/// Adds up. `may_ask` says whether somebody can be asked for consent during the run; `consents`
+/// that the options gave it already.
+pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
+    // A step that is met now may have to act later only by what an earlier one does to it; that it
+    // is blocked then is found in its turn.
+    let open = open(checked);
+    let Some(first) = open.first().copied() else {
+        return Verdict::NothingToDo;
     };
     let mut blocks: Vec<(Step, &Block)> = Vec::new();
     let mut unknown: Vec<(Step, &Problem)> = Vec::new();
@@ -86,10 +107,9 @@ pub fn verdict(checked: &[Checked], consents: bool, may_ask: bool) -> Verdict {
             continue;
         }
         match &checked[*index].standing {
-            Standing::Blocked { blocks: all } => {
-                let back_to = checked[*index].back_to;
-                let counting = all.iter().filter(|block| counts(block, back_to));
-                blocks.extend(counting.map(|block| (step, block)));
+            Standing::Blocked { .. } => {
+                let counting = counting(checked, &open, *index);
+                blocks.extend(counting.into_iter().map(|block| (step, block)));
             }
             Standing::Unknown(problem) => unknown.push((step, problem)),
             Standing::Satisfied { .. } | Standing::Pending { .. } => {}

@@ -1,6 +1,8 @@
 //! What a run keeps of its plan and of its site, as it is stored: types of their own. A resume reads
 //! what is declared here, and compares nothing else.
 
+mod spelled;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use crate::model::Document;
 use crate::model::document::Unread;
 use crate::plan::Plan;
 use crate::site::Site;
+
+pub use spelled::{Spelled, Target};
 
 /// What `plan.json` holds: of the plan as it is printed, the fields that are declared here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,21 +34,27 @@ pub struct StoredStep {
     title: String,
     stage: usize,
     effect: String,
-    point_of_no_return: bool,
+    /// True for the step behind which there is no way back.
+    pub point_of_no_return: bool,
+    /// What it was said to add to the time without chat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    downtime: Option<StoredDowntime>,
+    pub downtime: Option<StoredDowntime>,
     checks: Vec<String>,
     commands: Vec<StoredCommand>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     undo: Vec<StoredCommand>,
 }
 
+/// What a step was said to add to the time without chat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct StoredDowntime {
-    moves: u32,
+pub struct StoredDowntime {
+    /// How often the whole chat database is written or read.
+    pub moves: u32,
+    /// Seconds that may be waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    wait_seconds: Option<u64>,
-    what: String,
+    pub wait_seconds: Option<u64>,
+    /// In words.
+    pub what: String,
 }
 
 /// A command of a step; the fields that follow `kind` depend on it.

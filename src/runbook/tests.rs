@@ -33,6 +33,7 @@ fn the_built_in_runbooks_say_what_they_are_and_leave_every_step_to_the_program()
     for (text, direction) in [
         (FAILOVER, Direction::Failover),
         (FAILBACK, Direction::Failback),
+        (FAILBACK_VENDOR_ORDER, Direction::Failback),
     ] {
         let ids: Vec<&str> = text
             .lines()
@@ -139,5 +140,63 @@ proptest! {
         if let Err(found) = Runbook::parse(&text, "f", STEPS) {
             prop_assert!(!found.problems.is_empty());
         }
+    }
+}
+
+/// The schema, and what the loader says is known of that text.
+fn known(text: &str) -> Vec<String> {
+    let problems = Runbook::parse(text, "r.toml", &["copy-backups"])
+        .unwrap_err()
+        .problems;
+    let is_it = |key: &str| key.ends_with("zzzzzzzzzzzz");
+    let problem = problems.iter().find(|it| is_it(&it.key)).unwrap();
+    let listed = problem
+        .hint
+        .as_deref()
+        .unwrap()
+        .strip_prefix("known here: ")
+        .unwrap();
+    let mut keys: Vec<String> = listed
+        .split(", ")
+        .map(|key| key.trim_matches('`').to_owned())
+        .collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn the_schema_has_the_keys_that_the_loader_knows_and_every_built_in_runbook_keeps_to_it() {
+    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+    let keys = |pointer: &str| {
+        let mut keys: Vec<String> = schema
+            .pointer(pointer)
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(keys("/properties"), known("zzzzzzzzzzzz = 1"));
+    let step = "/properties/step/items/properties";
+    assert_eq!(
+        keys(step),
+        known("[[step]]\nid = 'copy-backups'\nzzzzzzzzzzzz = 1")
+    );
+    for text in [FAILOVER, FAILOVER_SERVICE_FIRST, FAILBACK, FENCE] {
+        let runbook: toml::Table = text.parse().unwrap();
+        for key in runbook.keys() {
+            assert!(keys("/properties").contains(key), "{key}");
+        }
+        for entry in runbook["step"].as_array().unwrap() {
+            for key in entry.as_table().unwrap().keys() {
+                assert!(keys(step).contains(key), "{key}");
+            }
+        }
+        let word = runbook["runbook"].as_str().unwrap();
+        let words = schema["properties"]["runbook"]["enum"].as_array().unwrap();
+        assert!(words.iter().any(|it| it == word), "{word}");
     }
 }

@@ -128,8 +128,11 @@ fn database_name<'a>(field: &Field<'a>) -> Result<(DatabaseName, Field<'a>), Rep
 
 const A_PATH: &str = r"write an absolute path: '\\fs1\pchat-logs', 'E:\pchat-copy' or '/srv/pchat'";
 
+/// What a file without the table lacks, so that it need not be asked twice.
+const SHARES: &str = r"[shares]`, and below it `backup = '\\fs1\pchat-logs'` and `copy = '\\sql3.dc2.litwareinc.com\pchat-copy'";
+
 fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
-    let mut table = root.required("shares", "[shares]", Field::table)?;
+    let mut table = root.required("shares", SHARES, Field::table)?;
     let path = |field: &Field<'_>| field.name::<SharePath>(A_PATH);
     let backup = table.required("backup", r"backup = '\\fs1\pchat-logs'", path);
     let copy = table.required(
@@ -138,7 +141,16 @@ fn shares(root: &mut Table<'_>) -> Result<Shares, Reported> {
         |f| Ok((path(f)?, f.clone())),
     );
     let copy_local = table.optional("copy_local", path);
-    let mirror = table.optional("mirror", path);
+    let mirror = table.optional("mirror", |field| {
+        let path = path(field)?;
+        if path.unc_host().is_some() || path.as_str().starts_with('/') {
+            return Ok(path);
+        }
+        Err(field.problem(
+            "is a folder of one machine, and both instances of a mirror must reach it",
+            r"write a share: `mirror = '\\fs1\pchat-mirror'`",
+        ))
+    });
     let archive = table.optional("archive", path);
     let extra = table.optional("extra", |field| {
         let read: Vec<_> = field.list()?.iter().map(path).collect();
@@ -285,6 +297,8 @@ fn limits(root: &mut Table<'_>) -> Result<Limits, Reported> {
     let mirror = table.or("mirror", default.mirror, limit);
     let preflight = table.or("preflight", default.preflight, limit);
     let replication = table.or("replication", default.replication, limit);
+    let log_age = table.or("log_age", default.log_age, limit);
+    let lag = table.or("lag", default.lag, limit);
     let restore = table.or("restore", default.restore, |field| {
         if field.as_text() == Some("none") {
             Ok(None)
@@ -306,6 +320,8 @@ fn limits(root: &mut Table<'_>) -> Result<Limits, Reported> {
         mirror: mirror?,
         preflight: preflight?,
         replication: replication?,
+        log_age: log_age?,
+        lag: lag?,
         restore: restore?,
     })
 }

@@ -17,15 +17,20 @@ pub(super) type Servers<'a> = Vec<Listed<'a>>;
 const MOST_ACTIVE: usize = 4;
 
 pub(super) fn read(root: &mut Table<'_>) -> Result<Pool, Reported> {
-    let mut pool = root.required("pool", "[pool]", Field::table)?;
+    let mut pool = root.required("pool", POOL, Field::table)?;
     let fqdn = pool.required("fqdn", "fqdn = \"pchat.litwareinc.com\"", |f| {
-        f.name("write the pool's fully qualified name, as the topology has it")
+        let hint = "write the pool's fully qualified name, as the topology has it";
+        let fqdn = f.name(hint)?;
+        if is_address(&fqdn) {
+            return Err(f.problem(&format!("`{fqdn}` is an address, no name"), hint));
+        }
+        Ok(fqdn)
     });
     let identity = pool.optional("identity", |f| f.text().map(str::to_owned));
     let active_identity = pool.optional("active_identity", |f| f.text().map(str::to_owned));
 
     let every = pool
-        .required("servers", "[pool.servers]", Field::table)
+        .required("servers", SERVERS, Field::table)
         .map(|mut table| {
             let primary = table.required("primary", PRIMARY, servers);
             let backup = table.required("backup", BACKUP, servers);
@@ -33,7 +38,7 @@ pub(super) fn read(root: &mut Table<'_>) -> Result<Pool, Reported> {
             (primary, backup)
         });
     let active = pool
-        .required("active_servers", "[pool.active_servers]", Field::table)
+        .required("active_servers", ACTIVE, Field::table)
         .map(|mut table| {
             let normal = table.required("normal", NORMAL, active_servers);
             let failed_over = table.required("failed_over", FAILED_OVER, active_servers);
@@ -78,6 +83,10 @@ pub(super) fn read(root: &mut Table<'_>) -> Result<Pool, Reported> {
     })
 }
 
+/// What a file without these tables lacks, so that it need not be asked twice.
+const POOL: &str = "[pool]`, and below it `fqdn = \"pchat.litwareinc.com\"`, `[pool.servers]` with `primary` and `backup`, `[pool.active_servers]` with `normal` and `failed_over";
+const SERVERS: &str = "[pool.servers]`, and below it `primary = [\"pc1.dc1.litwareinc.com\"]` and `backup = [\"pc5.dc2.litwareinc.com\"]";
+const ACTIVE: &str = "[pool.active_servers]`, and below it `normal = [\"pc1.dc1.litwareinc.com\"]` and `failed_over = [\"pc5.dc2.litwareinc.com\"]";
 const PRIMARY: &str = "primary = [\"pc1.dc1.litwareinc.com\"]";
 const BACKUP: &str = "backup = [\"pc5.dc2.litwareinc.com\"]";
 const NORMAL: &str = "normal = [\"pc1.dc1.litwareinc.com\"]";
@@ -132,13 +141,17 @@ fn active_servers<'a>(field: &Field<'a>) -> Result<Servers<'a>, Reported> {
 /// (`skype-powershell.md` 1.2; `sql-server.md` 3.1).
 fn refuse_addresses(servers: &Servers<'_>) {
     for Listed { server, field } in servers {
-        if server.as_str().parse::<std::net::Ipv4Addr>().is_ok() {
+        if is_address(server) {
             field.problem(
                 &format!("`{server}` is an address, no name"),
                 "write the server's fully qualified name, as Get-CsPool shows it under Computers",
             );
         }
     }
+}
+
+fn is_address(name: &Fqdn) -> bool {
+    name.as_str().parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 /// A failover to servers of the lost data center alone would end without one that serves.

@@ -14,13 +14,16 @@ struct Named<'a> {
     field: Field<'a>,
 }
 
+/// What a file without the table lacks, so that it need not be asked twice.
+const SQL: &str = r"[sql]`, and below it `primary = 'sql1.dc1.litwareinc.com\chat'` and `backup = 'sql3.dc2.litwareinc.com\chat'";
+
 /// Reads `[sql]`. `compliance_off` is true where the site has no compliance database.
 pub(super) fn read(
     root: &mut Table<'_>,
     base_dir: &Path,
     compliance_off: bool,
 ) -> Result<Sql, Reported> {
-    let mut sql = root.required("sql", "[sql]", Field::table)?;
+    let mut sql = root.required("sql", SQL, Field::table)?;
     let (chat, all_chat) = instances(&mut sql, Instance::chat);
     let compliance = sql.table("compliance").map(|mut table| {
         if compliance_off && table.is_there() {
@@ -75,7 +78,11 @@ fn instances<'a>(
         };
         let needed = !instance.compliance && matches!(role, Role::Primary | Role::Backup);
         let read = if needed {
-            let example = format!(r"{} = 'sql1.dc1.litwareinc.com\chat'", role.key());
+            let server = match role {
+                Role::Primary | Role::PrimaryMirror => "sql1.dc1",
+                Role::Backup | Role::BackupMirror => "sql3.dc2",
+            };
+            let example = format!(r"{} = '{server}.litwareinc.com\chat'", role.key());
             table.required(role.key(), &example, read).map(Some)
         } else {
             table.optional(role.key(), read)

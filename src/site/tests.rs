@@ -6,6 +6,9 @@ use crate::problem::Problems;
 mod any_bytes;
 mod example;
 mod log_backups;
+mod roles;
+mod schema;
+mod sign_in;
 mod targets;
 
 /// The least that a site file can say.
@@ -136,7 +139,7 @@ fn every_problem_has_a_hint_where_one_can_be_given() {
     assert_eq!(
         text,
         "site.toml:9: sql.backup: is missing\n  \
-         hint: write `backup = 'sql1.dc1.litwareinc.com\\chat'`\n\
+         hint: write `backup = 'sql3.dc2.litwareinc.com\\chat'`\n\
          site.toml:11: sql.bakcup: unknown key\n  hint: did you mean `backup`?"
     );
 }
@@ -242,65 +245,6 @@ fn a_value_of_the_wrong_kind_says_what_was_found_and_what_is_expected() {
 }
 
 #[test]
-fn two_roles_on_one_instance_are_refused_however_they_are_spelled() {
-    assert_eq!(
-        refused_with("[database]\nchat = 'mgc'\n[sql.compliance]"),
-        ["17 sql.compliance: is there, but the site has no compliance database"]
-    );
-    let mirror = |text: &str| {
-        refused(
-            "backup = 'sql3.dc2.litwareinc.com\\chat'",
-            &format!("backup = 'sql3,1433'\nbackup_mirror = '{text}'"),
-        )
-    };
-    let (first, missing) = (
-        "12 sql.backup_mirror: `SQL3` is the backup already (line 11)",
-        "13 shares.mirror: is missing",
-    );
-    assert_eq!(mirror("SQL3"), [first, missing]);
-    assert_eq!(mirror("sql4"), [missing]);
-}
-
-#[test]
-fn an_instance_that_cannot_be_read_hides_no_problem_of_the_others() {
-    assert_eq!(
-        refused(
-            "primary = 'sql1.dc1.litwareinc.com\\chat'",
-            "primary = 'sql 1'\nbackup_mirror = 'sql3.dc2.litwareinc.com\\chat'"
-        ),
-        [
-            "10 sql.primary: `sql 1` is no SQL Server instance: expected `host`, `host\\instance`, `host,port` or `host\\instance,port`",
-            r"11 sql.backup_mirror: `sql3.dc2.litwareinc.com\chat` is the backup already (line 12)",
-            "13 shares.mirror: is missing",
-        ]
-    );
-}
-
-#[test]
-fn compliance_instances_are_distinct_where_they_are_own_ones() {
-    let with = |entries: &str| {
-        format!("[database]\nchat = 'mgc'\ncompliance = 'mgccomp'\n[sql.compliance]\n{entries}")
-    };
-    assert_eq!(
-        refused_with(&with("primary = 'c1'\nbackup = 'c1'")),
-        ["20 sql.compliance.backup: `c1` is the compliance primary already (line 19)"]
-    );
-    assert_eq!(
-        refused_with(&with("primary = 'sql3.dc2.litwareinc.com\\chat'")),
-        [
-            r"19 sql.compliance.primary: `sql3.dc2.litwareinc.com\chat` is the backup already (line 11)"
-        ]
-    );
-    let own = accepted_with(&with("primary = 'c1'\nbackup = 'c3'"));
-    assert_eq!(
-        own.server(Instance::compliance(Role::Backup)),
-        Some(&"c3".parse().unwrap())
-    );
-    let same = accepted_with(&with("primary = 'SQL1.dc1.litwareinc.com\\chat'"));
-    assert_eq!(same.sql.instances.len(), 2);
-}
-
-#[test]
 fn more_than_four_active_servers_are_refused() {
     assert_eq!(
         refused(
@@ -335,93 +279,6 @@ fn an_empty_list_of_servers_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn a_written_password_is_refused_anywhere_and_never_repeated() {
-    for (more, key) in [
-        (
-            "[sql.auth]\nmode = 'sql'\nuser = 'u'\npassword = 'hunter2'",
-            "sql.auth.password",
-        ),
-        (
-            "[sql.auth]\nmode = 'sql'\nuser = 'u'\npassword = { env = 'hunter2!' }",
-            "sql.auth.password.env",
-        ),
-        ("[sql.auth]\npwd = 'hunter2'", "sql.auth.pwd"),
-        ("[sql.tls]\nSQL-Secret = 'hunter2'", "sql.tls.SQL-Secret"),
-        ("[accounts]\npasswd = ['hunter2']", "accounts.passwd"),
-        (
-            "[powershell]\narguments = ['-x', 'Server=a;PWD = hunter2']",
-            "powershell.arguments",
-        ),
-        (
-            "[log_shipping]\nsaved = 'password=hunter2'",
-            "log_shipping.saved",
-        ),
-        ("[run]\nmirror = 'Password=hunter2'", "run.mirror"),
-        ("[copy]\nverify = 'pwd=hunter2'", "copy.verify"),
-    ] {
-        let found = parse(&format!("{LEAST}{more}")).unwrap_err();
-        assert!(found.problems.iter().any(|p| p.key == key), "{found}");
-        assert!(!found.to_string().contains("hunter2"), "{found}");
-        assert!(found.to_string().contains("PCHADR_SQL_PASSWORD"), "{found}");
-    }
-    // Nor by a syntax error in its line.
-    let found = parse("password = 'hunter2\n").unwrap_err().to_string();
-    assert!(!found.contains("hunter2"), "{found}");
-}
-
-#[test]
-fn a_sign_in_has_what_its_mode_needs_and_nothing_else() {
-    assert_eq!(
-        refused_with("[sql.auth]\nmode = 'sql'"),
-        [
-            "15 sql.auth.user: is missing",
-            "15 sql.auth.password: is missing"
-        ]
-    );
-    assert_eq!(
-        refused_with("[sql.auth]\nuser = 'u'"),
-        ["15 sql.auth: names a user or a password, but the mode is integrated, which has none"]
-    );
-    assert_eq!(
-        refused_with("[sql.auth]\nmode = 'kerberos'"),
-        ["16 sql.auth.mode: `kerberos` is not known here"]
-    );
-    let password = |text: &str| {
-        let more = format!("[sql.auth]\nmode = 'windows'\nuser = 'D\\u'\npassword = {text}");
-        parse(&format!("{LEAST}{more}")).map(|s| s.sql.auth)
-    };
-    let windows = |password| Auth::Windows {
-        user: r"D\u".to_owned(),
-        password,
-    };
-    assert_eq!(
-        password("{ file = 'pw.txt' }").unwrap(),
-        windows(Secret::File(PathBuf::from("/conf/pw.txt")))
-    );
-    assert_eq!(
-        password("{ prompt = true }").unwrap(),
-        windows(Secret::Prompt)
-    );
-    for wrong in [
-        "{}",
-        "{ prompt = false }",
-        "{ env = 'A', prompt = true }",
-        "{ env = '1A' }",
-    ] {
-        password(wrong).unwrap_err();
-    }
-}
-
-#[test]
-fn trusting_every_certificate_beside_an_authority_is_refused() {
-    assert_eq!(
-        refused_with("[sql.tls]\nca = 'ca.pem'\ntrust_server_certificate = true").len(),
-        1
-    );
-    accepted_with("[sql.tls]\ntrust_server_certificate = true");
-}
-
-#[test]
 fn one_database_cannot_be_both_nor_belong_to_the_server() {
     assert_eq!(
         refused_with("[database]\nchat = 'mgc'\ncompliance = 'MGC'"),
@@ -439,6 +296,32 @@ fn a_folder_is_not_copied_onto_itself() {
         refused(r"'\\sql3\pchat-copy'", r"'\\FS1\pchat-logs\'"),
         ["14 shares.copy: is the same folder as shares.backup"]
     );
+}
+
+#[test]
+fn a_share_with_slashes_and_a_mirror_share_on_one_machine_are_refused() {
+    let slashes = refused(
+        r"backup = '\\fs1\pchat-logs'",
+        "backup = '//fs1/pchat-logs'",
+    );
+    assert!(
+        slashes[0].ends_with(r"a share is written with backslashes: `\\host\share`"),
+        "{slashes:?}"
+    );
+    let copy = r"copy = '\\sql3\pchat-copy'";
+    let with = |mirror: &str| format!("{copy}\nmirror = '{mirror}'");
+    assert_eq!(
+        refused(copy, &with(r"E:\mirror")),
+        [
+            "15 shares.mirror: is a folder of one machine, and both instances of a mirror must reach it"
+        ]
+    );
+    for mirror in [r"\\fs1\mirror", "/srv/mirror"] {
+        assert!(
+            parse(&LEAST.replace(copy, &with(mirror))).is_ok(),
+            "{mirror}"
+        );
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 SELECT CAST(j.job_id AS nvarchar(36)) AS job_id, CAST(j.enabled AS int) AS enabled, j.description, t.command,
+       CASE WHEN j.owner_sid = 0x01 THEN 1 ELSE 0 END AS owned_by_sa,
        CAST(s.enabled AS int) AS scheduled, s.freq_type, s.freq_subday_type, s.freq_subday_interval, v.server_id,
        CONVERT(varchar(33), a.start_execution_date, 126) AS started,
        CONVERT(varchar(33), a.stop_execution_date, 126) AS stopped

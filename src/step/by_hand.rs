@@ -5,12 +5,13 @@ use serde_json::json;
 
 use super::command::Values;
 use super::failback::clear_active_servers::ClearActiveServers;
-use super::failback::restore_database::{self, Key, Rest, RestoreDatabase};
+use super::failback::restore_database::{self, Key, Rest, RestoreDatabase, log_values};
 use super::failover::set_active_servers::add;
 use super::observe::database::{Database, database};
 use super::observe::instance::{Presence, presence};
+use super::observe::sets::sets;
 use super::pool::set_state;
-use super::shared::{address, full_path, is_mirror, tail_path};
+use super::shared::{address, full_path, is_mirror, log_path, only_set, tail_path};
 use super::{Context, Kind as _, Step};
 use crate::model::states::DatabaseState;
 use crate::model::{Direction, Fqdn, Instance, Remedy, Role, quote};
@@ -39,7 +40,9 @@ pub async fn without_the_backup(cx: Context<'_>, direction: Direction, left: boo
 
 async fn failback(cx: Context<'_>, left: bool) -> Vec<Remedy> {
     let facts = RestoreDatabase::observe(cx).await;
-    let rest = restore_database::rest(&facts);
+    let shipped = sets(cx.access, Instance::chat(Role::Primary), &log_path(cx)).await;
+    let shipped = only_set(&shipped, 2, cx.site.database.chat.as_str());
+    let rest = restore_database::rest(&facts, shipped);
     if rest == Rest::Nothing {
         return on_the_primary(cx, Vec::new());
     }
@@ -56,17 +59,20 @@ async fn failback(cx: Context<'_>, left: bool) -> Vec<Remedy> {
         return ways;
     }
     let text = |name: &str, path: String| Values::from([(name.to_owned(), json!(path))]);
-    let (mut sent, tail) = match rest {
-        Rest::All { moves, tail } => {
+    let (mut sent, log) = match rest {
+        Rest::All { moves, log } => {
             let mut values = text("file", full_path(cx));
             values.insert("moves".to_owned(), json!(moves));
-            (vec![(Key::Full, values)], tail)
+            (vec![(Key::Full, values)], Some(log))
         }
-        Rest::Tail { there } => (Vec::new(), there),
-        Rest::Recovery => (Vec::new(), false),
+        Rest::Log(log) => (Vec::new(), Some(log)),
+        Rest::Recovery => (Vec::new(), None),
         Rest::Nothing | Rest::Unknown => return Vec::new(),
     };
-    if tail {
+    if log.is_some_and(|log| log.shipped) {
+        sent.push((Key::Log, log_values(&log_path(cx), 1)));
+    }
+    if log.is_some_and(|log| log.tail) {
         sent.push((Key::Tail, text("tail", tail_path(cx))));
     }
     sent.push((Key::Recover, Values::new()));
@@ -75,7 +81,16 @@ async fn failback(cx: Context<'_>, left: bool) -> Vec<Remedy> {
         let (_, command) = commands.iter().find(|(its, _)| its == key)?;
         command.bind(values).ok()
     });
-    on_the_primary(cx, bound.collect())
+    let mut ways = on_the_primary(cx, bound.collect());
+    if log.is_some_and(|log| !log.tail) {
+        ways.insert(
+            0,
+            Remedy::to_do(
+                "the backup was not closed: what was written there behind the last of these files is lost with it",
+            ),
+        );
+    }
+    ways
 }
 
 /// Where something is typed.

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{Role, quote};
 
 /// How the value of a hole is spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoleType {
     /// Digits.
@@ -284,35 +284,63 @@ impl Command {
         }
     }
 
-    /// Replaces every mark in one pass, so that a value that looks like a mark stays a value.
     fn fill(
         &self,
         template: &str,
         values: &Values,
         spell: impl Fn(HoleType, &Value) -> Option<String>,
     ) -> Result<String, Unbound> {
-        let mut text = String::with_capacity(template.len());
-        let mut rest = template;
-        while let Some(open) = rest.find('{') {
-            text.push_str(&rest[..open]);
-            rest = &rest[open..];
-            let hole = self.holes.iter().find(|hole| {
-                rest[1..].starts_with(hole.name) && rest[1 + hole.name.len()..].starts_with('}')
-            });
-            if let Some(hole) = hole {
-                let value = self.value(hole.name, values)?;
-                let spelled = spell(hole.hole_type, value)
-                    .ok_or_else(|| self.unbound(hole.name, "has a value of another type"))?;
-                text.push_str(&spelled);
-                rest = &rest[hole.name.len() + 2..];
-            } else {
-                text.push('{');
-                rest = &rest[1..];
-            }
-        }
-        text.push_str(rest);
-        Ok(text)
+        let names: Vec<&str> = self.holes.iter().map(|hole| hole.name).collect();
+        fill_marks(template, &names, |index| {
+            let hole = &self.holes[index];
+            let value = self.value(hole.name, values)?;
+            spell(hole.hole_type, value)
+                .ok_or_else(|| self.unbound(hole.name, "has a value of another type"))
+        })
     }
+}
+
+/// A text with its holes bound, each named with its type: of a command that was stored. `None` where a
+/// value is missing or of another type.
+pub fn fill_stored(
+    template: &str,
+    holes: &[(&str, HoleType)],
+    values: &Values,
+    powershell: bool,
+) -> Option<String> {
+    let names: Vec<&str> = holes.iter().map(|(name, _)| *name).collect();
+    let filled = fill_marks(template, &names, |index| {
+        let (name, hole_type) = holes[index];
+        let value = values.get(name).ok_or(())?;
+        spell(hole_type, value, powershell).ok_or(())
+    });
+    filled.ok()
+}
+
+/// Replaces every mark in one pass, so that a value that looks like a mark stays a value.
+fn fill_marks<E>(
+    template: &str,
+    names: &[&str],
+    mut spelled: impl FnMut(usize) -> Result<String, E>,
+) -> Result<String, E> {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        text.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let hole = names.iter().position(|name| {
+            rest[1..].starts_with(name) && rest[1 + name.len()..].starts_with('}')
+        });
+        if let Some(index) = hole {
+            text.push_str(&spelled(index)?);
+            rest = &rest[names[index].len() + 2..];
+        } else {
+            text.push('{');
+            rest = &rest[1..];
+        }
+    }
+    text.push_str(rest);
+    Ok(text)
 }
 
 fn spell(hole_type: HoleType, value: &Value, powershell: bool) -> Option<String> {

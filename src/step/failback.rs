@@ -11,4 +11,6 @@ pub(super) mod restore_database;
 pub(super) mod retire_old_primary;
 pub(super) mod return_active_servers;
 pub(super) mod return_pool_state;
+pub(super) mod seed_primary;
+pub(super) mod ship_log;
 pub(super) mod stop_log_backups;

@@ -5,6 +5,7 @@ pub(super) mod copy_backups;
 pub(super) mod drop_log_shipping;
 pub(super) mod end_connections;
 pub(super) mod install_mirror;
+pub(super) mod mirror_compliance;
 pub(super) mod recover_database;
 pub(super) mod save_log_shipping;
 pub(super) mod set_active_servers;

@@ -3,12 +3,12 @@
 
 use serde::Serialize;
 
+use super::Context;
 use super::command::Command;
 use super::observe::Observed;
 use super::observe::instance::{Presence, presence};
 use super::observe::own_job::{Row, own_job};
 use super::shared::address;
-use super::{Context, Step};
 use crate::model::{Instance, Role, quote};
 use crate::site::{LogBackups, Site};
 
@@ -16,15 +16,6 @@ use crate::site::{LogBackups, Site};
 pub(in crate::step) fn roles(site: &Site) -> impl Iterator<Item = Role> {
     let both = [Role::Backup, Role::BackupMirror].into_iter();
     both.filter(|role| site.chat(*role).is_some())
-}
-
-impl Step {
-    /// Whether a plan for that site has it: log backups are only taken where the site file says where
-    /// to. So a site file without that section has the plan that it always had.
-    pub fn is_wanted(self, site: &Site) -> bool {
-        let of_log_backups = matches!(self, Step::StartLogBackups | Step::StopLogBackups);
-        !of_log_backups || site.log_backups.is_some()
-    }
 }
 
 /// Name of the job. A name of a job has 128 characters at most.

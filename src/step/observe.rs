@@ -10,6 +10,7 @@ pub mod own_job;
 pub mod pool;
 pub mod sessions;
 pub mod sets;
+pub mod shipped;
 pub mod space;
 pub mod writable;
 

@@ -38,6 +38,11 @@ pub(super) fn full_path(cx: Context<'_>) -> String {
     cx.site.shares.backup.join(&file_name(cx, "full"))
 }
 
+/// The log that follows it while chat serves.
+pub(super) fn log_path(cx: Context<'_>) -> String {
+    cx.site.shares.backup.join(&file_name(cx, "log"))
+}
+
 /// The end of the log that closes the backup's database.
 pub(super) fn tail_path(cx: Context<'_>) -> String {
     cx.site.shares.backup.join(&file_name(cx, "tail"))
@@ -179,6 +184,17 @@ pub(super) fn mirrored_block(database: &Database) -> Option<Block> {
     })
 }
 
+/// The backup is the mirror at the moment: it cannot be backed up (3059, `sql-server.md` 5).
+pub(super) fn mirror_block(database: &Database) -> Option<Block> {
+    is_mirror(database).then(|| {
+        Block::site(
+            "backup-is-mirror",
+            "the backup mirror is the principal of the chat database, and the backup its mirror: it cannot be backed up there",
+            "make the backup the principal: ALTER DATABASE … SET PARTNER FAILOVER on the backup mirror, once both are SYNCHRONIZED; chat servers follow within seconds",
+        )
+    })
+}
+
 /// True for the mirror's part of a session.
 pub(super) fn is_mirror(database: &Database) -> bool {
     database
@@ -268,7 +284,10 @@ pub(in crate::step) fn one_instance<'a>(
 /// The hole of a file of this run.
 pub(in crate::step) fn file_hole(site: &Site, what: &'static str) -> Hole {
     Hole::new(
-        if what == "tail" { "tail" } else { "file" },
+        match what {
+            "full" => "file",
+            other => other,
+        },
         HoleType::Text,
         format!(
             "<database>-failback-<run id>-{what}.bak on the log-shipping share, `{}`",

@@ -52,6 +52,7 @@ fn the_steps_that_cannot_be_undone_are_those_of_the_design() {
         of(home, Effect::Irreversible),
         [
             "retire-old-primary",
+            "seed-primary",
             "restore-database",
             "set-active-servers"
         ]

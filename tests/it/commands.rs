@@ -20,6 +20,7 @@ fn help_names_the_commands_and_flags_that_work() {
         "logs",
         "lab",
         "status",
+        "check",
         "runs",
         "init",
         "--version",
@@ -42,6 +43,12 @@ fn help_names_the_commands_and_flags_that_work() {
     ] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
+    let help = program.run(&["check", "failover", "--help"]).done();
+    for word in ["--config", "--planned", "--quiet", "--rehearse", "--output"] {
+        assert!(help.contains(word), "{word} is missing: {help}");
+    }
+    let help = program.run(&["check", "failback", "--help"]).done();
+    assert!(!help.contains("--planned"), "it is never forced: {help}");
     let help = program.run(&["failover", "--help"]).done();
     for word in [
         "--config",
@@ -271,5 +278,20 @@ fn a_reader_that_went_away_is_met_with_silence() {
             .wait_with_output()
             .unwrap();
         assert_eq!(Said::from(output).done(), "");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_password_file_that_others_may_read_is_told_and_one_for_its_owner_is_not() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let machine = crate::frozen::Machine::new();
+    let path = machine.path("password.txt");
+    let told = format!("others may read the password file `{}`", path.display());
+    for (mode, is_told) in [(0o600, false), (0o640, true), (0o604, true)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let said = machine.0.run(&["status", "--output", "json"]);
+        assert_eq!(said.err.contains(&told), is_told, "{mode:o}: {}", said.err);
     }
 }

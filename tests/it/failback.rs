@@ -115,6 +115,7 @@ fn the_plan_of_a_failback_has_its_point_of_no_return_where_chat_is_written_on_th
         of(|it| it.effect == Effect::Irreversible),
         [
             "retire-old-primary",
+            "seed-primary",
             "restore-database",
             "set-active-servers"
         ]
@@ -274,6 +275,22 @@ fn a_site_without_mirrors_and_compliance_fails_back_too() {
 }
 
 #[test]
+fn the_mirror_of_the_compliance_database_that_a_failover_set_up_is_removed() {
+    let drill = Drill::failback(litware());
+    let (finished, stage) = held(&drill);
+    assert_done(&finished);
+    let mirrored = |role| {
+        stage.simulated.world.with(|state| {
+            let server = state.instances.get(&Instance::chat(role));
+            let row = server.and_then(|it| it.database("mgccomp"));
+            row.expect("mgccomp").mirroring.is_some()
+        })
+    };
+    assert!(!mirrored(Role::Backup));
+    assert!(mirrored(Role::Primary));
+}
+
+#[test]
 fn without_a_saved_configuration_nothing_is_changed() {
     let mut drill = Drill::failback(litware());
     drill.saved = None;
@@ -421,13 +438,15 @@ fn failed_over_rebuilt_and_failed_back_the_world_is_as_it_was() {
             assert_eq!(messages(&stage, role), shipped, "messages on the {role}");
         }
         let (mut after, pool, active) = comparable(&stage);
-        // A named remainder: the copy that mirroring left on the backup mirror (`sql-server.md` 5).
-        let left = after
-            .instances
-            .get_mut(&Instance::chat(Role::BackupMirror))
-            .and_then(|server| server.databases.remove("mgc"))
-            .expect("what F6 made");
-        assert_eq!(left.mirroring, None);
+        // A named remainder: the copies that mirroring left on the backup mirror (`sql-server.md` 5).
+        for name in ["mgc", "mgccomp"] {
+            let left = after
+                .instances
+                .get_mut(&Instance::chat(Role::BackupMirror))
+                .and_then(|server| server.databases.remove(name))
+                .expect("what F6 made");
+            assert_eq!(left.mirroring, None);
+        }
         let shown = |it: &Summary| format!("{it:#?}");
         let (was, is) = (shown(&before.0), shown(&after));
         let differing: Vec<(&str, &str)> = was

@@ -50,7 +50,7 @@ fn a_backup_that_somebody_opened_again_keeps_the_primary_closed() {
     let drill = Drill::failback(litware());
     paused(Box::pin(async {
         for at in [
-            "RESTORE DATABASE [mgc] FROM DISK",
+            "-tail.bak' WITH FILE = 1",
             "RESTORE DATABASE [mgc] WITH RECOVERY",
         ] {
             let mut stage = drill.stage();

@@ -79,7 +79,7 @@ enum Silence {
 }
 
 /// Kills the run between each command and its effect, and after the effect.
-fn kill_around_effects(drill: &Drill) {
+pub(crate) fn kill_around_effects(drill: &Drill) {
     kill_around(drill, |_| true, 40);
 }
 

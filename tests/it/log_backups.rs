@@ -143,8 +143,9 @@ fn a_second_failover_enables_a_job_that_was_left_disabled_and_makes_one_anew_tha
         let mut stage = drill.stage();
         let store = MemoryStore::default();
         drill.run(&stage, &store).await.expect("a record");
+        let world = stage.simulated.world.clone();
         let change = |at: Instance, change: fn(&mut Job)| {
-            stage.simulated.world.with(|state| {
+            world.with(|state| {
                 let server = state.instances.get_mut(&at).expect("an instance");
                 let ours = server.msdb.jobs.iter_mut().find(|it| is_ours(it));
                 change(ours.expect("the job"));
@@ -160,6 +161,12 @@ fn a_second_failover_enables_a_job_that_was_left_disabled_and_makes_one_anew_tha
             assert!(job.enabled && job.targeted, "{job:?}");
             assert_eq!(job.schedule.minutes(), Some(10));
         }
+        // It would end with the rights of whoever made it.
+        change(BACKUP, |job| job.owner = r"LITWARE\admin".to_owned());
+        stage.reopen(&drill.site);
+        let finished = drill.run_again(&stage).await;
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
+        assert_eq!(job(&stage, BACKUP).expect("the job").owner, "sa");
     });
 }
 
@@ -280,7 +287,7 @@ fn a_failback_turns_the_job_off_before_b1_and_gives_it_back_where_it_is_undone()
     drill.site.limits.poll = Duration::from_secs(20);
     let ids: Vec<String> = drill.plan.ids().map(str::to_owned).collect();
     let place = |id: &str| ids.iter().position(|it| it == id).expect("a step");
-    assert!(place("stop-log-backups") < place("clear-active-servers"));
+    assert!(place("stop-log-backups") < place("back-up-database"));
     paused(async {
         let whole = drill.undisturbed_here().await.journal;
         let (stage, store) = killed(&drill, record_of(&whole, starts("back-up-database"))).await;
@@ -355,7 +362,8 @@ fn no_log_backup_comes_between_b3_and_the_end_of_the_log_though_the_job_takes_on
                 .collect::<Vec<_>>()
         });
         // Each between the two would have B3 taken again, or read into the primary, while chat is down.
-        assert!(sets[0].ends_with("-tail.bak"), "{sets:?}");
+        assert!(sets[0].ends_with("-log.bak"), "{sets:?}");
+        assert!(sets[1].ends_with("-tail.bak"), "{sets:?}");
         assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
     });
 }

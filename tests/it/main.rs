@@ -20,6 +20,7 @@ mod rules;
 mod runs;
 mod said;
 mod schedules;
+mod seed;
 mod site;
 mod sql_live;
 mod steps;
@@ -27,6 +28,7 @@ mod stop_at_question;
 mod sweep;
 
 // The program as its users meet it, and the house it is built in.
+mod check;
 mod commands;
 mod defect;
 mod disk;
@@ -40,5 +42,7 @@ mod plan;
 mod practice;
 mod program;
 mod readme;
+mod report;
 mod variants;
 mod ways_out;
+mod words;

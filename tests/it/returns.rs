@@ -113,7 +113,12 @@ fn a_data_center_that_comes_back_after_recovery_stops_the_run_before_its_next_st
             });
         }
     }
-    let all = ["install-mirror", "set-active-servers", "set-pool-state"];
+    let all = [
+        "install-mirror",
+        "mirror-compliance",
+        "set-active-servers",
+        "set-pool-state",
+    ];
     assert_eq!(steps, all.map(str::to_owned).into());
 }
 

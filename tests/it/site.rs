@@ -13,7 +13,7 @@ use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::undo::NotUndone;
 use pchadr::run::journal::JournalError;
 use pchadr::run::store::MemoryStore;
-use pchadr::runbook::{Direction, Runbook};
+use pchadr::runbook::{Direction, FAILBACK_VENDOR_ORDER, Runbook};
 use pchadr::site::Site;
 use pchadr::step::Step;
 use pchadr::step::saved::Saved;
@@ -31,7 +31,12 @@ pub(crate) fn plan(site: &Site) -> Plan {
 
 /// The plan of a direction at that site.
 pub(crate) fn plan_of(direction: Direction, site: &Site) -> Plan {
-    let (text, name) = (direction.built_in(), direction.key());
+    plan_by(direction.built_in(), direction, site)
+}
+
+/// The plan of a built-in runbook at that site.
+pub(crate) fn plan_by(text: &str, direction: Direction, site: &Site) -> Plan {
+    let name = direction.key();
     let ids: Vec<&str> = Step::of(direction).iter().map(|step| step.id()).collect();
     let runbook = Runbook::parse(text, name, &ids).expect("the runbook loads");
     Plan::bind(&runbook, site).expect("the runbook fits")
@@ -312,6 +317,12 @@ impl Drill {
         let mut drill = Self::failback(site);
         drill.recipe.vary = |options| options.primary = PrimarySide::Unchanged;
         drill
+    }
+
+    /// The failback in the vendor's order: the whole database is moved behind B1.
+    pub(crate) fn in_vendor_order(mut self) -> Self {
+        self.plan = plan_by(FAILBACK_VENDOR_ORDER, Direction::Failback, &self.site);
+        self
     }
 
     /// Builds the stage. Call inside the paused runtime.

@@ -67,13 +67,19 @@ async fn row(step: Step, site: &Site, cx: Context<'_>) -> String {
     line("after", earlier(step, step.after()));
     line("alongside", ids(step.alongside().as_slice()));
     line("overtakes", earlier(step, step.overtakes()));
-    if let Some(downtime) = step.downtime(site) {
+    let parts = [true, false].map(|seeded| step.downtime(site, seeded));
+    for (n, downtime) in parts.iter().enumerate() {
+        // In the vendor's order: said where it is another.
+        let (false, Some(downtime)) = (n == 1 && parts[0] == parts[1], downtime) else {
+            continue;
+        };
+        let name = ["downtime", "vendor's"][n];
         let begins = step.begins_downtime();
         let begins = if begins { "begins here; " } else { "" };
         let (moves, what) = (downtime.moves, downtime.what);
         let wait = downtime.wait_seconds.map(Duration::from_secs).map(time);
         let wait = wait.map_or_else(String::new, |wait| format!("waits {wait}, "));
-        line("downtime", format!("{begins}{wait}moves {moves}: {what}"));
+        line(name, format!("{begins}{wait}moves {moves}: {what}"));
     }
     line("sends", step.commands(site).len().to_string());
     let undo = step.undo_commands(site).len();
@@ -105,6 +111,7 @@ fn the_table_of_all_steps_is_the_one_that_was_reviewed() {
             started: false,
             mirror_begun: false,
             began: None,
+            seeded: false,
         };
         let mut rows = Vec::new();
         for step in Step::ALL {

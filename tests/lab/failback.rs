@@ -12,7 +12,7 @@ const FAILED_OVER: &[&str] = &["--state", "failed-over", "--logs", "24"];
 const FAILBACK: &[&str] = &["failback", "--yes"];
 
 /// What of a status is the same at every site that is home: not its ports, not its log backups,
-/// not the copy that mirroring leaves on the backup mirror.
+/// not the copies that mirroring leaves on the backup mirror.
 fn home(status: &Value) -> Value {
     let mut status = end_state(status);
     for instance in status["instances"].as_object_mut().unwrap().values_mut() {
@@ -22,9 +22,11 @@ fn home(status: &Value) -> Value {
         }
     }
     let mirror = &mut status["instances"]["backup_mirror"]["databases"];
-    if let Some(left) = mirror.as_object_mut().unwrap().remove("mgc") {
-        assert_eq!(left["state"], "RESTORING");
-        assert_eq!(left["mirroring"], Value::Null);
+    for name in ["mgc", "mgccomp"] {
+        if let Some(left) = mirror.as_object_mut().unwrap().remove(name) {
+            assert_eq!(left["state"], "RESTORING");
+            assert_eq!(left["mirroring"], Value::Null);
+        }
     }
     status
 }
@@ -46,7 +48,7 @@ fn a_failback_brings_everything_home_and_a_second_one_changes_nothing() {
     let told = text(&said.stderr);
     assert_eq!(said.status.code(), Some(0), "{told}");
     let ends = outcomes(&machine.journal());
-    assert_eq!(ends.len(), 11);
+    assert_eq!(ends.len(), 13);
     assert!(ends.values().all(|outcome| outcome == "done"), "{ends:?}");
     assert!(told.contains("log shipping as it was saved"), "{told}");
 
@@ -214,9 +216,11 @@ fn what_was_only_powered_off_is_kept_before_it_is_written_over() {
 }
 
 #[test]
-fn a_failback_that_is_killed_at_any_of_four_places_and_resumed_ends_as_one_that_was_not() {
+fn a_failback_that_is_killed_at_any_of_six_places_and_resumed_ends_as_one_that_was_not() {
     let normal = normal();
     for step in [
+        "seed-primary",
+        "ship-log",
         "fence-backup",
         "restore-database",
         "install-primary-mirror",
@@ -238,6 +242,27 @@ fn a_failback_that_is_killed_at_any_of_four_places_and_resumed_ends_as_one_that_
         );
         assert_eq!(home(&machine.status()), normal, "{step}");
     }
+}
+
+#[test]
+fn a_failback_that_began_in_the_vendors_order_goes_on_in_it_though_its_runbook_is_not_named() {
+    let lab = Lab::open(FAILED_OVER);
+    let machine = Machine::of(&lab);
+    let runbook = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/runbooks/failback-vendor-order.toml"
+    );
+    let run = machine.begin(&["failback", "--yes", "--runbook", runbook]);
+    machine.wait_for("back-up-database", |record| {
+        record["event"] == "step_started" && record["id"] == "back-up-database"
+    });
+    run.kill();
+    let said = machine.run(&["failback", "--yes", "--resume"]);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    let ends = outcomes(&machine.journal());
+    assert_eq!(ends.len(), 11);
+    assert!(!ends.contains_key("seed-primary"), "{ends:?}");
+    assert_eq!(home(&machine.status()), normal());
 }
 
 /// A run of an earlier failover on this machine, with a configuration that cannot be read.

@@ -34,7 +34,7 @@ fn a_failover_ends_with_everything_as_the_vendor_wants_it_and_a_second_one_chang
     );
     let journal = machine.journal();
     let ends = outcomes(&journal);
-    assert_eq!(ends.len(), 10);
+    assert_eq!(ends.len(), 11);
     for (step, outcome) in &ends {
         let expected = if step == "end-connections" {
             "done_before"
@@ -73,8 +73,29 @@ fn a_failover_ends_with_everything_as_the_vendor_wants_it_and_a_second_one_chang
         assert!(server.starts_with("127.0.0.1,"), "{status}");
     }
 
-    // The record: its documents, its log, its second copy.
+    // The record: its documents, its log, its second copy, and its report.
     let run = machine.runs().remove(0);
+    let told = text(&said.stdout);
+    let place = format!("\nrecord          {}\n", run.display());
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let (_, report) = told.split_once(&place).unwrap_or_else(|| panic!("{told}"));
+    assert!(
+        report.starts_with("report          pchadr runs report"),
+        "{told}"
+    );
+    assert!(
+        report.ends_with(&format!("{name} --output html\n")),
+        "{told}"
+    );
+    let page = text(&machine.run(&["runs", "report", name]).stdout);
+    for part in [
+        "<p class=\"verdict\">done: everything is as the runbook wants it</p>",
+        "RESTORE DATABASE [mgc] WITH RECOVERY;",
+        "<dd><del>RESTORING</del> <ins>ONLINE</ins></dd>",
+        "not known<small>the record does not say when the disaster was",
+    ] {
+        assert!(page.contains(part), "{part} is missing: {page}");
+    }
     let mirrored = lab
         .folder
         .join("shares/copy/pchadr-runs")
@@ -172,14 +193,17 @@ fn what_was_typed_by_hand_before_is_reported_done_before() {
     for step in ["drop-log-shipping", "recover-database"] {
         assert_eq!(ends[step], "done_before", "{told}");
     }
-    for step in ["set-pool-state", "install-mirror", "set-active-servers"] {
+    let rest = [
+        "set-pool-state",
+        "install-mirror",
+        "set-active-servers",
+        "mirror-compliance",
+    ];
+    for step in rest {
         assert_eq!(ends[step], "done", "{told}");
     }
-    assert!(commands(&journal).iter().all(|command| {
-        ["set-pool-state", "install-mirror", "set-active-servers"]
-            .iter()
-            .any(|step| command.starts_with(step))
-    }));
+    let of_rest = |command: &String| rest.iter().any(|step| command.starts_with(step));
+    assert!(commands(&journal).iter().all(of_rest));
     assert_eq!(end_state(&machine.status()), failed_over());
 }
 

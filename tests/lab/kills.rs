@@ -16,7 +16,7 @@ const DISASTER: &[&str] = &["--state", "disaster", "--logs", "200"];
 
 /// Where to kill: when that event of that step is recorded (of a command, that number), and so many
 /// milliseconds later.
-const PLACES: [(&str, &str, u64, u64); 12] = [
+const PLACES: [(&str, &str, u64, u64); 13] = [
     ("step_checked", "copy-backups", 0, 0),
     ("step_started", "save-log-shipping", 0, 0),
     ("command", "stop-log-shipping-jobs", 1, 0),
@@ -29,6 +29,7 @@ const PLACES: [(&str, &str, u64, u64); 12] = [
     ("command", "set-pool-state", 1, 2),
     ("command", "install-mirror", 1, 5),
     ("command", "set-active-servers", 1, 0),
+    ("command", "mirror-compliance", 1, 5),
 ];
 
 fn is(record: &Value, event: &str, step: &str, n: u64) -> bool {
@@ -102,7 +103,7 @@ fn kill_and_resume(place: (&str, &str, u64, u64)) -> bool {
 }
 
 #[test]
-fn a_run_that_is_killed_at_any_of_twelve_places_and_resumed_ends_as_one_that_was_not() {
+fn a_run_that_is_killed_at_any_of_thirteen_places_and_resumed_ends_as_one_that_was_not() {
     // A run waits for seconds in all: several at once, each on a lab of its own.
     let places = Mutex::new(PLACES.iter());
     let killed = AtomicUsize::new(0);

@@ -96,5 +96,10 @@ fn a_second_copy_that_is_a_pipe_is_not_waited_for_and_is_named_as_a_run_that_nob
         began.elapsed()
     );
     let status = machine.run(&["status"]);
-    assert_eq!(status.status.code(), Some(0), "{}", text(&status.stderr));
+    let told = text(&status.stdout);
+    assert!(
+        told.contains("not seen        the primary, the primary mirror (status 3)"),
+        "{told}"
+    );
+    assert_eq!(status.status.code(), Some(3), "{}", text(&status.stderr));
 }

@@ -8,6 +8,7 @@
 mod abort;
 mod bench;
 mod by_hand;
+mod check;
 mod clients;
 mod drive;
 mod failback;
@@ -27,3 +28,4 @@ mod refusals;
 mod secrets;
 mod shell;
 mod speed;
+mod status;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::bench::Lab;
 use crate::drive::{Machine, outcomes};
 
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "save-log-shipping",
     "stop-log-shipping-jobs",
     "drop-log-shipping",
@@ -17,6 +17,7 @@ const STEPS: [&str; 10] = [
     "set-pool-state",
     "install-mirror",
     "set-active-servers",
+    "mirror-compliance",
 ];
 
 /// Takes the mirror down as soon as the turn of that step is recorded, while the program is stopped.

@@ -50,7 +50,7 @@ fn while_the_store_is_dead_the_database_is_recovered_and_users_are_served_when_i
     let (status, _, told) = say(&machine, &words(&machine, &until), &CONSENT);
     assert_eq!(status, Some(0), "{told}");
     assert!(
-        told.contains("done as far as it was to go: 3 steps not reached"),
+        told.contains("done as far as it was to go: 4 steps not reached"),
         "{told}"
     );
     let first = outcomes(&machine.journal());

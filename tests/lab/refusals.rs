@@ -220,7 +220,7 @@ fn a_primary_that_lives_and_answers_badly_is_refused_until_it_is_silenced() {
         let words = [
             "the primary is alive, but whether its database serves cannot be seen",
             "seen:",
-            "Stop-Service -Force -Name MSSQLSERVER",
+            "stop the SQL Server service that listens on port",
             "New-NetFirewallRule",
         ];
         refused(&machine, &said, 3, &words);

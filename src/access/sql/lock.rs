@@ -155,7 +155,10 @@ impl SqlDoor {
             }),
             Some(-1) => Err(LockError::Held {
                 // Who holds it is told where it can be; that it is held is known already.
-                holders: self.holders(instance, resource).await.unwrap_or_default(),
+                holders: self
+                    .site_holders(instance, resource)
+                    .await
+                    .unwrap_or_default(),
                 server: place.server,
             }),
             Some(code) => Err(LockError::Code {
@@ -166,7 +169,11 @@ impl SqlDoor {
         }
     }
 
-    async fn holders(
+    /// Who holds what a run of that pool locks; none where nobody does.
+    ///
+    /// # Errors
+    /// Why that cannot be seen.
+    pub async fn site_holders(
         &self,
         instance: Instance,
         resource: &str,

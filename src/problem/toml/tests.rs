@@ -16,9 +16,26 @@ fn problems(bytes: &[u8]) -> String {
 fn a_syntax_error_is_one_problem_at_its_line() {
     assert_eq!(
         problems(b"name = 'a'\ncount = \nother = 1"),
-        "f.toml:2: no TOML: string values must be quoted, expected literal string"
+        "f.toml:2: no TOML: string values must be quoted, expected literal string\n  \
+         count = \n          ^\n  \
+         hint: write a text in quotes, as `key = 'text'`; numbers, true and false stand without"
     );
-    assert!(problems(b"a = 1\na = 2").starts_with("f.toml:2: no TOML: duplicate key\n  hint: "));
+    assert_eq!(
+        problems(b"a = 1\na = 2"),
+        "f.toml:2: no TOML: duplicate key\n  a = 2\n  ^\n  \
+         hint: each key and each [table] may be there once"
+    );
+}
+
+#[test]
+fn the_line_of_a_syntax_error_is_shown_unless_a_secret_may_be_in_it() {
+    let text = problems(b"password = hunter2");
+    assert!(
+        text.contains("no TOML") && !text.contains("hunter2"),
+        "{text}"
+    );
+    let text = problems(b"name = hunter\x1b2");
+    assert!(!text.contains('\u{1b}'), "{text}");
 }
 
 #[test]

@@ -130,15 +130,21 @@ impl Cmdlets {
         let compliance = is_compliance(spec, bound)?;
         let host = bound.text("SqlServerFqdn").unwrap_or_default();
         let instance = bound.text("SqlInstanceName").unwrap_or("MSSQLSERVER");
+        let backup;
         let mut pairs: Vec<_> = {
             let pool = self.pool();
             let mut sides = [
                 (Role::Primary, Role::PrimaryMirror),
                 (Role::Backup, Role::BackupMirror),
             ];
-            if !compliance && pool.state() == PoolState::FailedOver {
+            let failed_over = pool.state() == PoolState::FailedOver;
+            if !compliance && failed_over {
                 sides.reverse();
             }
+            backup = pool
+                .database(Role::Backup, false)
+                .filter(|_| failed_over)
+                .cloned();
             sides
                 .into_iter()
                 .filter_map(|(one, other)| {
@@ -153,6 +159,10 @@ impl Cmdlets {
         // In the lab all instances have one address, and only what they hold tells which is meant:
         // of two chat databases that could be, the one that the pool uses.
         if pairs.len() > 1 {
+            // Of the compliance databases the one beside the chat database that serves.
+            if compliance && backup.is_some_and(|backup| self.databases.serves_chat(&backup)) {
+                pairs.reverse();
+            }
             let can = |server| self.databases.can_be_principal(compliance, server);
             let at = pairs.iter().position(|(principal, _)| can(principal));
             pairs.swap(0, at.unwrap_or_default());

@@ -106,6 +106,10 @@ impl Databases for Asked {
         *lock(&self.serves) == Some(server.clone())
     }
 
+    fn serves_chat(&self, server: &SqlServer) -> bool {
+        *lock(&self.serves) == Some(server.clone())
+    }
+
     fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String> {
         lock(&self.failovers).push(request);
         Ok(())

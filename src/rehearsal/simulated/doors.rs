@@ -36,6 +36,10 @@ impl Databases for WorldDatabases {
         self.0.can_be_principal(compliance, server)
     }
 
+    fn serves_chat(&self, server: &SqlServer) -> bool {
+        self.0.serves_chat(server)
+    }
+
     fn fail_over_database(&self, request: FailOverDatabase) -> Result<(), String> {
         self.0
             .fail_over(request.compliance, &request.to, request.force)

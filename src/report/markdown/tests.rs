@@ -42,7 +42,7 @@ fn a_run_with_its_plan_is_a_record_for_the_ticket() {
 | began | 2027-01-15 08:00:00 UTC |
 | ended | 2027-01-15 10:05:31 UTC |
 | time | 2 h 05 min simulated, 2 s real |
-| loss | at most 4 min 12 s of chat |
+| loss (RPO) | at most 4 min 12 s of chat |
 | plan | sha256:… |
 
 ## Steps
@@ -54,6 +54,12 @@ fn a_run_with_its_plan_is_a_record_for_the_ticket() {
 | 3 | end-connections | F4 | overtaken |  |  | `mgc` is restoring |
 | 4 | recover-database | F4 | stopped | 2027-01-15 10:05:07 UTC | 24 s | error 3101 in use \| by 57 |
 | 5 | set-pool-state | F5 | not reached |  |  |  |
+
+## Warnings
+
+| when | step | | what |
+|---|---|---|---|
+| 2027-01-15 08:00:01 UTC | recover-database | interlock | a fresh `mgc` is on the primary |
 
 ## Consents
 
@@ -81,6 +87,14 @@ Each was recorded before it was sent; what came of it is the outcome of its step
   ```sql
   RESTORE DATABASE [mgc] WITH RECOVERY;
   ```
+
+## What was seen
+
+The last look before each step acted, the last one after it, and what differs between them; the journal has every look whole.
+
+### 4. recover-database: before and after
+
+- before, 2027-01-15 08:00:03 UTC: blocked: a fresh `mgc` is on the primary
 
 ## What went wrong
 
@@ -116,6 +130,7 @@ fn a_resumed_run_tells_of_both_executions_and_without_its_plan_shows_values() {
 | resumed | 2027-01-15 10:13:20 UTC, by bob on adm2 |
 | ended | 2027-01-15 10:14:55 UTC |
 | time | 1 min 35 s simulated, under 1 s real, since it was resumed |
+| loss (RPO) | not known: the record does not say when the disaster was (--disaster-at) |
 | plan | sha256:p1 |
 
 ## Steps
@@ -127,6 +142,12 @@ fn a_resumed_run_tells_of_both_executions_and_without_its_plan_shows_values() {
 | 3 | end-connections | F4 | overtaken |  |  | `mgc` is restoring |
 | 4 | recover-database | F4 | done |  |  | `mgc` is ONLINE |
 | 5 | set-pool-state | F5 | done | 2027-01-15 10:13:22 UTC | 1 min 33 s | FailedOver |
+
+## Warnings
+
+| when | step | | what |
+|---|---|---|---|
+| 2027-01-15 08:00:01 UTC | recover-database | interlock | a fresh `mgc` is on the primary |
 
 ## Consents
 
@@ -154,6 +175,14 @@ Each was recorded before it was sent; what came of it is the outcome of its step
   ```json
   {}
   ```
+
+## What was seen
+
+The last look before each step acted, the last one after it, and what differs between them; the journal has every look whole.
+
+### 4. recover-database: before and after
+
+- before, 2027-01-15 08:00:03 UTC: blocked: a fresh `mgc` is on the primary
 "#
     );
 }

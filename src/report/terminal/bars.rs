@@ -41,15 +41,16 @@ impl Bars {
 
     pub(super) fn show(&mut self, progress: &Progress) {
         let all = &self.all;
+        let wanted = (progress.unit, progress.total > 0);
         let (bar, shape) = self
             .by_step
             .entry(progress.step.clone())
             .or_insert_with(|| {
-                let bar = all.add(ProgressBar::no_length());
-                bar.set_prefix(progress.step.clone());
-                (bar, None)
+                // With a look of its own before it is drawn: the library's has a bar without an end.
+                let bar = ProgressBar::no_length().with_style(style(wanted));
+                let bar = all.add(bar.with_prefix(progress.step.clone()));
+                (bar, Some(wanted))
             });
-        let wanted = (progress.unit, progress.total > 0);
         if *shape != Some(wanted) {
             bar.set_style(style(wanted));
             *shape = Some(wanted);

@@ -9,6 +9,7 @@ use super::kept::{self, Kept, Unreadable};
 use super::{Archive, ArchiveError, Found};
 use crate::model::Document;
 use crate::run::copies::{Damage, Inspected, Split, settle};
+use crate::run::event::Record;
 use crate::run::fold::fold;
 use crate::run::store::{JOURNAL, Reach, read_file};
 use crate::run::stored::{SiteIdentity, StoredPlan};
@@ -128,6 +129,14 @@ impl Archive {
     /// # Errors
     /// When there is none, or its record does not tell where it stands.
     pub fn find(&self, run: &str) -> Result<Found, ArchiveError> {
+        self.read(run).map(|(found, _)| found)
+    }
+
+    /// One run with all its records, of the copy that counts.
+    ///
+    /// # Errors
+    /// Those of [`Archive::find`].
+    pub fn read(&self, run: &str) -> Result<(Found, Vec<Record>), ArchiveError> {
         let folders = self.folders(run);
         let read = self
             .places(run)
@@ -178,7 +187,8 @@ impl Archive {
         if let Some(used) = used
             && let Some(state) = &used.state
         {
-            return Ok(found(state.clone(), used.records.len(), site));
+            let found = found(state.clone(), used.records.len(), site);
+            return Ok((found, used.records.clone()));
         }
         let best = [&here, &there].into_iter().flatten();
         let best = best.max_by_key(|it| it.records.len());

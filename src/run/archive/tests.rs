@@ -66,6 +66,19 @@ fn a_run_that_only_the_mirror_has_is_brought_home_to_go_on() {
 }
 
 #[test]
+fn a_folder_whose_name_no_run_has_is_none_though_it_holds_a_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(folder.path());
+    begin(&archive, "r1");
+    // Others may write there, and a run's id stands in commands that are pasted.
+    for name in ["r2;touch x", "r2 - Copy", "$(x)", "--yes", "r2'"] {
+        begin(&archive, name);
+    }
+    let runs: Vec<String> = archive.runs().read.into_iter().map(|it| it.run).collect();
+    assert_eq!(runs, ["r1"]);
+}
+
+#[test]
 fn a_mirror_that_cannot_be_written_is_told_and_done_without() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mirror"), b"a file, no folder").unwrap();

@@ -6,7 +6,7 @@ use super::{Checked, Execution, Halt, Turn};
 use crate::model::{Direction, Remedy};
 use crate::run::event::{Event, StepOutcome};
 use crate::run::journal::JournalError;
-use crate::run::preflight::is_overtaken;
+use crate::run::preflight::{is_overtaken, open, work};
 use crate::step::hands::StepError;
 use crate::step::pool::is_unseen_pool;
 use crate::step::{Standing, Step};
@@ -16,13 +16,8 @@ impl Execution<'_> {
     /// not behind the point of no return, where anything else is to do or was done by this run, and not
     /// with its interlock overridden.
     pub(super) fn see_what_may_be_left(&self, checked: &mut [Checked]) {
-        let open: Vec<Step> = (0..checked.len())
-            .filter(|index| {
-                let it = &checked[*index];
-                !it.done && !it.standing.is_satisfied() && !is_overtaken(checked, *index)
-            })
-            .map(|index| checked[index].step)
-            .collect();
+        let open: Vec<Step> = open(checked).iter().map(|at| checked[*at].step).collect();
+        let work = work(checked);
         let behind = !open.iter().any(|step| step.is_point_of_no_return());
         let state = self.ledger.state();
         let acted = state.is_some_and(|state| state.has_acted());
@@ -30,7 +25,7 @@ impl Execution<'_> {
             let Some(optional) = it.step.optional() else {
                 continue;
             };
-            let others = open.iter().any(|step| *step != it.step);
+            let others = work.iter().any(|step| *step != it.step);
             it.may_leave = self.terms.overrides.contains_key(optional.interlock)
                 || behind && (acted || others);
         }

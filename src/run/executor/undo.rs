@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::sent::Sent;
 use super::turn::{held_up, stopped, stopped_by_operator};
 use super::{Execution, Halt, Turn, Way};
+use crate::model::commands::quoted;
 use crate::model::{Direction, Document, Problem, Remedy};
 use crate::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use crate::run::exit::Exit;
@@ -55,8 +56,16 @@ pub fn refusal(state: &RunState) -> Option<Problem> {
     beyond.and_then(|entry| {
         let why = format!("step `{}` has begun: there is no way back", entry.id);
         let go_on = match rest {
-            Some(rest) => format!("pchadr {} --from {}", state.runbook, rest.id),
-            None => format!("pchadr {} --resume={}", state.runbook, state.run),
+            Some(rest) => format!(
+                "pchadr {} --from {}",
+                quoted(&state.runbook),
+                quoted(&rest.id)
+            ),
+            None => format!(
+                "pchadr {} --resume={}",
+                quoted(&state.runbook),
+                quoted(&state.run)
+            ),
         };
         refuse(Problem::new(
             why,

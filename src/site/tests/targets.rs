@@ -11,6 +11,10 @@ fn a_chat_server_that_is_an_address_is_refused_with_its_line() {
         ),
         ["5 pool.servers.backup: `10.2.0.5` is an address, no name"]
     );
+    assert_eq!(
+        refused("fqdn = 'pchat.litwareinc.com'", "fqdn = '10.2.0.5'"),
+        ["2 pool.fqdn: `10.2.0.5` is an address, no name"]
+    );
     // The names of the example have digits, and are none.
     super::accepted_with("");
 }

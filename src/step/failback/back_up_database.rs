@@ -15,9 +15,10 @@ use crate::step::observe::backups::verified;
 use crate::step::observe::database::{Database, Lineage, database, lineage};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sets::{SetHeader, sets};
+use crate::step::principal::{become_principal, fail_over, judge_mirror};
 use crate::step::shared::file_hole;
 use crate::step::shared::{
-    Holders, active_block, address, full_path, mirrored_block, only_set, tail_path,
+    Holders, active_block, address, full_path, is_mirror, mirrored_block, only_set, tail_path,
 };
 use crate::step::undo::Nothing;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
@@ -25,6 +26,7 @@ use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 /// Which command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::step) enum Key {
+    FailOver,
     BackUp,
 }
 
@@ -35,7 +37,11 @@ pub(in crate::step) struct BackUpDatabase;
 pub struct Facts {
     name: String,
     path: String,
+    /// It is taken while chat serves: its copy waits on the primary for the log that follows.
+    seeded: bool,
     database: Observed<Database>,
+    /// Where the backup is the mirror, and chat serves: the principal.
+    principal: Option<Observed<Database>>,
     lineage: Observed<Lineage>,
     holders: Holders,
     service: Observed<Service>,
@@ -69,7 +75,7 @@ impl Kind for BackUpDatabase {
         title: "Back the chat database up to the log-shipping share",
         effect: Effect::Reversible,
         checks: &[
-            "the backup's chat database serves, is not mirrored, and nobody holds it",
+            "the backup's chat database serves, as the principal where it is mirrored; behind B1 it is not mirrored, and nobody holds it",
             "the file holds one full backup of this database and family, with checksums",
             "RESTORE VERIFYONLY finds it sound, and the primary reads it",
         ],
@@ -79,8 +85,8 @@ impl Kind for BackUpDatabase {
         limits.restore
     }
 
-    fn downtime(_site: &Site) -> Option<Downtime> {
-        Some(Downtime::of(2, "the full backup is written, then verified"))
+    fn downtime(_site: &Site, seeded: bool) -> Option<Downtime> {
+        (!seeded).then(|| Downtime::of(2, "the full backup is written, then verified"))
     }
 
     fn why_nothing(cx: Context<'_>) -> String {
@@ -93,7 +99,15 @@ impl Kind for BackUpDatabase {
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let name = &site.database.chat;
-        vec![Command::tsql(
+        let mut commands = Vec::new();
+        if site.chat(Role::BackupMirror).is_some() {
+            commands.push(
+                fail_over(site)
+                    .when("chat serves, and the backup mirror is the principal, SYNCHRONIZED")
+                    .keyed(Key::FailOver),
+            );
+        }
+        commands.push(Command::tsql(
             Role::Backup,
             &address(site, Role::Backup),
             format!(
@@ -109,7 +123,8 @@ impl Kind for BackUpDatabase {
                     "pchadr failback 20261124-0315",
                 ),
             ],
-        ).long().keyed(Key::BackUp)]
+        ).long().keyed(Key::BackUp));
+        commands
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
@@ -121,6 +136,14 @@ impl Kind for BackUpDatabase {
         let serves = row.seen().is_some_and(Database::serves);
         let mut facts = Facts {
             name: name.to_string(),
+            seeded: cx.seeded,
+            principal: match row.seen() {
+                Some(row) if cx.seeded && is_mirror(row) => {
+                    let mirror = Instance::chat(Role::BackupMirror);
+                    Some(database(access, mirror, name).await)
+                }
+                Some(_) | None => None,
+            },
             database: row,
             lineage: if serves {
                 lineage(access, backup, name).await
@@ -175,7 +198,13 @@ impl Kind for BackUpDatabase {
                 "see `[sql] backup` and `[database] chat`",
             )),
             Some(row) => {
-                let mirrored = mirrored_block(row);
+                if let Some(principal) = &facts.principal {
+                    return judge_mirror(
+                        Some(principal),
+                        "the backup mirror is the principal: fail it over to the backup, which chat servers follow within seconds, then back it up",
+                    );
+                }
+                let mirrored = mirrored_block(row).filter(|_| !facts.seeded);
                 if mirrored.is_none() && !row.is_sound() {
                     blocks.push(Block::site(
                         "backup-not-serving",
@@ -194,11 +223,13 @@ impl Kind for BackUpDatabase {
                 blocks.extend(mirrored);
             }
         }
-        if let Some(why) = facts.holders.all.unknown().or(facts.service.unknown()) {
-            return Standing::unknown(why);
+        if !facts.seeded {
+            if let Some(why) = facts.holders.all.unknown().or(facts.service.unknown()) {
+                return Standing::unknown(why);
+            }
+            blocks.extend(facts.holders.blocks());
+            blocks.extend(active_block(&facts.service));
         }
-        blocks.extend(facts.holders.blocks());
-        blocks.extend(active_block(&facts.service));
         Standing::unless(blocks, || {
             Standing::pending(format!(
                 "back it up to `{}`, and verify the file",
@@ -208,6 +239,9 @@ impl Kind for BackUpDatabase {
     }
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
+        if facts.principal.is_some() {
+            become_principal(cx, hands, Key::FailOver).await?;
+        }
         let values = Values::from([
             ("file".to_owned(), json!(facts.path)),
             (

@@ -18,6 +18,7 @@ use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
+use crate::step::earlier::Earlier;
 use crate::step::failover::set_active_servers::{contains, list};
 use crate::step::hands::{Hands, StepError};
 use crate::step::log_backups::Side;
@@ -29,7 +30,7 @@ use crate::step::observe::sessions::is_from;
 use crate::step::observe::sessions::{Holder, sessions};
 use crate::step::pool::identity_and_state;
 use crate::step::shared::{chat_hosts, compliance};
-use crate::step::{Block, Context, Effect, Info, Kind, Lift, Standing};
+use crate::step::{Block, Context, Effect, Info, Kind, Lift, Standing, Step};
 use holding::{Holding, Service as WindowsService};
 
 /// Which command.
@@ -102,9 +103,15 @@ impl Kind for ClearActiveServers {
         ],
     };
 
+    const AFTER: Earlier = Earlier::These(&[
+        Step::RetireOldPrimary,
+        Step::ProveShare,
+        Step::StopLogBackups,
+    ]);
+
     const BEGINS_DOWNTIME: bool = true;
 
-    fn downtime(site: &Site) -> Option<Downtime> {
+    fn downtime(site: &Site, _seeded: bool) -> Option<Downtime> {
         Some(Downtime::of(0, "until no chat server holds the databases; once more as long where services are stopped").waiting(site.limits.settle))
     }
 

@@ -81,7 +81,7 @@ impl Kind for ConfigureLogShipping {
         Some(limits.step.saturating_add(limits.mirror))
     }
 
-    fn downtime(_site: &Site) -> Option<Downtime> {
+    fn downtime(_site: &Site, _seeded: bool) -> Option<Downtime> {
         Some(Downtime::of(
             0,
             "one log backup is taken, copied and restored: as long as that takes",

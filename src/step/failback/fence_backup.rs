@@ -9,21 +9,22 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Lsn, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::before::Before;
+use crate::step::between::Between;
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::verified;
-use crate::step::observe::database::{Database, database};
+use crate::step::observe::database::{Database, RedoStart, database, last_log_backup, redo_start};
 use crate::step::observe::pool::{self, Service};
 use crate::step::observe::sessions::{RunningRestore, restores};
 use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::shared::file_hole;
 use crate::step::shared::{
-    Holders, active_block, address, full_path, mirrored_block, only_set, tail_path,
+    Holders, active_block, address, full_path, is_restored, mirrored_block, only_set, tail_path,
 };
 use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
 
@@ -48,15 +49,40 @@ pub struct Facts {
     tail: Observed<Vec<SetHeader>>,
     /// Whether its data is sound; of a right tail only.
     verified: Observed<()>,
+    /// What was backed up of the log since the full backup.
+    between: Between,
+    /// Where the copy on the primary must go on; of one that waits for the log.
+    redo: Observed<RedoStart>,
+    /// O4: where the end of the log would begin.
+    begins: Observed<Lsn>,
+    /// The end of the log is restored on the primary: it did join.
+    restored: Observed<bool>,
 }
 
 impl Facts {
-    /// The tail, where it is whole and joins the full backup.
+    /// The tail, where it is whole.
+    fn own(&self) -> Option<&SetHeader> {
+        let full = only_set(&self.full, 1, &self.name)?;
+        only_set(&self.tail, 2, &self.name)
+            .filter(|tail| tail.force_offline && tail.family == full.family)
+    }
+
+    /// The same, where it joins what is restored before it.
     fn whole(&self) -> Option<&SetHeader> {
         let full = only_set(&self.full, 1, &self.name)?;
-        only_set(&self.tail, 2, &self.name).filter(|tail| {
-            tail.force_offline && tail.first_lsn <= full.last_lsn && tail.family == full.family
-        })
+        let joins = |tail: &&SetHeader| {
+            self.restored.seen() == Some(&true)
+                || tail.first_lsn <= self.between.reach(full.last_lsn)
+        };
+        self.own().filter(joins)
+    }
+
+    /// Why an end of the log that is taken now would not join.
+    fn would_not_join(&self) -> Option<Block> {
+        let full = only_set(&self.full, 1, &self.name)?;
+        let redo = self.redo.seen().map_or(full.last_lsn, |redo| redo.lsn);
+        let from = redo.max(full.last_lsn);
+        self.between.in_the_way(from, self.begins.seen().copied())
     }
 }
 
@@ -72,6 +98,7 @@ impl Kind for FenceBackup {
         effect: Effect::Reversible,
         checks: &[
             "not mirrored, nobody holds it, nobody is active, no RESTORE runs",
+            "the log goes on from the full backup without a gap, by LSN: a log backup that somebody took since is there for the primary",
             "the backup's chat database is RESTORING",
             "the file is a tail taken WITH NORECOVERY that joins the full backup, and VERIFYONLY finds it sound",
         ],
@@ -81,8 +108,15 @@ impl Kind for FenceBackup {
         limits.restore
     }
 
-    fn downtime(_site: &Site) -> Option<Downtime> {
-        Some(Downtime::of(0, "the end of the log, which is small"))
+    fn downtime(_site: &Site, seeded: bool) -> Option<Downtime> {
+        Some(Downtime::of(
+            0,
+            if seeded {
+                "the log that was written since `ship-log`, which is small"
+            } else {
+                "the end of the log, which is small"
+            },
+        ))
     }
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
@@ -115,8 +149,15 @@ impl Kind for FenceBackup {
             full: sets(access, backup, &full_path(cx)).await,
             tail: sets(access, backup, &path).await,
             verified: Observed::Absent,
+            between: Between::unasked(),
+            redo: redo_of_copy(cx).await,
+            begins: last_log_backup(access, backup, name).await,
+            restored: is_restored(cx).await,
             path,
         };
+        if let Some(full) = only_set(&facts.full, 1, &facts.name) {
+            facts.between = Between::beyond(cx, full.last_lsn).await;
+        }
         if facts.whole().is_some() {
             facts.verified = verified(access, backup, &facts.path).await;
         }
@@ -164,6 +205,10 @@ impl Kind for FenceBackup {
                 .cleared_by(Step::BackUpDatabase),
             );
         }
+        if let Some(why) = facts.between.unknown() {
+            return Standing::unknown(why);
+        }
+        blocks.extend(facts.would_not_join());
         blocks.extend(facts.holders.blocks());
         blocks.extend(active_block(&facts.service));
         blocks.extend(facts.restores.seen().into_iter().flatten().map(|restore| {
@@ -194,12 +239,38 @@ impl Kind for FenceBackup {
     }
 }
 
+/// Where the primary's copy goes on, where it waits for the log.
+async fn redo_of_copy(cx: Context<'_>) -> Observed<RedoStart> {
+    if !cx.seeded {
+        return Observed::Absent;
+    }
+    redo_start(
+        cx.access,
+        Instance::chat(Role::Primary),
+        &cx.site.database.chat,
+    )
+    .await
+}
+
 /// It is RESTORING: by this run's tail, or by something else.
 fn judge_closed(facts: &Facts) -> Standing {
     let blocked = |id, why: String, hint: &'static str| Standing::Blocked {
         blocks: vec![Block::site(id, why, hint)],
     };
     let Some(tail) = facts.whole() else {
+        if let Some(why) = facts.between.unknown() {
+            return Standing::unknown(why);
+        }
+        if let Some(tail) = facts.own() {
+            return blocked(
+                "tail-does-not-join",
+                format!(
+                    "the end of the log begins at LSN {}, and what is there before it ends earlier: somebody took a log backup in between, and it is gone",
+                    tail.first_lsn
+                ),
+                "bring chat back where it was with `pchadr abort`: nothing is lost; stop what takes those log backups, then begin a new failback",
+            );
+        }
         return blocked(
             "closed-without-tail",
             "the backup's chat database is RESTORING, and this run's end of its log is not there, or not whole"

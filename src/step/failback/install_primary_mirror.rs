@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::model::{Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::command::{Command, Values};
+use crate::step::compliance_mirror::{self as compliance, Compliance};
 use crate::step::downtime::Downtime;
-use crate::step::failover::install_mirror::compliance::{self, Compliance};
 use crate::step::failover::install_mirror::{self, Key};
 use crate::step::hands::{Hands, StepError};
 use crate::step::ledger::Unit;
@@ -68,7 +68,7 @@ impl Kind for InstallPrimaryMirror {
         without: "the primary's mirror",
         interlock: NO_MIRROR,
         serves: Step::ReturnPoolState,
-        risk: "users are served before the primary's mirror is set up",
+        risk: Some("users are served before the primary's mirror is set up"),
     });
 
     fn limit(limits: &Limits) -> Option<Duration> {
@@ -79,7 +79,7 @@ impl Kind for InstallPrimaryMirror {
         limits.mirror
     }
 
-    fn downtime(site: &Site) -> Option<Downtime> {
+    fn downtime(site: &Site, _seeded: bool) -> Option<Downtime> {
         Some(if site.chat(Role::PrimaryMirror).is_some() {
             Downtime::of(
                 2,

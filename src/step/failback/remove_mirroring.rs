@@ -4,18 +4,18 @@ pub(in crate::step) mod undo;
 
 use serde::Serialize;
 
-use crate::model::states::MirroringState;
 use crate::model::{Instance, Role, quote};
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
+use crate::step::earlier::Earlier;
 use crate::step::hands::{Hands, StepError};
-use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
+use crate::step::principal::{become_principal, fail_over, judge_mirror};
 use crate::step::shared::{address, compliance, is_mirror};
-use crate::step::{Block, Context, Effect, Info, Kind, Standing};
+use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
 
 /// Which command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,21 +56,23 @@ impl Kind for RemoveMirroring {
         ],
     };
 
-    fn downtime(_site: &Site) -> Option<Downtime> {
+    const AFTER: Earlier = Earlier::These(&[
+        Step::RetireOldPrimary,
+        Step::ProveShare,
+        Step::StopLogBackups,
+        Step::ClearActiveServers,
+    ]);
+
+    fn downtime(_site: &Site, _seeded: bool) -> Option<Downtime> {
         Some(Downtime::of(0, "a statement for each database"))
     }
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
         let chat = quote::identifier(site.database.chat.as_str());
         let mut commands = vec![
-            Command::tsql(
-                Role::BackupMirror,
-                &address(site, Role::BackupMirror),
-                format!("ALTER DATABASE {chat} SET PARTNER FAILOVER;"),
-                Vec::new(),
-            )
-            .when("the backup mirror is the principal, SYNCHRONIZED")
-            .keyed(Key::FailOver),
+            fail_over(site)
+                .when("the backup mirror is the principal, SYNCHRONIZED")
+                .keyed(Key::FailOver),
             Command::tsql(
                 Role::Backup,
                 &address(site, Role::Backup),
@@ -137,7 +139,10 @@ impl Kind for RemoveMirroring {
             };
         };
         if is_mirror(chat) {
-            return judge_mirror(facts);
+            return judge_mirror(
+                facts.chat_mirror.as_ref(),
+                "the backup mirror is the principal: fail it over to the backup, then remove the mirroring",
+            );
         }
         let mut mirrored = Vec::new();
         if chat.mirroring.is_some() {
@@ -169,7 +174,6 @@ impl Kind for RemoveMirroring {
 
     async fn act(cx: Context<'_>, facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
         let backup = Instance::chat(Role::Backup);
-        let name = &cx.site.database.chat;
         let mut chat = facts.chat.seen().cloned();
         let mirrored = |row: &Database| row.mirroring.is_some();
         let compliance_mirrored = facts
@@ -183,23 +187,7 @@ impl Kind for RemoveMirroring {
             before.compliance_mirrored |= compliance_mirrored;
         })?;
         if chat.as_ref().is_some_and(is_mirror) {
-            let principal = Instance::chat(Role::BackupMirror);
-            let mut session = Box::pin(cx.access.sql.open(principal)).await?;
-            hands
-                .send(&mut session, Key::FailOver, &Values::new())
-                .await?;
-            loop {
-                chat = database(cx.access, backup, name).await.seen().cloned();
-                if chat
-                    .as_ref()
-                    .is_some_and(|row| !is_mirror(row) && row.serves())
-                {
-                    break;
-                }
-                hands.check_stop()?;
-                hands.progress(0, 0, Unit::Waiting, "the backup becomes the principal");
-                tokio::time::sleep(cx.site.limits.poll).await;
-            }
+            chat = Some(become_principal(cx, hands, Key::FailOver).await?);
         }
         if chat.is_some_and(|row| row.mirroring.is_some()) {
             off(cx, hands, backup, Key::Chat).await?;
@@ -224,29 +212,5 @@ async fn off(
     {
         Err(StepError::Sql(error)) if error.number() == Some(NOT_MIRRORED) => Ok(()),
         other => other,
-    }
-}
-
-/// The backup is the mirror: its partner holds the data.
-fn judge_mirror(facts: &Facts) -> Standing {
-    let principal = match &facts.chat_mirror {
-        Some(Observed::Seen(row)) => row,
-        Some(Observed::Unknown(why)) => return Standing::unknown(why),
-        _ => return Standing::unknown("the principal of the backup's chat database"),
-    };
-    match principal.mirroring.as_ref().and_then(|it| it.state) {
-        Some(MirroringState::Synchronized) => Standing::pending(
-            "the backup mirror is the principal: fail it over to the backup, then remove the mirroring",
-        ),
-        state => Standing::Blocked {
-            blocks: vec![Block::site(
-                "mirror-not-in-step",
-                format!(
-                    "the backup mirror is the principal and holds the data, and the backup is {}",
-                    state.map_or_else(|| "in no known state".to_owned(), |state| state.to_string())
-                ),
-                "wait until both are SYNCHRONIZED; see the error logs of both instances",
-            )],
-        },
     }
 }

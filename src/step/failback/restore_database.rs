@@ -4,6 +4,7 @@
 mod blocks;
 mod commands;
 mod mend;
+mod rest;
 pub(in crate::step) mod undo;
 
 use std::time::Duration;
@@ -12,18 +13,20 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Lsn, Problem, Role};
 use crate::site::{Limits, Site};
+use crate::step::between::Between;
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::hands::{Hands, StepError};
 use crate::step::next::{Door, Next, Patience, Sending, send_by_looks};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::{
-    ListedFile, PlacedFile, listed_files, logins, placed_files, restored_sets, verified,
+    ListedFile, PlacedFile, listed_files, logins, placed_files, restored_from, restored_sets,
+    verified,
 };
 use crate::step::observe::database::{
-    Content, Database, Lineage, content, database, lineage, orphans,
+    Content, Database, Lineage, RedoStart, content, database, lineage, orphans, redo_start,
 };
 use crate::step::observe::instance::{Identity, identity};
 use crate::step::observe::sets::{SetHeader, sets};
@@ -32,9 +35,12 @@ use crate::step::placement::{Incoming, targets};
 use crate::step::shared::{Holders, file_name, full_path, only_set, tail_path};
 use crate::step::without_mirror::primary_side;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
-use blocks::{source_blocks, target_blocks, version_blocks};
+use blocks::{closed_block, full_blocks, target_blocks, version_blocks};
 pub(in crate::step) use commands::Key;
+pub(in crate::step) use commands::log_values;
+pub(super) use commands::{full, log};
 use mend::Wanted;
+pub(in crate::step) use rest::{Rest, holds_another, rest};
 
 pub(in crate::step) struct RestoreDatabase;
 
@@ -53,6 +59,12 @@ pub struct Facts {
     content: Observed<Content>,
     /// Newest set that was restored there.
     newest: Observed<Option<String>>,
+    /// The full backup that it was restored from.
+    base: Observed<Option<String>>,
+    /// Where its next log must begin; absent where it is not RESTORING.
+    redo: Observed<RedoStart>,
+    /// What it lacks before the end of the log.
+    between: Between,
     full: Observed<Vec<SetHeader>>,
     tail: Observed<Vec<SetHeader>>,
     listed: Observed<Vec<ListedFile>>,
@@ -74,10 +86,10 @@ pub struct Facts {
 
 /// How far the primary's database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Nothing of this run is there.
     Before,
-    /// The full backup is restored, or half restored.
+    /// The full backup is restored, and perhaps log that follows it.
     Full,
     /// The end of the log too.
     Tail,
@@ -96,15 +108,12 @@ impl Facts {
         let text = |name: &str, value: String| (name.to_owned(), json!(value));
         let opens = |row: &Database| row.serves() && row.collation.is_none();
         let (key, values) = match self.stage() {
-            Stage::Before => {
-                let moves = self.moves().unwrap_or_default();
-                let moves = ("moves".to_owned(), json!(moves));
-                (
-                    Key::Full,
-                    Values::from([text("file", full_path(cx)), moves]),
-                )
-            }
-            Stage::Full => (Key::Tail, Values::from([text("tail", tail_path(cx))])),
+            Stage::Before => (Key::Full, self.full_values(cx)),
+            Stage::Full => match self.between.next(self.redo()) {
+                Ok(None) => (Key::Tail, Values::from([text("tail", tail_path(cx))])),
+                Ok(Some(log)) => (Key::Log, log_values(&log.path, log.position)),
+                Err(_) => return Next::Nothing(what),
+            },
             Stage::Tail => (Key::Recover, Values::new()),
             Stage::Serves if !self.row().is_some_and(opens) => match mend::next(self) {
                 Some(mend) => mend.command(),
@@ -120,6 +129,58 @@ impl Facts {
         })
     }
 
+    /// What the full backup is restored with.
+    pub(super) fn full_values(&self, cx: Context<'_>) -> Values {
+        let moves = self.moves().unwrap_or_default();
+        Values::from([
+            ("file".to_owned(), json!(full_path(cx))),
+            ("moves".to_owned(), json!(moves)),
+        ])
+    }
+
+    /// Why how far it is cannot be told.
+    pub(super) fn unknown(&self) -> Option<&Problem> {
+        let unknown = self.primary.unknown().or(self.database.unknown());
+        let unknown = unknown.or(self.newest.unknown()).or(self.base.unknown());
+        unknown.or(self.full.unknown()).or(self.tail.unknown())
+    }
+
+    /// Where the log must go on: of a copy that waits for it, else behind the full backup.
+    pub(super) fn redo(&self) -> Lsn {
+        let full = || self.full_set().map_or(Lsn::ZERO, |set| set.last_lsn);
+        self.redo.seen().map_or_else(full, |redo| redo.lsn)
+    }
+
+    /// What the copy lacks before the end of the log.
+    pub(super) fn between(&self) -> &Between {
+        &self.between
+    }
+
+    /// Whether a set is of the full backup's family.
+    pub(super) fn is_of_family(&self, set: &SetHeader) -> bool {
+        self.full_set()
+            .is_some_and(|full| full.family == set.family)
+    }
+
+    /// Nothing of this run is there: whether what stands there may be written over.
+    pub(super) fn judge_before(
+        &self,
+        more: Vec<Block>,
+        pending: impl FnOnce() -> Standing,
+    ) -> Standing {
+        let mut blocks = version_blocks(self);
+        blocks.extend(target_blocks(self));
+        blocks.extend(full_blocks(self));
+        blocks.extend(more);
+        Standing::unless(blocks, || match self.moves() {
+            None => Standing::not_seen(
+                self.listed.unknown().or(self.files.unknown()),
+                "where the files of the database go",
+            ),
+            Some(_) => pending(),
+        })
+    }
+
     fn full_set(&self) -> Option<&SetHeader> {
         only_set(&self.full, 1, &self.name)
     }
@@ -132,18 +193,17 @@ impl Facts {
         self.database.seen()
     }
 
-    fn stage(&self) -> Stage {
-        let is_newest = |set: Option<&SetHeader>| {
-            let newest = self.newest.seen().and_then(|set| set.as_deref());
+    pub(super) fn stage(&self) -> Stage {
+        let is = |seen: &Observed<Option<String>>, set: Option<&SetHeader>| {
+            let seen = seen.seen().and_then(|set| set.as_deref());
             let set = set.and_then(|set| set.set.as_deref());
-            newest
-                .zip(set)
-                .is_some_and(|(newest, set)| newest.eq_ignore_ascii_case(set))
+            seen.zip(set)
+                .is_some_and(|(seen, set)| seen.eq_ignore_ascii_case(set))
         };
         let Some(row) = self.row() else {
             return Stage::Before;
         };
-        if is_newest(self.tail_set()) {
+        if is(&self.newest, self.tail_set()) {
             match row.state {
                 DatabaseState::Restoring if row.mirroring.is_none() => Stage::Tail,
                 DatabaseState::Recovering => Stage::Starting,
@@ -154,7 +214,7 @@ impl Facts {
                 | DatabaseState::Emergency
                 | DatabaseState::Offline => Stage::Serves,
             }
-        } else if is_newest(self.full_set())
+        } else if is(&self.base, self.full_set())
             && row.state == DatabaseState::Restoring
             && row.mirroring.is_none()
         {
@@ -207,11 +267,15 @@ impl Kind for RestoreDatabase {
         limits.step
     }
 
-    fn downtime(_site: &Site) -> Option<Downtime> {
-        Some(Downtime::of(
-            1,
-            "it is restored on the primary, then recovery",
-        ))
+    fn downtime(_site: &Site, seeded: bool) -> Option<Downtime> {
+        Some(if seeded {
+            Downtime::of(
+                0,
+                "the end of the log is restored on the primary, then recovery",
+            )
+        } else {
+            Downtime::of(1, "it is restored on the primary, then recovery")
+        })
     }
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
@@ -223,9 +287,7 @@ impl Kind for RestoreDatabase {
     }
 
     fn judge(facts: &Facts) -> Standing {
-        let unknown = facts.primary.unknown().or(facts.database.unknown());
-        let unknown = unknown.or(facts.newest.unknown()).or(facts.full.unknown());
-        if let Some(why) = unknown.or(facts.tail.unknown()) {
+        if let Some(why) = facts.unknown() {
             return Standing::unknown(why);
         }
         match facts.stage() {
@@ -233,18 +295,15 @@ impl Kind for RestoreDatabase {
             // Not underway: owner, options and users may be left to mend behind it.
             Stage::Starting => Standing::pending("recovery runs"),
             Stage::Before => {
-                let mut blocks = version_blocks(facts);
-                blocks.extend(target_blocks(facts));
-                blocks.extend(source_blocks(facts));
-                Standing::unless(blocks, || match facts.moves() {
-                    None => Standing::not_seen(
-                        facts.listed.unknown().or(facts.files.unknown()),
-                        "where the files of the database go",
-                    ),
-                    Some(_) => pending(facts),
-                })
+                let closed = closed_block(facts).into_iter().collect();
+                facts.judge_before(closed, || pending(facts))
             }
-            Stage::Full | Stage::Tail => Standing::unless(source_blocks(facts), || pending(facts)),
+            Stage::Full => judge_waiting(facts),
+            Stage::Tail => {
+                let mut blocks = full_blocks(facts);
+                blocks.extend(closed_block(facts));
+                Standing::unless(blocks, || pending(facts))
+            }
         }
     }
 
@@ -262,7 +321,7 @@ impl Kind for RestoreDatabase {
     }
 }
 
-async fn observe(cx: Context<'_>) -> Facts {
+pub(super) async fn observe(cx: Context<'_>) -> Facts {
     let access = cx.access;
     let primary = Instance::chat(Role::Primary);
     let name = &cx.site.database.chat;
@@ -288,6 +347,9 @@ async fn observe(cx: Context<'_>) -> Facts {
         newest: restored_sets(access, primary, name)
             .await
             .map(|rows| rows.into_iter().next()),
+        base: restored_from(access, primary, name).await,
+        redo: redo_start(access, primary, name).await,
+        between: Between::unasked(),
         full: sets(access, primary, &full).await,
         tail: sets(access, primary, &tail_path(cx)).await,
         listed: Observed::Absent,
@@ -313,6 +375,9 @@ async fn observe(cx: Context<'_>) -> Facts {
         let there = certificates(access, Instance::chat(role)).await;
         facts.certificates.push((role, there));
     }
+    if facts.stage() == Stage::Full {
+        facts.between = Between::beyond(cx, facts.redo()).await;
+    }
     if facts.full_set().is_some() {
         facts.listed = listed_files(access, primary, &full).await;
     }
@@ -333,43 +398,18 @@ async fn observe(cx: Context<'_>) -> Facts {
     facts
 }
 
-/// What is left of the restore, whatever became of the backup.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::step) enum Rest {
-    /// All: where each file goes, and whether there is an end of the log.
-    All {
-        moves: Vec<(String, String)>,
-        tail: bool,
-    },
-    /// The end of the log, where there is one, and recovery.
-    Tail {
-        there: bool,
-    },
-    Recovery,
-    Nothing,
-    /// The files are not seen, or not whole.
-    Unknown,
-}
-
-/// Looks at the primary and at this run's files alone.
-pub(in crate::step) fn rest(facts: &Facts) -> Rest {
-    let there = facts.tail_set().is_some();
-    match facts.stage() {
-        Stage::Serves | Stage::Starting => Rest::Nothing,
-        Stage::Tail => Rest::Recovery,
-        Stage::Full => Rest::Tail { there },
-        Stage::Before => match facts.moves().filter(|_| facts.full_set().is_some()) {
-            Some(moves) => Rest::All { moves, tail: there },
-            None => Rest::Unknown,
-        },
+/// The copy waits for the log: all that it lacks is there, and nothing is written behind it.
+fn judge_waiting(facts: &Facts) -> Standing {
+    if let Some(why) = facts.between.unknown() {
+        return Standing::unknown(why);
     }
-}
-
-/// Whether the primary serves what was there before, and that is no fresh installation.
-pub(in crate::step) fn holds_another(facts: &Facts) -> bool {
-    facts.stage() == Stage::Before
-        && facts.row().is_some_and(Database::serves)
-        && !facts.content.is_absent()
+    let mut blocks = full_blocks(facts);
+    blocks.extend(closed_block(facts));
+    if blocks.is_empty() {
+        let begins = facts.tail_set().map(|tail| tail.first_lsn);
+        blocks.extend(facts.between.in_the_way(facts.redo(), begins));
+    }
+    Standing::unless(blocks, || pending(facts))
 }
 
 fn pending(facts: &Facts) -> Standing {

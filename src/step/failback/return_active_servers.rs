@@ -76,7 +76,7 @@ impl Kind for ReturnActiveServers {
         Some(limits.powershell.saturating_mul(10))
     }
 
-    fn downtime(_site: &Site) -> Option<Downtime> {
+    fn downtime(_site: &Site, _seeded: bool) -> Option<Downtime> {
         Some(Downtime::of(0, "a cmdlet for each server"))
     }
 

@@ -114,7 +114,7 @@ impl Kind for ReturnPoolState {
 
     const OVERTAKES: Earlier = Earlier::All;
 
-    fn downtime(site: &Site) -> Option<Downtime> {
+    fn downtime(site: &Site, _seeded: bool) -> Option<Downtime> {
         Some(
             Downtime::of(0, "until every active server has a session on the primary")
                 .waiting(site.limits.replication),

@@ -1,7 +1,6 @@
 //! `install-mirror`, F6: the backup's chat database gets a mirror on the backup mirror
 //! (`steps.md` 4; `skype-powershell.md` 1.4, 4).
 
-pub(in crate::step) mod compliance;
 mod fits;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -39,7 +38,7 @@ pub(in crate::step) enum Key {
 pub(in crate::step) struct InstallMirror;
 
 /// Interlock: the failover goes on without a mirror.
-const NO_MIRROR: &str = "no-mirror";
+pub(super) const NO_MIRROR: &str = "no-mirror";
 
 /// One partner.
 #[derive(Debug, Serialize)]
@@ -89,7 +88,9 @@ impl Kind for InstallMirror {
         without: "a mirror",
         interlock: NO_MIRROR,
         serves: Step::SetActiveServers,
-        risk: "users are served before the mirror is set up: until it is synchronized, what they write exists on one instance only, and if that is lost, it is lost",
+        risk: Some(
+            "users are served before the mirror is set up: until it is synchronized, what they write exists on one instance only, and if that is lost, it is lost",
+        ),
     });
 
     fn limit(limits: &Limits) -> Option<Duration> {

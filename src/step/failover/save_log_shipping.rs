@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::model::words::count;
 use crate::model::{Document, Instance, Role, SharePath};
 use crate::site::Site;
+use crate::site::first::hosts;
 use crate::step::command::Command;
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
@@ -120,7 +121,7 @@ impl Kind for SaveLogShipping {
                 .collect(),
             may_differ: cx.terms.overrides(OTHER_FOLDER),
             copy_local: cx.site.shares.copy_local.to_string(),
-            first_hosts: lost::first_hosts(cx.site),
+            first_hosts: hosts(cx.site),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::step::observe::Observed;
 use crate::step::observe::backups::log_backups;
 use crate::step::observe::database::{Database, database};
 use crate::step::observe::instance::{agent_runs, services};
-use crate::step::observe::own_job::Row;
+use crate::step::observe::own_job::{Owner, Row};
 use crate::step::pool::not_serving;
 use crate::step::shared::address;
 use crate::step::undo::{self, Nothing};
@@ -93,6 +93,7 @@ impl Serving {
         let other = |row: &Row| {
             row.command.as_ref().is_some_and(|it| *it != facts.command)
                 || row.schedule.is_some_and(|it| it != wanted)
+                || row.owner == Owner::Other
         };
         match self.side.rows() {
             [] => Some((What::Add, "make")),
@@ -134,7 +135,12 @@ fn commands_of(site: &Site, role: Role) -> Vec<((Role, What), Command)> {
         call("sp_delete_job", "")
             .when(format!("the {role} has the job, and the site file says otherwise"))
             .keyed((role, What::Delete)),
-        call("sp_add_job", &format!(", @enabled = 1, @description = {about}"))
+        // Owned by the sysadmin of every instance, whatever it is called: a job of ours would end with our
+        // rights, or with the domain that knows us (`sql-server.md` 1.9).
+        tsql(format!(
+            "DECLARE @owner sysname = SUSER_SNAME(0x01); EXEC msdb.dbo.sp_add_job @job_name = {job}, \
+             @enabled = 1, @description = {about}, @owner_login_name = @owner;"
+        ))
             .when(format!("the {role} answers and does not have it"))
             .keyed((role, What::Add)),
         call(

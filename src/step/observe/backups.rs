@@ -113,6 +113,24 @@ pub async fn restored_sets(
     })
 }
 
+/// O5: the full backup that a database was restored from last; `None` inside where the newest hundred
+/// restores name none.
+pub async fn restored_from(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Observed<Option<String>> {
+    let query = Query::of(include_str!("../../sql/restored_sets.sql"), name.as_str());
+    let rows = every(table(access, instance, query).await, |row| {
+        let kind = row.text("restore_type").unwrap_or_default();
+        Some((kind, row.text("backup_set_uuid").unwrap_or_default()))
+    });
+    rows.map(|rows| {
+        let full = rows.into_iter().find(|(kind, _)| kind.trim() == "D");
+        full.map(|(_, set)| set)
+    })
+}
+
 /// Whether a database is a copy of what `source` has: the set that was restored into it last is one
 /// that `source` took of its own, after whatever was restored there. So `source` has had all of it
 /// ever since.

@@ -171,6 +171,24 @@ pub async fn redo_start(
     }
 }
 
+/// O4: where the next log backup of a started database begins; absent where it takes none.
+pub async fn last_log_backup(
+    access: &Access,
+    instance: Instance,
+    name: &DatabaseName,
+) -> Observed<Lsn> {
+    let text = include_str!("../../sql/last_log_backup.sql");
+    let query = Query::of(text, name.as_str());
+    let row = first(table(access, instance, query).await, |row| {
+        Some(row.parse("last_log_backup_lsn"))
+    });
+    match row {
+        Observed::Seen(Some(lsn)) => Observed::Seen(lsn),
+        Observed::Seen(None) | Observed::Absent => Observed::Absent,
+        Observed::Unknown(why) => Observed::Unknown(why),
+    }
+}
+
 /// O4: lineage of a started database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lineage {

@@ -7,6 +7,16 @@ use crate::access::Access;
 use crate::access::sql::Query;
 use crate::model::Instance;
 
+/// Who a job belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// The login of SID 0x01, whatever it is called.
+    Sa,
+    /// Another one.
+    Other,
+}
+
 /// The job as an instance has it: a row for each step, schedule and server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
@@ -14,6 +24,8 @@ pub struct Row {
     pub enabled: bool,
     /// By which it is known whose it is.
     pub description: Option<String>,
+    /// With whose rights its step runs.
+    pub owner: Owner,
     /// What its step does; `None` where it has none.
     pub command: Option<String>,
     /// Its schedule: enabled, kind, unit, every so many of it.
@@ -37,6 +49,10 @@ pub async fn own_job(access: &Access, at: Instance, name: &str) -> Observed<Vec<
         Some(Row {
             enabled: row.bit("enabled")?,
             description: row.text("description"),
+            owner: match row.int("owned_by_sa") {
+                Some(1) => Owner::Sa,
+                _ => Owner::Other,
+            },
             command: row.text("command"),
             schedule: match schedule {
                 [Some(on), Some(kind), Some(unit), Some(every)] => Some([on, kind, unit, every]),

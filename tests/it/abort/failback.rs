@@ -334,8 +334,8 @@ fn an_abort_of_a_failback_sends_what_the_plan_shows_as_undoing_and_records_it_fi
             .collect();
         assert_eq!(
             sent.len(),
-            9 + 6,
-            "log shipping; mirror, copy, fence, two servers, mirror: {sent:#?}"
+            10 + 6,
+            "log shipping; mirror, copy, fence, two servers, two mirrors: {sent:#?}"
         );
         assert_eq!(sent, announced);
     }));

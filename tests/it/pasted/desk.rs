@@ -256,8 +256,12 @@ impl<'a> Desk<'a> {
             }
             other @ (Command::Logs(_)
             | Command::Runs { .. }
+            | Command::Check { .. }
             | Command::Lab(_)
             | Command::Init(_)
+            | Command::Schema(_)
+            | Command::Completions(_)
+            | Command::Man(_)
             | Command::LabShell(_)) => {
                 panic!("{}: nothing here does what it says: {other:?}", told())
             }

@@ -325,7 +325,7 @@ async fn by_hand(stage: &Stage, logs: &[String]) {
         session.send(&batch).await.expect("a batch by hand");
     }
     tokio::time::sleep(std::time::Duration::from_mins(1)).await;
-    let calls: [(&str, serde_json::Value); 6] = [
+    let calls: [(&str, serde_json::Value); 7] = [
         (
             "Set-CsPersistentChatState",
             serde_json::json!({"Identity": "service:pchat.litwareinc.com", "PoolState": "FailedOver"}),
@@ -333,6 +333,11 @@ async fn by_hand(stage: &Stage, logs: &[String]) {
         (
             "Install-CsMirrorDatabase",
             serde_json::json!({"DatabaseType": "PersistentChat", "SqlServerFqdn": "sql3.dc2.litwareinc.com",
+                "SqlInstanceName": "chat", "FileShare": r"\\fs1\pchat-mirror"}),
+        ),
+        (
+            "Install-CsMirrorDatabase",
+            serde_json::json!({"DatabaseType": "PersistentChatCompliance", "SqlServerFqdn": "sql3.dc2.litwareinc.com",
                 "SqlInstanceName": "chat", "FileShare": r"\\fs1\pchat-mirror"}),
         ),
         (
@@ -426,12 +431,7 @@ fn a_second_failover_of_a_served_site_sends_no_effect_and_ends_no_session() {
         // Not even with the primary powered on again, its database as it was: that is told.
         stage.simulated.world.up(Role::Primary);
         let third = hold_on(&site, &mut stage, &terms(), &MemoryStore::default()).await;
-        third.assert_refused(
-            3,
-            "set-active-servers",
-            &["TWO WRITABLE"],
-            &["pchadr fence"],
-        );
+        third.assert_refused(3, "mirror-compliance", &["TWO WRITABLE"], &["pchadr fence"]);
         assert_eq!(third.sessions_before, super::chat_sessions(&stage));
     });
 }

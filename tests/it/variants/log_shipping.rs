@@ -96,7 +96,7 @@ fn with_the_agent_stopped_no_job_runs_whatever_its_rows_say() {
         held.assert_done();
         assert_eq!((held.count(DISABLE), held.count(STOP)), (2, 0), "{german}");
         assert!(
-            held.finished.elapsed_seconds < 600.0,
+            held.finished.elapsed_seconds < 3600.0,
             "it waited for a job that cannot run"
         );
     }

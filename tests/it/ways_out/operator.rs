@@ -217,6 +217,10 @@ impl<'a> Operator<'a> {
             Command::Status(_)
             | Command::Logs(_)
             | Command::Runs { .. }
+            | Command::Check { .. }
+            | Command::Schema(_)
+            | Command::Completions(_)
+            | Command::Man(_)
             | Command::Lab(_)
             | Command::Init(_)
             | Command::LabShell(_) => panic!("{}: it changes nothing", words.join(" ")),

@@ -90,9 +90,9 @@ fn every_printed_command_does_what_it_says() {
             pool.set("Mirror", Value::Null);
         }
     }
-    let mirror = |over: bool| {
+    let mirror = |database: &str, over: bool| {
         let mirror = json!({
-            "DatabaseType": "PersistentChat",
+            "DatabaseType": database,
             "SqlServerFqdn": "sql3.dc2.litwareinc.com",
             "SqlInstanceName": "chat",
             "FileShare": r"\\fs1\pchat-mirror",
@@ -117,8 +117,8 @@ fn every_printed_command_does_what_it_says() {
                 "set-pool-state",
                 vec!["PoolState: \"FailedOver\"".to_owned()]
             ),
-            ("install-mirror", mirror(false)),
-            ("install-mirror", mirror(true)),
+            ("install-mirror", mirror("PersistentChat", false)),
+            ("install-mirror", mirror("PersistentChat", true)),
             (
                 "set-active-servers",
                 active(&[second], &[first, third, fourth])
@@ -126,6 +126,14 @@ fn every_printed_command_does_what_it_says() {
             (
                 "set-active-servers",
                 active(&[second, third], &[first, fourth])
+            ),
+            (
+                "mirror-compliance",
+                mirror("PersistentChatCompliance", false)
+            ),
+            (
+                "mirror-compliance",
+                mirror("PersistentChatCompliance", true)
             ),
         ]
     );

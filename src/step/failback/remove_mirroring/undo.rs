@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
-use crate::step::failover::install_mirror::compliance::{self, Compliance};
+use crate::step::compliance_mirror::{self as compliance, Compliance};
 use crate::step::failover::install_mirror::{self, BACKUP_SIDE, Key, installs};
 use crate::step::next::{Door, Next, Sending};
 use crate::step::observe::database::Database;

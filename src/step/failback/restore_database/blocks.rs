@@ -98,8 +98,8 @@ pub(super) fn target_blocks(facts: &Facts) -> Vec<Block> {
     blocks
 }
 
-/// What is restored is there, and the backup's database is closed.
-pub(super) fn source_blocks(facts: &Facts) -> Vec<Block> {
+/// What is restored is there, and can be read there.
+pub(super) fn full_blocks(facts: &Facts) -> Vec<Block> {
     let mut blocks = Vec::new();
     if facts.full_set().is_none() {
         blocks.push(
@@ -109,20 +109,6 @@ pub(super) fn source_blocks(facts: &Facts) -> Vec<Block> {
                 "run `back-up-database` first",
             )
             .cleared_by(Step::BackUpDatabase),
-        );
-    }
-    let closed = match &facts.backup {
-        Observed::Seen(row) => row.state == DatabaseState::Restoring && row.mirroring.is_none(),
-        Observed::Absent | Observed::Unknown(_) => false,
-    };
-    if facts.tail_set().is_none() || !closed {
-        blocks.push(
-            Block::site(
-                "backup-not-closed",
-                "the backup's chat database is not closed by this run's end of the log: there would be two writable ones",
-                "run `fence-backup` first; this cannot be overridden",
-            )
-            .cleared_by(Step::FenceBackup),
         );
     }
     let thumbprints = facts
@@ -155,4 +141,20 @@ pub(super) fn source_blocks(facts: &Facts) -> Vec<Block> {
         }
     }
     blocks
+}
+
+/// The backup's database is not closed.
+pub(super) fn closed_block(facts: &Facts) -> Option<Block> {
+    let closed = match &facts.backup {
+        Observed::Seen(row) => row.state == DatabaseState::Restoring && row.mirroring.is_none(),
+        Observed::Absent | Observed::Unknown(_) => false,
+    };
+    (facts.tail_set().is_none() || !closed).then(|| {
+        Block::site(
+            "backup-not-closed",
+            "the backup's chat database is not closed by this run's end of the log: there would be two writable ones",
+            "run `fence-backup` first; this cannot be overridden",
+        )
+        .cleared_by(Step::FenceBackup)
+    })
 }

@@ -33,13 +33,22 @@ impl Fence {
 pub(super) fn silence(side: &PrimarySide) -> Vec<Remedy> {
     let server = &side.server;
     let host = &server.host;
-    let mut remedies = vec![
-        Remedy::to_do(format!(
-            "silence it: on {host} stop its service, in PowerShell as an administrator"
-        )),
-        Remedy::Statement(format!("Stop-Service -Force -Name {}", service(server)).into()),
-        Remedy::to_do(format!("or power {host} off, or block its port there")),
-    ];
+    let mut remedies = match (service(server), server.port) {
+        (Some(service), _) => vec![
+            Remedy::to_do(format!(
+                "silence it: on {host} stop its service, in PowerShell as an administrator"
+            )),
+            Remedy::Statement(format!("Stop-Service -Force -Name {service}").into()),
+        ],
+        (None, port) => vec![Remedy::to_do(format!(
+            "silence it: on {host} stop the SQL Server service that listens on port {}: SQL Server \
+             Configuration Manager shows which one does, under TCP/IP",
+            port.unwrap_or(DEFAULT_PORT)
+        ))],
+    };
+    remedies.push(Remedy::to_do(format!(
+        "or power {host} off, or block its port there"
+    )));
     remedies.push(match server.port {
         Some(port) => Remedy::Statement(
             format!(
@@ -57,11 +66,16 @@ pub(super) fn silence(side: &PrimarySide) -> Vec<Remedy> {
     remedies
 }
 
-/// Name of an instance's Windows service (`sql-server.md` 7).
-fn service(server: &SqlServer) -> String {
-    match &server.instance {
-        None => "MSSQLSERVER".to_owned(),
-        Some(name) => powershell(&format!("MSSQL${name}")),
+/// Where the default instance listens, if nobody changed that.
+const DEFAULT_PORT: u16 = 1433;
+
+/// Name of an instance's Windows service (`sql-server.md` 7); `None` where only a port is known that any
+/// instance may have.
+fn service(server: &SqlServer) -> Option<String> {
+    match (&server.instance, server.port) {
+        (Some(name), _) => Some(powershell(&format!("MSSQL${name}"))),
+        (None, None | Some(DEFAULT_PORT)) => Some("MSSQLSERVER".to_owned()),
+        (None, Some(_)) => None,
     }
 }
 

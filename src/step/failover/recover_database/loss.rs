@@ -61,7 +61,13 @@ pub(super) fn loss_block(facts: &Facts, chain: &Chain) -> Block {
     } else {
         format!("accept exactly that with --accept-loss-after {}", chain.to)
     };
-    Block::site("loss", why, hint).lifted_by(Lift::Loss)
+    // Only the plain one is there on every day.
+    let id = if chain.is_plain() {
+        "loss"
+    } else {
+        "loss-unclear"
+    };
+    Block::site(id, why, hint).lifted_by(Lift::Loss)
 }
 
 /// The loss, before all files are copied that only the instance can read.
@@ -74,7 +80,7 @@ fn not_known_yet(facts: &Facts, chain: &Chain) -> Block {
         why = format!("{why}; a time cannot be accepted before that: {accepted}");
     }
     Block::site(
-        "loss",
+        "loss-unclear",
         why,
         "accept the end of all log that can be had with --accept-loss-after end-of-chain, or an LSN: it is judged again before recovery",
     )

@@ -8,7 +8,6 @@ use pchadr::model::{Document, Role};
 use pchadr::rehearsal::world::{FaultKind, SqlFault};
 use pchadr::run::event::{Event, Outcome, RunFinished};
 use pchadr::run::store::MemoryStore;
-use pchadr::site::Site;
 
 use super::super::{assert_undone, killed, record_of, records, starts};
 use super::{
@@ -103,7 +102,7 @@ fn the_backup_stays_closed_while_the_primary_or_its_mirror_does_not_answer() {
 
 #[test]
 fn an_old_primary_that_serves_keeps_the_backup_closed_until_a_person_takes_it_offline() {
-    let mut drill = Drill::powered_off(drill().site);
+    let mut drill = Drill::powered_off(drill().site).in_vendor_order();
     paused(Box::pin(async {
         let before = stands(&drill.stage());
         let (mut stage, store) = killed_at(&drill, "restore-database").await;
@@ -253,36 +252,23 @@ fn what_was_written_down_and_cannot_be_read_stops_the_undoing_before_it_guesses(
 
 #[test]
 fn a_compliance_database_that_was_mirrored_is_mirrored_again() {
-    let mut drill = drill();
-    drill.prepare = mirror_compliance;
+    let drill = drill();
     paused(Box::pin(async {
         let before = stands(&drill.stage());
-        let (mut stage, store) = killed_at(&drill, "back-up-database").await;
+        let (mut stage, store) = killed_at(&drill, "fence-backup").await;
         abort_through(&drill, &mut stage, &store, "").await;
         assert_back(&stage, &store, &before, "compliance was mirrored");
     }));
 }
 
-/// Mirrors the compliance database of the second data center.
-fn mirror_compliance(stage: &Stage, site: &Site) {
-    let [backup, mirror] =
-        [Role::Backup, Role::BackupMirror].map(|role| site.chat(role).expect("one"));
-    let world = &stage.simulated.world;
-    world
-        .set_up_mirror(true, backup, mirror, r"\\fs1\pchat-mirror", false)
-        .expect("a mirror");
-    world.synchronize();
-}
-
 #[test]
 fn what_was_mirrored_is_still_known_after_a_resume_in_the_middle_of_its_removal() {
-    let mut drill = drill();
-    drill.prepare = mirror_compliance;
+    let drill = drill();
     paused(Box::pin(async {
         let mut stage = drill.stage();
         let before = stands(&stage);
         let store = MemoryStore::default();
-        for text in ["[mgccomp] SET PARTNER OFF", "BACKUP DATABASE [mgc]"] {
+        for text in ["[mgccomp] SET PARTNER OFF", "-tail.bak' WITH INIT"] {
             stage.simulated.world.with(|state| {
                 state.faults.push(SqlFault {
                     instance: BACKUP,
@@ -303,14 +289,13 @@ fn what_was_mirrored_is_still_known_after_a_resume_in_the_middle_of_its_removal(
 #[test]
 fn what_was_not_mirrored_before_is_not_mirrored_by_the_undoing() {
     let mut drill = drill();
-    drill.prepare = |stage, site| {
+    drill.prepare = |stage, _| {
         stage.simulated.world.with(|state| {
             for server in state.instances.values_mut() {
                 let mgc = server.databases.iter_mut().filter(|it| it.is("mgc"));
                 mgc.for_each(|it| it.mirroring = None);
             }
         });
-        mirror_compliance(stage, site);
     };
     paused(Box::pin(async {
         let before = stands(&drill.stage());
@@ -330,7 +315,7 @@ fn nobody_is_made_active_while_the_database_does_not_serve() {
     let drill = drill();
     paused(Box::pin(async {
         let before = stands(&drill.stage());
-        let (mut stage, store) = killed_at(&drill, "back-up-database").await;
+        let (mut stage, store) = killed_at(&drill, "fence-backup").await;
         let offline = "ALTER DATABASE [mgc] SET OFFLINE WITH ROLLBACK IMMEDIATE";
         by_hand(&stage, BACKUP, offline).await;
         let made = effects(&stage).len();
@@ -388,7 +373,7 @@ fn a_mirror_that_cannot_be_set_up_keeps_nobody_from_chatting() {
 
 #[test]
 fn while_the_backup_mirror_still_is_the_principal_the_list_is_put_back_for_it() {
-    let mut drill = drill();
+    let mut drill = drill().in_vendor_order();
     drill.prepare = |stage, site| {
         let mirror = site.chat(Role::BackupMirror).expect("a mirror");
         let world = &stage.simulated.world;

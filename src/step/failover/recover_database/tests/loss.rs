@@ -142,7 +142,8 @@ fn a_tail_taken_with_norecovery_loses_nothing_and_needs_no_acceptance() {
     ] {
         facts.last_set = Observed::Seen(set);
         facts.files = files(chain);
-        assert_eq!(in_short(&judge(&facts)), "loss");
+        let judged = judge(&facts);
+        assert!(in_short(&judged).starts_with("loss"), "{judged:?}");
     }
 }
 

@@ -2,18 +2,21 @@
 
 use serde::Serialize;
 
-use super::Pair;
+use super::failover::install_mirror::Pair;
 use crate::model::states::{DatabaseState, MirroringState};
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
 use crate::step::shared::compliance;
-use crate::step::{Block, Context, Standing};
+use crate::step::{Block, Context, Standing, Step};
 
 /// The compliance database on both partners.
 #[derive(Debug, Serialize)]
 pub(in crate::step) struct Compliance {
     principal: Observed<Database>,
     mirror: Observed<Database>,
+    /// The mirror's instance has the chat database's mirror too.
+    #[serde(skip)]
+    beside_chat: bool,
 }
 
 /// Reads it; `None` where compliance is off or has no such mirror.
@@ -24,15 +27,39 @@ pub(in crate::step) async fn look(cx: Context<'_>, pair: &Pair) -> Option<Compli
         Some(name) if access.sql.has(mirror) => Some(Compliance {
             principal: database(access, compliance(access, pair.principal), name).await,
             mirror: database(access, mirror, name).await,
+            beside_chat: !mirror.compliance,
         }),
         _ => None,
     }
 }
 
 impl Compliance {
+    #[cfg(test)]
+    pub(in crate::step) fn of(
+        principal: Observed<Database>,
+        mirror: Observed<Database>,
+        beside_chat: bool,
+    ) -> Self {
+        Self {
+            principal,
+            mirror,
+            beside_chat,
+        }
+    }
+
     /// True where the mirror has a copy that the set-up must drop.
     pub(in crate::step) fn is_over(&self) -> bool {
         self.mirror.seen().is_some()
+    }
+
+    /// The step of a failover that says already what is in the way: F7 of a principal that does not serve,
+    /// F6 of a mirror that is silent and mirrors the chat database too.
+    pub(in crate::step) fn told_by(&self) -> Option<Step> {
+        if !self.principal.seen().is_some_and(Database::serves) {
+            return Some(Step::SetActiveServers);
+        }
+        let silent = self.mirror.unknown().is_some();
+        (silent && self.beside_chat).then_some(Step::InstallMirror)
     }
 
     /// True where the principal's is mirrored, however far.
