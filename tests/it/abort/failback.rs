@@ -367,7 +367,7 @@ fn an_abort_of_a_failback_that_is_killed_around_any_effect_ends_the_same_when_it
     let drill = drill();
     let whole = undone(&drill);
     let points = Strike::all(&whole.changes, SILENCES.0, SILENCES.1);
-    assert_eq!(points.len(), 30);
+    assert_eq!(points.len(), 32);
     sweep(&points, |strike| {
         paused(Box::pin(async {
             let (mut stage, store) = killed(&drill, whole.last).await;
@@ -409,7 +409,7 @@ fn an_abort_of_a_failback_survives_every_fault_under_its_own_time_limit() {
             CmdletFault::SilenceAfter,
         ],
     );
-    assert_eq!(points.len(), 96);
+    assert_eq!(points.len(), 104);
     let stopped = AtomicUsize::new(0);
     let tried = sweep(&points, |strike| {
         paused(Box::pin(async {
