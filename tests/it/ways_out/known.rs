@@ -46,10 +46,11 @@ const KNOWN: &[(&str, &str, &str, usize)] = &[
         4,
     ),
     ("failback", "primary", "configure-log-shipping", 1),
-    ("failback", "second data center", "back-up-database", 4),
-    ("failback", "second data center", "clear-active-servers", 3),
+    ("failback", "second data center", "back-up-database", 3),
     ("failback", "second data center", "prove-share", 3),
-    ("failback", "second data center", "remove-mirroring", 2),
+    ("failback", "share: backup", "configure-log-shipping", 1),
+    ("failback", "share: backup", "set-active-servers", 6),
+    ("failback", "share: backup", "set-pool-state", 1),
 ];
 
 /// Fails where a dead end is found that is not known, or one that is known is not found any more.
