@@ -280,10 +280,8 @@ fn earlier_runs(site: &Site, plan: &Plan, options: &CheckOptions, archive: &Arch
     {
         let rest = found.state.left_to_later().map_or("", |step| &step.id);
         let why = format!("run {} is done as far as it was to go", found.run);
-        let command = format!(
-            "pchadr failover{} --from {rest}",
-            runs::config_option(options.config.as_deref())
-        );
+        let config = runs::config_option(options.config.as_deref());
+        let command = runs::from("failover", &config, rest);
         let mend = vec![
             Remedy::to_do("take the rest"),
             Remedy::Command(command.into()),

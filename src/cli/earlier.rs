@@ -6,6 +6,7 @@ use std::path::Path;
 use super::error::{Failure, refused};
 use super::operator::AtTerminal;
 use super::options::RunOptions;
+use super::runs::from as from_step;
 use super::runs::{
     NOT_KNOWN, Open, RECORD_LOST, config_option, parted, refuse_lost, same_site, tell_unreadable,
     unfinished,
@@ -125,11 +126,8 @@ pub(super) fn earlier(
     let parted = way == Way::Back && found.state.left_to_later().is_some();
     if found.state.is_finished() && !parted {
         let rest = found.state.left_to_later().map(|rest| {
-            let config = config_option(config);
-            format!(
-                "take the rest with a run of its own: pchadr failover{config} --from {}",
-                rest.id
-            )
+            let command = from_step("failover", &config_option(config), &rest.id);
+            format!("take the rest with a run of its own: {command}")
         });
         return Err(refused(
             &format!("run {} is finished", found.run),
@@ -197,8 +195,8 @@ fn continued(
                     earlier.run
                 ),
                 &format!(
-                    "begin there: pchadr failover{} --from {open}",
-                    config_option(config)
+                    "begin there: {}",
+                    from_step("failover", &config_option(config), open)
                 ),
             ));
         }

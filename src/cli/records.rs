@@ -9,7 +9,7 @@ use super::Environment;
 use super::account::KeptRun;
 use super::error::{Failure, output};
 use super::options::{LogsOutput, RunsCommand};
-use super::runs::{archive, config_option, may_be_of, parted, refuse_lost, same_site};
+use super::runs::{archive, config_option, from, may_be_of, parted, refuse_lost, same_site};
 use crate::model::WayOn;
 use crate::model::commands::quoted;
 use crate::model::words::count;
@@ -266,11 +266,7 @@ impl RunTold {
     fn way_on(&self, config: Option<&Path>) -> Option<String> {
         let config = config_option(config);
         if let (Some(rest), Some(runbook)) = (&self.rest, &self.runbook) {
-            return Some(format!(
-                "take the rest: pchadr {}{config} --from {}",
-                quoted(runbook),
-                quoted(rest)
-            ));
+            return Some(format!("take the rest: {}", from(runbook, &config, rest)));
         }
         match (self.stands, &self.runbook) {
             (Stands::Stopped | Stands::Open, Some(runbook)) => Some(format!(

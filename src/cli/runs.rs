@@ -201,10 +201,13 @@ pub(super) fn ways(runbook: &str, config: &str, run: &str, way: Way) -> (String,
 /// The command that takes what a run of that plan leaves to a later one.
 pub(super) fn rest(plan: &Plan, config: &str) -> Option<String> {
     let beyond = plan.beyond()?;
-    Some(format!(
-        "pchadr {}{config} --from {}",
-        plan.runbook, beyond.id
-    ))
+    Some(from(&plan.runbook, config, &beyond.id))
+}
+
+/// The command that begins at a step. Runbook and step may be words of a record, which somebody else may
+/// have written.
+pub(super) fn from(runbook: &str, config: &str, step: &str) -> String {
+    format!("pchadr {}{config} --from {}", quoted(runbook), quoted(step))
 }
 
 /// ` --config FILE`: of that file, else of the one that was found.
@@ -275,5 +278,22 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Lost(lost) => return refuse_lost(lost, None),
         };
         refused("the record of the run", &error.to_string(), &hint)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_and_a_runbook_of_a_record_are_words_of_a_command_and_nothing_else() {
+        assert_eq!(
+            from("failover", " --config x", "copy-backups"),
+            "pchadr failover --config x --from copy-backups"
+        );
+        assert_eq!(
+            from("failover;id", "", "$(touch x)"),
+            "pchadr 'failover;id' --from '$(touch x)'"
+        );
     }
 }

@@ -11,7 +11,7 @@ use super::now;
 use super::options::{LogsOutput, StatusOptions};
 use super::ports;
 use super::runs;
-use crate::model::commands::{quoted, spelled};
+use crate::model::commands::spelled;
 use crate::report::{many_lines, plain_json};
 use crate::run::archive::Archive;
 use crate::run::exit::Exit;
@@ -91,10 +91,7 @@ fn tell_part(site: &Site, archive: Option<&Archive>, out: &mut dyn Write) -> io:
         return Ok(());
     };
     let rest = found.state.left_to_later().map_or("", |step| &step.id);
-    let (run, command) = (
-        &found.run,
-        format!("pchadr failover --from {}", quoted(rest)),
-    );
+    let (run, command) = (&found.run, runs::from("failover", "", rest));
     writeln!(
         out,
         "taken in part   run {run} is done as far as it was to go; the rest: {}",

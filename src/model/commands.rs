@@ -148,6 +148,9 @@ mod tests {
         ] {
             assert_eq!(spelled(given), wanted);
         }
+        for (word, whole) in [("r1", "r1"), ("r1;touch x", "'r1;touch x'"), ("", "''")] {
+            assert_eq!(quoted(word), whole);
+        }
         name_site(Path::new("/etc/pchadr/site.toml"));
         assert_eq!(site_option(), " --config /etc/pchadr/site.toml");
     }

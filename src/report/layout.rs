@@ -240,14 +240,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_word_comes_through_and_no_line_is_wider_than_the_window(
+        fn every_word_comes_through_and_only_a_long_one_is_wider_than_the_window(
             line in "( {0,12}[a-z]{1,14}){1,30}", width in 40..130_usize,
         ) {
             let wrapped = wrap(&line, width);
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             prop_assert_eq!(words(&wrapped), words(&line));
             for line in wrapped.lines() {
-                prop_assert!(display_width(line) <= width, "{}", line);
+                let one_word = line.trim().split(' ').count() == 1;
+                prop_assert!(one_word || display_width(line) <= width, "{}", line);
             }
         }
 

@@ -52,7 +52,9 @@ pub(in crate::step) fn judge_mirror(mirror: Option<&Observed<Database>>, what: &
     let principal = match mirror {
         Some(Observed::Seen(row)) => row,
         Some(Observed::Unknown(why)) => return Standing::unknown(why),
-        _ => return Standing::unknown("the principal of the backup's chat database"),
+        None | Some(Observed::Absent) => {
+            return Standing::unknown("the principal of the backup's chat database");
+        }
     };
     match principal.mirroring.as_ref().and_then(|it| it.state) {
         Some(MirroringState::Synchronized) => Standing::pending(what),

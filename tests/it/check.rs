@@ -365,7 +365,8 @@ fn a_check_of_the_simulated_site_shows_the_screen_and_a_quiet_one_only_what_is_n
 
 #[test]
 fn a_quiet_check_is_silent_only_where_nothing_but_the_usual_loss_is_to_be_told() {
-    let wanted: [(Recipe, fn(&Stage), bool, &str); 3] = [
+    type Row = (Recipe, fn(&Stage), bool, &'static str);
+    let wanted: [Row; 3] = [
         (normal(), |_| (), true, "planned"),
         (
             normal(),
