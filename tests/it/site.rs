@@ -74,8 +74,10 @@ pub(crate) struct End {
     pub(crate) files: Vec<(String, u64)>,
 }
 
-/// How a simulated site stands.
+/// How a simulated site stands once its chat servers know what they were told: a run that took longer
+/// saw them come sooner.
 pub(crate) fn end(stage: &Stage) -> End {
+    stage.simulated.world.replicate();
     let pool = stage.simulated.pool.lock().expect("the pool");
     let begins = stage.simulated.begins.strftime("%Y%m%d%H%M%S").to_string();
     let mut active = pool.active().to_vec();

@@ -38,6 +38,16 @@ impl World {
             state.refresh_chat(now);
         });
     }
+
+    /// What the chat servers were told has reached all of them: how the sessions stand once nothing
+    /// moves any more.
+    pub fn replicate(&self) {
+        let now = self.now();
+        self.with(|state| {
+            let told = state.told.iter().map(|(at, _)| *at).max();
+            state.refresh_chat(told.unwrap_or(now).max(now));
+        });
+    }
 }
 
 impl State {
@@ -104,13 +114,16 @@ impl State {
                         i == instance && d.to_lowercase() == p.database.to_lowercase()
                     })
             };
+            // One that is active is not idle: it goes where the pool's databases are.
             let idle = |p: &Process| {
+                let is_active = live.iter().any(|l| l.eq_ignore_ascii_case(&p.host_name));
                 let chat = self.names.chat.to_lowercase() == p.database.to_lowercase();
                 let mut idle = self.idle.iter().flatten();
-                idle.any(|it| {
-                    net_bios(&it.host).eq_ignore_ascii_case(&p.host_name)
-                        && if chat { it.chat } else { it.compliance }
-                })
+                !is_active
+                    && idle.any(|it| {
+                        net_bios(&it.host).eq_ignore_ascii_case(&p.host_name)
+                            && if chat { it.chat } else { it.compliance }
+                    })
             };
             let gone: Vec<i64> = server
                 .processes
