@@ -139,6 +139,9 @@ impl<'a> Operator<'a> {
                     }
                 }
             }
+            if by_hand && served().is_ok() {
+                return Went::Served;
+            }
             // What was named before and not done yet comes behind what is named now.
             self.before.push(text.clone());
             let texts: Vec<String> = self.before.iter().rev().cloned().collect();
