@@ -12,6 +12,7 @@ pub mod fold;
 pub mod journal;
 pub mod ledger;
 pub mod operator;
+pub mod orphaned;
 pub mod preflight;
 pub mod reading;
 pub mod recorder;

@@ -7,6 +7,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod before;
+pub mod by_hand;
 pub mod command;
 pub mod downtime;
 pub mod fencing;
@@ -30,12 +31,14 @@ mod failover;
 mod fence;
 mod info;
 mod log_backups;
+mod lost;
 mod next;
 mod optional;
 mod placement;
 mod principal;
 mod shared;
 mod stored;
+mod without_mirror;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -83,6 +86,8 @@ pub struct Context<'a> {
     pub run: &'a str,
     /// True once this run has started the step that looks.
     pub started: bool,
+    /// True once this run has begun to set up the primary's mirror, also where that was undone.
+    pub mirror_begun: bool,
     /// When the run began, UTC.
     pub began: Option<Timestamp>,
     /// The plan seeds the primary while chat serves (`steps.md` 6.10).

@@ -138,6 +138,7 @@ impl Look<'_> {
                 run: "check",
                 seeded: self.plan.is_seeded(),
                 started: false,
+                mirror_begun: false,
                 began: None,
             };
             let looked = timeout_at(deadline, Box::pin(step.observe(context))).await;

@@ -17,7 +17,7 @@ use crate::model::{Direction, Document};
 use crate::plan::Plan;
 use crate::run::archive::{Archive, ArchiveError, Found, Unreadable};
 use crate::run::event::Continues;
-use crate::run::executor::undo::refusal;
+use crate::run::executor::undo::{gives_way_to_a_failover, refusal};
 use crate::run::executor::{Continued, Way};
 use crate::run::exit::Exit;
 use crate::run::operator::Operator as _;
@@ -62,10 +62,12 @@ pub(super) fn earlier(
     let found = match &options.resume {
         None => {
             let mut runs = unfinished(site, archive);
-            // What comes back is closed while the failover waits for that.
-            let waits = |found: &Found| {
-                let theirs = Direction::find(&found.state.runbook);
-                (plan.direction, theirs) == (Direction::Fence, Some(Direction::Failover))
+            // What comes back is closed while the failover waits for that; a failback whose first
+            // data center is lost again is closed by the failover.
+            let waits = |found: &Found| match plan.direction {
+                Direction::Fence => found.state.runbook == Direction::Failover.key(),
+                Direction::Failover => gives_way_to_a_failover(&found.state),
+                Direction::Failback => false,
             };
             runs.unfinished.retain(|found| !waits(found));
             return match runs.unfinished.pop() {
@@ -222,6 +224,9 @@ fn ways_on(found: &Found, config: Option<&Path>) -> String {
     let on = format!("go on with it: pchadr {runbook}{config} --resume={run}");
     match refusal(&found.state) {
         None => format!("{on}; or undo it: pchadr abort{config}"),
+        Some(_) if gives_way_to_a_failover(&found.state) => format!(
+            "{on}; or, where the first data center is lost for good again, move chat to the second one: pchadr failover{config}"
+        ),
         Some(_) => on,
     }
 }

@@ -15,7 +15,9 @@ use super::operator::AtTerminal;
 use super::options::{Output, RunOptions};
 use super::ports;
 use super::rehearse::terminal;
-use super::runs::{RECORD_LOST, archive, config_option, note, rest, run_id, tell_unreadable, ways};
+use super::runs::{
+    RECORD_LOST, archive, config_option, note, rest, run_id, tell_unreadable, unfinished, ways,
+};
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock};
@@ -31,6 +33,7 @@ use crate::run::executor::{Execution, Way, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::ledger::RunLedger;
+use crate::run::orphaned;
 use crate::run::recorder::Sink;
 use crate::run::stored::{SiteIdentity, StoredPlan};
 use crate::run::writer::{self, Writer};
@@ -75,7 +78,7 @@ pub(super) fn go(
     let ended = runtime.block_on(async {
         let access = access_parts.open();
         access.sql.write_for(&site.pool.fqdn, None);
-        let lock = lock(site, &access).await?;
+        let lock = lock(site, &access, &archive).await?;
         // Under the lock: an unfinished run may be one that goes on at this moment, elsewhere.
         let begin = earlier(site, plan, options, &archive, way, &known.unreadable)?;
         let live = Live {
@@ -322,21 +325,29 @@ pub(super) fn saved_elsewhere(site: &Site) -> anyhow::Result<Option<Saved>> {
 }
 
 /// Takes the lock of the site on the instance that survives.
-async fn lock(site: &Site, access: &Access) -> anyhow::Result<SiteLock> {
-    writer::lock(site, access).await.map_err(|error| {
-        let exit = match error {
-            LockError::Held { .. } => Exit::Held,
-            LockError::Lost(_) | LockError::Sql(_) | LockError::Code { .. } => Exit::Refused,
-        };
-        Failure {
-            exit,
-            problem: Problem {
-                what: format!("the lock of the site on the {}", Role::Backup),
-                ..Problem::from(&error)
-            },
+///
+/// # Errors
+/// Who holds it, or why it cannot be had: then with what brings chat into service by hand.
+async fn lock(site: &Site, access: &Access, archive: &Archive) -> anyhow::Result<SiteLock> {
+    let error = match writer::lock(site, access).await {
+        Ok(lock) => return Ok(lock),
+        Err(error) => error,
+    };
+    let mut problem = Problem {
+        what: format!("the lock of the site on the {}", Role::Backup),
+        ..Problem::from(&error)
+    };
+    let exit = match error {
+        LockError::Held { .. } => Exit::Held,
+        LockError::Lost(_) | LockError::Sql(_) | LockError::Code { .. } => {
+            if let Some(found) = unfinished(site, archive).unfinished.pop() {
+                let ways = orphaned::ways(site, access, &found.state).await;
+                problem.remedies.extend(ways);
+            }
+            Exit::Refused
         }
-        .into()
-    })
+    };
+    Err(Failure { exit, problem }.into())
 }
 
 fn who() -> Who {

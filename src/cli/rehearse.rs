@@ -28,7 +28,7 @@ use crate::report::next::Next;
 use crate::report::terminal::Terminal;
 use crate::run::event::{Outcome, RunFinished};
 use crate::run::executor::undo::NotUndone;
-use crate::run::executor::{Execution, Way, Who};
+use crate::run::executor::{Continued, Execution, Way, Who};
 use crate::run::exit::Exit;
 use crate::run::journal::JournalError;
 use crate::run::ledger::RunLedger;
@@ -360,7 +360,20 @@ impl Part<'_> {
         store: Box<dyn Store>,
         sinks: Vec<Box<dyn Sink>>,
     ) -> Result<RunFinished, JournalError> {
-        let executed = Box::pin(self.take_way(store, sinks, Way::On)).await;
+        self.execute_behind(store, sinks, None).await
+    }
+
+    /// The same behind a part of a failover that was taken before.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn execute_behind(
+        &self,
+        store: Box<dyn Store>,
+        sinks: Vec<Box<dyn Sink>>,
+        part: Option<&Continued>,
+    ) -> Result<RunFinished, JournalError> {
+        let executed = Box::pin(self.take_way(store, sinks, Way::On, part)).await;
         executed.map_err(|error| match error {
             NotUndone::Journal(error) => error,
             // Only an abort is refused so.
@@ -376,7 +389,7 @@ impl Part<'_> {
     /// # Errors
     /// When there is no way back, or the record cannot be written.
     pub async fn abort(&self, store: Box<dyn Store>) -> Result<RunFinished, NotUndone> {
-        Box::pin(self.take_way(store, Vec::new(), Way::Back)).await
+        Box::pin(self.take_way(store, Vec::new(), Way::Back, None)).await
     }
 
     async fn take_way(
@@ -384,6 +397,7 @@ impl Part<'_> {
         store: Box<dyn Store>,
         sinks: Vec<Box<dyn Sink>>,
         way: Way,
+        part: Option<&Continued>,
     ) -> Result<RunFinished, NotUndone> {
         let stop = CancellationToken::new();
         let sql = &self.access.sql;
@@ -421,7 +435,7 @@ impl Part<'_> {
             unreadable: &[],
             resume_command: Some(resume),
             forth_command: Some(forth),
-            continued: None,
+            continued: part,
             rest_command: rest(self.plan, &site_option()),
         };
         execution.take_way(way, None).await

@@ -15,6 +15,7 @@ use crate::run::archive::{Archive, ArchiveError, Found, Lost, Runs, Unreadable};
 use crate::run::copies::Split;
 use crate::run::event::Outcome;
 use crate::run::executor::Way;
+use crate::run::executor::undo::gives_way_to_a_failover;
 use crate::run::exit::Exit;
 use crate::run::store::Note;
 use crate::run::stored::SiteIdentity;
@@ -51,12 +52,28 @@ pub(super) fn unfinished(site: &Site, archive: &Archive) -> Open {
     } = archive.runs();
     read.retain(|found| same_site(site, found));
     lost.retain(|lost| may_be_of(site, lost) && !is_behind(lost, &read));
-    read.retain(|found| !found.state.is_finished());
+    let failovers: Vec<String> = read
+        .iter()
+        .filter(|it| is_failover(it))
+        .map(|it| it.run.clone())
+        .collect();
+    read.retain(|found| {
+        let later = || failovers.iter().any(|later| *later > found.run);
+        let is_closed = gives_way_to_a_failover(&found.state) && later();
+        !found.state.is_finished() && !is_closed
+    });
     Open {
         unfinished: read,
         lost,
         unreadable,
     }
+}
+
+/// A failover that changed the site, or saw to its end.
+fn is_failover(found: &Found) -> bool {
+    let state = &found.state;
+    let is_done = state.ended == Some(Outcome::Done);
+    state.runbook == Direction::Failover.key() && (is_done || state.has_acted())
 }
 
 /// Whether a later run of the site was begun all the same, and changed the site or saw to its end.

@@ -69,6 +69,7 @@ messages! {
     1404 16 1 "The command failed because the database mirror is busy. Reissue the command later."
     1416 16 1 "Database \"{}\" is not configured for database mirroring."
     1422 16 1 "The mirror server instance is not caught up to the recent changes to database \"{}\". Unable to fail over."
+    1455 16 1 "The database mirroring service cannot be forced for database \"{}\" because the database is not in the correct state to become the principal database."
     1468 16 1 "The operation cannot be performed on database \"{}\" because it is involved in a database mirroring session or an availability group."
     1911 16 1 "Column name '{}' does not exist in the target table or view."
     2627 14 1 "Violation of PRIMARY KEY constraint 'PK_{}'. Cannot insert duplicate key in object 'dbo.{}'."

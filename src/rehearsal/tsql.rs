@@ -131,6 +131,8 @@ pub enum Setting {
     PartnerOff,
     /// `PARTNER FAILOVER`
     PartnerFailover,
+    /// `PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS`
+    PartnerForce,
     /// `OFFLINE`
     Offline,
     /// `ONLINE`

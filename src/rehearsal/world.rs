@@ -9,6 +9,7 @@ mod chat;
 pub mod database;
 mod events;
 pub mod files;
+mod force;
 pub mod history;
 pub mod instance;
 pub mod logs;

@@ -2,6 +2,7 @@
 //! what an act returned decides nothing.
 
 mod begin;
+mod consents;
 mod end;
 mod halt;
 mod leave;
@@ -11,6 +12,7 @@ mod sent;
 mod turn;
 pub mod undo;
 mod watch;
+mod ways;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +24,7 @@ use super::ledger::RunLedger;
 use super::operator::{Guard, Operator};
 use super::preflight::{Checked, Verdict, is_overtaken, verdict};
 use crate::access::Access;
-use crate::model::{Document, Lsn, Problem, WayOn};
+use crate::model::{Document, Problem, WayOn};
 use crate::plan::{Plan, PlannedStep};
 use crate::site::Site;
 use crate::step::hands::StepError;
@@ -141,11 +143,19 @@ impl Execution<'_> {
                 self.record_met(&checked, checked.len())?;
                 None
             }
-            Verdict::No(mut no) => {
-                let part = self.until_the_pool_answers(&checked);
-                no.problem.remedies.extend(part.into_iter().flatten());
-                Some(no.into())
-            }
+            Verdict::No(mut no) => match self.until_the_pool_answers(&checked) {
+                // There is no way back, and none to begin a part: what needs no pool is done.
+                Some((first, _)) if self.has_started(Step::RecoverDatabase) => {
+                    self.record_met(&checked, first)?;
+                    self.record_terms(&checked)?;
+                    Box::pin(self.take_turns(&checked, first, &mut loss_seconds)).await?
+                }
+                part => {
+                    let ways = part.into_iter().flat_map(|(_, ways)| ways);
+                    no.problem.remedies.extend(ways);
+                    Some(no.into())
+                }
+            },
             Verdict::Go { first } => {
                 self.record_met(&checked, first)?;
                 self.record_terms(&checked)?;
@@ -161,6 +171,9 @@ impl Execution<'_> {
         }
         if halt.is_none() {
             halt = self.two_at_end().await?;
+        }
+        if let Some(halt) = &mut halt {
+            self.name_cmdlets(halt, Way::On, &checked).await;
         }
         self.finish(halt, loss_seconds, Outcome::Done)
     }
@@ -187,39 +200,6 @@ impl Execution<'_> {
         } else {
             StepOutcome::DoneBefore
         }
-    }
-
-    /// Records what the options allowed, before anything rests on it.
-    fn record_terms(&self, checked: &[Checked]) -> Result<(), JournalError> {
-        let recovers = checked
-            .iter()
-            .find(|it| it.step == Step::RecoverDatabase && !it.done && !it.standing.is_satisfied());
-        if let Some(recovers) = recovers {
-            let (what, by) = match (&self.terms.accepted, self.terms.rehearsal) {
-                (Some(loss), _) => (
-                    format!("what was written after {loss} is lost"),
-                    format!("--accept-loss-after {loss}"),
-                ),
-                (None, true) => (
-                    "what was written after the end of the chain is lost".to_owned(),
-                    "rehearsal".to_owned(),
-                ),
-                (None, false) => return self.record_overrides(checked),
-            };
-            self.consent(Step::RecoverDatabase, what, by, recovers.end)?;
-        }
-        self.record_overrides(checked)
-    }
-
-    fn record_overrides(&self, checked: &[Checked]) -> Result<(), JournalError> {
-        let Some(first) = checked.iter().find(|it| !it.done) else {
-            return Ok(());
-        };
-        for (id, reason) in &self.terms.overrides {
-            let what = format!("interlock {id}: {reason}");
-            self.consent(first.step, what, "--override".to_owned(), None)?;
-        }
-        Ok(())
     }
 
     async fn take_turns(
@@ -345,6 +325,7 @@ impl Execution<'_> {
             unreadable: self.unreadable,
             run: self.run,
             started: self.has_started(step),
+            mirror_begun: self.has_ever_begun(Step::InstallPrimaryMirror),
             began: self.ledger.began(),
             seeded: self.plan.is_seeded(),
         }
@@ -377,26 +358,20 @@ impl Execution<'_> {
             .unwrap_or(false)
     }
 
+    /// True for a step that began to act, also where it was undone since.
+    fn has_ever_begun(&self, step: Step) -> bool {
+        let undone = super::fold::StepState::Ended(StepOutcome::Undone);
+        self.ledger.state().is_some_and(|state| {
+            let entry = state.step(step.id());
+            entry.is_some_and(|it| it.started || it.state == undone)
+        })
+    }
+
     fn end(&self, step: Step, outcome: StepOutcome, note: &str) -> Result<(), JournalError> {
         self.ledger.record(Event::StepFinished {
             id: step.id().to_owned(),
             outcome,
             note: note.to_owned(),
-        })
-    }
-
-    fn consent(
-        &self,
-        step: Step,
-        what: String,
-        by: String,
-        end: Option<Lsn>,
-    ) -> Result<(), JournalError> {
-        self.ledger.record(Event::Consent {
-            step: step.id().to_owned(),
-            what,
-            by,
-            end,
         })
     }
 
@@ -435,7 +410,9 @@ impl Execution<'_> {
             Outcome::Done | Outcome::Refused | Outcome::Stopped => WayOn::Resume,
         };
         let stopped_at = halt.as_ref().map(|halt| halt.at.id().to_owned());
-        let error = halt.map(|halt| halt.record(outcome, way_on));
+        let ways = self.other_ways(outcome, whole);
+        let down = self.ledger.down_since();
+        let error = halt.map(|halt| halt.record(outcome, way_on, down, ways));
         if let (Some(stopped_at), Some(error), true) = (&stopped_at, &error, acted) {
             self.ledger.record(Event::RunStopped {
                 stopped_at: stopped_at.clone(),

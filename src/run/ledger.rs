@@ -72,6 +72,11 @@ impl RunLedger {
         self.lock().began()
     }
 
+    /// Since when chat is down by what the run did; `None` where it is not.
+    pub fn down_since(&self) -> Option<Timestamp> {
+        self.lock().down_since()
+    }
+
     /// Another run goes on: nothing more is recorded.
     pub fn hand_over(&self) {
         self.lock().hand_over();

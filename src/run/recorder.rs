@@ -4,11 +4,12 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::event::{Event, Progress, Record};
+use super::event::{Event, Progress, Record, StepOutcome};
 use super::fold::{FoldError, RunState, fold};
 use super::journal::{Journal, JournalError};
 use crate::access::Clock;
-use crate::model::Document;
+use crate::model::{Direction, Document};
+use crate::step::Step;
 
 /// Shows a run as it goes.
 pub trait Sink: Send {
@@ -35,6 +36,8 @@ pub struct Recorder {
     state: Option<RunState>,
     /// When the run began.
     began: Option<Timestamp>,
+    /// Since when chat is down by what the run did.
+    down_since: Option<Timestamp>,
     /// What is kept as soon as the run has its first record.
     waiting: Vec<(Document, Vec<u8>)>,
 }
@@ -48,6 +51,7 @@ impl Recorder {
             sinks,
             state: None,
             began: None,
+            down_since: None,
             waiting: Vec::new(),
         }
     }
@@ -72,6 +76,7 @@ impl Recorder {
             sinks,
             state,
             began: records.first().map(|record| record.at),
+            down_since: records.iter().fold(None, down_since),
             waiting: Vec::new(),
         })
     }
@@ -102,6 +107,7 @@ impl Recorder {
             self.journal.give_back_room();
         }
         self.began.get_or_insert(record.at);
+        self.down_since = down_since(self.down_since, &record);
         for (document, bytes) in std::mem::take(&mut self.waiting) {
             let kept = self.journal.keep(document, &bytes);
             kept.map_err(|source| JournalError::Store {
@@ -157,6 +163,12 @@ impl Recorder {
         self.state.as_ref()
     }
 
+    /// Since when chat is down by what the run did: its first command of that, until what serves users is
+    /// done, or that is undone.
+    pub fn down_since(&self) -> Option<Timestamp> {
+        self.down_since
+    }
+
     /// When the run began, by its first record.
     pub fn began(&self) -> Option<Timestamp> {
         self.began
@@ -166,6 +178,29 @@ impl Recorder {
     pub fn clock(&self) -> Clock {
         self.clock
     }
+}
+
+/// Since when chat is down, once this is recorded behind what came before.
+fn down_since(before: Option<Timestamp>, record: &Record) -> Option<Timestamp> {
+    let step = |id: &str| Step::find(Direction::Failback, id);
+    if let Event::Command { step: id, .. } = &record.event
+        && step(id).is_some_and(Step::begins_downtime)
+    {
+        return before.or(Some(record.at));
+    }
+    let Event::StepFinished { id, outcome, .. } = &record.event else {
+        return before;
+    };
+    let is_back = match outcome {
+        StepOutcome::Undone => step(id).is_some_and(Step::begins_downtime),
+        StepOutcome::Done | StepOutcome::DoneBefore => step(id) == Some(Step::ReturnPoolState),
+        StepOutcome::Overtaken
+        | StepOutcome::Left
+        | StepOutcome::Stopped
+        | StepOutcome::Unknown
+        | StepOutcome::NotReached => false,
+    };
+    before.filter(|_| !is_back)
 }
 
 #[cfg(test)]

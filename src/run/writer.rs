@@ -21,7 +21,7 @@ use crate::plan::Plan;
 use crate::site::Site;
 use crate::step::command::{Kind, Values};
 use crate::step::guard::Guard;
-use crate::step::terms::Terms;
+use crate::step::terms::{PRIMARY_LOST, Terms};
 
 /// The interlock: an older session on an instance that is silent is gone.
 pub const STALE_SENDER: &str = "stale-sender";
@@ -164,7 +164,7 @@ impl<'a> Writer<'a> {
                     answering.push(*instance);
                 }
                 Err(error) if suspects.contains(instance) => {
-                    self.may_stay_unseen(&error)?;
+                    self.may_stay_unseen(*instance, &error)?;
                 }
                 Err(_) => {}
             }
@@ -258,8 +258,11 @@ impl<'a> Writer<'a> {
     }
 
     /// An instance is silent on which an older session may have something to do.
-    fn may_stay_unseen(&self, error: &SqlError) -> Result<(), Problem> {
-        if self.terms.overrides(STALE_SENDER) {
+    fn may_stay_unseen(&self, at: Instance, error: &SqlError) -> Result<(), Problem> {
+        let is_first = matches!(at.role, Role::Primary | Role::PrimaryMirror);
+        // Nothing runs any more where the machine is lost for good.
+        let is_lost = is_first && self.terms.overrides(PRIMARY_LOST);
+        if self.terms.overrides(STALE_SENDER) || is_lost {
             return Ok(());
         }
         let mut problem = Problem::from(error).about(
@@ -322,7 +325,7 @@ impl Guard for Writer<'_> {
         Box::pin(async {
             for instance in self.suspects() {
                 if let Err(error) = self.number(instance).await
-                    && let Err(problem) = self.may_stay_unseen(&error)
+                    && let Err(problem) = self.may_stay_unseen(instance, &error)
                 {
                     return Some(problem);
                 }

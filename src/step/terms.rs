@@ -31,8 +31,11 @@ impl fmt::Display for AcceptedLoss {
     }
 }
 
+/// Interlock: an instance of the first data center is lost for good.
+pub const PRIMARY_LOST: &str = "primary-lost";
+
 /// Every interlock that `--override` takes, and what the operator says with it (`design.md` 8).
-pub const INTERLOCKS: [(&str, &str); 18] = [
+pub const INTERLOCKS: [(&str, &str); 19] = [
     ("rows-stay", "the log-shipping rows may stay behind"),
     (
         "share-lost",
@@ -51,7 +54,11 @@ pub const INTERLOCKS: [(&str, &str); 18] = [
         "the primary serves a fresh, empty database",
     ),
     ("mirror-alive", "the primary's mirror is out of use"),
-    ("no-mirror", "the failover goes on without a backup mirror"),
+    ("no-mirror", "the run goes on without a mirror"),
+    (
+        PRIMARY_LOST,
+        "an instance of the first data center is lost for good again",
+    ),
     (
         "no-log-backups",
         "nothing takes log backups after the failover",

@@ -54,7 +54,7 @@ fn the_steps_that_cannot_be_undone_are_those_of_the_design() {
             "retire-old-primary",
             "seed-primary",
             "restore-database",
-            "configure-log-shipping"
+            "set-active-servers"
         ]
     );
     assert_eq!(of(out, Effect::ReadOnly), ["save-log-shipping"]);

@@ -432,11 +432,9 @@ fn the_plan_of_a_failback_shows_beside_each_step_what_undoes_it() {
     for id in nothing.split(' ') {
         assert_eq!(undo(&site, id), Vec::<String>::new(), "{id}");
     }
-    for id in [
-        "configure-log-shipping",
-        "set-active-servers",
-        "set-pool-state",
-    ] {
+    // The jobs of three instances, then two procedures on each primary half and two on the backup.
+    assert_eq!(undo(&site, "configure-log-shipping").len(), 3 + 4 + 2);
+    for id in ["set-active-servers", "set-pool-state"] {
         assert_eq!(
             undo(&site, id),
             Vec::<String>::new(),

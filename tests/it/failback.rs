@@ -104,20 +104,20 @@ fn assert_done(finished: &RunFinished) {
 }
 
 #[test]
-fn the_plan_of_a_failback_has_its_point_of_no_return_at_log_shipping() {
+fn the_plan_of_a_failback_has_its_point_of_no_return_where_chat_is_written_on_the_primary() {
     let plan = plan_of(Direction::Failback, &litware());
     let of = |is: fn(&PlannedStep) -> bool| -> Vec<&str> {
         let steps = plan.steps.iter().filter(|step| is(step));
         steps.map(|step| step.id.as_str()).collect()
     };
-    assert_eq!(of(|it| it.point_of_no_return), ["configure-log-shipping"]);
+    assert_eq!(of(|it| it.point_of_no_return), ["set-active-servers"]);
     assert_eq!(
         of(|it| it.effect == Effect::Irreversible),
         [
             "retire-old-primary",
             "seed-primary",
             "restore-database",
-            "configure-log-shipping"
+            "set-active-servers"
         ]
     );
     // Both directions have a step of that id, and it means another one in each.

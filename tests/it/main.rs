@@ -44,4 +44,5 @@ mod program;
 mod readme;
 mod report;
 mod variants;
+mod ways_out;
 mod words;

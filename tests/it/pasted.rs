@@ -2,8 +2,8 @@
 //! that is printed is taken apart as a shell does, parsed as the program does, and done; and so on until
 //! there is an end. `PCHADR_SWEEP=full` takes every stop, else a sample.
 
-mod desk;
-mod printed;
+pub(crate) mod desk;
+pub(crate) mod printed;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

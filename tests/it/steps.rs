@@ -109,6 +109,7 @@ fn the_table_of_all_steps_is_the_one_that_was_reviewed() {
             unreadable: &[],
             run: "20261124-0315",
             started: false,
+            mirror_begun: false,
             began: None,
             seeded: false,
         };

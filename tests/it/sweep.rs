@@ -162,6 +162,21 @@ impl NoReturn {
             }),
             Change::Cmdlet { .. } | Change::File(_) => false,
         });
+        // A cmdlet comes behind all statements: its like was sent before, to clear the list.
+        let behind = whole
+            .changes
+            .iter()
+            .rposition(|it| matches!(it, Change::Sql(_)));
+        let change = change.or_else(|| {
+            let is_it = |change: &Change| match change {
+                Change::Cmdlet { cmdlet, .. } => step.commands.iter().any(
+                    |command| matches!(command.kind, Kind::Powershell { cmdlet: own, .. } if own == cmdlet),
+                ),
+                Change::Sql(_) | Change::File(_) => false,
+            };
+            let mut all = whole.changes.iter().enumerate().skip(behind?);
+            all.find(|(_, change)| is_it(change)).map(|(n, _)| n)
+        });
         Self {
             record,
             change: change.expect("it changes something"),

@@ -98,6 +98,11 @@ impl Batch<'_> {
                         .partner_failover(instance, &name)
                         .map_err(|number| message(number, &[&name]));
                 }
+                Setting::PartnerForce => {
+                    return state
+                        .partner_force(instance, &name)
+                        .map_err(|number| message(number, &[&name]));
+                }
                 _ => {}
             }
             if setting == Setting::Online && held == DatabaseState::Offline {
@@ -131,7 +136,10 @@ impl Batch<'_> {
                     Setting::Trustworthy(on) => database.trustworthy = on,
                     Setting::Broker(on) => database.broker = on,
                     Setting::Recovery(model) => database.model = i64::from(model),
-                    Setting::Online | Setting::PartnerOff | Setting::PartnerFailover => {}
+                    Setting::Online
+                    | Setting::PartnerOff
+                    | Setting::PartnerFailover
+                    | Setting::PartnerForce => {}
                 }
             }
             state.come_again(instance, &name, thrown_out, now);

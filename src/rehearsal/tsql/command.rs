@@ -223,6 +223,8 @@ fn setting(cursor: &mut Cursor<'_>) -> Result<Setting, ServerError> {
         "PARTNER" => {
             if cursor.take_word("OFF") {
                 Setting::PartnerOff
+            } else if cursor.take_word("FORCE_SERVICE_ALLOW_DATA_LOSS") {
+                Setting::PartnerForce
             } else {
                 cursor.expect_word("FAILOVER")?;
                 Setting::PartnerFailover

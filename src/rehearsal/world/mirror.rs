@@ -127,17 +127,7 @@ impl State {
                 "The principal of database \"{name}\" cannot be reached (1418)."
             ));
         }
-        if let Some(database) = self
-            .instances
-            .get_mut(&to)
-            .and_then(|i| i.database_mut(&name))
-        {
-            database.state = DatabaseState::Online;
-            if let Some(mirroring) = &mut database.mirroring {
-                mirroring.role = MirroringRole::Principal;
-                mirroring.state = MirroringState::Disconnected;
-            }
-        }
+        self.serve_alone(to, &name);
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::model::{Problem, Remedy, WayOn};
 use crate::run::event::{ErrorRecord, Outcome};
 use crate::run::exit::Exit;
@@ -40,11 +42,26 @@ impl Halt {
     }
 
     /// As it is recorded. What stopped goes on, that way; what was refused is begun anew.
-    pub(super) fn record(self, outcome: Outcome, way_on: WayOn) -> ErrorRecord {
-        let problem = match outcome {
+    /// `ways` are those besides; chat may be down since some time.
+    pub(super) fn record(
+        self,
+        outcome: Outcome,
+        way_on: WayOn,
+        down_since: Option<Timestamp>,
+        ways: Vec<Remedy>,
+    ) -> ErrorRecord {
+        let mut problem = match outcome {
             Outcome::Stopped => self.problem.then_go_on(),
             Outcome::Done | Outcome::Undone | Outcome::Refused => self.problem.then_begin(),
         };
+        // First comes what goes on, then what else can be done.
+        problem.remedies.extend(ways);
+        if let Some(since) = down_since {
+            let since = since.strftime("%Y-%m-%d %H:%M:%S UTC");
+            problem
+                .evidence
+                .insert(0, format!("chat is down since {since}"));
+        }
         ErrorRecord::of(&self.what, &problem, way_on)
     }
 }
@@ -155,7 +172,7 @@ mod tests {
             Exit::Stopped,
             not_met(said, LIMIT, standing),
         );
-        let record = halt.record(Outcome::Stopped, WayOn::Resume);
+        let record = halt.record(Outcome::Stopped, WayOn::Resume, None, vec![]);
         assert!(!record.remedies.is_empty());
         (record.why, record.number, record.hint)
     }
@@ -217,14 +234,14 @@ mod tests {
         assert_eq!(hint, "end it, then go on with --resume");
         // Before anything was changed there is no run to go on with.
         let halt = Halt::new(Step::SaveLogShipping, Exit::Stopped, stopped());
-        let record = halt.record(Outcome::Refused, WayOn::Resume);
+        let record = halt.record(Outcome::Refused, WayOn::Resume, None, vec![]);
         assert_eq!(record.hint, "give the command again when you are ready");
     }
 
     #[test]
     fn what_was_refused_is_begun_anew_and_what_is_undone_is_aborted_again() {
         let halt = || Halt::new(Step::CopyBackups, Exit::Blocked, problem(None, "mend it"));
-        let hint = |outcome, way_on| halt().record(outcome, way_on).hint;
+        let hint = |outcome, way_on| halt().record(outcome, way_on, None, vec![]).hint;
         assert_eq!(hint(Outcome::Refused, WayOn::Resume), "mend it");
         assert_eq!(
             hint(Outcome::Stopped, WayOn::Abort),

@@ -34,7 +34,10 @@ impl Execution<'_> {
 
     /// The way on where the pool cannot be seen, and nothing else is in the way: what comes before it
     /// needs no pool, and can be done meanwhile.
-    pub(super) fn until_the_pool_answers(&self, checked: &[Checked]) -> Option<[Remedy; 2]> {
+    pub(super) fn until_the_pool_answers(
+        &self,
+        checked: &[Checked],
+    ) -> Option<(usize, Vec<Remedy>)> {
         let recovers = checked
             .iter()
             .position(|it| it.step.is_point_of_no_return())?;
@@ -60,24 +63,33 @@ impl Execution<'_> {
             && open(&recovers)
             && unseen
             && (0..=recovers).filter(open).all(free);
+        let first = (0..=recovers).find(open).unwrap_or(recovers);
         let until = checked[recovers].step.id();
         let order = self.plan.risk.map_or("", |_| " --service-first");
         parts.then(|| {
-            [
-                Remedy::to_do(
-                    "or do first what needs no Skype, and the rest when the pool answers",
-                ),
-                Remedy::Command(format!("pchadr failover{order} --until {until}").into()),
-            ]
+            let mut ways = vec![Remedy::to_do(
+                "or do first what needs no Skype, and the rest when the pool answers",
+            )];
+            // Only a new run can be taken in parts.
+            if self.ledger.state().is_some_and(|state| state.has_acted()) {
+                ways.push(Remedy::Command("pchadr abort".into()));
+            }
+            ways.push(Remedy::Command(
+                format!("pchadr failover{order} --until {until}").into(),
+            ));
+            (first, ways)
         })
     }
 
     /// Whether the run goes on without that step: it serves users, and there is no way back.
     pub(super) fn leaves(&self, step: Step) -> bool {
-        let serves = |optional: crate::step::Optional| self.plan.of(optional.serves).is_some();
-        let steps = || self.plan.steps.iter().map(|planned| planned.step);
-        step.optional().is_some_and(serves)
-            && steps().all(|it| !it.is_point_of_no_return() || self.is_done(it))
+        let Some(optional) = step.optional() else {
+            return false;
+        };
+        let mut steps = self.plan.steps.iter().map(|planned| planned.step);
+        let is_behind = steps.all(|it| !it.is_point_of_no_return() || self.is_done(it));
+        self.plan.of(optional.serves).is_some()
+            && (is_behind || self.terms.overrides(optional.interlock))
             && !self.stop.is_cancelled()
     }
 

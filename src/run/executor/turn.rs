@@ -185,7 +185,7 @@ impl Execution<'_> {
         facts: &Facts,
         standing: &Standing,
     ) -> Result<Option<Halt>, JournalError> {
-        if step.info().effect == Effect::Irreversible {
+        if step.info().effect == Effect::Irreversible || step.begins_downtime() {
             if let Err(problem) = self.guard.check().await {
                 return Ok(Some(Halt::new(step, Exit::Held, problem)));
             }
@@ -226,11 +226,16 @@ impl Execution<'_> {
                 step.info().title.to_owned()
             }
         };
+        if step.begins_downtime() && !self.has_started(step) {
+            what = format!("{what}; {}", self.downtime());
+        }
         if let Some(risk) = self.plan.risk.filter(|_| step.is_point_of_no_return()) {
             what = format!("{what}; {risk}");
         }
         let by = if self.terms.rehearsal {
             "rehearsal"
+        } else if self.is_agreed_to_with_the_outage(step) {
+            "the consent to the downtime"
         } else if self.terms.yes {
             "--yes"
         } else {
@@ -416,7 +421,18 @@ impl Execution<'_> {
             )),
             Ok(()) => self.said(step),
         };
-        let problem = not_met(said, limit, &standing);
+        let mut problem = not_met(said, limit, &standing);
+        if let Some(optional) = step.optional().filter(|_| wanted == StepOutcome::Done) {
+            let (without, interlock) = (optional.without, optional.interlock);
+            let lift = format!("or go on without {without}: --override {interlock}=REASON");
+            let is_told = problem
+                .remedies
+                .iter()
+                .any(|it| *it == Remedy::to_do(lift.clone()));
+            if !is_told {
+                problem = problem.or(lift);
+            }
+        }
         let note = if leaves {
             left(&problem)
         } else {

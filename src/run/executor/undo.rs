@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::sent::Sent;
 use super::turn::{held_up, stopped, stopped_by_operator};
-use super::{Execution, Halt, Turn};
+use super::{Execution, Halt, Turn, Way};
 use crate::model::commands::quoted;
-use crate::model::{Document, Problem, Remedy};
+use crate::model::{Direction, Document, Problem, Remedy};
 use crate::run::event::{Event, Outcome, RunFinished, StepOutcome};
 use crate::run::exit::Exit;
-use crate::run::fold::{RunState, StepState};
+use crate::run::fold::{RunState, StepEntry, StepState};
 use crate::run::journal::JournalError;
 use crate::run::operator::Answer;
 use crate::run::resume::{PlanChange, known};
@@ -52,11 +52,7 @@ pub fn refusal(state: &RunState) -> Option<Problem> {
         Ok((direction, _)) => direction,
         Err(unknown) => return Some(unknown),
     };
-    let beyond = Step::of(direction)
-        .iter()
-        .skip_while(|step| !step.is_point_of_no_return())
-        .filter_map(|step| state.step(step.id()))
-        .find(|entry| entry.started || entry.is_done());
+    let beyond = beyond(state, direction);
     beyond.and_then(|entry| {
         let why = format!("step `{}` has begun: there is no way back", entry.id);
         let go_on = match rest {
@@ -79,6 +75,24 @@ pub fn refusal(state: &RunState) -> Option<Problem> {
             ],
         ))
     })
+}
+
+/// The first step from the point of no return on that has begun.
+fn beyond(state: &RunState, direction: Direction) -> Option<&StepEntry> {
+    Step::of(direction)
+        .iter()
+        .skip_while(|step| !step.is_point_of_no_return())
+        .filter_map(|step| state.step(step.id()))
+        .find(|entry| entry.started || entry.is_done())
+}
+
+/// True for an unfinished failback behind its point of no return. Chat is written on the primary by
+/// then, and log shipping takes it to the backup: where the first data center is lost again, a failover
+/// takes over from there, and closes it.
+pub fn gives_way_to_a_failover(state: &RunState) -> bool {
+    state.runbook == Direction::Failback.key()
+        && !state.is_finished()
+        && beyond(state, Direction::Failback).is_some()
 }
 
 /// The steps of a run that changed something, in the order in which they are undone.
@@ -190,7 +204,8 @@ impl Execution<'_> {
             } else {
                 Box::pin(self.take_back(step)).await?
             };
-            if let Turn::Halted(halt) = turn {
+            if let Turn::Halted(mut halt) = turn {
+                self.name_cmdlets(&mut halt, Way::Back, &[]).await;
                 return self.finish(Some(*halt), None, Outcome::Undone);
             }
         }
@@ -289,7 +304,7 @@ impl Execution<'_> {
     }
 
     /// How the site was before this run changed it, as far as it was written down.
-    fn before(&self) -> Result<Option<Before>, StepError> {
+    pub(super) fn before(&self) -> Result<Option<Before>, StepError> {
         let document = Document::BeforeFailback;
         let Some(bytes) = self.ledger.kept(document)? else {
             return Ok(None);

@@ -1,5 +1,5 @@
 //! `configure-log-shipping`, B5: log shipping as it was, for the primary and its mirror; one log backup
-//! is seen to arrive. The point of no return: the backup follows the primary (`steps.md` 6.5).
+//! is seen to arrive (`steps.md` 6.5). While nobody writes on the primary it can be undone.
 //!
 //! The mirror's half needs the mirror to be the principal. `Invoke-CsDatabaseFailover` may look at the
 //! pool's state, which is `FailedOver` still, and then means the other pair; `ALTER DATABASE … SET
@@ -11,6 +11,7 @@ mod compare;
 mod look;
 mod next;
 pub(in crate::step) mod secondary;
+pub(in crate::step) mod undo;
 mod wanted;
 
 use std::time::Duration;
@@ -28,7 +29,6 @@ use crate::step::observe::Observed;
 use crate::step::observe::database::RedoStart;
 use crate::step::observe::log_shipping::{Schedule, Secondary};
 use crate::step::observe::sessions::Holder;
-use crate::step::undo::Nothing;
 use crate::step::{Context, Effect, Info, Kind, Standing};
 pub(in crate::step) use commands::Key;
 use commands::table;
@@ -60,14 +60,14 @@ pub struct Facts {
 
 impl Kind for ConfigureLogShipping {
     type Facts = Facts;
-    type Undo = Nothing<Self>;
+    type Undo = undo::Facts;
     type Key = Key;
 
     const INFO: Info = Info {
         id: "configure-log-shipping",
         vendor: Some("B5"),
-        title: "Set log shipping up as it was: from here the backup follows the primary",
-        effect: Effect::Irreversible,
+        title: "Set log shipping up as it was: the backup follows the primary",
+        effect: Effect::Reversible,
         checks: &[
             "the configuration was saved; Agents run; @@SERVERNAME is each server's name",
             "the backup's chat database is RESTORING and joins the primary's log",
@@ -76,8 +76,6 @@ impl Kind for ConfigureLogShipping {
             "one log backup was taken, copied and restored",
         ],
     };
-
-    const POINT_OF_NO_RETURN: bool = true;
 
     fn limit(limits: &Limits) -> Option<Duration> {
         Some(limits.step.saturating_add(limits.mirror))

@@ -18,7 +18,8 @@ use crate::step::ledger::Unit;
 use crate::step::observe::Observed;
 use crate::step::observe::log_shipping::{Job, JobIds, all_jobs, primary};
 use crate::step::shared::{is_restored, not_restored};
-use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::step::without_mirror::{NO_MIRROR, interlock};
+use crate::step::{Block, Context, Effect, Info, Kind, Optional, Standing, Step};
 
 pub(in crate::step) const PRIMARY_SIDE: install_mirror::Pair = install_mirror::Pair {
     principal: Role::Primary,
@@ -62,6 +63,13 @@ impl Kind for InstallPrimaryMirror {
             "principal and mirror name one another, both SYNCHRONIZED",
         ],
     };
+
+    const OPTIONAL: Option<Optional> = Some(Optional {
+        without: "the primary's mirror",
+        interlock: NO_MIRROR,
+        serves: Step::ReturnPoolState,
+        risk: Some("users are served before the primary's mirror is set up"),
+    });
 
     fn limit(limits: &Limits) -> Option<Duration> {
         Some(limits.mirror.saturating_mul(2))
@@ -155,6 +163,13 @@ impl Kind for InstallPrimaryMirror {
         }
         if !blocks.is_empty() {
             return Standing::Blocked { blocks };
+        }
+        if let (Standing::Unknown(why), Some(silent)) = (&chat, facts.chat.mirror_is_silent())
+            && why == silent
+        {
+            return Standing::Blocked {
+                blocks: vec![interlock(why)],
+            };
         }
         match (chat, facts.judge_compliance()) {
             // Not underway while something is left: it would never be sent.

@@ -17,6 +17,7 @@ use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::shared::file_hole;
 use crate::step::shared::{address, full_path};
 use crate::step::undo::Nothing;
+use crate::step::without_mirror::primary_side;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use room::Room;
 
@@ -114,12 +115,11 @@ impl Kind for ProveShare {
     async fn observe(cx: Context<'_>) -> Facts {
         let path = full_path(cx);
         let (mut seen, mut of) = (Vec::new(), Vec::new());
-        for role in [Role::Backup, Role::Primary, Role::PrimaryMirror] {
+        let sides = primary_side(cx).await;
+        for role in std::iter::once(Role::Backup).chain(sides) {
             let instance = Instance::chat(role);
-            if cx.access.sql.has(instance) {
-                seen.push((role, sets(cx.access, instance, &path).await));
-                of.push((role, services(cx.access, instance).await));
-            }
+            seen.push((role, sets(cx.access, instance, &path).await));
+            of.push((role, services(cx.access, instance).await));
         }
         Facts {
             path,

@@ -4,6 +4,7 @@
 mod blocks;
 mod commands;
 mod mend;
+mod rest;
 pub(in crate::step) mod undo;
 
 use std::time::Duration;
@@ -32,11 +33,14 @@ use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::observe::space::{certificates, encryptor};
 use crate::step::placement::{Incoming, targets};
 use crate::step::shared::{Holders, file_name, full_path, only_set, tail_path};
+use crate::step::without_mirror::primary_side;
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use blocks::{closed_block, full_blocks, target_blocks, version_blocks};
 pub(in crate::step) use commands::Key;
-pub(super) use commands::{full, log, log_values};
+pub(in crate::step) use commands::log_values;
+pub(super) use commands::{full, log};
 use mend::Wanted;
+pub(in crate::step) use rest::{Rest, holds_another, rest};
 
 pub(in crate::step) struct RestoreDatabase;
 
@@ -326,10 +330,10 @@ pub(super) async fn observe(cx: Context<'_>) -> Facts {
         .seen()
         .is_some_and(|row| row.serves() && row.collation.is_some());
     let mut others = Vec::new();
-    for role in [Role::PrimaryMirror, Role::Backup] {
-        if access.sql.has(Instance::chat(role)) {
-            others.push((role, identity(access, Instance::chat(role)).await));
-        }
+    let sides = primary_side(cx).await;
+    let mirror = sides.iter().filter(|role| **role != Role::Primary);
+    for role in mirror.chain([&Role::Backup]) {
+        others.push((*role, identity(access, Instance::chat(*role)).await));
     }
     let full = full_path(cx);
     let mut facts = Facts {
@@ -367,12 +371,9 @@ pub(super) async fn observe(cx: Context<'_>) -> Facts {
             facts.backup_family = lineage.seen().and_then(|it| it.family.clone());
         }
     }
-    for role in [Role::Primary, Role::PrimaryMirror] {
-        let instance = Instance::chat(role);
-        if access.sql.has(instance) {
-            let there = certificates(access, instance).await;
-            facts.certificates.push((role, there));
-        }
+    for role in sides {
+        let there = certificates(access, Instance::chat(role)).await;
+        facts.certificates.push((role, there));
     }
     if facts.stage() == Stage::Full {
         facts.between = Between::beyond(cx, facts.redo()).await;

@@ -22,6 +22,7 @@ use crate::step::observe::instance::Presence;
 use crate::step::saved::{Saved, SavedPrimary};
 use crate::step::shared::one_instance;
 use crate::step::undo::Nothing;
+use crate::step::without_mirror::{self, primary_side};
 use crate::step::{Block, Context, Effect, Info, Kind, Standing};
 use commands::{Key, table};
 use only_here::OnlyHere;
@@ -164,14 +165,12 @@ async fn observe(cx: Context<'_>) -> Facts {
             facts.content = content(access, instance, name).await;
         }
     }
-    for role in [Role::Primary, Role::PrimaryMirror] {
-        if access.sql.has(Instance::chat(role)) {
-            let mut side = look(cx, role, facts.family.as_deref()).await;
-            if matches!(side.holds, Holds::Old { .. }) {
-                side.only_here = OnlyHere::of(&side.content, &facts.content);
-            }
-            facts.sides.push(side);
+    for role in primary_side(cx).await {
+        let mut side = look(cx, role, facts.family.as_deref()).await;
+        if matches!(side.holds, Holds::Old { .. }) {
+            side.only_here = OnlyHere::of(&side.content, &facts.content);
         }
+        facts.sides.push(side);
     }
     let has_rows = |side: &Side| side.rows.seen().is_some_and(|rows| !rows.is_empty());
     if cx.saved.is_none() && facts.sides.iter().any(has_rows) {
@@ -188,8 +187,14 @@ fn next(facts: &Facts) -> Result<Option<Action>, Standing> {
         return Err(Standing::Blocked { blocks });
     }
     for side in &facts.sides {
-        if let Some(why) = side.unknown() {
-            return Err(Standing::unknown(why));
+        match side.unknown() {
+            Some(why) if side.role == Role::PrimaryMirror => {
+                return Err(Standing::Blocked {
+                    blocks: vec![without_mirror::interlock(why)],
+                });
+            }
+            Some(why) => return Err(Standing::unknown(why)),
+            None => {}
         }
     }
     if !facts.kept {

@@ -62,13 +62,15 @@ impl Kind for ReturnActiveServers {
     const INFO: Info = Info {
         id: "set-active-servers",
         vendor: Some("B6"),
-        title: "Make the chat servers for the normal state active",
-        effect: Effect::Reversible,
+        title: "Make the chat servers for the normal state active: from here chat is written on the primary",
+        effect: Effect::Irreversible,
         checks: &[
             "the primary's chat database serves, the backup's is closed",
             "the active list is the wanted set",
         ],
     };
+
+    const POINT_OF_NO_RETURN: bool = true;
 
     fn limit(limits: &Limits) -> Option<Duration> {
         Some(limits.powershell.saturating_mul(10))

@@ -162,6 +162,37 @@ pub async fn is_copy_of(
     }
 }
 
+/// Whether a database holds what was restored from one of these files, which `source` wrote: by the set
+/// that was restored into it last, whatever was restored on `source` since.
+pub async fn is_restored_from(
+    access: &Access,
+    copy: Instance,
+    source: Instance,
+    name: &DatabaseName,
+    files: &[String],
+) -> Observed<bool> {
+    let newest = match restored_sets(access, copy, name).await {
+        Observed::Seen(sets) => sets.into_iter().next().unwrap_or_default(),
+        Observed::Absent => String::new(),
+        Observed::Unknown(why) => return Observed::Unknown(why),
+    };
+    for file in files.iter().filter(|_| !newest.is_empty()) {
+        let query = Query {
+            text: include_str!("../../sql/run_set.sql"),
+            parameters: vec![Some(name.as_str()), Some(&newest), Some(file)],
+        };
+        let set = super::first(table(access, source, query).await, |row| {
+            row.int("backup_set_id")
+        });
+        match set {
+            Observed::Seen(_) => return Observed::Seen(true),
+            Observed::Absent => {}
+            Observed::Unknown(why) => return Observed::Unknown(why),
+        }
+    }
+    Observed::Seen(false)
+}
+
 /// A file of a database on its instance (O3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacedFile {

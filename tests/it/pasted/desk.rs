@@ -59,7 +59,7 @@ pub(crate) struct Desk<'a> {
 }
 
 /// Where the site file is said to be: in a folder that must be quoted.
-fn site_file() -> PathBuf {
+pub(crate) fn site_file() -> PathBuf {
     std::env::temp_dir()
         .join("the operator's desk")
         .join("site of chat.toml")
@@ -103,7 +103,7 @@ impl<'a> Desk<'a> {
             self.assert_all_can_be_typed(&text);
             // What stands above it was told while it ran, and is told again here where it holds.
             let end = text.rfind(&format!("\n{} of ", self.last)).unwrap_or(0);
-            let typed = printed(&text[end..]);
+            let mut typed = printed(&text[end..]);
             match finished.outcome {
                 Outcome::Done | Outcome::Undone if typed.is_empty() => return,
                 Outcome::Done | Outcome::Undone => {}
@@ -126,6 +126,11 @@ impl<'a> Desk<'a> {
             }
             if text.contains("take the rest as soon as it can be taken") {
                 self.stage.simulated.happen(Event::Store { up: true });
+            }
+            // Going on and going back are two ways: the first is taken where both are named.
+            let is = |it: &Printed, word: &str| matches!(it, Printed::Command(words) if words.iter().any(|it| it.starts_with(word)));
+            if typed.iter().any(|it| is(it, "--resume")) {
+                typed.retain(|it| !is(it, "abort"));
             }
             let was_done = finished.outcome == Outcome::Done;
             let mut went_on = None;
@@ -468,10 +473,10 @@ fn assert_one_writable_unless_returned(stage: &Stage, what: &str) {
 
 /// What a terminal shows.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
 
 impl Paper {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
     }

@@ -15,6 +15,7 @@ use crate::step::observe::log_shipping::{
 };
 use crate::step::observe::sessions::sessions;
 use crate::step::shared::is_restored;
+use crate::step::without_mirror::{NO_MIRROR, primary_side};
 
 /// One instance of log shipping.
 #[derive(Debug, Serialize)]
@@ -62,11 +63,15 @@ pub(super) async fn observe(cx: Context<'_>) -> Facts {
     let name = &cx.site.database.chat;
     let rows = secondary(access, backup, name).await;
     let mut halves = Vec::new();
-    for role in [Role::Primary, Role::PrimaryMirror, Role::Backup] {
-        if access.sql.has(Instance::chat(role)) {
-            halves.push(half(cx, role, &rows).await);
-        }
+    for role in primary_side(cx).await {
+        halves.push(half(cx, role, &rows).await);
     }
+    // The set-up was left: the half of a mirror that is none is left with it.
+    let alone = halves.first().and_then(|it| it.database.seen());
+    if cx.terms.overrides(NO_MIRROR) && alone.is_some_and(|row| row.mirroring.is_none()) {
+        halves.truncate(1);
+    }
+    halves.push(half(cx, Role::Backup, &rows).await);
     let server = |role: Role| {
         halves
             .iter()

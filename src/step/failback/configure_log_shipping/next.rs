@@ -10,6 +10,7 @@ use crate::model::{Lsn, Problem, Role};
 use crate::step::observe::backups::LogBackup;
 use crate::step::observe::log_shipping::{Job, Schedule};
 use crate::step::shared::{is_mirror, is_principal};
+use crate::step::without_mirror::interlock;
 use crate::step::{Block, Standing};
 
 /// One thing to do.
@@ -86,6 +87,11 @@ pub(super) fn next(facts: &Facts) -> Next {
     let blocks = blocks(facts);
     if !blocks.is_empty() {
         return Err(Standing::Blocked { blocks });
+    }
+    let silent = |half: &&Half| half.database.unknown().is_some();
+    if let Some(why) = facts.half(Role::PrimaryMirror).filter(silent) {
+        let why = why.database.unknown().cloned().unwrap_or_default();
+        return Err(blocked(interlock(why)));
     }
     if let Some(why) = unknown(facts) {
         return Err(Standing::unknown(why));

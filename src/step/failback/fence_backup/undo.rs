@@ -16,6 +16,7 @@ use crate::model::{Instance, Problem, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Hole, HoleType, Values};
+use crate::step::lost::Lost;
 use crate::step::next::{Door, Next, Sending};
 use crate::step::observe::Observed;
 use crate::step::observe::backups::logins;
@@ -52,6 +53,7 @@ pub(in crate::step) struct Facts {
     family: Option<String>,
     logins: Observed<Vec<String>>,
     others: Vec<Other>,
+    lost: Lost,
 }
 
 /// Another instance that may have a chat database of the same family.
@@ -140,7 +142,12 @@ impl Back for Facts {
                 database,
             });
         }
+        let silent = others.iter().filter(|it| it.database.unknown().is_some());
+        let silent = silent.map(|it| it.role);
+        let silent = silent.filter(|it| *it != Role::BackupMirror).collect();
+        let lost = Lost::look(cx, silent).await;
         Self {
+            lost,
             // The last look before it: the others were looked at for it, and it changes nothing in them.
             backup: database(access, backup, name).await,
             before: before.and_then(|before| before.chat.clone()),
@@ -249,7 +256,8 @@ impl Facts {
     /// No role is answered for by the instance of another one.
     fn each_is_itself(&self) -> Result<(), Standing> {
         for (role, identity) in &self.names {
-            if let Some(why) = identity.unknown().filter(|_| *role != Role::BackupMirror) {
+            let waits = *role != Role::BackupMirror && !self.lost.has(*role);
+            if let Some(why) = identity.unknown().filter(|_| waits) {
                 return Err(Standing::unknown(why.about(format!("who the {role} is"))));
             }
         }
@@ -273,6 +281,10 @@ impl Facts {
                 // chat does not wait for an instance that only mirrors it.
                 Err(_)
                     if other.role == Role::BackupMirror && other.database.unknown().is_some() => {}
+                Err(_) if other.database.unknown().is_some() && self.lost.has(other.role) => {}
+                Err(why) if other.database.unknown().is_some() => {
+                    return Err(self.lost.standing(other.role, &why));
+                }
                 Err(why) => {
                     return Err(Standing::unknown(why.about(format!(
                         "whether the chat database of the {} can be written to",

@@ -3,13 +3,14 @@
 
 use serde::Serialize;
 
-use crate::model::states::DatabaseState;
-use crate::model::{Instance, Problem, Role, quote};
+use crate::model::states::{DatabaseState, MirroringState};
+use crate::model::{Instance, Role, quote};
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::Command;
 use crate::step::compliance_mirror::{self as compliance, Compliance};
 use crate::step::failback::install_primary_mirror::PRIMARY_SIDE;
+use crate::step::lost::{Lost, not_asked, roles, serves_alone};
 use crate::step::next::Next;
 use crate::step::observe::Observed;
 use crate::step::observe::database::{Database, database};
@@ -23,26 +24,21 @@ pub(in crate::step) struct Facts {
     sides: Vec<(Role, Observed<Database>)>,
     /// The backup serves by itself: somebody opened it.
     backup_serves: bool,
+    lost: Lost,
     compliance: Option<Compliance>,
 }
 
-/// The chat instances of the first data center that a site has.
-pub(in crate::step) fn roles(site: &Site) -> impl Iterator<Item = Role> {
-    let both = [Role::Primary, Role::PrimaryMirror].into_iter();
-    both.filter(|role| site.chat(*role).is_some())
-}
-
-/// True for a database of the second data center that is open: nothing is left to lift of the fence,
-/// and a primary side that is lost for good must not keep chat down.
-pub(in crate::step) fn serves_alone(backup: &Observed<Database>) -> bool {
-    backup.seen().is_some_and(Database::serves)
-}
-
-/// What is said of an instance that is then left alone.
-pub(in crate::step) fn not_asked(role: Role, why: &Problem) -> String {
-    format!(
-        "the {role} cannot be asked ({why}): when it is back, see first that its chat database is not ONLINE, for the backup's serves"
-    )
+/// True for a partner that hears its other one (`steps.md` 6.8).
+fn is_in_touch(database: &Database) -> bool {
+    let state = database.mirroring.as_ref().and_then(|it| it.state);
+    state.is_some_and(|state| match state {
+        MirroringState::Synchronizing
+        | MirroringState::Synchronized
+        | MirroringState::PendingFailover => true,
+        MirroringState::Suspended
+        | MirroringState::Disconnected
+        | MirroringState::Unsynchronized => false,
+    })
 }
 
 impl Back for Facts {
@@ -70,7 +66,18 @@ impl Back for Facts {
             let at = Instance::chat(role);
             sides.push((role, database(cx.access, at, name).await));
         }
+        let silent = sides.iter().filter(|(_, seen)| seen.unknown().is_some());
+        let mut lost = Lost::look(cx, silent.map(|(role, _)| *role).collect()).await;
+        for (role, seen) in &sides {
+            if seen.seen().is_some_and(is_in_touch) {
+                lost.is_in_touch(match role {
+                    Role::Primary => Role::PrimaryMirror,
+                    Role::PrimaryMirror | Role::Backup | Role::BackupMirror => Role::Primary,
+                });
+            }
+        }
         Self {
+            lost,
             sides,
             backup_serves: serves_alone(
                 &database(cx.access, Instance::chat(Role::Backup), name).await,
@@ -81,8 +88,9 @@ impl Back for Facts {
 
     fn next(&self) -> Result<Next<Role>, Standing> {
         for (role, seen) in &self.sides {
-            if let Some(why) = seen.unknown().filter(|_| !self.backup_serves) {
-                return Err(Standing::unknown(why.about(format!("the {role}"))));
+            let waits = !self.backup_serves && !self.lost.has(*role);
+            if let Some(why) = seen.unknown().filter(|_| waits) {
+                return Err(self.lost.standing(*role, why));
             }
         }
         let at = |is: &dyn Fn(&Database) -> bool| {

@@ -9,6 +9,7 @@ use crate::step::observe::Observed;
 use crate::step::observe::backups::{PlacedFile, placed_files};
 use crate::step::observe::space::{Need, Volume, charge, share_room, volume_of, volumes};
 use crate::step::placement::{Incoming, targets};
+use crate::step::without_mirror::primary_side;
 use crate::step::{Block, Context, Lift};
 
 /// Interlock: a backup is written without empty pages, and may be smaller than the files.
@@ -65,7 +66,8 @@ impl Room {
     pub(super) async fn look(cx: Context<'_>) -> Self {
         let access = cx.access;
         let name = &cx.site.database.chat;
-        let has_mirror = access.sql.has(Instance::chat(Role::PrimaryMirror));
+        let on = primary_side(cx).await;
+        let has_mirror = on.contains(&Role::PrimaryMirror);
         let mut folders = vec![("the full backup", &cx.site.shares.backup)];
         if let Some(mirror) = cx.site.shares.mirror.as_ref().filter(|_| has_mirror) {
             folders.push(("the backup by the set-up of the mirror", mirror));
@@ -79,15 +81,13 @@ impl Room {
             });
         }
         let mut sides = Vec::new();
-        for role in [Role::Primary, Role::PrimaryMirror] {
+        for role in on {
             let instance = Instance::chat(role);
-            if access.sql.has(instance) {
-                sides.push(Side {
-                    role,
-                    own: placed_files(access, instance, name).await,
-                    volumes: volumes(access, instance).await,
-                });
-            }
+            sides.push(Side {
+                role,
+                own: placed_files(access, instance, name).await,
+                volumes: volumes(access, instance).await,
+            });
         }
         Self {
             files: placed_files(access, Instance::chat(Role::Backup), name).await,

@@ -5,6 +5,7 @@ use crate::model::Role;
 use crate::model::states::DatabaseState;
 use crate::step::observe::Observed;
 use crate::step::shared::one_instance;
+use crate::step::without_mirror::interlock;
 use crate::step::{Block, Step};
 
 /// Versions: an older primary cannot restore (3169), a newer one can never ship back (`steps.md` 6.6).
@@ -31,6 +32,10 @@ pub(super) fn version_blocks(facts: &Facts) -> Vec<Block> {
                 "a backup never goes to an older version (3169), and log shipping must go both ways: bring all to one version",
             )),
             Observed::Seen(_) => {}
+            Observed::Unknown(why) if *role == Role::PrimaryMirror => {
+                let about = format!("the version of the {role} cannot be seen");
+                blocks.push(interlock(why.about(about)));
+            }
             Observed::Absent | Observed::Unknown(_) => blocks.push(Block::site(
                 "version-unknown",
                 format!("the version of the {role} cannot be seen"),

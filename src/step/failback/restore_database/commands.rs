@@ -72,7 +72,7 @@ pub(in crate::step::failback) fn log(site: &Site) -> Command {
 }
 
 /// What such a log backup is restored with.
-pub(in crate::step::failback) fn log_values(path: &str, position: i64) -> Values {
+pub(in crate::step) fn log_values(path: &str, position: i64) -> Values {
     Values::from([
         ("log".to_owned(), json!(path)),
         ("position".to_owned(), json!(position)),

@@ -15,6 +15,7 @@ use crate::step::observe::log_shipping::{
 };
 use crate::step::observe::sets::{SetHeader, sets};
 use crate::step::shared::{Holders, file_name, is_mirror, only_set};
+use crate::step::without_mirror::interlock;
 use crate::step::{Block, Context, Lift};
 
 /// What keeps a database that is OFFLINE, as a fence leaves it: its files are closed and whole.
@@ -260,6 +261,10 @@ impl Side {
         let role = self.role;
         match &self.presence {
             Presence::Answers(_) => {}
+            Presence::Unseen(why) | Presence::Dead(why) if role == Role::PrimaryMirror => {
+                let why = why.about(format!("the {role} does not answer"));
+                return vec![interlock(why)];
+            }
             Presence::Lives(why) | Presence::Unseen(why) | Presence::Dead(why) => {
                 return vec![Block::site(
                     "primary-not-there",

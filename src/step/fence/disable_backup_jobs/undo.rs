@@ -7,7 +7,7 @@ use crate::model::Role;
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::Command;
-use crate::step::failback::install_primary_mirror::undo::roles;
+use crate::step::lost::roles;
 use crate::step::next::Next;
 use crate::step::undo::Back;
 use crate::step::{Context, Standing};

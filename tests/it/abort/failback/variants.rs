@@ -18,7 +18,7 @@ use crate::site::{Drill, assert_one_writable, effects, paused, primary_mirror_is
 use crate::sweep::sweep;
 
 /// A failback that was killed when this step was about to begin.
-async fn killed_at(drill: &Drill, step: &str) -> (Stage, MemoryStore) {
+pub(super) async fn killed_at(drill: &Drill, step: &str) -> (Stage, MemoryStore) {
     let whole = drill.undisturbed_here().await.journal;
     killed(drill, record_of(&whole, starts(step))).await
 }
@@ -30,7 +30,7 @@ async fn by_hand(stage: &Stage, at: pchadr::model::Instance, statement: &str) {
     Box::pin(session.send(statement)).await.expect("it is done");
 }
 
-fn state(stage: &Stage, at: pchadr::model::Instance) -> DatabaseState {
+pub(super) fn state(stage: &Stage, at: pchadr::model::Instance) -> DatabaseState {
     chat(stage, at).expect("mgc").state
 }
 
@@ -73,14 +73,22 @@ fn a_failback_that_is_killed_at_any_moment_can_be_undone() {
 #[test]
 fn the_backup_stays_closed_while_the_primary_or_its_mirror_does_not_answer() {
     let drill = drill();
-    for lost in [Role::Primary, Role::PrimaryMirror] {
+    for (lost, step) in [
+        (Role::Primary, "restore-database"),
+        (Role::PrimaryMirror, "configure-log-shipping"),
+    ] {
         paused(Box::pin(async {
             let before = stands(&drill.stage());
-            let (mut stage, store) = killed_at(&drill, "restore-database").await;
+            let (mut stage, store) = killed_at(&drill, step).await;
             stage.simulated.world.down(lost);
             let made = effects(&stage).len();
             let finished = drill.abort(&stage, &store).await.expect("a record");
-            assert_stopped(&finished, "could not be determined");
+            assert_stopped(&finished, "not reachable");
+            let error = finished.error.as_ref().expect("a cause");
+            assert!(
+                error.hint.contains("--override primary-lost=REASON"),
+                "{error:?}"
+            );
             assert_eq!(state(&stage, BACKUP), DatabaseState::Restoring);
             assert_eq!(effects(&stage).len(), made, "nothing was sent");
             stage.simulated.world.up(lost);
@@ -412,7 +420,7 @@ fn log_backups_of_a_copy_that_was_given_up_do_not_hinder_the_next_failback() {
     let drill = drill();
     let whole = drill.undisturbed();
     paused(Box::pin(async {
-        let (mut stage, store) = killed_at(&drill, POINT_OF_NO_RETURN).await;
+        let (mut stage, store) = killed_at(&drill, "configure-log-shipping").await;
         // Its log goes far beyond where the backup's will be.
         stage.simulated.world.with(|state| {
             let primary = state.instances.get_mut(&PRIMARY).expect("the primary");

@@ -34,6 +34,7 @@ fn closed(others: Vec<Other>) -> Facts {
         family: Some("FAMILY".to_owned()),
         logins: Observed::Seen(vec!["sa".to_owned(), "svc".to_owned()]),
         others,
+        lost: Lost::default(),
     }
 }
 
@@ -228,6 +229,7 @@ fn steps_are_taken_back_last_first_but_for_the_list_which_goes_before_the_mirror
     assert_eq!(
         back,
         [
+            "configure-log-shipping",
             "install-primary-mirror",
             "restore-database",
             "fence-backup",
