@@ -48,8 +48,8 @@ use check::CheckCommand;
 use lab::LabOptions;
 use lab_shell::LabShellOptions;
 use options::{
-    AbortOptions, CompletionsOptions, FailoverOptions, FenceOptions, InitOptions, LogsOptions,
-    ManOptions, RunOptions, RunsCommand, SchemaOptions, StatusOptions,
+    AbortOptions, CompletionsOptions, FailbackOptions, FailoverOptions, FenceOptions, InitOptions,
+    LogsOptions, ManOptions, RunsCommand, SchemaOptions, StatusOptions,
 };
 use state::StatePlaces;
 
@@ -67,7 +67,7 @@ pub enum Command {
     /// Move the pool to its second data center
     Failover(FailoverOptions),
     /// Bring the pool home to its first data center
-    Failback(RunOptions),
+    Failback(FailbackOptions),
     /// Close the chat database of a first data center that came back after a failover
     Fence(FenceOptions),
     /// Undo what the last run changed, before its point of no return
@@ -194,7 +194,8 @@ pub fn run(
             failover::command(Direction::Failover, &options, environment, out)
         }
         Command::Failback(options) => {
-            failover::command(Direction::Failback, options, environment, out)
+            let options = options.clone().whole();
+            failover::command(Direction::Failback, &options, environment, out)
         }
         Command::Fence(options) => {
             failover::command(Direction::Fence, &options.into(), environment, out)

@@ -170,6 +170,7 @@ impl Plan {
             }
         }
         see_seeding(&steps)?;
+        see_shipping(&steps)?;
         let seeded = steps.contains(&Step::SeedPrimary);
         let stages = stages(&steps, site.copy.overlap);
         let stage_of = |step: Step| {
@@ -178,9 +179,12 @@ impl Plan {
                 .position(|stage| stage.iter().any(|id| id == step.id()))
                 .map_or(0, |index| index + 1)
         };
+        // What stands behind the step that serves takes nothing from users.
+        let served = steps.iter().position(|step| *step == Step::ReturnPoolState);
         let planned: Vec<PlannedStep> = steps
             .iter()
-            .map(|step| {
+            .enumerate()
+            .map(|(index, step)| {
                 let info = step.info();
                 PlannedStep {
                     step: *step,
@@ -190,7 +194,9 @@ impl Plan {
                     stage: stage_of(*step),
                     effect: info.effect,
                     point_of_no_return: step.is_point_of_no_return(),
-                    downtime: step.downtime(site, seeded),
+                    downtime: step
+                        .downtime(site, seeded)
+                        .filter(|_| served.is_none_or(|served| index <= served)),
                     checks: info
                         .checks
                         .iter()
@@ -373,6 +379,19 @@ fn stages(steps: &[Step], overlap: bool) -> Vec<Vec<String>> {
         before = Some(*step);
     }
     stages
+}
+
+/// Users may be served before the primary's mirror and log shipping are set up, and not without them.
+fn see_shipping(steps: &[Step]) -> Result<(), NoPlan> {
+    let serves = steps.contains(&Step::ReturnActiveServers);
+    let needed = [Step::InstallPrimaryMirror, Step::ConfigureLogShipping];
+    match needed.into_iter().find(|it| serves && !steps.contains(it)) {
+        None => Ok(()),
+        Some(missing) => Err(NoPlan::Missing {
+            step: Step::ReturnActiveServers.id(),
+            first: missing.id(),
+        }),
+    }
 }
 
 /// What users are served without for a while, by the order of the steps.

@@ -15,6 +15,9 @@ pub const FAILOVER_SERVICE_FIRST: &str = include_str!("../runbooks/failover-serv
 /// The built-in failback: the primary is seeded while chat serves, the rest is in the vendor's order.
 pub const FAILBACK: &str = include_str!("../runbooks/failback.toml");
 
+/// The same failback that serves users before it sets up the primary's mirror and log shipping.
+pub const FAILBACK_SERVICE_FIRST: &str = include_str!("../runbooks/failback-service-first.toml");
+
 /// The failback in the vendor's order: users wait for the whole database.
 pub const FAILBACK_VENDOR_ORDER: &str = include_str!("../runbooks/failback-vendor-order.toml");
 

@@ -41,7 +41,7 @@ pub fn command(
             let part = &options.part;
             let runbook = match file {
                 Some(file) => of_file(direction, file)?,
-                None if part.service_first => built_in(direction, runbook::FAILOVER_SERVICE_FIRST)?,
+                None if part.service_first => built_in(direction, service_first(direction))?,
                 // In the order in which the part before it was taken.
                 None => match parted_before(part, &site, environment) {
                     Some(before) => abort::runbook(&before, direction),
@@ -102,6 +102,15 @@ fn parted_before(part: &Part, site: &Site, environment: &Environment) -> Option<
     // A place that is missing, and steps that are not known, are told later: a plan needs neither.
     let archive = runs::archive(site, environment).ok()?;
     runs::parted(site, &archive).filter(|found| known(&found.state).is_ok())
+}
+
+/// The order in which users come first; a fence has no other order than its own.
+fn service_first(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Failover => runbook::FAILOVER_SERVICE_FIRST,
+        Direction::Failback => runbook::FAILBACK_SERVICE_FIRST,
+        Direction::Fence => runbook::FENCE,
+    }
 }
 
 /// Says which of the two options names no part of the plan.

@@ -107,6 +107,30 @@ impl FailoverOptions {
     }
 }
 
+/// `pchadr failback`, as typed.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = format!("{}\n\n{}", interlocks(), troubles()))]
+pub struct FailbackOptions {
+    /// What a failover takes too.
+    #[command(flatten)]
+    run: RunOptions,
+
+    /// Serve users before the primary's mirror and log shipping are set up (B6, B7 before B5); the plan says what is at risk
+    #[arg(long, conflicts_with_all = ["runbook", "resume"])]
+    service_first: bool,
+}
+
+impl FailbackOptions {
+    /// As one.
+    pub fn whole(self) -> RunOptions {
+        let part = Part {
+            service_first: self.service_first,
+            ..Part::default()
+        };
+        RunOptions { part, ..self.run }
+    }
+}
+
 /// The part of a failover that a run takes, as typed.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Part {

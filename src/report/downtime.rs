@@ -89,7 +89,9 @@ pub fn measured(account: &Account) -> Option<Vec<(&str, Duration)>> {
     let began = account.steps[first].first_began?;
     let mut parts = Vec::new();
     let mut before = 0;
-    for it in &account.steps[first..] {
+    let mut steps = account.steps.iter();
+    let served = steps.position(|it| step(&it.line.id) == Some(Step::ReturnPoolState))?;
+    for it in account.steps.get(first..=served)? {
         let ended = it.ended_at.filter(|_| it.is_done())?;
         // Of whole seconds since the beginning, the differences add up; those of rounded parts do not.
         let seconds = ended.duration_since(began).as_secs();

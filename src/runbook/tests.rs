@@ -185,7 +185,14 @@ fn the_schema_has_the_keys_that_the_loader_knows_and_every_built_in_runbook_keep
         keys(step),
         known("[[step]]\nid = 'copy-backups'\nzzzzzzzzzzzz = 1")
     );
-    for text in [FAILOVER, FAILOVER_SERVICE_FIRST, FAILBACK, FENCE] {
+    for text in [
+        FAILOVER,
+        FAILOVER_SERVICE_FIRST,
+        FAILBACK,
+        FAILBACK_SERVICE_FIRST,
+        FAILBACK_VENDOR_ORDER,
+        FENCE,
+    ] {
         let runbook: toml::Table = text.parse().unwrap();
         for key in runbook.keys() {
             assert!(keys("/properties").contains(key), "{key}");

@@ -43,6 +43,7 @@ mod practice;
 mod program;
 mod readme;
 mod report;
+mod users_first;
 mod variants;
 mod ways_out;
 mod words;

@@ -13,7 +13,7 @@ use pchadr::run::event::{Outcome, RunFinished};
 use pchadr::run::executor::undo::NotUndone;
 use pchadr::run::journal::JournalError;
 use pchadr::run::store::MemoryStore;
-use pchadr::runbook::{Direction, FAILBACK_VENDOR_ORDER, Runbook};
+use pchadr::runbook::{Direction, FAILBACK_SERVICE_FIRST, FAILBACK_VENDOR_ORDER, Runbook};
 use pchadr::site::Site;
 use pchadr::step::Step;
 use pchadr::step::saved::Saved;
@@ -324,6 +324,12 @@ impl Drill {
     /// The failback in the vendor's order: the whole database is moved behind B1.
     pub(crate) fn in_vendor_order(mut self) -> Self {
         self.plan = plan_by(FAILBACK_VENDOR_ORDER, Direction::Failback, &self.site);
+        self
+    }
+
+    /// The failback that serves users before the primary's mirror and log shipping.
+    pub(crate) fn users_first(mut self) -> Self {
+        self.plan = plan_by(FAILBACK_SERVICE_FIRST, Direction::Failback, &self.site);
         self
     }
 

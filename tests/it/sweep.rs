@@ -162,11 +162,7 @@ impl NoReturn {
             }),
             Change::Cmdlet { .. } | Change::File(_) => false,
         });
-        // A cmdlet comes behind all statements: its like was sent before, to clear the list.
-        let behind = whole
-            .changes
-            .iter()
-            .rposition(|it| matches!(it, Change::Sql(_)));
+        // Of cmdlets, the last that are sent in a row: their like was sent before, to clear the list.
         let change = change.or_else(|| {
             let is_it = |change: &Change| match change {
                 Change::Cmdlet { cmdlet, .. } => step.commands.iter().any(
@@ -174,8 +170,9 @@ impl NoReturn {
                 ),
                 Change::Sql(_) | Change::File(_) => false,
             };
-            let mut all = whole.changes.iter().enumerate().skip(behind?);
-            all.find(|(_, change)| is_it(change)).map(|(n, _)| n)
+            let last = whole.changes.iter().rposition(is_it)?;
+            let before = whole.changes[..last].iter().rposition(|it| !is_it(it));
+            Some(before.map_or(0, |before| before + 1))
         });
         Self {
             record,

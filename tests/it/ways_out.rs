@@ -253,3 +253,11 @@ fn a_failover_that_serves_first_has_a_way_out_whatever_is_lost_for_good() {
 fn a_failback_that_is_struck_anywhere_has_a_way_out_whatever_is_lost_for_good() {
     sweep_ways_out(&impatient_failback(), "failback");
 }
+
+#[test]
+fn a_failback_that_serves_first_has_a_way_out_whatever_is_lost_for_good() {
+    sweep_ways_out(
+        &impatient_failback().users_first(),
+        "failback --service-first",
+    );
+}

@@ -77,7 +77,7 @@ impl Execution<'_> {
         let moves: u32 = parts.iter().map(|it| it.moves).sum();
         let waits: u64 = parts.iter().filter_map(|it| it.wait_seconds).sum();
         format!(
-            "chat is down from here until the last step: {moves} × size of the database / throughput, {} min allowed for waiting, and what the commands themselves take; this is the one question of the outage, and covers the steps in it; until `set-active-servers` it can be undone",
+            "chat is down from here until `set-pool-state`: {moves} × size of the database / throughput, {} min allowed for waiting, and what the commands themselves take; this is the one question of the outage, and covers the steps in it; until `set-active-servers` it can be undone",
             waits.div_ceil(60)
         )
     }

@@ -229,7 +229,8 @@ impl Execution<'_> {
         if step.begins_downtime() && !self.has_started(step) {
             what = format!("{what}; {}", self.downtime());
         }
-        if let Some(risk) = self.plan.risk.filter(|_| step.is_point_of_no_return()) {
+        let is_all = step.is_point_of_no_return() || step.begins_downtime();
+        if let Some(risk) = self.plan.risk.filter(|_| is_all) {
             what = format!("{what}; {risk}");
         }
         let by = if self.terms.rehearsal {

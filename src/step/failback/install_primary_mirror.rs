@@ -68,7 +68,9 @@ impl Kind for InstallPrimaryMirror {
         without: "the primary's mirror",
         interlock: NO_MIRROR,
         serves: Step::ReturnPoolState,
-        risk: Some("users are served before the primary's mirror is set up"),
+        risk: Some(
+            "users are served before the primary's mirror and log shipping are set up: until the mirror is synchronized what they write exists on one instance only, until one log backup has arrived in one data center only, and what is lost with that is lost; while log shipping is set up chat servers reconnect twice",
+        ),
     });
 
     fn limit(limits: &Limits) -> Option<Duration> {

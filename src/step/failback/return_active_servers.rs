@@ -16,9 +16,22 @@ use crate::step::observe::database::{Database, database};
 use crate::step::observe::pool::{self, Service};
 use crate::step::shared::{is_restored, not_restored};
 use crate::step::undo::Nothing;
-use crate::step::{Block, Context, Effect, Info, Kind, Standing, Step};
+use crate::step::{Block, Context, Earlier, Effect, Info, Kind, Standing, Step};
 
 pub(in crate::step) struct ReturnActiveServers;
+
+/// What must stand before users are served: not the primary's mirror, nor log shipping (`design.md` 3,
+/// rule 18).
+pub(super) const WHAT_USERS_NEED: Earlier = Earlier::These(&[
+    Step::RetireOldPrimary,
+    Step::ProveShare,
+    Step::StopLogBackups,
+    Step::BackUpDatabase,
+    Step::ClearActiveServers,
+    Step::RemoveMirroring,
+    Step::FenceBackup,
+    Step::RestoreDatabase,
+]);
 
 /// The list, and what the servers would use.
 #[derive(Debug, Serialize)]
@@ -69,6 +82,8 @@ impl Kind for ReturnActiveServers {
             "the active list is the wanted set",
         ],
     };
+
+    const AFTER: Earlier = WHAT_USERS_NEED;
 
     const POINT_OF_NO_RETURN: bool = true;
 

@@ -112,6 +112,18 @@ impl Kind for ReturnPoolState {
         ],
     };
 
+    const AFTER: Earlier = Earlier::These(&[
+        Step::RetireOldPrimary,
+        Step::ProveShare,
+        Step::StopLogBackups,
+        Step::BackUpDatabase,
+        Step::ClearActiveServers,
+        Step::RemoveMirroring,
+        Step::FenceBackup,
+        Step::RestoreDatabase,
+        Step::ReturnActiveServers,
+    ]);
+
     const OVERTAKES: Earlier = Earlier::All;
 
     fn downtime(site: &Site, _seeded: bool) -> Option<Downtime> {

@@ -233,7 +233,9 @@ impl<'a> Desk<'a> {
                 let options = options.whole();
                 self.go(Direction::Failover, &options, text).await
             }
-            Command::Failback(options) => self.go(Direction::Failback, &options, text).await,
+            Command::Failback(options) => {
+                self.go(Direction::Failback, &options.whole(), text).await
+            }
             Command::Fence(options) => {
                 self.go(Direction::Fence, &RunOptions::from(&options), text)
                     .await

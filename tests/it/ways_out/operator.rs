@@ -210,7 +210,7 @@ impl<'a> Operator<'a> {
         };
         match command {
             Command::Failover(options) => self.go(Direction::Failover, &options.whole()).await,
-            Command::Failback(options) => self.go(Direction::Failback, &options).await,
+            Command::Failback(options) => self.go(Direction::Failback, &options.whole()).await,
             Command::Fence(options) => self.go(Direction::Fence, &RunOptions::from(&options)).await,
             Command::Abort(options) => {
                 let mut terms = Terms::default();
