@@ -1,0 +1,574 @@
+//! `--plan-out` saves a plan to be approved, `--approved` runs only that one, `pchadr plan verify` says
+//! whether it still stands (`design.md` 8, "Approval").
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Environment;
+use super::doors::doors;
+use super::error::{Failure, output, refused};
+use super::options::{LogsOutput, Output, RunOptions, VerifyPlanOptions};
+use super::rehearse::{RehearsalError, Stage, recipe, refusal};
+use super::{ports, runs};
+use crate::access::Access;
+use crate::approval::drift::{Drift, Held, hold};
+use crate::approval::facts::{Is, Rule, Thing, observe};
+use crate::approval::{Approval, Approved, Chosen};
+use crate::model::Remedy;
+use crate::model::commands::{config_option, quoted};
+use crate::plan::Plan;
+use crate::rehearsal::simulated::Recipe;
+use crate::report::{self, many_lines, one_line, plain_json};
+use crate::run::archive::Found;
+use crate::run::exit::Exit;
+use crate::runbook::Direction;
+use crate::site::Site;
+
+/// Reads an approval.
+///
+/// # Errors
+/// That it cannot be read, or is none.
+pub(super) fn read(file: &Path) -> anyhow::Result<Approved> {
+    let what = format!("the approved plan `{}`", file.display());
+    let bytes = fs::read(file).map_err(|error| {
+        let hint = "name the file that --plan-out saved, and see that you may read it";
+        Failure::new(Exit::Usage, what.clone(), error.to_string(), hint)
+    })?;
+    let read = Approved::read(bytes);
+    Ok(read
+        .map_err(|unread| Failure::new(Exit::Usage, what, unread.to_string(), unread.remedy()))?)
+}
+
+/// The plan of an approval, as its steps and the site file give it now.
+///
+/// # Errors
+/// That it is of another direction; those of [`Plan::bind`].
+pub(super) fn plan_of(
+    approved: &Approved,
+    direction: Direction,
+    site: &Site,
+) -> anyhow::Result<Plan> {
+    let approval = &approved.approval;
+    let runbook = approval.to_runbook().filter(|it| it.direction == direction);
+    let runbook = runbook.ok_or_else(|| {
+        let why = format!(
+            "it is a plan of a {}, not of a {direction}",
+            approval.runbook
+        );
+        let hint = "name a plan that was saved for this command";
+        Failure::new(Exit::Usage, "the approved plan", why, hint)
+    })?;
+    let plan = Plan::bind(&runbook, site)?;
+    Ok(plan.part(approval.from.as_deref(), approval.until.as_deref())?)
+}
+
+/// Sees that program, site file and plan are those that were approved. Connects to nothing.
+///
+/// # Errors
+/// What differs, each by its name.
+pub(super) fn see_plan(
+    approved: &Approved,
+    plan: &Plan,
+    site: &Site,
+    simulated: bool,
+) -> Result<(), Failure> {
+    refuse(approved, approved.approval.differs(plan, site, simulated))
+}
+
+/// Sees that the site is what it was when the plan was approved. What is not seen is told, and is no
+/// reason to refuse: a failover begins when half of the site is dead.
+///
+/// # Errors
+/// What differs, fact by fact.
+pub(super) async fn see_site(
+    approved: &Approved,
+    site: &Site,
+    access: &Access,
+) -> Result<(), Failure> {
+    let now = Box::pin(observe(site, access)).await;
+    see(approved, &now)
+}
+
+fn see(approved: &Approved, now: &[Thing]) -> Result<(), Failure> {
+    let held = hold(&approved.approval.facts, now);
+    for line in held.told() {
+        runs::note()(&line);
+    }
+    refuse(approved, held.drift)
+}
+
+/// The same of the simulated site that a recipe makes.
+///
+/// # Errors
+/// That it cannot be simulated; what differs.
+pub(super) fn see_rehearsed(
+    approved: &Approved,
+    site: &Site,
+    recipe: &Recipe,
+) -> anyhow::Result<()> {
+    let now = on_stage(site, recipe, async |access: &Access| {
+        observe(site, access).await
+    })?;
+    Ok(see(approved, &now)?)
+}
+
+/// Looks at the site that a recipe makes.
+fn on_stage<T>(
+    site: &Site,
+    recipe: &Recipe,
+    look: impl AsyncFnOnce(&Access) -> T,
+) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    let looked: Result<T, RehearsalError> = runtime.block_on(async {
+        let stage = Stage::build(site, recipe)?;
+        let seen = look(&stage.access).await;
+        let unknown = stage.simulated.unknown();
+        if unknown.is_empty() {
+            Ok(seen)
+        } else {
+            Err(RehearsalError::Unknown(unknown))
+        }
+    });
+    Ok(looked.map_err(|error| refusal(&error))?)
+}
+
+/// Looks at the real site.
+fn on_site<T>(
+    site: &Site,
+    environment: &Environment,
+    look: impl AsyncFnOnce(&Access) -> T,
+) -> anyhow::Result<T> {
+    let ports = match runs::archive(site, environment) {
+        Ok(archive) => ports::known(site, &archive),
+        // It is only read from there where named instances were seen.
+        Err(_) => std::collections::BTreeMap::new(),
+    };
+    let doors = doors(site, ports)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let seen = runtime.block_on(async {
+        let access = doors.open();
+        look(&access).await
+    });
+    // A share that hangs must not keep the program.
+    runtime.shutdown_background();
+    Ok(seen)
+}
+
+fn refuse(approved: &Approved, drift: Vec<Drift>) -> Result<(), Failure> {
+    if drift.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "it was saved at {:.0}, and {} since",
+        approved.approval.made,
+        differs(drift.len())
+    );
+    let mut failure = Failure::new(
+        Exit::Blocked,
+        "the approved plan does not stand any more",
+        why,
+        ways(&approved.approval),
+    );
+    failure.problem.evidence = drift.iter().map(ToString::to_string).collect();
+    Err(failure)
+}
+
+fn differs(things: usize) -> String {
+    if things == 1 {
+        "one thing differs".to_owned()
+    } else {
+        format!("{things} things differ")
+    }
+}
+
+/// What makes a new approval, and what goes without one.
+fn ways(approval: &Approval) -> Vec<Remedy> {
+    let command = chosen(approval);
+    vec![
+        Remedy::to_do("where that is as it should be, save a new plan and have it approved"),
+        Remedy::Command(
+            format!("{command} --plan-out {}", quoted(&fresh(&approval.runbook))).into(),
+        ),
+        Remedy::to_do("or, where nobody is there to approve one, run without an approval"),
+        Remedy::Command(command.into()),
+    ]
+}
+
+/// The command that chooses the plan of an approval. Its words are those of a file, which somebody else
+/// may have written.
+fn chosen(approval: &Approval) -> String {
+    let runbook = Direction::find(&approval.runbook).map_or("failover", Direction::key);
+    let mut command = format!("pchadr {runbook}");
+    command.push_str(&crate::model::commands::site_option());
+    let Chosen {
+        runbook_file,
+        service_first,
+        resume,
+    } = &approval.chosen;
+    if let Some(run) = resume {
+        command = format!("{command} --resume={}", quoted(run));
+    } else {
+        for (option, step) in [("--from", &approval.from), ("--until", &approval.until)] {
+            if let Some(step) = step {
+                command = format!("{command} {option} {}", quoted(step));
+            }
+        }
+    }
+    if *service_first {
+        command.push_str(" --service-first");
+    }
+    if let Some(file) = runbook_file {
+        command = format!("{command} --runbook {}", quoted(file));
+    }
+    command
+}
+
+/// The name of a file that is not there yet: an approved plan is never written over.
+fn fresh(runbook: &str) -> String {
+    let runbook = Direction::find(runbook).map_or("failover", Direction::key);
+    let mut names = (1_u32..).map(|n| match n {
+        1 => format!("{runbook}-plan.json"),
+        n => format!("{runbook}-plan-{n}.json"),
+    });
+    let free = names.find(|name| !Path::new(name).exists());
+    free.unwrap_or_default()
+}
+
+/// Whether a run may go on: one that began under an approval goes on with no other plan that is not
+/// approved too, and one that began without is not made an approved one by its end.
+///
+/// # Errors
+/// Why not, and what saves the plan that it would go on with.
+pub(super) fn goes_on(found: &Found, changed: bool, options: &RunOptions) -> Result<(), Failure> {
+    let under = options.approval.approved.is_some();
+    match (&found.state.approved, under) {
+        (None, true) => Err(refused(
+            &format!("run {} has no approval", found.run),
+            "it began without one: what it has sent was not approved",
+            "leave out --approved to go on with it",
+        )),
+        (Some(_), false) if changed => {
+            let runbook = found.state.runbook.as_str();
+            let file = options.runbook.as_ref().map(|file| whole(file));
+            let mut command = format!(
+                "pchadr {}{} --resume={}",
+                quoted(runbook),
+                runs::config_option(options.config.as_deref()),
+                quoted(&found.run)
+            );
+            if let Some(file) = file {
+                command = format!("{command} --runbook {}", quoted(&file));
+            }
+            let save = format!("{command} --plan-out {}", quoted(&fresh(runbook)));
+            Err(Failure::new(
+                Exit::Blocked,
+                format!("run {} cannot go on with this plan", found.run),
+                "it runs an approved plan, and this is another one",
+                vec![
+                    Remedy::to_do("go on with the site file and the runbook that were approved"),
+                    Remedy::to_do(
+                        "or save this plan and have it approved, then go on with --approved",
+                    ),
+                    Remedy::Command(save.into()),
+                ],
+            ))
+        }
+        (None, false) | (Some(_), true | false) => Ok(()),
+    }
+}
+
+fn whole(file: &Path) -> String {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    file.display().to_string()
+}
+
+/// Saves a plan, with what the site is now.
+///
+/// # Errors
+/// That the site cannot be looked at; that the file is there, or cannot be written.
+pub(super) fn save(
+    file: &Path,
+    plan: &Plan,
+    site: &Site,
+    options: &RunOptions,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let chosen = || Chosen {
+        runbook_file: options.runbook.as_ref().map(|file| whole(file)),
+        service_first: options.part.service_first,
+        resume: options.resume.clone(),
+    };
+    let look = async |access: &Access| Approval::of(plan, site, access, chosen()).await;
+    let approval = if options.rehearsal.rehearse {
+        on_stage(site, &recipe(plan, &options.rehearsal)?, look)?
+    } else {
+        on_site(site, environment, look)?
+    };
+    let approved = Approved::read(approval?.to_json()?)?;
+    write_new(file, &approved.bytes).map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AlreadyExists => {
+                "name another file: one that was approved is never written over"
+            }
+            _ => "name a file in a folder that you may write",
+        };
+        let what = format!("no plan was saved to `{}`", file.display());
+        refused(&what, &error.to_string(), hint)
+    })?;
+    let saved = Saved::of(file, &approved);
+    match options.output {
+        Output::Human => saved.write_human(options, out),
+        Output::Json => saved.write_json(out),
+        Output::Markdown => report::plan::markdown(plan, site.pool.fqdn.as_str(), out)
+            .and_then(|()| saved.write_markdown(&approved, out)),
+    }
+    .map_err(output)?;
+    Ok(Exit::Done)
+}
+
+fn write_new(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut opened = OpenOptions::new().write(true).create_new(true).open(file)?;
+    let written = opened.write_all(bytes).and_then(|()| opened.sync_all());
+    if written.is_err() {
+        // Half of it is no plan, and would be in the way of the next try.
+        let _ = fs::remove_file(file);
+    }
+    written
+}
+
+/// What is told of a plan that was saved.
+#[derive(Serialize)]
+struct Saved {
+    version: u32,
+    file: PathBuf,
+    digest: String,
+    plan_digest: String,
+    site_digest: String,
+    facts: Facts,
+    not_seen: Vec<String>,
+}
+
+/// How many facts have which rule.
+#[derive(Serialize)]
+struct Facts {
+    must_equal: usize,
+    may_grow: usize,
+    ignore: usize,
+}
+
+impl Saved {
+    fn of(file: &Path, approved: &Approved) -> Self {
+        let Approval {
+            facts,
+            plan_digest,
+            site_digest,
+            ..
+        } = &approved.approval;
+        let of = |rule: Rule| {
+            let all = facts.iter().flat_map(|it| &it.facts);
+            all.filter(|it| it.rule == rule).count()
+        };
+        // Held against itself: what was not seen is all that is told.
+        let held = hold(facts, facts);
+        Self {
+            version: 1,
+            file: file.to_owned(),
+            digest: approved.digest.clone(),
+            plan_digest: plan_digest.clone(),
+            site_digest: site_digest.clone(),
+            facts: Facts {
+                must_equal: of(Rule::MustEqual),
+                may_grow: of(Rule::MayGrow),
+                ignore: of(Rule::Ignore),
+            },
+            not_seen: held.told(),
+        }
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        let json = serde_json::to_string(self)?;
+        writeln!(out, "{}", plain_json(&json))
+    }
+
+    fn write_human(&self, options: &RunOptions, out: &mut dyn Write) -> io::Result<()> {
+        let Facts {
+            must_equal,
+            may_grow,
+            ignore,
+        } = &self.facts;
+        writeln!(
+            out,
+            "saved           {}",
+            one_line(&self.file.display().to_string())
+        )?;
+        writeln!(out, "digest          {}", self.digest)?;
+        writeln!(out, "plan            {}", self.plan_digest)?;
+        writeln!(
+            out,
+            "facts           {must_equal} must equal, {may_grow} may grow, {ignore} are ignored"
+        )?;
+        for line in &self.not_seen {
+            writeln!(out, "                {}", one_line(line))?;
+        }
+        if !options.rehearsal.rehearse {
+            writeln!(
+                out,
+                "to verify       pchadr plan verify{} {}",
+                runs::config_option(options.config.as_deref()),
+                quoted(&whole(&self.file))
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_markdown(&self, approved: &Approved, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "\n## What the site was\n")?;
+        writeln!(
+            out,
+            "Saved plan `{}`. Each fact must equal when it is run, may grow, or is ignored.\n",
+            self.digest
+        )?;
+        writeln!(out, "```text")?;
+        for thing in &approved.approval.facts {
+            match thing.is {
+                Is::Seen => writeln!(out, "{}", one_line(&thing.of))?,
+                Is::Absent => writeln!(out, "{}: not there", one_line(&thing.of))?,
+                Is::Unknown => writeln!(out, "{}: not seen", one_line(&thing.of))?,
+            }
+            for fact in &thing.facts {
+                let rule = match fact.rule {
+                    Rule::MustEqual => "must equal",
+                    Rule::MayGrow => "may grow",
+                    Rule::Ignore => "ignored",
+                };
+                let line = format!("{} = {}", fact.name, fact.value).replace('`', "'");
+                writeln!(out, "  {rule:<10}  {}", one_line(&line))?;
+            }
+        }
+        writeln!(out, "```")
+    }
+}
+
+/// `pchadr plan verify`.
+///
+/// # Errors
+/// Those of the site file and of the plan; that `out` takes nothing.
+pub fn verify(
+    options: &VerifyPlanOptions,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
+    let approved = read(&options.file)?;
+    let approval = &approved.approval;
+    let direction = Direction::find(&approval.runbook).unwrap_or(Direction::Failover);
+    let plan = plan_of(&approved, direction, &site)?;
+    let mut held = Held {
+        drift: approval.differs(&plan, &site, false),
+        unseen: Vec::new(),
+    };
+    if options.live {
+        let now = on_site(&site, environment, async |access: &Access| {
+            observe(&site, access).await
+        })?;
+        let seen = hold(&approval.facts, &now);
+        held.drift.extend(seen.drift);
+        held.unseen = seen.unseen;
+    }
+    let told = Verified::of(&approved, &held, options.live);
+    let told = match options.form.output {
+        LogsOutput::Json => plain_json(&(serde_json::to_string(&told)? + "\n")),
+        LogsOutput::Human => many_lines(&told.human(options)),
+    };
+    out.write_all(told.as_bytes()).map_err(output)?;
+    Ok(if held.drift.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Blocked
+    })
+}
+
+/// What is told of a saved plan.
+#[derive(Serialize)]
+struct Verified<'a> {
+    version: u32,
+    runbook: &'a str,
+    made: String,
+    digest: &'a str,
+    plan_digest: &'a str,
+    stands: bool,
+    live: bool,
+    drift: Vec<String>,
+    not_seen: Vec<String>,
+    #[serde(skip)]
+    ways: Vec<Remedy>,
+}
+
+impl<'a> Verified<'a> {
+    fn of(approved: &'a Approved, held: &Held, live: bool) -> Self {
+        let approval = &approved.approval;
+        Self {
+            version: 1,
+            runbook: &approval.runbook,
+            made: approval.made.to_string(),
+            digest: &approved.digest,
+            plan_digest: &approval.plan_digest,
+            stands: held.drift.is_empty(),
+            live,
+            drift: held.drift.iter().map(ToString::to_string).collect(),
+            not_seen: held.told(),
+            ways: ways(approval),
+        }
+    }
+
+    fn human(&self, options: &VerifyPlanOptions) -> String {
+        use std::fmt::Write as _;
+
+        let mut text = String::new();
+        // Into a text nothing fails.
+        let _ = writeln!(
+            text,
+            "saved           {} of a {}, at {}",
+            self.plan_digest, self.runbook, self.made
+        );
+        let _ = writeln!(text, "digest          {}", self.digest);
+        let against = match (self.live, self.stands) {
+            (true, true) => "it stands: program, site file, plan and site are those of then",
+            (false, true) => {
+                "it stands: program, site file and plan are those of then; the site was not looked at (--live)"
+            }
+            (_, false) => "it does not stand any more",
+        };
+        let _ = writeln!(text, "verified        {against}");
+        for (index, line) in self.drift.iter().enumerate() {
+            let label = if index == 0 { "differs" } else { "" };
+            let _ = writeln!(text, "{label:15} {line}");
+        }
+        for (index, line) in self.not_seen.iter().enumerate() {
+            let label = if index == 0 { "not compared" } else { "" };
+            let _ = writeln!(text, "{label:15} {line}");
+        }
+        if self.stands {
+            let config = options.config.as_deref().map(config_option);
+            let config = config.unwrap_or_else(crate::model::commands::site_option);
+            let _ = writeln!(
+                text,
+                "to run it       pchadr {}{config} --approved {}",
+                quoted(self.runbook),
+                quoted(&whole(&options.file))
+            );
+        } else if let Some(Remedy::Command(command)) = self.ways.get(1) {
+            let _ = writeln!(text, "a new one       {command}");
+        }
+        text
+    }
+}
