@@ -161,8 +161,21 @@ impl Held {
         let all: [BTreeMap<&str, &Fact>; 2] =
             [was, now].map(|it| it.facts.iter().map(|it| (it.name.as_str(), it)).collect());
         let names: BTreeSet<&str> = all.iter().flat_map(|it| it.keys().copied()).collect();
+        let mut rows = BTreeSet::new();
         for name in names {
             let [was, is] = [all[0].get(name), all[1].get(name)];
+            // A row that came or went is named once, not by each of its facts.
+            if let (None, Some(fact)) | (Some(fact), None) = (was, is)
+                && let Some((row, _)) = name.rsplit_once(": ")
+                && !all.iter().all(|it| it.keys().any(|name| is_of(name, row)))
+            {
+                if fact.rule != Rule::Ignore && rows.insert(row) {
+                    let there = |it: bool| if it { "there" } else { "not there" };
+                    let [was, is] = [was, is].map(|it| there(it.is_some()));
+                    self.drift.push(Drift::new(&now.of, row, was, is));
+                }
+                continue;
+            }
             let unseen = |it: Option<&&Fact>| it.is_some_and(|it| it.unseen);
             let when = if unseen(was) {
                 Some(When::Then)
@@ -188,6 +201,11 @@ impl Held {
             }
         }
     }
+}
+
+fn is_of(name: &str, row: &str) -> bool {
+    let rest = name.strip_prefix(row);
+    rest.is_some_and(|rest| rest.starts_with(": "))
 }
 
 fn allows(rule: Rule, was: Option<&Value>, now: Option<&Value>) -> bool {

@@ -314,10 +314,12 @@ fn of_jobs(all: &Vec<Job>) -> Vec<Fact> {
     facts
 }
 
-fn of_schedules(all: &Vec<Schedule>) -> Vec<Fact> {
+fn of_schedules(all: &Vec<Schedule>, jobs: &[Job]) -> Vec<Fact> {
     let mut facts = Vec::new();
     for it in all {
-        let prefix = format!("{} of {}: ", it.name, it.job);
+        let job = jobs.iter().find(|job| job.id == it.job);
+        let job = job.map_or(&it.job, |job| &job.name);
+        let prefix = format!("{} of {job}: ", it.name);
         ruled!(facts, &prefix, it => Schedule {
             job: MustEqual,
             name: MustEqual,
@@ -467,10 +469,13 @@ async fn of_log_shipping(
     things.push(Thing::of(named("primary"), &rows, of_primary));
     // Without its rows nobody knows which jobs are of log shipping.
     let unseen = unknown.as_ref().or(rows.unknown());
-    let seen = ask(unseen, all_jobs(access, at, &ids)).await;
-    things.push(Thing::of(named("jobs"), &seen, of_jobs));
+    let jobs = ask(unseen, all_jobs(access, at, &ids)).await;
+    things.push(Thing::of(named("jobs"), &jobs, of_jobs));
     let seen = ask(unseen, all_schedules(access, at, &ids)).await;
-    things.push(Thing::of(named("schedules"), &seen, of_schedules));
+    let jobs = jobs.seen().cloned().unwrap_or_default();
+    things.push(Thing::of(named("schedules"), &seen, |all| {
+        of_schedules(all, &jobs)
+    }));
     things
 }
 

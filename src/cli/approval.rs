@@ -18,7 +18,7 @@ use crate::approval::drift::{Drift, Held, hold};
 use crate::approval::facts::{Is, Rule, Thing, observe};
 use crate::approval::{Approval, Approved, Chosen};
 use crate::model::Remedy;
-use crate::model::commands::{config_option, quoted};
+use crate::model::commands::{quoted, site_option};
 use crate::plan::Plan;
 use crate::rehearsal::simulated::Recipe;
 use crate::report::{self, many_lines, one_line, plain_json};
@@ -75,7 +75,8 @@ pub(super) fn see_plan(
     site: &Site,
     simulated: bool,
 ) -> Result<(), Failure> {
-    refuse(approved, approved.approval.differs(plan, site, simulated))
+    let drift = approved.approval.differs(plan, site, simulated);
+    refuse(approved, drift, simulated)
 }
 
 /// Sees that the site is what it was when the plan was approved. What is not seen is told, and is no
@@ -89,15 +90,15 @@ pub(super) async fn see_site(
     access: &Access,
 ) -> Result<(), Failure> {
     let now = Box::pin(observe(site, access)).await;
-    see(approved, &now)
+    see(approved, &now, false)
 }
 
-fn see(approved: &Approved, now: &[Thing]) -> Result<(), Failure> {
+fn see(approved: &Approved, now: &[Thing], simulated: bool) -> Result<(), Failure> {
     let held = hold(&approved.approval.facts, now);
     for line in held.told() {
         runs::note()(&line);
     }
-    refuse(approved, held.drift)
+    refuse(approved, held.drift, simulated)
 }
 
 /// The same of the simulated site that a recipe makes.
@@ -112,7 +113,7 @@ pub(super) fn see_rehearsed(
     let now = on_stage(site, recipe, async |access: &Access| {
         observe(site, access).await
     })?;
-    Ok(see(approved, &now)?)
+    Ok(see(approved, &now, true)?)
 }
 
 /// Looks at the site that a recipe makes.
@@ -162,7 +163,7 @@ fn on_site<T>(
     Ok(seen)
 }
 
-fn refuse(approved: &Approved, drift: Vec<Drift>) -> Result<(), Failure> {
+fn refuse(approved: &Approved, drift: Vec<Drift>, simulated: bool) -> Result<(), Failure> {
     if drift.is_empty() {
         return Ok(());
     }
@@ -175,7 +176,7 @@ fn refuse(approved: &Approved, drift: Vec<Drift>) -> Result<(), Failure> {
         Exit::Blocked,
         "the approved plan does not stand any more",
         why,
-        ways(&approved.approval),
+        ways(&approved.approval, simulated),
     );
     failure.problem.evidence = drift.iter().map(ToString::to_string).collect();
     Err(failure)
@@ -189,9 +190,12 @@ fn differs(things: usize) -> String {
     }
 }
 
-/// What makes a new approval, and what goes without one.
-fn ways(approval: &Approval) -> Vec<Remedy> {
-    let command = chosen(approval);
+/// What makes a new approval, and what goes without one; a rehearsal names rehearsals.
+fn ways(approval: &Approval, simulated: bool) -> Vec<Remedy> {
+    let mut command = chosen(approval);
+    if simulated {
+        command.push_str(" --rehearse");
+    }
     vec![
         Remedy::to_do("where that is as it should be, save a new plan and have it approved"),
         Remedy::Command(
@@ -207,7 +211,7 @@ fn ways(approval: &Approval) -> Vec<Remedy> {
 fn chosen(approval: &Approval) -> String {
     let runbook = Direction::find(&approval.runbook).map_or("failover", Direction::key);
     let mut command = format!("pchadr {runbook}");
-    command.push_str(&crate::model::commands::site_option());
+    command.push_str(&site_option());
     let Chosen {
         runbook_file,
         service_first,
@@ -229,6 +233,24 @@ fn chosen(approval: &Approval) -> String {
         command = format!("{command} --runbook {}", quoted(file));
     }
     command
+}
+
+/// The command that runs an approved plan.
+fn runs_it(approval: &Approval, config: Option<&Path>, file: &Path) -> String {
+    let runbook = Direction::find(&approval.runbook).map_or("failover", Direction::key);
+    let resume = approval.chosen.resume.as_ref();
+    let resume = resume.map(|run| format!(" --resume={}", quoted(run)));
+    format!(
+        "pchadr {runbook}{}{}{} --approved {}",
+        runs::config_option(config),
+        resume.unwrap_or_default(),
+        if approval.simulated {
+            " --rehearse"
+        } else {
+            ""
+        },
+        quoted(&whole(file))
+    )
 }
 
 /// The name of a file that is not there yet: an approved plan is never written over.
@@ -324,9 +346,9 @@ pub(super) fn save(
         let what = format!("no plan was saved to `{}`", file.display());
         refused(&what, &error.to_string(), hint)
     })?;
-    let saved = Saved::of(file, &approved);
+    let saved = Saved::of(file, &approved, options.config.as_deref());
     match options.output {
-        Output::Human => saved.write_human(options, out),
+        Output::Human => saved.write_human(out),
         Output::Json => saved.write_json(out),
         Output::Markdown => report::plan::markdown(plan, site.pool.fqdn.as_str(), out)
             .and_then(|()| saved.write_markdown(&approved, out)),
@@ -355,6 +377,8 @@ struct Saved {
     site_digest: String,
     facts: Facts,
     not_seen: Vec<String>,
+    #[serde(skip)]
+    runs_it: String,
 }
 
 /// How many facts have which rule.
@@ -366,7 +390,7 @@ struct Facts {
 }
 
 impl Saved {
-    fn of(file: &Path, approved: &Approved) -> Self {
+    fn of(file: &Path, approved: &Approved, config: Option<&Path>) -> Self {
         let Approval {
             facts,
             plan_digest,
@@ -391,6 +415,7 @@ impl Saved {
                 ignore: of(Rule::Ignore),
             },
             not_seen: held.told(),
+            runs_it: runs_it(&approved.approval, config, file),
         }
     }
 
@@ -399,7 +424,7 @@ impl Saved {
         writeln!(out, "{}", plain_json(&json))
     }
 
-    fn write_human(&self, options: &RunOptions, out: &mut dyn Write) -> io::Result<()> {
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         let Facts {
             must_equal,
             may_grow,
@@ -419,14 +444,7 @@ impl Saved {
         for line in &self.not_seen {
             writeln!(out, "                {}", one_line(line))?;
         }
-        if !options.rehearsal.rehearse {
-            writeln!(
-                out,
-                "to verify       pchadr plan verify{} {}",
-                runs::config_option(options.config.as_deref()),
-                quoted(&whole(&self.file))
-            )?;
-        }
+        writeln!(out, "to run it       {}", self.runs_it)?;
         Ok(())
     }
 
@@ -510,6 +528,8 @@ struct Verified<'a> {
     drift: Vec<String>,
     not_seen: Vec<String>,
     #[serde(skip)]
+    approval: &'a Approval,
+    #[serde(skip)]
     ways: Vec<Remedy>,
 }
 
@@ -526,7 +546,8 @@ impl<'a> Verified<'a> {
             live,
             drift: held.drift.iter().map(ToString::to_string).collect(),
             not_seen: held.told(),
-            ways: ways(approval),
+            approval,
+            ways: ways(approval, false),
         }
     }
 
@@ -558,17 +579,15 @@ impl<'a> Verified<'a> {
             let _ = writeln!(text, "{label:15} {line}");
         }
         if self.stands {
-            let config = options.config.as_deref().map(config_option);
-            let config = config.unwrap_or_else(crate::model::commands::site_option);
-            let _ = writeln!(
-                text,
-                "to run it       pchadr {}{config} --approved {}",
-                quoted(self.runbook),
-                quoted(&whole(&options.file))
-            );
+            let run = runs_it(self.approval, options.config.as_deref(), &options.file);
+            let _ = writeln!(text, "to run it       {run}");
         } else if let Some(Remedy::Command(command)) = self.ways.get(1) {
             let _ = writeln!(text, "a new one       {command}");
         }
         text
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
