@@ -20,7 +20,7 @@ pub struct Drift {
     pub now: String,
 }
 
-/// What was not seen when it was approved, or is not seen now. It is no drift: what cannot be seen is
+/// What was not seen when it was saved, or is not seen now. It is no drift: what cannot be seen is
 /// not known to differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
@@ -85,7 +85,7 @@ impl fmt::Display for Unseen {
             write!(f, ": {}", self.fact)?;
         }
         f.write_str(match self.when {
-            When::Then => ": not seen when it was approved",
+            When::Then => ": not seen when it was saved",
             When::Now => ": not seen now",
         })?;
         if self.why.is_empty() {

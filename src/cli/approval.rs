@@ -1,31 +1,33 @@
 //! `--plan-out` saves a plan to be approved, `--approved` runs only that one, `pchadr plan verify` says
 //! whether it still stands (`design.md` 8, "Approval").
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+mod save;
+mod verify;
 
-use serde::Serialize;
+use std::fs;
+use std::path::Path;
 
 use super::Environment;
 use super::doors::doors;
-use super::error::{Failure, output, refused};
-use super::options::{LogsOutput, Output, RunOptions, VerifyPlanOptions};
-use super::rehearse::{RehearsalError, Stage, recipe, refusal};
+use super::error::{Failure, refused};
+use super::options::RunOptions;
+use super::rehearse::{RehearsalError, Stage, refusal};
 use super::{ports, runs};
 use crate::access::Access;
-use crate::approval::drift::{Drift, Held, hold};
-use crate::approval::facts::{Is, Rule, Thing, observe};
+use crate::approval::drift::{Drift, hold};
+use crate::approval::facts::{Thing, observe};
 use crate::approval::{Approval, Approved, Chosen};
 use crate::model::Remedy;
 use crate::model::commands::{quoted, site_option};
 use crate::plan::Plan;
 use crate::rehearsal::simulated::Recipe;
-use crate::report::{self, many_lines, one_line, plain_json};
 use crate::run::archive::Found;
 use crate::run::exit::Exit;
 use crate::runbook::Direction;
 use crate::site::Site;
+
+pub(super) use save::save;
+pub use verify::verify;
 
 /// Reads an approval.
 ///
@@ -310,282 +312,6 @@ pub(super) fn goes_on(found: &Found, changed: bool, options: &RunOptions) -> Res
 fn whole(file: &Path) -> String {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     file.display().to_string()
-}
-
-/// Saves a plan, with what the site is now.
-///
-/// # Errors
-/// That the site cannot be looked at; that the file is there, or cannot be written.
-pub(super) fn save(
-    file: &Path,
-    plan: &Plan,
-    site: &Site,
-    options: &RunOptions,
-    environment: &Environment,
-    out: &mut dyn Write,
-) -> anyhow::Result<Exit> {
-    let chosen = || Chosen {
-        runbook_file: options.runbook.as_ref().map(|file| whole(file)),
-        service_first: options.part.service_first,
-        resume: options.resume.clone(),
-    };
-    let look = async |access: &Access| Approval::of(plan, site, access, chosen()).await;
-    let approval = if options.rehearsal.rehearse {
-        on_stage(site, &recipe(plan, &options.rehearsal)?, look)?
-    } else {
-        on_site(site, environment, look)?
-    };
-    let approved = Approved::read(approval?.to_json()?)?;
-    write_new(file, &approved.bytes).map_err(|error| {
-        let hint = match error.kind() {
-            ErrorKind::AlreadyExists => {
-                "name another file: one that was approved is never written over"
-            }
-            _ => "name a file in a folder that you may write",
-        };
-        let what = format!("no plan was saved to `{}`", file.display());
-        refused(&what, &error.to_string(), hint)
-    })?;
-    let saved = Saved::of(file, &approved, options.config.as_deref());
-    match options.output {
-        Output::Human => saved.write_human(out),
-        Output::Json => saved.write_json(out),
-        Output::Markdown => report::plan::markdown(plan, site.pool.fqdn.as_str(), out)
-            .and_then(|()| saved.write_markdown(&approved, out)),
-    }
-    .map_err(output)?;
-    Ok(Exit::Done)
-}
-
-fn write_new(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut opened = OpenOptions::new().write(true).create_new(true).open(file)?;
-    let written = opened.write_all(bytes).and_then(|()| opened.sync_all());
-    if written.is_err() {
-        // Half of it is no plan, and would be in the way of the next try.
-        let _ = fs::remove_file(file);
-    }
-    written
-}
-
-/// What is told of a plan that was saved.
-#[derive(Serialize)]
-struct Saved {
-    version: u32,
-    file: PathBuf,
-    digest: String,
-    plan_digest: String,
-    site_digest: String,
-    facts: Facts,
-    not_seen: Vec<String>,
-    #[serde(skip)]
-    runs_it: String,
-}
-
-/// How many facts have which rule.
-#[derive(Serialize)]
-struct Facts {
-    must_equal: usize,
-    may_grow: usize,
-    ignore: usize,
-}
-
-impl Saved {
-    fn of(file: &Path, approved: &Approved, config: Option<&Path>) -> Self {
-        let Approval {
-            facts,
-            plan_digest,
-            site_digest,
-            ..
-        } = &approved.approval;
-        let of = |rule: Rule| {
-            let all = facts.iter().flat_map(|it| &it.facts);
-            all.filter(|it| it.rule == rule).count()
-        };
-        // Held against itself: what was not seen is all that is told.
-        let held = hold(facts, facts);
-        Self {
-            version: 1,
-            file: file.to_owned(),
-            digest: approved.digest.clone(),
-            plan_digest: plan_digest.clone(),
-            site_digest: site_digest.clone(),
-            facts: Facts {
-                must_equal: of(Rule::MustEqual),
-                may_grow: of(Rule::MayGrow),
-                ignore: of(Rule::Ignore),
-            },
-            not_seen: held.told(),
-            runs_it: runs_it(&approved.approval, config, file),
-        }
-    }
-
-    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let json = serde_json::to_string(self)?;
-        writeln!(out, "{}", plain_json(&json))
-    }
-
-    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Facts {
-            must_equal,
-            may_grow,
-            ignore,
-        } = &self.facts;
-        writeln!(
-            out,
-            "saved           {}",
-            one_line(&self.file.display().to_string())
-        )?;
-        writeln!(out, "digest          {}", self.digest)?;
-        writeln!(out, "plan            {}", self.plan_digest)?;
-        writeln!(
-            out,
-            "facts           {must_equal} must equal, {may_grow} may grow, {ignore} are ignored"
-        )?;
-        for line in &self.not_seen {
-            writeln!(out, "                {}", one_line(line))?;
-        }
-        writeln!(out, "to run it       {}", self.runs_it)?;
-        Ok(())
-    }
-
-    fn write_markdown(&self, approved: &Approved, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "\n## What the site was\n")?;
-        writeln!(
-            out,
-            "Saved plan `{}`. Each fact must equal when it is run, may grow, or is ignored.\n",
-            self.digest
-        )?;
-        writeln!(out, "```text")?;
-        for thing in &approved.approval.facts {
-            match thing.is {
-                Is::Seen => writeln!(out, "{}", one_line(&thing.of))?,
-                Is::Absent => writeln!(out, "{}: not there", one_line(&thing.of))?,
-                Is::Unknown => writeln!(out, "{}: not seen", one_line(&thing.of))?,
-            }
-            for fact in &thing.facts {
-                let rule = match fact.rule {
-                    Rule::MustEqual => "must equal",
-                    Rule::MayGrow => "may grow",
-                    Rule::Ignore => "ignored",
-                };
-                let line = format!("{} = {}", fact.name, fact.value).replace('`', "'");
-                writeln!(out, "  {rule:<10}  {}", one_line(&line))?;
-            }
-        }
-        writeln!(out, "```")
-    }
-}
-
-/// `pchadr plan verify`.
-///
-/// # Errors
-/// Those of the site file and of the plan; that `out` takes nothing.
-pub fn verify(
-    options: &VerifyPlanOptions,
-    environment: &Environment,
-    out: &mut dyn Write,
-) -> anyhow::Result<Exit> {
-    let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
-    let approved = read(&options.file)?;
-    let approval = &approved.approval;
-    let direction = Direction::find(&approval.runbook).unwrap_or(Direction::Failover);
-    let plan = plan_of(&approved, direction, &site)?;
-    let mut held = Held {
-        drift: approval.differs(&plan, &site, false),
-        unseen: Vec::new(),
-    };
-    if options.live {
-        let now = on_site(&site, environment, async |access: &Access| {
-            observe(&site, access).await
-        })?;
-        let seen = hold(&approval.facts, &now);
-        held.drift.extend(seen.drift);
-        held.unseen = seen.unseen;
-    }
-    let told = Verified::of(&approved, &held, options.live);
-    let told = match options.form.output {
-        LogsOutput::Json => plain_json(&(serde_json::to_string(&told)? + "\n")),
-        LogsOutput::Human => many_lines(&told.human(options)),
-    };
-    out.write_all(told.as_bytes()).map_err(output)?;
-    Ok(if held.drift.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Blocked
-    })
-}
-
-/// What is told of a saved plan.
-#[derive(Serialize)]
-struct Verified<'a> {
-    version: u32,
-    runbook: &'a str,
-    made: String,
-    digest: &'a str,
-    plan_digest: &'a str,
-    stands: bool,
-    live: bool,
-    drift: Vec<String>,
-    not_seen: Vec<String>,
-    #[serde(skip)]
-    approval: &'a Approval,
-    #[serde(skip)]
-    ways: Vec<Remedy>,
-}
-
-impl<'a> Verified<'a> {
-    fn of(approved: &'a Approved, held: &Held, live: bool) -> Self {
-        let approval = &approved.approval;
-        Self {
-            version: 1,
-            runbook: &approval.runbook,
-            made: approval.made.to_string(),
-            digest: &approved.digest,
-            plan_digest: &approval.plan_digest,
-            stands: held.drift.is_empty(),
-            live,
-            drift: held.drift.iter().map(ToString::to_string).collect(),
-            not_seen: held.told(),
-            approval,
-            ways: ways(approval, false),
-        }
-    }
-
-    fn human(&self, options: &VerifyPlanOptions) -> String {
-        use std::fmt::Write as _;
-
-        let mut text = String::new();
-        // Into a text nothing fails.
-        let _ = writeln!(
-            text,
-            "saved           {} of a {}, at {}",
-            self.plan_digest, self.runbook, self.made
-        );
-        let _ = writeln!(text, "digest          {}", self.digest);
-        let against = match (self.live, self.stands) {
-            (true, true) => "it stands: program, site file, plan and site are those of then",
-            (false, true) => {
-                "it stands: program, site file and plan are those of then; the site was not looked at (--live)"
-            }
-            (_, false) => "it does not stand any more",
-        };
-        let _ = writeln!(text, "verified        {against}");
-        for (index, line) in self.drift.iter().enumerate() {
-            let label = if index == 0 { "differs" } else { "" };
-            let _ = writeln!(text, "{label:15} {line}");
-        }
-        for (index, line) in self.not_seen.iter().enumerate() {
-            let label = if index == 0 { "not compared" } else { "" };
-            let _ = writeln!(text, "{label:15} {line}");
-        }
-        if self.stands {
-            let run = runs_it(self.approval, options.config.as_deref(), &options.file);
-            let _ = writeln!(text, "to run it       {run}");
-        } else if let Some(Remedy::Command(command)) = self.ways.get(1) {
-            let _ = writeln!(text, "a new one       {command}");
-        }
-        text
-    }
 }
 
 #[cfg(test)]

@@ -129,6 +129,42 @@ fn each_fact_is_held_by_its_rule() {
     );
 }
 
+/// The table of all facts with their rules, as it is to be: instances and rows do not matter.
+const RULES: &str = include_str!("approval/rules.txt");
+
+#[test]
+fn each_fact_has_the_rule_that_the_table_gives_it() {
+    let site = litware();
+    let mut lines: Vec<String> = Vec::new();
+    for recipe in [normal(), Recipe::failed_over(Logs::Made(8))] {
+        let seen = paused(async {
+            let mut stage = Stage::build(&site, &recipe).expect("a site");
+            look(&site, &mut stage).await
+        });
+        for thing in &seen {
+            let roles = ["primary", "primary mirror", "backup", "backup mirror"];
+            let of = match thing.of.split_once(": ") {
+                Some((role, of)) if roles.contains(&role) => of,
+                _ => &thing.of,
+            };
+            let of = of.replace("mgccomp", "DATABASE").replace("mgc", "DATABASE");
+            lines.extend(thing.facts.iter().map(|fact| {
+                let name = fact.name.rsplit([':', ' ']).next().unwrap_or_default();
+                let rule = match fact.rule {
+                    Rule::MustEqual => "must equal",
+                    Rule::MayGrow => "may grow",
+                    Rule::Ignore => "ignored",
+                };
+                format!("{of}: {name}: {rule}")
+            }));
+        }
+    }
+    lines.sort();
+    lines.dedup();
+    let told = lines.join("\n") + "\n";
+    assert_eq!(told, RULES, "look at it, then take it over:\n{told}");
+}
+
 #[test]
 fn what_is_not_seen_then_or_now_is_told_and_is_no_drift() {
     let site = litware();
@@ -141,7 +177,7 @@ fn what_is_not_seen_then_or_now_is_told_and_is_no_drift() {
     });
     for (approved, now, when) in [
         (&alive, &dead, "not seen now"),
-        (&dead, &alive, "not seen when it was approved"),
+        (&dead, &alive, "not seen when it was saved"),
     ] {
         let held = hold(approved, now);
         assert_eq!(held.drift, []);

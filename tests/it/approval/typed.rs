@@ -68,7 +68,7 @@ fn a_saved_plan_runs_while_all_is_as_it_was_and_its_record_carries_the_digest_of
     assert_eq!(first["approved"], told["digest"]);
     assert_eq!(first["plan_digest"], told["plan_digest"]);
     assert!(
-        run.err.contains("not seen when it was approved"),
+        run.err.contains("not seen when it was saved"),
         "{}",
         run.err
     );
