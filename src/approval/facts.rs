@@ -126,7 +126,7 @@ fn of_identity(it: &Identity) -> Vec<Fact> {
     facts
 }
 
-fn of_services(all: &Vec<Service>) -> Vec<Fact> {
+fn of_services(all: &[Service]) -> Vec<Fact> {
     let mut facts = Vec::new();
     for it in all {
         let prefix = format!("{}: ", it.name);
@@ -196,7 +196,7 @@ fn of_lineage(it: &Lineage) -> Vec<Fact> {
     facts
 }
 
-fn of_files(all: &Vec<PlacedFile>) -> Vec<Fact> {
+fn of_files(all: &[PlacedFile]) -> Vec<Fact> {
     let mut facts = Vec::new();
     for it in all {
         let prefix = format!("{}: ", it.name);
@@ -210,7 +210,7 @@ fn of_files(all: &Vec<PlacedFile>) -> Vec<Fact> {
     facts
 }
 
-fn of_volumes(all: &Vec<Volume>) -> Vec<Fact> {
+fn of_volumes(all: &[Volume]) -> Vec<Fact> {
     let mut facts = Vec::new();
     for it in all {
         let prefix = format!("{} ", it.mount);
@@ -231,7 +231,7 @@ fn prefix(count: usize, index: usize) -> String {
     }
 }
 
-fn of_secondary(rows: &Vec<Secondary>) -> Vec<Fact> {
+fn of_secondary(rows: &[Secondary]) -> Vec<Fact> {
     let mut facts = vec![Fact::new("", "rows", Rule::MustEqual, &rows.len())];
     for (index, it) in rows.iter().enumerate() {
         let prefix = prefix(rows.len(), index);
@@ -265,7 +265,7 @@ fn of_secondary(rows: &Vec<Secondary>) -> Vec<Fact> {
     facts
 }
 
-fn of_primary(rows: &Vec<Primary>) -> Vec<Fact> {
+fn of_primary(rows: &[Primary]) -> Vec<Fact> {
     let mut facts = vec![Fact::new("", "rows", Rule::MustEqual, &rows.len())];
     for (index, it) in rows.iter().enumerate() {
         let prefix = prefix(rows.len(), index);
@@ -289,7 +289,7 @@ fn of_primary(rows: &Vec<Primary>) -> Vec<Fact> {
     facts
 }
 
-fn of_jobs(all: &Vec<Job>) -> Vec<Fact> {
+fn of_jobs(all: &[Job]) -> Vec<Fact> {
     let mut facts = Vec::new();
     for it in all {
         let prefix = format!("{}: ", it.name);
@@ -307,7 +307,7 @@ fn of_jobs(all: &Vec<Job>) -> Vec<Fact> {
     facts
 }
 
-fn of_schedules(all: &Vec<Schedule>, jobs: &[Job]) -> Vec<Fact> {
+fn of_schedules(all: &[Schedule], jobs: &[Job]) -> Vec<Fact> {
     let mut facts = Vec::new();
     for it in all {
         let job = jobs.iter().find(|job| job.id == it.job);
@@ -345,7 +345,12 @@ fn of_service(it: &pool::Service) -> Vec<Fact> {
     } = it;
     let list = |name: &str, servers: &Option<Vec<String>>| Fact {
         unseen: servers.is_none(),
-        ..Fact::new("", name, Rule::MustEqual, &servers.as_ref().map(sorted))
+        ..Fact::new(
+            "",
+            name,
+            Rule::MustEqual,
+            &servers.as_ref().map(|it| sorted(it)),
+        )
     };
     let host = |name: &str, host| Fact::observed(name, Rule::MustEqual, host);
     vec![
@@ -361,8 +366,8 @@ fn of_service(it: &pool::Service) -> Vec<Fact> {
 }
 
 /// In an order that does not matter.
-fn sorted(names: &Vec<String>) -> Vec<String> {
-    let mut names = names.clone();
+fn sorted(names: &[String]) -> Vec<String> {
+    let mut names = names.to_vec();
     names.sort();
     names
 }

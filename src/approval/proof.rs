@@ -63,8 +63,8 @@ impl Proof {
         if kept.approval.plan_digest != now.1 || kept.approval.plan.digest() != now.1 {
             return Err("the plan that ran is not the one of the approval".to_owned());
         }
-        let changed = |record: &Record| matches!(record.event, Event::PlanChanged { .. });
-        let under = records.iter().rposition(changed).map_or(0, |at| at + 1);
+        let is_change = |record: &Record| matches!(record.event, Event::PlanChanged { .. });
+        let under = records.iter().rposition(is_change).map_or(0, |at| at + 1);
         let sent = |record: &&Record| matches!(record.event, Event::Command { .. });
         self.earlier = records[..under].iter().filter(sent).count();
         for record in &records[under..] {

@@ -78,7 +78,7 @@ pub(super) fn see_plan(
     simulated: bool,
 ) -> Result<(), Failure> {
     let drift = approved.approval.differs(plan, site, simulated);
-    refuse(approved, drift, simulated)
+    refuse(approved, &drift, simulated)
 }
 
 /// Sees that the site is what it was when the plan was approved. What is not seen is told, and is no
@@ -100,7 +100,7 @@ fn see(approved: &Approved, now: &[Thing], simulated: bool) -> Result<(), Failur
     for line in held.told() {
         runs::note()(&line);
     }
-    refuse(approved, held.drift, simulated)
+    refuse(approved, &held.drift, simulated)
 }
 
 /// The same of the simulated site that a recipe makes.
@@ -165,7 +165,7 @@ fn on_site<T>(
     Ok(seen)
 }
 
-fn refuse(approved: &Approved, drift: Vec<Drift>, simulated: bool) -> Result<(), Failure> {
+fn refuse(approved: &Approved, drift: &[Drift], simulated: bool) -> Result<(), Failure> {
     if drift.is_empty() {
         return Ok(());
     }

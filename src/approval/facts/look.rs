@@ -54,11 +54,11 @@ async fn instance(site: &Site, access: &Access, at: Instance) -> Vec<Thing> {
     let named = |what: &str| format!("{at}: {what}");
     let mut things = vec![Thing::of(named("instance"), &who, of_identity)];
     let seen = ask(unseen, services(access, at)).await;
-    things.push(Thing::of(named("services"), &seen, of_services));
+    things.push(Thing::of(named("services"), &seen, |all| of_services(all)));
     let seen = ask(unseen, endpoint(access, at)).await;
     things.push(Thing::of(named("mirroring endpoint"), &seen, of_endpoint));
     let seen = ask(unseen, volumes(access, at)).await;
-    things.push(Thing::of(named("volumes"), &seen, of_volumes));
+    things.push(Thing::of(named("volumes"), &seen, |all| of_volumes(all)));
     let seen = ask(unseen, clock(access, at)).await;
     things.push(Thing::of(named("clock"), &seen, alone("now", Rule::Ignore)));
     let own = site.database.compliance.as_ref();
@@ -87,7 +87,7 @@ async fn of_one_database(
     let seen = ask(unseen, lineage(access, at, name)).await;
     things.push(Thing::of(named("lineage of"), &seen, of_lineage));
     let seen = ask(unseen, placed_files(access, at, name)).await;
-    things.push(Thing::of(named("files of"), &seen, of_files));
+    things.push(Thing::of(named("files of"), &seen, |all| of_files(all)));
     things
 }
 
@@ -102,15 +102,17 @@ async fn of_log_shipping(
     let mut ids = Vec::new();
     let rows = ask(unseen, secondary(access, at, name)).await;
     ids.extend(JobIds::of(rows.seen().into_iter().flatten()));
-    things.push(Thing::of(named("secondary"), &rows, of_secondary));
+    things.push(Thing::of(named("secondary"), &rows, |all| {
+        of_secondary(all)
+    }));
     let unknown = rows.unknown().cloned();
     let rows = ask(unseen, primary(access, at, name)).await;
     ids.extend(JobIds::of(rows.seen().into_iter().flatten()));
-    things.push(Thing::of(named("primary"), &rows, of_primary));
+    things.push(Thing::of(named("primary"), &rows, |all| of_primary(all)));
     // Without its rows nobody knows which jobs are of log shipping.
     let unseen = unknown.as_ref().or(rows.unknown());
     let jobs = ask(unseen, all_jobs(access, at, &ids)).await;
-    things.push(Thing::of(named("jobs"), &jobs, of_jobs));
+    things.push(Thing::of(named("jobs"), &jobs, |all| of_jobs(all)));
     let seen = ask(unseen, all_schedules(access, at, &ids)).await;
     let jobs = jobs.seen().cloned().unwrap_or_default();
     things.push(Thing::of(named("schedules"), &seen, |all| {

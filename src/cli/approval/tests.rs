@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::cli::check::plain;
-use crate::run::archive::{Copy, CopyIs};
+use crate::run::archive::{Copy, CopyIs, Kept};
 use crate::run::event::{ClockKind, Event, FORMAT, RunStarted};
 use crate::run::fold::RunState;
 
@@ -33,8 +33,8 @@ fn found(approved: Option<&str>) -> Found {
         run: "r1".to_owned(),
         state: RunState::begin(&started).unwrap(),
         whole: 1,
-        site: Default::default(),
-        plan: Default::default(),
+        site: Kept::default(),
+        plan: Kept::default(),
         copies: [copy.clone(), copy],
     }
 }

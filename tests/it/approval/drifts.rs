@@ -1,5 +1,11 @@
 //! What can happen to a site between approval and run, and what of it is drift.
 
+#![allow(
+    clippy::assigning_clones,
+    clippy::semicolon_if_nothing_returned,
+    reason = "a change a row"
+)]
+
 use pchadr::cli::rehearse::Stage;
 use pchadr::model::states::{DatabaseState, MirroringState, PoolState};
 use pchadr::model::{Instance, Role};
