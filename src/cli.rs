@@ -2,6 +2,7 @@
 //! call, render.
 
 pub mod abort;
+pub mod approval;
 pub mod check;
 pub mod defect;
 pub mod failover;
@@ -49,7 +50,7 @@ use lab::LabOptions;
 use lab_shell::LabShellOptions;
 use options::{
     AbortOptions, CompletionsOptions, FailbackOptions, FailoverOptions, FenceOptions, InitOptions,
-    LogsOptions, ManOptions, RunsCommand, SchemaOptions, StatusOptions,
+    LogsOptions, ManOptions, PlanCommand, RunsCommand, SchemaOptions, StatusOptions,
 };
 use state::StatePlaces;
 
@@ -87,6 +88,12 @@ pub enum Command {
         /// What about them.
         #[command(subcommand)]
         command: RunsCommand,
+    },
+    /// See whether a saved plan still stands
+    Plan {
+        /// What about it.
+        #[command(subcommand)]
+        command: PlanCommand,
     },
     /// Serve a simulated site on this machine, to try everything on
     Lab(LabOptions),
@@ -204,6 +211,9 @@ pub fn run(
         Command::Logs(options) => logs::command(options, environment, out, err),
         Command::Check { command } => check::command(command, environment, out),
         Command::Runs { command } => records::command(command, environment, out),
+        Command::Plan {
+            command: PlanCommand::Verify(options),
+        } => approval::verify(options, environment, out),
         Command::Status(options) => status::command(options, environment, out),
         Command::Lab(options) => lab::command(options, out, err),
         Command::Init(options) => init::command(options, out),

@@ -40,6 +40,7 @@
 //! *Rehearsal*: the same run against a simulated site.
 
 pub mod access;
+pub mod approval;
 pub mod check;
 pub mod cli;
 pub mod model;

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Environment;
 use super::error::Failure;
 use super::live;
-use super::options::{AbortOptions, Part, RehearsalOptions, RunOptions};
+use super::options::{AbortOptions, ApprovalOptions, Part, RehearsalOptions, RunOptions};
 use super::runs;
 use crate::plan::{NoPlan, Plan};
 use crate::report;
@@ -81,9 +81,10 @@ fn undo(
             overrides: options.overrides.clone(),
             ..RehearsalOptions::default()
         },
+        approval: ApprovalOptions::default(),
         part: Part::default(),
     };
-    live::go(site, &plan, &options, environment, out, Way::Back)
+    live::go(site, &plan, &options, None, environment, out, Way::Back)
 }
 
 /// The plan of a run, whatever file its runbook came from.

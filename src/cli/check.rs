@@ -13,7 +13,9 @@ use super::error::{Failure, output};
 use super::failover::built_in;
 use super::live::saved_elsewhere;
 use super::now;
-use super::options::{CONFIG, LogsOutput, Output, Part, RehearsalOptions, RunOptions, TableForm};
+use super::options::{
+    ApprovalOptions, CONFIG, LogsOutput, Output, Part, RehearsalOptions, RunOptions, TableForm,
+};
 use super::ports;
 use super::rehearse::{LOGS, RehearsalError, Stage, refusal, saved_before};
 use super::runs;
@@ -307,6 +309,7 @@ pub(super) fn plain(config: Option<PathBuf>) -> RunOptions {
         resume: None,
         pause: false,
         rehearsal: RehearsalOptions::default(),
+        approval: ApprovalOptions::default(),
         part: Part::default(),
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::approval;
 use super::error::{Failure, refused};
 use super::operator::AtTerminal;
 use super::options::RunOptions;
@@ -156,6 +157,9 @@ pub(super) fn earlier(
             "go on with the site file and the runbook that it began with",
         )
     })?;
+    if way == Way::On {
+        approval::goes_on(&found, change.is_some(), options)?;
+    }
     if let Some(change) = &change {
         agree_to(change, options)?;
     }

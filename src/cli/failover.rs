@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::error::{Failure, output};
 use super::options::{Output, Part, RunOptions};
-use super::{Environment, abort, live, rehearse, runs};
+use super::{Environment, abort, approval, live, rehearse, runs};
 use crate::plan::{NoPlan, Plan};
 use crate::report;
 use crate::run::archive::Found;
@@ -29,35 +29,50 @@ pub fn command(
 ) -> anyhow::Result<Exit> {
     let site = Site::load(&environment.site_file(options.config.as_deref())?)?;
     let goes_on = goes_on(direction, options, &site, environment)?;
-    let plan = match (&goes_on, &options.runbook) {
-        // The command that goes on need not name the file, which may be on another machine.
-        (Some(found), None) => abort::plan_of(found, direction, &site)?,
-        (Some(found), Some(file)) => {
-            let state = &found.state;
-            let from = state.continues.as_ref().and_then(|it| it.from.as_deref());
-            Plan::bind(&of_file(direction, file)?, &site)?.part(from, state.until.as_deref())?
-        }
-        (None, file) => {
-            let part = &options.part;
-            let runbook = match file {
-                Some(file) => of_file(direction, file)?,
-                None if part.service_first => built_in(direction, service_first(direction))?,
-                // In the order in which the part before it was taken.
-                None => match parted_before(part, &site, environment) {
-                    Some(before) => abort::runbook(&before, direction),
-                    None => built_in(direction, direction.built_in())?,
-                },
-            };
-            let plan = Plan::bind(&runbook, &site)?;
-            let parted = plan.part(part.from.as_deref(), part.until.as_deref());
-            parted.map_err(|error| no_part(part, &error))?
+    let approved = &options.approval.approved;
+    let approved = approved.as_ref().map(|file| approval::read(file));
+    let approved = approved.transpose()?;
+    let plan = if let Some(approved) = &approved {
+        approval::plan_of(approved, direction, &site)?
+    } else {
+        match (&goes_on, &options.runbook) {
+            // The command that goes on need not name the file, which may be on another machine.
+            (Some(found), None) => abort::plan_of(found, direction, &site)?,
+            (Some(found), Some(file)) => {
+                let state = &found.state;
+                let from = state.continues.as_ref().and_then(|it| it.from.as_deref());
+                Plan::bind(&of_file(direction, file)?, &site)?.part(from, state.until.as_deref())?
+            }
+            (None, file) => {
+                let part = &options.part;
+                let runbook = match file {
+                    Some(file) => of_file(direction, file)?,
+                    None if part.service_first => built_in(direction, service_first(direction))?,
+                    // In the order in which the part before it was taken.
+                    None => match parted_before(part, &site, environment) {
+                        Some(before) => abort::runbook(&before, direction),
+                        None => built_in(direction, direction.built_in())?,
+                    },
+                };
+                let plan = Plan::bind(&runbook, &site)?;
+                let parted = plan.part(part.from.as_deref(), part.until.as_deref());
+                parted.map_err(|error| no_part(part, &error))?
+            }
         }
     };
+    if let Some(file) = &options.approval.plan_out {
+        return approval::save(file, &plan, &site, options, environment, out);
+    }
+    if let Some(approved) = &approved {
+        approval::see_plan(approved, &plan, &site, options.rehearsal.rehearse)?;
+    }
+    let approved = approved.as_ref();
     if options.rehearsal.rehearse {
-        return rehearse::command(&site, &plan, &options.rehearsal, options.output, out);
+        let (form, options) = (options.output, &options.rehearsal);
+        return rehearse::command(&site, &plan, options, approved, form, out);
     }
     if !options.dry_run {
-        return live::command(&site, &plan, options, environment, out);
+        return live::command(&site, &plan, options, approved, environment, out);
     }
     print(&plan, &site, options.output, out)?;
     Ok(Exit::Done)

@@ -6,6 +6,7 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::Environment;
+use super::approval;
 use super::configuration::{self, Known};
 use super::doors::doors;
 use super::earlier::{Begin, earlier};
@@ -21,6 +22,7 @@ use super::runs::{
 use super::stop;
 use crate::access::Access;
 use crate::access::sql::{LockError, SiteLock};
+use crate::approval::Approved;
 use crate::model::{Document, Problem, Remedy, Role};
 use crate::plan::Plan;
 use crate::report::json::JsonLines;
@@ -50,10 +52,11 @@ pub fn command(
     site: &Site,
     plan: &Plan,
     options: &RunOptions,
+    approved: Option<&Approved>,
     environment: &Environment,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    go(site, plan, options, environment, out, Way::On)
+    go(site, plan, options, approved, environment, out, Way::On)
 }
 
 /// Takes a run forth or back.
@@ -61,6 +64,7 @@ pub(super) fn go(
     site: &Site,
     plan: &Plan,
     options: &RunOptions,
+    approved: Option<&Approved>,
     environment: &Environment,
     out: &mut dyn Write,
     way: Way,
@@ -81,10 +85,15 @@ pub(super) fn go(
         let lock = lock(site, &access, &archive).await?;
         // Under the lock: an unfinished run may be one that goes on at this moment, elsewhere.
         let begin = earlier(site, plan, options, &archive, way, &known.unreadable)?;
+        if let (Begin::Anew { .. }, Some(approved)) = (&begin, approved) {
+            // What a run has changed is no drift: it is looked at before the first one alone.
+            Box::pin(approval::see_site(approved, site, &access)).await?;
+        }
         let live = Live {
             site,
             plan,
             options,
+            approved,
             archive: &archive,
             access: &access,
             lock: Ok(lock),
@@ -129,6 +138,7 @@ struct Live<'a> {
     site: &'a Site,
     plan: &'a Plan,
     options: &'a RunOptions,
+    approved: Option<&'a Approved>,
     archive: &'a Archive,
     access: &'a Access,
     lock: Result<SiteLock, LockError>,
@@ -155,7 +165,11 @@ impl Live<'_> {
             .map_err(|error| unwritten(&error, &folder))?;
         let plan = StoredPlan::of(self.plan)?.to_json()?;
         let site = SiteIdentity::to_json(self.site)?;
-        for (document, bytes) in [(Document::Plan, plan), (Document::Site, site)] {
+        let mut documents = vec![(Document::Plan, plan), (Document::Site, site)];
+        if let Some(approved) = self.approved_anew(&begin) {
+            documents.push((Document::Approval, approved.bytes.clone()));
+        }
+        for (document, bytes) in documents {
             ledger
                 .keep_of_run(document, &bytes)
                 .map_err(|error| unwritten(&error, &folder))?;
@@ -170,6 +184,7 @@ impl Live<'_> {
         let stop = CancellationToken::new();
         stop::watch(stop.clone(), resume.clone())?;
         let mut terms = self.options.rehearsal.terms();
+        terms.approved = self.approved.map(|it| it.digest.clone());
         if let Begin::Anew {
             beside: Some(beside),
             ..
@@ -228,6 +243,16 @@ impl Live<'_> {
                 other @ (NotUndone::Refused(_) | NotUndone::NoConsent(_)) => not_undone(other),
             }
         })
+    }
+
+    /// The approval that the run begins under, or goes on under with another plan. Where the plan is the
+    /// same, the approval that it began under stays the one that it kept.
+    fn approved_anew(&self, begin: &Begin) -> Option<&Approved> {
+        let is_new = match begin {
+            Begin::Anew { .. } => true,
+            Begin::On(earlier) => earlier.change.is_some(),
+        };
+        self.approved.filter(|_| is_new)
     }
 
     fn sinks(&self) -> Vec<Box<dyn Sink>> {

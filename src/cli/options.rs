@@ -1,5 +1,6 @@
 //! What can be typed, and what the program makes of it.
 
+mod approval;
 mod kept;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use jiff::civil::DateTime;
 use crate::rehearsal::trouble::{TROUBLES, Trouble};
 use crate::step::terms::{AcceptedLoss, INTERLOCKS, Terms, time};
 
+pub use approval::{ApprovalOptions, PlanCommand, VerifyPlanOptions};
 pub use kept::{
     CompletionsOptions, ManOptions, ReportOptions, ReportOutput, RunsCommand, RunsOptions,
     SchemaOf, SchemaOptions, ShellName, ShowOptions, VerifyOptions,
@@ -79,6 +81,10 @@ pub struct RunOptions {
     #[command(flatten)]
     pub rehearsal: RehearsalOptions,
 
+    /// Whether a plan is saved to be approved, or an approved one is run.
+    #[command(flatten)]
+    pub approval: ApprovalOptions,
+
     /// Which part of the runbook is taken; a failover alone can be parted.
     #[arg(skip)]
     pub part: Part,
@@ -135,15 +141,15 @@ impl FailbackOptions {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Part {
     /// Serve users before the mirror is set up (F7 before F6); the plan says what is at risk
-    #[arg(long, conflicts_with_all = ["runbook", "resume"])]
+    #[arg(long, conflicts_with_all = ["runbook", "resume", "approved"])]
     pub service_first: bool,
 
     /// End behind STEP, done; the rest is for a later run (--from)
-    #[arg(long, value_name = "STEP", conflicts_with = "resume")]
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["resume", "approved"])]
     pub until: Option<String>,
 
     /// Go on from STEP where an earlier run ended as --until said
-    #[arg(long, value_name = "STEP", conflicts_with_all = ["resume", "rehearse"])]
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["resume", "rehearse", "approved"])]
     pub from: Option<String>,
 }
 
@@ -192,6 +198,7 @@ impl RehearsalOptions {
             accepted: self.accept_loss_after,
             overrides: self.overrides.iter().cloned().collect(),
             disaster_at: self.disaster_at,
+            approved: None,
         }
     }
 }
@@ -327,6 +334,7 @@ impl From<&FenceOptions> for RunOptions {
                 yes: typed.yes,
                 ..RehearsalOptions::default()
             },
+            approval: ApprovalOptions::default(),
             part: Part::default(),
         }
     }

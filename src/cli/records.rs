@@ -10,9 +10,10 @@ use super::account::KeptRun;
 use super::error::{Failure, output};
 use super::options::{LogsOutput, RunsCommand};
 use super::runs::{archive, config_option, from, may_be_of, parted, refuse_lost, same_site};
-use crate::model::WayOn;
+use crate::approval::{digest, proof};
 use crate::model::commands::quoted;
 use crate::model::words::count;
+use crate::model::{Document, WayOn};
 use crate::report::one_line;
 use crate::run::archive::{Archive, ArchiveError, Copy, CopyIs, Found, Lost, Unreadable};
 use crate::run::event::Outcome;
@@ -45,10 +46,15 @@ pub fn command(
     let config = options.config.as_deref();
     let site = Site::load(&environment.site_file(config)?)?;
     let archive = archive(&site, environment)?;
-    let told = match run {
+    let mut told = match run {
         Some(run) => Told::of_one(&archive, run)?,
         None => Told::of(&site, &archive),
     };
+    if verifies {
+        for it in &mut told.runs {
+            it.approved = approved(&archive, &it.run);
+        }
+    }
     match options.form.output {
         LogsOutput::Json => {
             serde_json::to_writer(&mut *out, &told).map_err(|error| output(error.into()))?;
@@ -92,8 +98,66 @@ struct RunTold {
     /// The step with which a later run takes what this one left to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     rest: Option<String>,
+    /// What the record proves, where it is verified, of a run whose plan was approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved: Option<Approved>,
     #[serde(skip)]
     lost: Option<Lost>,
+}
+
+/// Whether each command of a run is one that was approved.
+#[derive(Serialize)]
+struct Approved {
+    /// Digest of the approval that it began under.
+    digest: String,
+    /// Commands that were sent by the approval that was kept.
+    commands: usize,
+    /// Commands that were sent before, by one that another has taken the place of.
+    earlier: usize,
+    proved: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+/// What the record of a run and the approval beside it prove.
+fn approved(archive: &Archive, run: &str) -> Option<Approved> {
+    let (found, records) = archive.read(run).ok()?;
+    let kept = archive.newest(
+        Document::Approval,
+        |found| found.run == run,
+        |bytes| Ok(bytes.to_vec()),
+    );
+    // Of two copies that which the record names; of none the first says what is wrong.
+    let named = |it: &&Vec<u8>| found.state.approved.as_ref() == Some(&digest(it));
+    let copy = kept.read.iter().find(named).or(kept.read.first());
+    let proof = proof::of(&records, copy.map(Vec::as_slice))?;
+    Some(Approved {
+        digest: proof.approval,
+        commands: proof.commands,
+        earlier: proof.earlier,
+        proved: proof.why.is_none(),
+        why: proof.why,
+    })
+}
+
+impl Approved {
+    fn line(&self) -> String {
+        let sent = count(self.commands, "command");
+        let earlier = match self.earlier {
+            0 => String::new(),
+            n => format!(
+                "; {} before by an earlier approval, whose digest is recorded",
+                count(n, "command")
+            ),
+        };
+        match &self.why {
+            None => format!(
+                "approved by {}: {sent} sent, each of the approved plan{earlier}",
+                self.digest
+            ),
+            Some(why) => format!("approved by {}, and not proved: {why}", self.digest),
+        }
+    }
 }
 
 /// Where a run stands.
@@ -182,6 +246,9 @@ impl Told {
             for copy in &it.copies {
                 writeln!(out, "  {}", one_line(&copy.line()))?;
             }
+            if let Some(approved) = &it.approved {
+                writeln!(out, "  {}", one_line(&approved.line()))?;
+            }
             if let Some(lost) = &it.lost {
                 let problem = refuse_lost(lost, config).problem;
                 writeln!(out, "  {}", one_line(&problem.why))?;
@@ -190,7 +257,7 @@ impl Told {
                     "  what to do: {}",
                     one_line(&problem.hint(WayOn::Resume))
                 )?;
-            } else if !it.is_sound() {
+            } else if !it.is_whole() {
                 let mended = "the record is whole: one copy has what the other lacks; the next execution of this run puts both right";
                 writeln!(out, "  {mended}")?;
             }
@@ -225,6 +292,7 @@ impl RunTold {
             copies,
             why: None,
             rest: found.state.left_to_later().map(|step| step.id.clone()),
+            approved: None,
             lost: None,
         }
     }
@@ -238,11 +306,16 @@ impl RunTold {
             copies: lost.copies.iter().map(CopyTold::of).collect(),
             why: Some(lost.to_string()),
             rest: None,
+            approved: None,
             lost: Some(lost),
         }
     }
 
     fn is_sound(&self) -> bool {
+        self.is_whole() && self.approved.as_ref().is_none_or(|it| it.proved)
+    }
+
+    fn is_whole(&self) -> bool {
         let sound = |copy: &CopyTold| matches!(copy.is, "sound" | "missing");
         self.stands != Stands::Lost && self.copies.iter().all(sound)
     }

@@ -1,26 +1,28 @@
 //! `--rehearse`: the same executor and drivers over the simulated site (`design.md` 10).
 
-use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write};
-use std::path::Path;
+mod recipe;
+
+use std::io::{IsTerminal as _, Write};
 use std::sync::Arc;
 
 use indicatif::ProgressDrawTarget;
 
 use tokio_util::sync::CancellationToken;
 
+use super::approval;
 use super::error::{Failure, output};
-use super::options::{Output, RehearsalLogs, RehearsalOptions};
+use super::options::{Output, RehearsalOptions};
 use super::runs::{rest, ways};
 use super::screen;
 use crate::access::powershell::PowerShellDoor;
 use crate::access::secret::Password;
 use crate::access::sql::{DoorLimits, LockError, SignIn, SqlDoor};
 use crate::access::{Access, Clock};
+use crate::approval::Approved;
+use crate::model::Document;
 use crate::model::commands::site_option;
-use crate::model::header::END_BYTES;
 use crate::plan::Plan;
-use crate::rehearsal::simulated::{Logs, NoSite, RealLog, Recipe, SimulatedSite, addresses};
-use crate::rehearsal::trouble::Trouble;
+use crate::rehearsal::simulated::{NoSite, Recipe, SimulatedSite, addresses};
 use crate::rehearsal::world::Start;
 use crate::report::json::JsonLines;
 use crate::report::markdown::Markdown;
@@ -36,14 +38,12 @@ use crate::run::operator::Nobody;
 use crate::run::recorder::Sink;
 use crate::run::store::{MemoryStore, Store};
 use crate::run::writer::{self, Writer};
-use crate::runbook::Direction;
 use crate::site::Site;
 use crate::status::Status;
 use crate::step::saved::Saved;
 use crate::step::terms::Terms;
-
-/// Log backups of a rehearsal that names none.
-pub(super) const LOGS: usize = 24;
+pub use recipe::real_logs;
+pub(super) use recipe::{LOGS, recipe};
 
 /// `--rehearse`.
 ///
@@ -53,35 +53,11 @@ pub fn command(
     site: &Site,
     plan: &Plan,
     options: &RehearsalOptions,
+    approved: Option<&Approved>,
     form: Output,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let logs = match &options.rehearse_logs {
-        None => Logs::Made(LOGS),
-        Some(RehearsalLogs::Simulated(count)) => Logs::Made(usize::try_from(*count)?),
-        Some(RehearsalLogs::Folder(folder)) => {
-            Logs::Real(real_logs(Path::new(folder)).map_err(|cause| {
-                Failure::new(
-                    Exit::Usage,
-                    format!("the log backups of `{folder}` cannot be rehearsed"),
-                    cause.to_string(),
-                    "name a folder that holds log backups and that you may read".to_owned(),
-                )
-            })?)
-        }
-    };
-    let mut recipe = match plan.direction {
-        Direction::Failover => Recipe::disaster(logs),
-        Direction::Failback => Recipe::failed_over(logs),
-        Direction::Fence => Recipe::returned(logs),
-    };
-    recipe.seed = options.seed.unwrap_or(recipe.seed);
-    for trouble in &options.with {
-        if !trouble.runbooks.contains(&plan.direction) {
-            return Err(elsewhere(trouble, plan.direction).into());
-        }
-    }
-    recipe.with.clone_from(&options.with);
+    let recipe = recipe(plan, options)?;
     let sink: Box<dyn Sink> = match form {
         Output::Human => Box::new(terminal()),
         Output::Json => Box::new(JsonLines::new(Box::new(std::io::stdout()))),
@@ -91,16 +67,15 @@ pub fn command(
         )),
     };
     let mut end = Vec::new();
-    let store = Box::new(MemoryStore::default());
-    let held = run(
-        site,
-        plan,
-        options.terms(),
-        &recipe,
-        store,
-        vec![sink],
-        &mut end,
-    );
+    let mut store = Box::new(MemoryStore::default());
+    let mut terms = options.terms();
+    if let Some(approved) = approved {
+        // The same recipe makes the same site.
+        approval::see_rehearsed(approved, site, &recipe)?;
+        store.keep(Document::Approval, &approved.bytes)?;
+        terms.approved = Some(approved.digest.clone());
+    }
+    let held = run(site, plan, terms, &recipe, store, vec![sink], &mut end);
     // Records say all that a program needs; people see where the site stands.
     if form == Output::Human {
         out.write_all(&end).map_err(output)?;
@@ -108,17 +83,6 @@ pub fn command(
     let finished = held.map_err(|error| refusal(&error))?;
     tell_practiced(&recipe, finished.resume.is_some(), &mut screen::stderr()).map_err(output)?;
     Ok(Exit::of(finished.exit))
-}
-
-/// Trouble that a runbook never meets.
-fn elsewhere(trouble: &Trouble, direction: Direction) -> Failure {
-    let known: Vec<&str> = Trouble::of(direction).map(|it| it.name).collect();
-    Failure::new(
-        Exit::Usage,
-        format!("`--with {}`", trouble.name),
-        format!("that is no trouble of a {direction}"),
-        format!("name one of: {}", known.join(", ")),
-    )
 }
 
 /// Says at the end what was practiced, and that a rehearsal leaves nothing to go on with.
@@ -173,39 +137,6 @@ pub(super) fn refusal(error: &RehearsalError) -> Failure {
         error.to_string(),
         hint.to_owned(),
     )
-}
-
-/// The two ends of every file of a folder, for a rehearsal with real log backups.
-///
-/// # Errors
-/// When the folder or one of its files cannot be read.
-pub fn real_logs(folder: &Path) -> std::io::Result<Vec<RealLog>> {
-    let mut logs = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let size = entry.metadata()?.len();
-        if !entry.file_type()?.is_file() {
-            continue;
-        }
-        let file = std::fs::File::open(entry.path())?;
-        let length = size.min(END_BYTES as u64);
-        let end = |from: SeekFrom| {
-            (&file).seek(from)?;
-            let mut bytes = Vec::new();
-            (&file).take(length).read_to_end(&mut bytes)?;
-            Ok::<_, std::io::Error>(bytes)
-        };
-        let head = end(SeekFrom::Start(0))?;
-        let tail = end(SeekFrom::Start(size - length))?;
-        logs.push(RealLog {
-            name: entry.file_name().to_string_lossy().into_owned(),
-            head,
-            tail,
-            size,
-        });
-    }
-    logs.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(logs)
 }
 
 /// Why a rehearsal could not be held, or cannot be trusted.

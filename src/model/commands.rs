@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 /// Those that need a site file.
-const OF_A_SITE: [&str; 9] = [
+const OF_A_SITE: [&str; 10] = [
     "status",
     "check failover",
     "check failback",
@@ -15,10 +15,11 @@ const OF_A_SITE: [&str; 9] = [
     "abort",
     "runs list",
     "runs verify",
+    "plan verify",
 ];
 
 /// Words behind the name of the program that begin a command.
-pub(crate) const ALL: [&str; 13] = [
+pub(crate) const ALL: [&str; 14] = [
     "status",
     "check",
     "failover",
@@ -26,6 +27,7 @@ pub(crate) const ALL: [&str; 13] = [
     "fence",
     "abort",
     "runs",
+    "plan",
     "logs",
     "lab",
     "init",

@@ -75,6 +75,8 @@ documents! {
     Ports: "ports.json", version 1, reconciled false;
     /// The second data center before a failback changed it.
     BeforeFailback: "before-failback.json", version 1, reconciled true;
+    /// The approval of the plan that a run takes.
+    Approval: "approval.json", version 1, reconciled true;
 }
 
 /// Says that a document or a journal has a version that this program does not read.

@@ -180,7 +180,9 @@ impl Account {
                     }
                 }
             }
-            Event::PlanChanged { from, to, steps } => {
+            Event::PlanChanged {
+                from, to, steps, ..
+            } => {
                 self.changes.push((from.clone(), to.clone()));
                 if let Some(lines) = steps {
                     let known = std::mem::take(&mut self.steps);

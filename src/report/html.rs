@@ -134,6 +134,10 @@ fn write_head(account: &Account, title: &str, page: &mut Page) {
             page.markup("<br>")
                 .text(&format!("it continues run {}", before.run));
         }
+        if let Some(approved) = &started.approved {
+            page.markup("<br>")
+                .text(&format!("its plan was approved: {approved}"));
+        }
     }
     page.markup("</p>\n").close("header");
 }

@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(
             paper.text(),
             concat!(
-                r#"{"seq":1,"at":"2027-01-15T08:00:00Z","prev":"","event":"run_started","format":4,"#,
+                r#"{"seq":1,"at":"2027-01-15T08:00:00Z","prev":"","event":"run_started","format":5,"#,
                 r#""run":"r7","runbook":"failover","plan_digest":"sha256:p1","site_digest":"sha256:s1","#,
                 r#""pool":"pchat.litwareinc.com","tool":"pchadr 0.1.0","host":"adm1","user":"ann","#,
                 r#""clock":"simulated","steps":[{"id":"drop-log-shipping","vendor":"F1","#,

@@ -112,6 +112,7 @@ fn write_head(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<
         rows.push(("run", started.run.clone()));
         let who = format!("{} on {}", started.user, started.host);
         rows.push(("by", format!("{who}, {}", started.tool)));
+        rows.extend(started.approved.clone().map(|it| ("approved", it)));
     }
     let outcome = account.sentence();
     rows.push((

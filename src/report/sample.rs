@@ -76,6 +76,7 @@ fn started() -> Event {
         clock: ClockKind::Simulated,
         until: None,
         continues: None,
+        approved: None,
         steps: vec![
             line(
                 "drop-log-shipping",

@@ -93,6 +93,9 @@ fn head(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
             one_line(&started.run),
             one_line(plan)
         )?;
+        if let Some(approved) = &started.approved {
+            writeln!(out, "the plan was approved: {}", one_line(approved))?;
+        }
     }
     if account.is_simulated() {
         writeln!(
@@ -173,6 +176,10 @@ pub fn json(
         began: account.began,
         ended: ended.map(|(at, _)| *at),
         plan_digest: account.plan_digest().map(String::as_str),
+        approved: account
+            .started
+            .as_ref()
+            .and_then(|it| it.approved.as_deref()),
         record: origin,
         figures: Figures::of(account),
         executions: account
@@ -223,6 +230,9 @@ struct RunShown<'a> {
     began: Option<Timestamp>,
     ended: Option<Timestamp>,
     plan_digest: Option<&'a str>,
+    /// Digest of the approval that it began under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved: Option<&'a str>,
     record: &'a Origin,
     figures: Figures,
     executions: Vec<ExecutionShown<'a>>,

@@ -144,6 +144,9 @@ pub enum Event {
         /// Every step of the plan now, in order, where they are others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         steps: Option<Vec<StepLine>>,
+        /// Digest of the approval of the plan now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved: Option<String>,
     },
     /// The run stopped part-way.
     RunStopped {
@@ -206,7 +209,7 @@ pub enum ProcessIs {
 
 /// Format of the journal: what may be added within a format, and what needs a new one, says
 /// [`crate::model::document`].
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// How a run began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,6 +242,10 @@ pub struct RunStarted {
     /// The run that took a part of it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<Continues>,
+    /// Digest of the approval of its plan, where it runs an approved one: it goes on with no other plan
+    /// that is not approved anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
 }
 
 /// The run that another one continues.

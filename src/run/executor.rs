@@ -32,7 +32,7 @@ use crate::step::ledger::Ledger as _;
 use crate::step::saved::Saved;
 use crate::step::terms::Terms;
 use crate::step::{Context, Effect, Facts, Standing, Step};
-pub use begin::Continued;
+pub use begin::{Continued, site_digest};
 use halt::Halt;
 use turn::stopped_by_operator;
 

@@ -41,6 +41,8 @@ pub struct RunState {
     pub until: Option<String>,
     /// The run that it continues.
     pub continues: Option<Continues>,
+    /// Digest of the approval of the plan that holds now, where that one was approved.
+    pub approved: Option<String>,
     /// The highest number that the run took to fence others off.
     pub fence: u64,
     sent: Sent,
@@ -112,6 +114,7 @@ impl RunState {
             pool,
             until,
             continues,
+            approved,
             ..
         } = started.clone();
         let mut steps: Vec<StepEntry> = Vec::with_capacity(started.steps.len());
@@ -140,6 +143,7 @@ impl RunState {
             executions: 1,
             until,
             continues,
+            approved,
             fence: 0,
             sent: Sent::by(&started.host),
             stopping: false,
@@ -161,8 +165,15 @@ impl RunState {
                 self.executions += 1;
                 return Ok(());
             }
-            Event::PlanChanged { from, to, steps } => {
-                return self.change_plan(from, to, steps.as_deref());
+            Event::PlanChanged {
+                from,
+                to,
+                steps,
+                approved,
+            } => {
+                self.change_plan(from, to, steps.as_deref())?;
+                self.approved.clone_from(approved);
+                return Ok(());
             }
             _ if self.ended.is_some() => {
                 return Err(format!(

@@ -258,6 +258,7 @@ mod tests {
             clock: ClockKind::Simulated,
             until: None,
             continues: None,
+            approved: None,
             steps: vec![StepLine {
                 id: "drop".to_owned(),
                 vendor: None,

@@ -150,6 +150,7 @@ mod tests {
             steps: ids.iter().map(line).collect(),
             until: None,
             continues: None,
+            approved: None,
         }))
         .unwrap()
     }

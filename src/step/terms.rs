@@ -169,6 +169,8 @@ pub struct Terms {
     pub overrides: BTreeMap<String, String>,
     /// When the primary data center was lost, in the time that the log backups show.
     pub disaster_at: Option<DateTime>,
+    /// Digest of the approval of the plan, where only an approved one may be run.
+    pub approved: Option<String>,
 }
 
 impl Terms {

@@ -22,6 +22,7 @@ fn help_names_the_commands_and_flags_that_work() {
         "status",
         "check",
         "runs",
+        "plan",
         "init",
         "--version",
     ] {
@@ -62,11 +63,14 @@ fn help_names_the_commands_and_flags_that_work() {
         "--from",
         "--service-first",
         "--with",
+        "--plan-out",
+        "--approved",
     ] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
-    for word in ["--plan-out", "--approved"] {
-        assert!(!help.contains(word), "{word} does not work yet: {help}");
+    let help = program.run(&["plan", "verify", "--help"]).done();
+    for word in ["--config", "--live", "--output"] {
+        assert!(help.contains(word), "{word} is missing: {help}");
     }
 }
 

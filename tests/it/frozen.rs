@@ -3,7 +3,8 @@
 //!
 //! `frozen/version-1` is a state folder and its site file, as the program wrote them at a lab: a
 //! failover, a failback that was cut off, undone in two executions under two plans, and one that was
-//! done. `frozen/version-2` is a journal of format 2, `frozen/version-3` one of format 3, `frozen/version-4` two of format 4. A new version of a document adds a folder; what
+//! done. `frozen/version-2` is a journal of format 2, `frozen/version-3` one of format 3, `frozen/version-4` two of format 4,
+//! `frozen/version-5` one of format 5 with its approval. A new version of a document adds a folder; what
 //! stands here is never changed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]

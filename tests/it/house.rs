@@ -31,6 +31,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "check",
         &["model", "site", "access", "step", "plan", "run", "status"],
     ),
+    (
+        "approval",
+        &["model", "site", "runbook", "access", "step", "plan", "run"],
+    ),
     ("report", &["model", "step", "plan", "run"]),
 ];
 

@@ -1,6 +1,7 @@
 //! The integration tests: the proofs of `design.md` 3.
 
 mod abort;
+mod approval;
 mod asleep;
 mod before_b1;
 mod downtime;

@@ -6,6 +6,7 @@
 #![allow(clippy::explicit_write, clippy::large_futures)]
 
 mod abort;
+mod approval;
 mod bench;
 mod by_hand;
 mod check;

@@ -41,6 +41,7 @@ fn the_words_of_a_rehearsal_become_terms() {
         .map(|(id, reason)| (id.to_owned(), reason.to_owned()))
         .into(),
         disaster_at: Some(jiff::civil::date(2026, 11, 24).at(3, 15, 0, 0)),
+        approved: None,
     };
     assert_eq!(terms, Ok(expected));
 }

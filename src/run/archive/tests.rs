@@ -19,6 +19,7 @@ fn started(run: &str) -> Event {
         clock: ClockKind::Wall,
         until: None,
         continues: None,
+        approved: None,
         steps: Vec::new(),
     })
 }

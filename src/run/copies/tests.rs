@@ -31,6 +31,7 @@ fn written(run: &str, records: usize, why: &str) -> Vec<u8> {
         clock: ClockKind::Simulated,
         until: None,
         continues: None,
+        approved: None,
         steps: vec![StepLine {
             id: "drop".to_owned(),
             vendor: None,

@@ -73,6 +73,7 @@ impl Execution<'_> {
             steps: lines_of(self.plan),
             until: self.plan.until.clone(),
             continues: self.continued.map(|it| it.line.clone()),
+            approved: self.terms.approved.clone(),
         }))?;
         self.ended(self.go_on().await, Outcome::Done)
     }
@@ -165,7 +166,12 @@ impl Execution<'_> {
         match change {
             Some(PlanChange {
                 from, to, steps, ..
-            }) => self.ledger.record(Event::PlanChanged { from, to, steps }),
+            }) => self.ledger.record(Event::PlanChanged {
+                from,
+                to,
+                steps,
+                approved: self.terms.approved.clone(),
+            }),
             None => Ok(()),
         }
     }
@@ -178,7 +184,7 @@ fn no_room(at: Step, why: &str) -> Halt {
 }
 
 /// `sha256:` and the SHA-256 of the site as loaded.
-fn site_digest(site: &Site) -> String {
+pub fn site_digest(site: &Site) -> String {
     // A folder name that is no Unicode is the only thing that could fail; it then has no digest.
     let json = to_vec(site).unwrap_or_default();
     format!("sha256:{}", hex(&Sha256::digest(json)))

@@ -27,6 +27,7 @@ fn started() -> Event {
         clock: ClockKind::Simulated,
         until: None,
         continues: None,
+        approved: None,
         steps: vec![
             line("save", Effect::ReadOnly),
             line("drop", Effect::Reversible),
@@ -76,6 +77,7 @@ fn changed(from: &str, to: &str) -> Event {
         from: from.to_owned(),
         to: to.to_owned(),
         steps: None,
+        approved: None,
     }
 }
 

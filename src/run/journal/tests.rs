@@ -96,7 +96,7 @@ fn a_journal_of_another_format_is_refused_with_both_formats_and_the_program_name
     let told = read(line).unwrap_err().to_string();
     for words in [
         "version 9, written by pchadr 9.2.0;",
-        "reads versions 1 to 4",
+        "reads versions 1 to 5",
     ] {
         assert!(told.contains(words), "{told}");
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use pchadr::approval::{Approved, digest, proof};
+use pchadr::model::document::PROGRAM;
 use pchadr::run::event::{Event, Outcome, ProcessIs};
 use pchadr::run::executor::undo::{refusal, to_undo};
 use pchadr::run::fold::{RunState, fold};
@@ -71,5 +73,28 @@ fn journals_of_version_4_say_which_part_of_a_failover_they_are() {
     assert_eq!(
         (whole.ended, whole.left_to_later()),
         (Some(Outcome::Done), None)
+    );
+}
+
+/// The journal of a rehearsed failover and the approval that it ran under: format 5 has the digest of that,
+/// which an earlier version would not heed: it would go on with a plan that nobody approved.
+#[test]
+fn a_journal_of_version_5_names_the_approval_that_stands_beside_it() {
+    let folder = root().join("tests/it/frozen/version-5");
+    let records = journal::read(&fs::read(folder.join("journal.jsonl")).unwrap()).unwrap();
+    let kept = fs::read(folder.join("approval.json")).unwrap();
+    let state = fold(&records.records).unwrap();
+    assert_eq!(state.approved.as_ref(), Some(&digest(&kept)));
+    let proof = proof::of(&records.records, Some(&kept)).unwrap();
+    assert_eq!((proof.why, proof.commands), (None, 10));
+
+    let read = Approved::read(kept.clone()).unwrap().approval;
+    assert!(read.facts.len() > 40, "{}", read.facts.len());
+    let was = String::from_utf8(kept).unwrap();
+    let again = String::from_utf8(read.to_json().unwrap()).unwrap();
+    let program = format!(r#""program": "{PROGRAM}""#);
+    assert_eq!(
+        again,
+        was.replacen(r#""program": "pchadr 0.1.0""#, &program, 1)
     );
 }

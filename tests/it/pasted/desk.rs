@@ -259,6 +259,7 @@ impl<'a> Desk<'a> {
             other @ (Command::Logs(_)
             | Command::Runs { .. }
             | Command::Check { .. }
+            | Command::Plan { .. }
             | Command::Lab(_)
             | Command::Init(_)
             | Command::Schema(_)

@@ -221,6 +221,7 @@ impl<'a> Operator<'a> {
             | Command::Logs(_)
             | Command::Runs { .. }
             | Command::Check { .. }
+            | Command::Plan { .. }
             | Command::Schema(_)
             | Command::Completions(_)
             | Command::Man(_)
