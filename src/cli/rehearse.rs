@@ -71,6 +71,7 @@ pub fn command(
         }
     };
     let mut recipe = match plan.direction {
+        Direction::Failover if plan.is_planned() => Recipe::in_step(logs),
         Direction::Failover => Recipe::disaster(logs),
         Direction::Failback => Recipe::failed_over(logs),
         Direction::Fence => Recipe::returned(logs),

@@ -26,6 +26,7 @@ pub async fn ways(site: &Site, access: &Access, state: &RunState) -> Vec<Remedy>
         unreadable: &[],
         run: &state.run,
         seeded: state.step("seed-primary").is_some(),
+        planned: state.step("close-primary").is_some(),
         started: true,
         mirror_begun: true,
         began: None,

@@ -112,6 +112,7 @@ fn the_table_of_all_steps_is_the_one_that_was_reviewed() {
             mirror_begun: false,
             began: None,
             seeded: false,
+            planned: false,
         };
         let mut rows = Vec::new();
         for step in Step::ALL {
