@@ -260,6 +260,11 @@ impl Execution<'_> {
                     later.push((it.step, acted));
                     index += 1;
                 }
+                // What it gave is the last to be copied and applied.
+                Turn::Done if it.step == Step::ClosePrimary => {
+                    let why = "the end of the log is on the share";
+                    index = self.go_back(&checked[..index], Step::CopyBackups, why)?;
+                }
                 // Nothing holds up a step whose turn is over.
                 Turn::Done | Turn::HeldUp(..) => index += if pair.is_some() { 2 } else { 1 },
             }
