@@ -43,9 +43,8 @@ use evidence::{Host, NewestLog};
 use fence::Fence;
 use lag::Lag;
 pub(in crate::step) use loss::accepts;
-use loss::loss_block;
 use planned::Planned;
-use primary::{PrimarySide, look_at_primary, primary_blocks};
+use primary::{PrimarySide, look_at_primary};
 use recovered::judge_recovered;
 use times::Times;
 
@@ -342,18 +341,9 @@ impl Kind for RecoverDatabase {
                 .cleared_by(Step::ApplyLogs),
             );
         }
-        match &facts.planned {
-            Some(planned) => match planned.blocks(facts, chain) {
-                Ok(found) => blocks.extend(found),
-                Err(standing) => return standing,
-            },
-            None => {
-                if !facts.nothing_is_lost() && !facts.loss_is_accepted {
-                    blocks.push(loss_block(facts, chain));
-                }
-                blocks.extend(facts.times.blocks(chain.last_finished));
-                blocks.extend(primary_blocks(facts));
-            }
+        match planned::loss_and_primary(facts, chain) {
+            Ok(found) => blocks.extend(found),
+            Err(standing) => return standing,
         }
         let agent = facts.agent_runs != Some(false);
         if facts

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::Facts;
+use super::loss::loss_block;
 use super::primary::{SERVES, primary_blocks};
 use crate::model::states::DatabaseState;
 use crate::model::{Instance, Role};
@@ -14,6 +15,20 @@ use crate::step::observe::folders::Chain;
 use crate::step::observe::instance::Presence;
 use crate::step::shared::ONE_INSTANCE;
 use crate::step::{Block, Context, Standing, Step};
+
+/// What would be lost, and what of the primary side forbids recovery; an error says what is not known.
+pub(super) fn loss_and_primary(facts: &Facts, chain: &Chain) -> Result<Vec<Block>, Standing> {
+    if let Some(planned) = &facts.planned {
+        return planned.blocks(facts, chain);
+    }
+    let mut blocks = Vec::new();
+    if !facts.nothing_is_lost() && !facts.loss_is_accepted {
+        blocks.push(loss_block(facts, chain));
+    }
+    blocks.extend(facts.times.blocks(chain.last_finished));
+    blocks.extend(primary_blocks(facts));
+    Ok(blocks)
+}
 
 /// The primary, as it was left.
 #[derive(Debug, Serialize)]
@@ -37,7 +52,7 @@ impl Planned {
     }
 
     /// What forbids recovery; an error says what is not known.
-    pub(super) fn blocks(&self, facts: &Facts, chain: &Chain) -> Result<Vec<Block>, Standing> {
+    fn blocks(&self, facts: &Facts, chain: &Chain) -> Result<Vec<Block>, Standing> {
         let blocks = primary_blocks(facts).into_iter();
         let mut blocks: Vec<Block> = blocks.filter(|it| it.id == ONE_INSTANCE).collect();
         let row = match &self.primary {

@@ -283,7 +283,7 @@ fn serving(facts: &Facts, side: &PrimarySide, row: &Database) -> Option<Block> {
         });
     }
     let mut mend = vec![Remedy::to_do(
-        "it can be fenced, and nothing is lost: clear the active servers, disable its log-shipping backup job, end its sessions",
+        "it lives, and nothing need be lost: switch with `pchadr failover --planned` where its mirror answers too (a run that has begun is undone first: `pchadr abort`); or fence it by hand: clear the active servers, disable its log-shipping backup job, end its sessions",
     )];
     mend.extend(tail(&facts.fence, row.mirroring.is_some()));
     mend.extend("this cannot be overridden".into_remedies());
