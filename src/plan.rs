@@ -161,7 +161,8 @@ impl Plan {
                         first: first.id(),
                     });
                 }
-                if !steps.contains(&first) && !SEEDS.contains(&first) {
+                let may_lack = SEEDS.contains(&first) || PLANNED.contains(&first);
+                if !steps.contains(&first) && !may_lack {
                     return Err(NoPlan::Missing {
                         step,
                         first: first.id(),
@@ -380,34 +381,18 @@ const PLANNED: [Step; 4] = [
     Step::ClosePrimary,
 ];
 
-/// A planned failover closes the primary before it recovers the backup, and keeps log shipping for the
-/// way home.
+/// A planned failover takes all of its own steps.
 fn see_planned(steps: &[Step]) -> Result<(), NoPlan> {
     if !steps.iter().any(|step| PLANNED.contains(step)) {
         return Ok(());
     }
-    let place = |step: Step| steps.iter().position(|it| *it == step);
-    let recovers = place(Step::RecoverDatabase).unwrap_or(steps.len());
-    for first in PLANNED {
-        let step = Step::RecoverDatabase.id();
-        let first_id = first.id();
-        match place(first) {
-            Some(at) if at < recovers => {}
-            Some(_) => {
-                return Err(NoPlan::Order {
-                    step,
-                    first: first_id,
-                });
-            }
-            None => {
-                return Err(NoPlan::Missing {
-                    step,
-                    first: first_id,
-                });
-            }
-        }
+    match PLANNED.iter().find(|first| !steps.contains(first)) {
+        Some(first) => Err(NoPlan::Missing {
+            step: Step::RecoverDatabase.id(),
+            first: first.id(),
+        }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether chat is down while a planned failover takes that step.

@@ -72,6 +72,10 @@ use undo::Back;
 
 /// What a step reads with.
 #[derive(Clone, Copy)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the run"
+)]
 pub struct Context<'a> {
     /// The site.
     pub site: &'a Site,

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use pchadr::cli::rehearse::Stage;
@@ -217,9 +218,17 @@ fn the_way_home_from_a_planned_failover_is_a_failback() {
         stage.reopen(&home.site);
         let finished = home.run_again(&stage).await;
         assert_eq!(finished.outcome, Outcome::Done, "{:#?}", finished.error);
-        let (state, messages) = chat(&stage, PRIMARY);
-        assert_eq!(state, DatabaseState::Online);
-        assert!(messages >= written);
+        let home = chat(&stage, PRIMARY);
+        assert_eq!(home.0, DatabaseState::Online);
+        assert!(home.1 >= written);
+        assert_eq!(chat(&stage, BACKUP).0, DatabaseState::Restoring);
+        let end = end(&stage);
+        assert_eq!(end.pool, "Normal");
+        for role in [Role::Primary, Role::PrimaryMirror, Role::Backup] {
+            let jobs = &end.instances.instances[&Instance::chat(role)].jobs;
+            assert!(jobs.values().all(|enabled| *enabled), "{role}: {jobs:?}");
+        }
+        assert_eq!(stage.simulated.unknown(), Vec::<String>::new());
     });
 }
 
@@ -240,8 +249,8 @@ fn a_first_data_center_that_is_lost_in_the_outage_leaves_the_way_to_a_failover()
         paused(async {
             let what = format!("killed before record {n}, then the first data center is lost");
             let (mut stage, store) = killed(&drill, *n).await;
-            let state = fold(&records(&store)).unwrap();
-            assert!(gives_way_to_a_failover(&state), "{what}");
+            let folded = fold(&records(&store)).unwrap();
+            assert!(gives_way_to_a_failover(&folded), "{what}");
             for role in [Role::Primary, Role::PrimaryMirror] {
                 stage.simulated.world.down(role);
             }
@@ -298,8 +307,8 @@ fn a_backup_that_is_lost_in_the_outage_has_the_primary_opened_by_hand() {
             let (mut stage, store) = killed(&drill, at).await;
             stage.simulated.world.down(Role::Backup);
             stage.reopen(&drill.site);
-            let state = fold(&records(&store)).unwrap();
-            let ways = orphaned::ways(&drill.site, &stage.access, &state).await;
+            let folded = fold(&records(&store)).unwrap();
+            let ways = orphaned::ways(&drill.site, &stage.access, &folded).await;
             let statements: Vec<String> = ways
                 .into_iter()
                 .filter_map(|way| match way {
@@ -320,7 +329,7 @@ fn a_backup_that_is_lost_in_the_outage_has_the_primary_opened_by_hand() {
             if is_closed {
                 let mut session = stage.access.sql.open(PRIMARY).await.unwrap();
                 session.send(recovers).await.unwrap();
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
             }
             assert_eq!(chat(&stage, PRIMARY).0, DatabaseState::Online);
             assert_one_writable(&stage);
@@ -464,12 +473,14 @@ fn users_wait_minutes_for_fifty_gigabytes_and_not_for_the_mirror_as_in_the_vendo
         .replace(mirror, "")
         .replace(servers, &format!("{mirror}{servers}"));
     let (ours, vendors) = (outage(FAILOVER_PLANNED), outage(&vendors));
-    println!(
-        "50 GB: {} s without chat; with F6 before F7, as the vendor has it, {} s: {:.1} times as long",
+    let told = format!(
+        "50 GB: {} s without chat; with F6 before F7, as the vendor has it, {} s: {:.1} times as long\n",
         ours.as_secs(),
         vendors.as_secs(),
         vendors.as_secs_f64() / ours.as_secs_f64()
     );
+    // Not `eprintln!`: the test runner would swallow it.
+    let _ = std::io::stderr().write_all(told.as_bytes());
     assert!(ours < Duration::from_mins(5), "{ours:?}");
     assert!(vendors > 4 * ours, "{vendors:?}, ours {ours:?}");
 }

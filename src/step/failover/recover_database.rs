@@ -157,6 +157,10 @@ impl Kind for RecoverDatabase {
         Step::StopLogShippingJobs,
         Step::CopyBackups,
         Step::ApplyLogs,
+        Step::StandDown,
+        Step::StopBackupJobs,
+        Step::UnmirrorPrimary,
+        Step::ClosePrimary,
         Step::EndConnections,
     ]);
     const OVERTAKES: Earlier = Earlier::These(&[

@@ -112,7 +112,6 @@ fn mirror(facts: &Facts) -> Result<Option<Block>, Standing> {
         return Ok(None);
     };
     match (&side.presence, &side.database) {
-        (Presence::Dead(_), _) => Ok(None),
         (Presence::Lives(why) | Presence::Unseen(why), _)
         | (Presence::Answers(_), Observed::Unknown(why)) => Err(Standing::unknown(why.about(
             format!("whether the chat database of the {} serves", side.role),
@@ -125,6 +124,8 @@ fn mirror(facts: &Facts) -> Result<Option<Block>, Standing> {
             ),
             "see who opened it and what it holds; this cannot be overridden",
         ))),
-        (Presence::Answers(_), Observed::Seen(_) | Observed::Absent) => Ok(None),
+        (Presence::Dead(_), _) | (Presence::Answers(_), Observed::Seen(_) | Observed::Absent) => {
+            Ok(None)
+        }
     }
 }
