@@ -161,7 +161,8 @@ impl Plan {
                         first: first.id(),
                     });
                 }
-                if !steps.contains(&first) && !SEEDS.contains(&first) {
+                let may_lack = SEEDS.contains(&first) || PLANNED.contains(&first);
+                if !steps.contains(&first) && !may_lack {
                     return Err(NoPlan::Missing {
                         step,
                         first: first.id(),
@@ -171,7 +172,9 @@ impl Plan {
         }
         see_seeding(&steps)?;
         see_shipping(&steps)?;
+        see_planned(&steps)?;
         let seeded = steps.contains(&Step::SeedPrimary);
+        let planned_switch = steps.contains(&Step::ClosePrimary);
         let stages = stages(&steps, site.copy.overlap);
         let stage_of = |step: Step| {
             stages
@@ -194,9 +197,13 @@ impl Plan {
                     stage: stage_of(*step),
                     effect: info.effect,
                     point_of_no_return: step.is_point_of_no_return(),
-                    downtime: step
-                        .downtime(site, seeded)
-                        .filter(|_| served.is_none_or(|served| index <= served)),
+                    downtime: if planned_switch {
+                        step.planned_downtime(site)
+                            .filter(|_| stands_in_outage(&steps, *step))
+                    } else {
+                        step.downtime(site, seeded)
+                            .filter(|_| served.is_none_or(|served| index <= served))
+                    },
                     checks: info
                         .checks
                         .iter()
@@ -328,6 +335,11 @@ impl Plan {
         self.of(Step::SeedPrimary).is_some()
     }
 
+    /// Whether it is a planned switch: the primary lives, and gives the end of its log.
+    pub fn is_planned(&self) -> bool {
+        self.of(Step::ClosePrimary).is_some()
+    }
+
     /// What it has of a step.
     pub fn of(&self, step: Step) -> Option<&PlannedStep> {
         self.steps.iter().find(|planned| planned.step == step)
@@ -364,6 +376,35 @@ fn see_seeding(steps: &[Step]) -> Result<(), NoPlan> {
     behind(Step::ShipLog, Step::SeedPrimary)?;
     behind(Step::SeedPrimary, Step::BackUpDatabase)?;
     behind(Step::ClearActiveServers, Step::ShipLog)
+}
+
+/// What only a planned failover has, in this order: all of it, or nothing.
+const PLANNED: [Step; 4] = [
+    Step::StandDown,
+    Step::StopBackupJobs,
+    Step::UnmirrorPrimary,
+    Step::ClosePrimary,
+];
+
+/// A planned failover takes all of its own steps.
+fn see_planned(steps: &[Step]) -> Result<(), NoPlan> {
+    if !steps.iter().any(|step| PLANNED.contains(step)) {
+        return Ok(());
+    }
+    match PLANNED.iter().find(|first| !steps.contains(first)) {
+        Some(first) => Err(NoPlan::Missing {
+            step: Step::RecoverDatabase.id(),
+            first: first.id(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether chat is down while a planned failover takes that step.
+fn stands_in_outage(steps: &[Step], step: Step) -> bool {
+    let place = |wanted: Step| steps.iter().position(|it| *it == wanted);
+    let ends = place(Step::SetActiveServers);
+    place(step) >= place(Step::StandDown) && (ends.is_none() || place(step) <= ends)
 }
 
 /// One step a stage, or the pair that copies and applies at the same time (`design.md` 5).

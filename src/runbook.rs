@@ -12,6 +12,9 @@ pub const FAILOVER: &str = include_str!("../runbooks/failover.toml");
 /// The built-in failover that serves users before it sets up the mirror.
 pub const FAILOVER_SERVICE_FIRST: &str = include_str!("../runbooks/failover-service-first.toml");
 
+/// The built-in planned failover: the primary lives, and nothing is lost.
+pub const FAILOVER_PLANNED: &str = include_str!("../runbooks/planned.toml");
+
 /// The built-in failback: the primary is seeded while chat serves, the rest is in the vendor's order.
 pub const FAILBACK: &str = include_str!("../runbooks/failback.toml");
 

@@ -24,6 +24,7 @@ pub mod undo;
 
 mod backup_database;
 mod between;
+mod center;
 mod compliance_mirror;
 mod earlier;
 mod failback;
@@ -35,6 +36,7 @@ mod lost;
 mod next;
 mod optional;
 mod placement;
+mod planned;
 mod principal;
 mod shared;
 mod stored;
@@ -70,6 +72,10 @@ use undo::Back;
 
 /// What a step reads with.
 #[derive(Clone, Copy)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the run"
+)]
 pub struct Context<'a> {
     /// The site.
     pub site: &'a Site,
@@ -92,6 +98,8 @@ pub struct Context<'a> {
     pub began: Option<Timestamp>,
     /// The plan seeds the primary while chat serves (`steps.md` 6.10).
     pub seeded: bool,
+    /// The plan is a planned switch: the primary lives, and gives the end of its log (`steps.md` 6.8).
+    pub planned: bool,
 }
 
 /// What one step file defines.
@@ -233,7 +241,7 @@ macro_rules! steps {
         /// The built-in steps.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Step {
-            $($(#[doc = concat!("See `step/", stringify!($folder), "/", stringify!($module), ".rs`.")] $variant,)+)+
+            $($(#[doc = concat!("See `", stringify!($module), ".rs` below `step/`.")] $variant,)+)+
         }
 
         /// What a step observed.
@@ -368,6 +376,10 @@ steps! {
         DropLogShipping = drop_log_shipping,
         CopyBackups = copy_backups,
         ApplyLogs = apply_logs,
+        StandDown = stand_down,
+        StopBackupJobs = stop_backup_jobs,
+        UnmirrorPrimary = unmirror_primary,
+        ClosePrimary = close_primary,
         EndConnections = end_connections,
         RecoverDatabase = recover_database,
         SetPoolState = set_pool_state,

@@ -137,6 +137,7 @@ impl Look<'_> {
                 unreadable: self.unreadable,
                 run: "check",
                 seeded: self.plan.is_seeded(),
+                planned: self.plan.is_planned(),
                 started: false,
                 mirror_begun: false,
                 began: None,

@@ -67,7 +67,8 @@ pub(super) fn earlier(
             // data center is lost again is closed by the failover.
             let waits = |found: &Found| match plan.direction {
                 Direction::Fence => found.state.runbook == Direction::Failover.key(),
-                Direction::Failover => gives_way_to_a_failover(&found.state),
+                // A switch that is planned begins on a site where nothing is under way.
+                Direction::Failover => !plan.is_planned() && gives_way_to_a_failover(&found.state),
                 Direction::Failback => false,
             };
             runs.unfinished.retain(|found| !waits(found));
@@ -227,6 +228,9 @@ fn ways_on(found: &Found, config: Option<&Path>) -> String {
     let config = config_option(config);
     let on = format!("go on with it: pchadr {runbook}{config} --resume={run}");
     match refusal(&found.state) {
+        None if gives_way_to_a_failover(&found.state) => format!(
+            "{on}; or undo it: pchadr abort{config}; or, where the first data center is lost for good by now, move chat to the second one: pchadr failover{config}"
+        ),
         None => format!("{on}; or undo it: pchadr abort{config}"),
         Some(_) if gives_way_to_a_failover(&found.state) => format!(
             "{on}; or, where the first data center is lost for good again, move chat to the second one: pchadr failover{config}"

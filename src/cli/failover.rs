@@ -47,6 +47,7 @@ pub fn command(
                 let part = &options.part;
                 let runbook = match file {
                     Some(file) => of_file(direction, file)?,
+                    None if part.planned => built_in(direction, runbook::FAILOVER_PLANNED)?,
                     None if part.service_first => built_in(direction, service_first(direction))?,
                     // In the order in which the part before it was taken.
                     None => match parted_before(part, &site, environment) {

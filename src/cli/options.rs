@@ -144,6 +144,10 @@ pub struct Part {
     #[arg(long, conflicts_with_all = ["runbook", "resume", "approved"])]
     pub service_first: bool,
 
+    /// Switch while the primary lives: nothing is lost, chat is down for minutes
+    #[arg(long, conflicts_with_all = ["runbook", "resume", "service_first", "until", "from", "accept_loss_after", "disaster_at", "with"])]
+    pub planned: bool,
+
     /// End behind STEP, done; the rest is for a later run (--from)
     #[arg(long, value_name = "STEP", conflicts_with_all = ["resume", "approved"])]
     pub until: Option<String>,

@@ -83,6 +83,18 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// The normal state, with log shipping one log backup behind.
+    pub fn in_step(logs: Logs) -> Self {
+        Self {
+            start: Start::Normal,
+            vary: |options| {
+                options.copied = options.logs.len();
+                options.restored = options.logs.len().saturating_sub(1);
+            },
+            ..Self::disaster(logs)
+        }
+    }
+
     /// Failed over, with the primary data center rebuilt.
     pub fn failed_over(logs: Logs) -> Self {
         Self {

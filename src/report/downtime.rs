@@ -14,7 +14,16 @@ use crate::step::downtime::Downtime;
 const EXAMPLE: (u64, u64) = (50_000_000_000, 100_000_000);
 
 /// What the sum is of.
-pub(super) const WHAT: &str = "from B1 until every active server has its session after B7";
+pub(super) fn what(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Failover => {
+            "from `clear-active-servers` until every active server has its session"
+        }
+        Direction::Failback | Direction::Fence => {
+            "from B1 until every active server has its session after B7"
+        }
+    }
+}
 
 /// The steps of a plan that take from it, with their terms.
 pub(super) fn parts(plan: &Plan) -> Vec<(&str, &Downtime)> {
@@ -69,7 +78,8 @@ pub(super) fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<
     let terms: Vec<String> = parts.iter().map(|(_, part)| term(part)).collect();
     let widths = terms.iter().map(|term| term.chars().count());
     let width = widths.max().unwrap_or(0);
-    writeln!(out, "\ndowntime, {WHAT}, is the sum of")?;
+    let what = what(plan.direction);
+    writeln!(out, "\ndowntime, {what}, is the sum of")?;
     for ((id, part), term) in parts.iter().zip(&terms) {
         writeln!(out, "     {id:<ids$}  {term:<width$}  {}", part.what)?;
     }
@@ -79,8 +89,8 @@ pub(super) fn human(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<
 /// How long chat was away in a run that brought it back, step by step: from the beginning of B1 to
 /// the end of B7, so that the parts add up to the whole.
 pub fn measured(account: &Account) -> Option<Vec<(&str, Duration)>> {
-    // Of a failover, no step begins it.
-    let direction = Direction::find(&account.started.as_ref()?.runbook)?;
+    // Of a failover that is not planned, no step begins it.
+    let direction = account.direction()?;
     let step = |id: &str| Step::find(direction, id);
     let first = account
         .steps
@@ -101,8 +111,17 @@ pub fn measured(account: &Account) -> Option<Vec<(&str, Duration)>> {
             Duration::from_secs(seconds.saturating_sub(before)),
         ));
         before = seconds.max(before);
+        // What comes behind it holds nobody up.
+        if step(&it.line.id) == Some(Step::SetActiveServers) {
+            break;
+        }
     }
     Some(parts)
+}
+
+/// What the sum of a run is of.
+pub(super) fn what_of(account: &Account) -> &'static str {
+    what(account.direction().unwrap_or(Direction::Failback))
 }
 
 /// Their sum.
@@ -115,7 +134,8 @@ pub(super) fn measured_human(account: &Account, out: &mut Vec<u8>) -> io::Result
     let Some(parts) = measured(account) else {
         return Ok(());
     };
-    writeln!(out, "  downtime: {}, {WHAT}", humanize(whole(&parts)))?;
+    let what = what_of(account);
+    writeln!(out, "  downtime: {}, {what}", humanize(whole(&parts)))?;
     let ids = parts.iter().map(|(id, _)| id.len()).max().unwrap_or(0);
     for (id, time) in &parts {
         writeln!(out, "    {id:<ids$}  {}", humanize(*time))?;

@@ -194,7 +194,11 @@ impl Figures {
     /// The time without chat.
     pub fn downtime(&self, account: &Account) -> Option<String> {
         match (self.downtime_seconds, account.direction()) {
-            (Some(seconds), _) => Some(format!("{}, {}", words(seconds), downtime::WHAT)),
+            (Some(seconds), _) => Some(format!(
+                "{}, {}",
+                words(seconds),
+                downtime::what_of(account)
+            )),
             (None, Some(Direction::Failback)) => {
                 Some("not measured: the run did not bring chat back on the primary".to_owned())
             }

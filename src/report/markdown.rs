@@ -208,7 +208,7 @@ fn write_downtime(account: &Account, out: &mut (impl Write + ?Sized)) -> io::Res
     writeln!(
         out,
         "| **all**, {} | {} |",
-        downtime::WHAT,
+        downtime::what_of(account),
         humanize(downtime::whole(&parts))
     )
 }

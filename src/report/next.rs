@@ -15,6 +15,8 @@ pub struct Next<'a> {
     compliance: Option<&'a DatabaseName>,
     /// Where log backups go, where the run has set them up.
     log_backups: Option<&'a SharePath>,
+    /// The first data center lives, and its log shipping waits for the way home.
+    planned: bool,
     reached: Reached,
 }
 
@@ -49,6 +51,7 @@ impl<'a> Next<'a> {
             direction: plan.direction,
             compliance,
             log_backups: plan.of(Step::StartLogBackups).and(log_backups),
+            planned: plan.is_planned(),
             reached: match (plan.beyond(), recovers, serves) {
                 (None, _, _) => Reached::All,
                 (Some(_), false, _) => Reached::Part,
@@ -78,6 +81,10 @@ impl<'a> Next<'a> {
             (Reached::Part, _) => &[
                 "take the rest as soon as it can be taken: users are not served before",
                 "or undo what was done so far: pchadr abort",
+            ],
+            (Reached::All, Direction::Failover) if self.planned => &[
+                "see that users reach chat: their Front End pool must live, and the file store must open",
+                "leave the log-shipping jobs of the first data center disabled, and its chat database RESTORING; the way home is pchadr failback",
             ],
             (Reached::All, Direction::Failover) => &[
                 "see that users reach chat: their Front End pool must live, and the file store must open",
@@ -139,6 +146,7 @@ mod tests {
             direction,
             compliance: name.as_ref(),
             log_backups: None,
+            planned: false,
             reached: Reached::All,
         };
         let mut out = Vec::new();
@@ -167,6 +175,7 @@ mod tests {
             direction: Direction::Failover,
             compliance: None,
             log_backups: Some(&folder),
+            planned: false,
             reached: Reached::All,
         };
         let mut out = Vec::new();

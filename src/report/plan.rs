@@ -225,7 +225,7 @@ fn downtime_section(plan: &Plan, out: &mut (impl Write + ?Sized)) -> io::Result<
     writeln!(
         out,
         "\n## Downtime\n\nThe time without chat, {}, is the sum of:\n",
-        downtime::WHAT
+        downtime::what(plan.direction)
     )?;
     writeln!(out, "| step | time | what |\n|---|---|---|")?;
     for (id, part) in &parts {

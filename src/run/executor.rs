@@ -31,7 +31,7 @@ use crate::step::hands::StepError;
 use crate::step::ledger::Ledger as _;
 use crate::step::saved::Saved;
 use crate::step::terms::Terms;
-use crate::step::{Context, Effect, Facts, Standing, Step};
+use crate::step::{Context, Facts, Standing, Step};
 pub use begin::{Continued, site_digest};
 use halt::Halt;
 use turn::stopped_by_operator;
@@ -260,6 +260,11 @@ impl Execution<'_> {
                     later.push((it.step, acted));
                     index += 1;
                 }
+                // What it gave is the last to be copied and applied.
+                Turn::Done if it.step == Step::ClosePrimary => {
+                    let why = "the end of the log is on the share";
+                    index = self.go_back(&checked[..index], Step::CopyBackups, why)?;
+                }
                 // Nothing holds up a step whose turn is over.
                 Turn::Done | Turn::HeldUp(..) => index += if pair.is_some() { 2 } else { 1 },
             }
@@ -267,14 +272,16 @@ impl Execution<'_> {
         self.wait_for(later).await
     }
 
-    /// Reopens a step, and with it those behind it that can be done again; the index of the first.
+    /// Reopens a step, and with it the one that goes with it; the index of the first. What was done behind
+    /// them stays done: a primary that was closed since is the reason to go back.
     fn go_back(&self, before: &[Checked], to: Step, why: &str) -> Result<usize, JournalError> {
         let at = before
             .iter()
             .position(|it| it.step == to)
             .unwrap_or(before.len());
         for it in &before[at..] {
-            if self.is_done(it.step) && it.step.info().effect == Effect::Reversible {
+            let goes_along = it.step == to || it.step.alongside() == Some(to);
+            if goes_along && self.is_done(it.step) {
                 self.ledger.record(Event::StepReopened {
                     id: it.step.id().to_owned(),
                     why: why.to_owned(),
@@ -328,6 +335,7 @@ impl Execution<'_> {
             mirror_begun: self.has_ever_begun(Step::InstallPrimaryMirror),
             began: self.ledger.began(),
             seeded: self.plan.is_seeded(),
+            planned: self.plan.is_planned(),
         }
     }
 

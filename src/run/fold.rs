@@ -10,7 +10,7 @@ mod sent;
 
 use super::event::{Continues, Event, Outcome, Record, RunFinished, RunStarted, StepOutcome};
 use crate::model::{Direction, Lsn};
-use crate::step::Effect;
+use crate::step::{Effect, Step};
 use sent::Sent;
 
 pub use entry::{StepEntry, StepState};
@@ -259,6 +259,11 @@ impl RunState {
             Event::RunFinished(finished) => self.finish(finished),
             Event::RunResumed { .. } | Event::PlanChanged { .. } => Ok(()),
         }
+    }
+
+    /// Whether it is a planned failover: its primary lived when it began.
+    pub fn is_planned(&self) -> bool {
+        self.runbook == Direction::Failover.key() && self.step(Step::ClosePrimary.id()).is_some()
     }
 
     /// The step with that id.

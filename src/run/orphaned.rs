@@ -14,8 +14,12 @@ pub async fn ways(site: &Site, access: &Access, state: &RunState) -> Vec<Remedy>
     let Some(direction) = Direction::find(&state.runbook).filter(|_| state.has_acted()) else {
         return Vec::new();
     };
-    // Before that there is no other copy that anybody could open.
-    if direction == Direction::Failover && !state.is_done("recover-database") {
+    // Before that there is no other copy that anybody could open, but the one that a planned failover
+    // closed.
+    let recovers = state.step("recover-database");
+    let is_untouched = recovers.is_some_and(|it| !it.started && it.state == StepState::Untouched);
+    let planned = state.is_planned() && is_untouched;
+    if direction == Direction::Failover && !planned && !state.is_done("recover-database") {
         return Vec::new();
     }
     let cx = Context {
@@ -26,6 +30,7 @@ pub async fn ways(site: &Site, access: &Access, state: &RunState) -> Vec<Remedy>
         unreadable: &[],
         run: &state.run,
         seeded: state.step("seed-primary").is_some(),
+        planned,
         started: true,
         mirror_begun: true,
         began: None,

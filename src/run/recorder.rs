@@ -65,6 +65,7 @@ impl Recorder {
         mut sinks: Vec<Box<dyn Sink>>,
     ) -> Result<Self, FoldError> {
         let state = Some(fold(records)?);
+        let ends = brings_chat_back(state.as_ref());
         for record in records {
             for sink in &mut sinks {
                 sink.earlier(record);
@@ -74,9 +75,11 @@ impl Recorder {
             journal,
             clock,
             sinks,
-            state,
             began: records.first().map(|record| record.at),
-            down_since: records.iter().fold(None, down_since),
+            down_since: records
+                .iter()
+                .fold(None, |before, record| down_since(before, record, ends)),
+            state,
             waiting: Vec::new(),
         })
     }
@@ -107,7 +110,8 @@ impl Recorder {
             self.journal.give_back_room();
         }
         self.began.get_or_insert(record.at);
-        self.down_since = down_since(self.down_since, &record);
+        let ends = brings_chat_back(self.state.as_ref());
+        self.down_since = down_since(self.down_since, &record, ends);
         for (document, bytes) in std::mem::take(&mut self.waiting) {
             let kept = self.journal.keep(document, &bytes);
             kept.map_err(|source| JournalError::Store {
@@ -180,8 +184,20 @@ impl Recorder {
     }
 }
 
-/// Since when chat is down, once this is recorded behind what came before.
-fn down_since(before: Option<Timestamp>, record: &Record) -> Option<Timestamp> {
+/// The step with which users are served again, of a run that took chat down.
+fn brings_chat_back(state: Option<&RunState>) -> &'static str {
+    let is_planned = state.is_some_and(RunState::is_planned);
+    let step = if is_planned {
+        Step::SetActiveServers
+    } else {
+        Step::ReturnPoolState
+    };
+    step.id()
+}
+
+/// Since when chat is down, once this is recorded behind what came before; `ends`: the step that
+/// brings it back.
+fn down_since(before: Option<Timestamp>, record: &Record, ends: &str) -> Option<Timestamp> {
     let step = |id: &str| Step::find(Direction::Failback, id);
     if let Event::Command { step: id, .. } = &record.event
         && step(id).is_some_and(Step::begins_downtime)
@@ -193,7 +209,7 @@ fn down_since(before: Option<Timestamp>, record: &Record) -> Option<Timestamp> {
     };
     let is_back = match outcome {
         StepOutcome::Undone => step(id).is_some_and(Step::begins_downtime),
-        StepOutcome::Done | StepOutcome::DoneBefore => step(id) == Some(Step::ReturnPoolState),
+        StepOutcome::Done | StepOutcome::DoneBefore => id == ends,
         StepOutcome::Overtaken
         | StepOutcome::Left
         | StepOutcome::Stopped

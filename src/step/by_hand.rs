@@ -27,6 +27,7 @@ pub async fn without_the_backup(cx: Context<'_>, direction: Direction, left: boo
     }
     let mut ways = match direction {
         Direction::Failback => failback(cx, left).await,
+        Direction::Failover if cx.planned => on_the_closed_primary(cx).await,
         Direction::Failover => on_the_mirror(cx, false).await,
         Direction::Fence => Vec::new(),
     };
@@ -129,6 +130,30 @@ fn on_the_primary(cx: Context<'_>, statements: Vec<String>) -> Vec<Remedy> {
         cx,
         &[Step::ReturnActiveServers, Step::ReturnPoolState],
     ));
+    ways
+}
+
+/// A planned failover that did not come to recovery: the primary has all of it, closed or not.
+async fn on_the_closed_primary(cx: Context<'_>) -> Vec<Remedy> {
+    let primary = Instance::chat(Role::Primary);
+    let seen = database(cx.access, primary, &cx.site.database.chat).await;
+    let Some(row) = seen.seen() else {
+        return Vec::new();
+    };
+    let mut ways = Vec::new();
+    if row.state == DatabaseState::Restoring && row.mirroring.is_none() {
+        let name = quote::identifier(cx.site.database.chat.as_str());
+        let recover = format!("RESTORE DATABASE {name} WITH RECOVERY;");
+        ways.push(at(cx, Role::Primary));
+        ways.push(Remedy::Statement(recover.into()));
+    } else if row.serves() {
+        ways.push(Remedy::to_do(
+            "where the backup is lost for good: the primary has all of it",
+        ));
+    } else {
+        return Vec::new();
+    }
+    ways.extend(cmdlets(cx, &[Step::ReturnActiveServers]));
     ways
 }
 

@@ -1,5 +1,7 @@
 //! The steps of the failover, in the vendor's order (`steps.md` 3).
 
+pub(super) use super::planned::{close_primary, stand_down, stop_backup_jobs, unmirror_primary};
+
 pub(super) mod apply_logs;
 pub(super) mod copy_backups;
 pub(super) mod drop_log_shipping;

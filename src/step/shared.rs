@@ -102,6 +102,15 @@ pub(super) struct Holders {
 }
 
 impl Holders {
+    /// Nobody holds it.
+    #[cfg(test)]
+    pub(super) fn nobody() -> Self {
+        Self {
+            all: Observed::Seen(Vec::new()),
+            hosts: Vec::new(),
+        }
+    }
+
     /// O11, with the pool's servers by the site file.
     pub(super) async fn of(cx: Context<'_>, instance: Instance) -> Self {
         Self {
@@ -262,6 +271,9 @@ pub(super) fn not_restored(
     )
 }
 
+/// Id of the block of two roles that one instance answers for.
+pub(in crate::step) const ONE_INSTANCE: &str = "one-instance";
+
 /// Two roles with one name of their server are one instance: an alias or a DNS name was moved, and
 /// nothing may be done (`steps.md` 1.4).
 pub(in crate::step) fn one_instance<'a>(
@@ -271,7 +283,7 @@ pub(in crate::step) fn one_instance<'a>(
     for (role, name) in names {
         if let Some((other, _)) = seen.iter().find(|(_, it)| it.eq_ignore_ascii_case(name)) {
             return Some(Block::site(
-                "one-instance",
+                ONE_INSTANCE,
                 format!("the {other} and the {role} are one instance, `{name}`"),
                 "see `[sql]`, and where its host names lead: an alias may have been moved",
             ));

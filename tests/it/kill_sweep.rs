@@ -51,7 +51,7 @@ pub(crate) async fn resume_and_compare(
 }
 
 /// Kills the run before each of its records.
-fn kill_before_records(drill: &Drill) {
+pub(crate) fn kill_before_records(drill: &Drill) {
     let whole = drill.undisturbed();
     let records = whole.journal.split(|byte| *byte == b'\n').count() - 1;
     assert!(records > 40, "{records} records are no sweep");
@@ -158,7 +158,7 @@ async fn kill_in_the_silence(drill: &Drill, stage: Stage, whole: &Undisturbed, w
 }
 
 /// Kills the run at so many moments.
-fn kill_at_moments(drill: &Drill, moments: u32) {
+pub(crate) fn kill_at_moments(drill: &Drill, moments: u32) {
     let whole = drill.undisturbed();
     let points: Vec<u32> = (0..moments).collect();
     let part = NoReturn::of(drill, &whole).seconds / whole.seconds;

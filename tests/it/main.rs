@@ -40,6 +40,7 @@ mod limits;
 mod logs;
 mod pasted;
 mod plan;
+mod planned;
 mod practice;
 mod program;
 mod readme;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use pchadr::runbook::Direction;
+use pchadr::runbook::{Direction, FAILOVER};
 use pchadr::step::Step;
 use serde_json::Value;
 
@@ -127,7 +127,9 @@ fn the_stages_hold_each_step_once_in_order_and_pair_copying_with_applying() {
         .filter_map(|step| step["id"].as_str())
         .collect();
     let all = Step::of(Direction::Failover).iter();
-    let wanted = all.filter(|it| it.is_wanted(&crate::site::litware()));
+    let in_it = |it: &&Step| FAILOVER.contains(&format!("id = \"{}\"", it.id()));
+    let wanted = all.filter(in_it);
+    let wanted = wanted.filter(|it| it.is_wanted(&crate::site::litware()));
     assert_eq!(steps.len(), wanted.count());
     assert_eq!(stages.concat(), steps);
     assert!(stages.contains(&vec!["copy-backups", "apply-logs"]));

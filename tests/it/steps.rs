@@ -7,14 +7,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use pchadr::cli::rehearse::Stage;
-use pchadr::runbook::Direction;
+use pchadr::plan::Plan;
+use pchadr::runbook::{Direction, FAILOVER_PLANNED, Runbook};
 use pchadr::site::Site;
 use pchadr::step::terms::Terms;
 use pchadr::step::{Context, Effect, Step};
 use serde_json::json;
 
 use crate::log_backups::wanted;
-use crate::site::{disaster, paused, plan_of};
+use crate::site::{disaster, paused, plan_by, plan_of};
 
 const DIRECTIONS: [Direction; 3] = Direction::ALL;
 
@@ -112,6 +113,7 @@ fn the_table_of_all_steps_is_the_one_that_was_reviewed() {
             mirror_begun: false,
             began: None,
             seeded: false,
+            planned: false,
         };
         let mut rows = Vec::new();
         for step in Step::ALL {
@@ -126,13 +128,51 @@ fn the_table_of_all_steps_is_the_one_that_was_reviewed() {
     );
 }
 
+/// What only a planned failover has.
+const ONLY_PLANNED: [&str; 4] = [
+    "clear-active-servers",
+    "stop-backup-jobs",
+    "remove-mirroring",
+    "close-primary",
+];
+
+#[test]
+fn a_planned_failover_has_its_own_steps_before_recovery_and_leaves_log_shipping_in_place() {
+    let site = wanted();
+    let plan = plan_by(FAILOVER_PLANNED, Direction::Failover, &site);
+    assert!(plan.is_planned() && !plan_of(Direction::Failover, &site).is_planned());
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    let place = |id: &str| ids.iter().position(|it| *it == id);
+    for pair in ONLY_PLANNED.windows(2) {
+        assert!(place(pair[0]) < place(pair[1]), "{pair:?}");
+    }
+    assert!(place("close-primary") < place("recover-database"));
+    assert_eq!(place("drop-log-shipping"), None);
+    // One of them less, and it is no plan.
+    for id in ONLY_PLANNED {
+        let text = FAILOVER_PLANNED.replace(&format!("[[step]]\nid = \"{id}\"\n"), "");
+        let known: Vec<&str> = Step::of(Direction::Failover)
+            .iter()
+            .map(|it| it.id())
+            .collect();
+        let runbook = Runbook::parse(&text, "planned", &known).unwrap();
+        let error = Plan::bind(&runbook, &site).unwrap_err().to_string();
+        assert!(error.contains(&format!("without `{id}`")), "{error}");
+    }
+}
+
 #[test]
 fn the_built_in_runbooks_hold_every_step_of_their_direction_in_the_order_of_the_list() {
     for direction in DIRECTIONS {
         let plan = plan_of(direction, &wanted());
         let planned: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
         let steps = Step::of(direction);
-        assert_eq!(planned.join(", "), ids(steps));
+        // Those of a planned failover stand in a runbook of their own.
+        let of_all = |step: &Step| {
+            !ONLY_PLANNED.contains(&step.id()) || step.direction() != Direction::Failover
+        };
+        let whole: Vec<Step> = steps.iter().copied().filter(of_all).collect();
+        assert_eq!(planned.join(", "), ids(&whole));
         assert!(steps.iter().all(|step| step.direction() == direction));
     }
 }

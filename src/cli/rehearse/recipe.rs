@@ -35,6 +35,7 @@ pub(in crate::cli) fn recipe(plan: &Plan, options: &RehearsalOptions) -> anyhow:
         }
     };
     let mut recipe = match plan.direction {
+        Direction::Failover if plan.is_planned() => Recipe::in_step(logs),
         Direction::Failover => Recipe::disaster(logs),
         Direction::Failback => Recipe::failed_over(logs),
         Direction::Fence => Recipe::returned(logs),

@@ -34,7 +34,7 @@ pub(super) fn write(account: &Account, plan: Option<&StoredPlan>, page: &mut Pag
     let measured = downtime::measured(account);
     page.markup("<section>\n<h2>Downtime</h2>\n<p>")
         .text("The time ");
-    page.text(downtime::WHAT)
+    page.text(downtime::what_of(account))
         .markup(": what the plan said, and what it was.</p>\n");
     page.markup("<table class=\"numbers\"><thead><tr><th>step</th><th>forecast</th><th>actual</th></tr></thead><tbody>\n");
     for step in &plan.steps {

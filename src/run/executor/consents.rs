@@ -10,6 +10,10 @@ use crate::step::downtime::Downtime;
 impl Execution<'_> {
     /// Records what the options allowed, before anything rests on it.
     pub(super) fn record_terms(&self, checked: &[Checked]) -> Result<(), JournalError> {
+        // A planned failover loses nothing, and nothing can be accepted.
+        if self.plan.is_planned() {
+            return self.record_overrides(checked);
+        }
         let recovers = checked
             .iter()
             .find(|it| it.step == Step::RecoverDatabase && !it.done && !it.standing.is_satisfied());
@@ -76,8 +80,13 @@ impl Execution<'_> {
         let parts: Vec<&Downtime> = parts.filter_map(|it| it.downtime.as_ref()).collect();
         let moves: u32 = parts.iter().map(|it| it.moves).sum();
         let waits: u64 = parts.iter().filter_map(|it| it.wait_seconds).sum();
+        let (until, turn) = if self.plan.is_planned() {
+            ("`set-active-servers`", "recover-database")
+        } else {
+            ("`set-pool-state`", "set-active-servers")
+        };
         format!(
-            "chat is down from here until `set-pool-state`: {moves} × size of the database / throughput, {} min allowed for waiting, and what the commands themselves take; this is the one question of the outage, and covers the steps in it; until `set-active-servers` it can be undone",
+            "chat is down from here until {until}: {moves} × size of the database / throughput, {} min allowed for waiting, and what the commands themselves take; this is the one question of the outage, and covers the steps in it; until `{turn}` it can be undone",
             waits.div_ceil(60)
         )
     }

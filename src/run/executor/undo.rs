@@ -88,11 +88,16 @@ fn beyond(state: &RunState, direction: Direction) -> Option<&StepEntry> {
 
 /// True for an unfinished failback behind its point of no return. Chat is written on the primary by
 /// then, and log shipping takes it to the backup: where the first data center is lost again, a failover
-/// takes over from there, and closes it.
+/// takes over from there, and closes it. Likewise for a planned failover before its own: where the first
+/// data center is lost meanwhile, nothing of it can be undone, and a failover begins where it stands.
 pub fn gives_way_to_a_failover(state: &RunState) -> bool {
-    state.runbook == Direction::Failback.key()
-        && !state.is_finished()
-        && beyond(state, Direction::Failback).is_some()
+    if state.is_finished() {
+        return false;
+    }
+    if state.is_planned() {
+        return beyond(state, Direction::Failover).is_none();
+    }
+    state.runbook == Direction::Failback.key() && beyond(state, Direction::Failback).is_some()
 }
 
 /// The steps of a run that changed something, in the order in which they are undone.

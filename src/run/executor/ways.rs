@@ -55,13 +55,18 @@ impl Execution<'_> {
         }
     }
 
-    /// What else can be done about a failback that stopped while chat is down.
+    /// What else can be done about a failback, or a planned failover, that stopped while chat is down.
     pub(super) fn other_ways(&self, outcome: Outcome, whole: Outcome) -> Vec<Remedy> {
         let is_down = self.ledger.down_since().is_some();
-        let is_ours = self.plan.direction == Direction::Failback && outcome == Outcome::Stopped;
+        let is_planned = self.plan.is_planned();
+        let takes_it_down = self.plan.direction == Direction::Failback || is_planned;
+        let is_ours = takes_it_down && outcome == Outcome::Stopped;
         let Some(state) = self.ledger.state().filter(|_| is_down && is_ours) else {
             return Vec::new();
         };
+        if is_planned {
+            return ways_of_a_planned(refusal(&state).is_none(), whole);
+        }
         let (words, command) = match refusal(&state) {
             // It is on that way already.
             None if whole == Outcome::Undone => return Vec::new(),
@@ -76,4 +81,23 @@ impl Execution<'_> {
         };
         vec![Remedy::to_do(words), Remedy::Command(command.into())]
     }
+}
+
+/// Before recovery a planned failover can be undone; where the first data center is lost meanwhile, a
+/// failover takes over. Behind it the run goes on.
+fn ways_of_a_planned(can_be_undone: bool, whole: Outcome) -> Vec<Remedy> {
+    let mut ways = Vec::new();
+    if can_be_undone && whole != Outcome::Undone {
+        ways.push(Remedy::to_do(
+            "or go back, and chat is served from the first data center again",
+        ));
+        ways.push(Remedy::Command("pchadr abort".into()));
+    }
+    if can_be_undone {
+        ways.push(Remedy::to_do(
+            "or, where the first data center is lost for good by now, move chat to the second one with what it has",
+        ));
+        ways.push(Remedy::Command("pchadr failover".into()));
+    }
+    ways
 }

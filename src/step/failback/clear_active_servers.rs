@@ -16,6 +16,7 @@ use crate::model::states::PoolState;
 use crate::model::{Instance, Role};
 use crate::site::Site;
 use crate::step::before::Before;
+use crate::step::center::Center;
 use crate::step::command::{Command, Values};
 use crate::step::downtime::Downtime;
 use crate::step::earlier::Earlier;
@@ -51,10 +52,13 @@ pub(in crate::step) struct ClearActiveServers;
 /// The list, and who holds the databases.
 #[derive(Debug, Serialize)]
 pub struct Facts {
+    /// Which data center chat leaves.
+    #[serde(skip)]
+    center: Center,
     service: Observed<Service>,
     state: Observed<PoolState>,
     computers: Observed<Vec<String>>,
-    /// Sessions of chat servers on the databases of the backup side.
+    /// Sessions of chat servers on the databases of the side that serves.
     holders: Observed<Vec<Holder>>,
     /// Where these come from, once nobody is active: the servers, and what they run.
     holding: Vec<Holding>,
@@ -126,32 +130,11 @@ impl Kind for ClearActiveServers {
     }
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
-        let mut parameters: Vec<(&'static str, Value)> = Vec::new();
-        if let Some(identity) = &site.pool.active_identity {
-            parameters.push(("Identity", json!(identity)));
-        }
-        parameters.push(("ActiveServers", Value::Null));
-        parameters.push(("Confirm", json!(false)));
-        let stop = holding::change(
-            "Stop-CsWindowsService",
-            site,
-            site.pool.failed_over.first().map(ToString::to_string),
-        );
-        vec![
-            Command::powershell("Set-CsPersistentChatActiveServer", parameters, Vec::new()).keyed(Key::Clear),
-            stop.when("sessions stay though no server is active, and the operator consents")
-                .each("server that holds on: its chat service; its compliance service too, where it holds the compliance database").keyed(Key::Stop),
-        ]
+        commands(site, Center::Second)
     }
 
     async fn observe(cx: Context<'_>) -> Facts {
-        let first = look(cx).await;
-        if !first.is_clear() {
-            return first;
-        }
-        tokio::time::sleep(SECOND_LOOK).await;
-        let second = look(cx).await;
-        Facts { looks: 2, ..second }
+        observe(cx, Center::Second).await
     }
 
     fn judge(facts: &Facts) -> Standing {
@@ -166,12 +149,18 @@ impl Kind for ClearActiveServers {
             return Standing::unknown("Get-CsService returned no ActiveServers");
         };
         let mut blocks = Vec::new();
-        if facts.state.seen() != Some(&PoolState::FailedOver) {
-            blocks.push(Block::site(
-                "pool-not-failed-over",
-                "the pool is not FailedOver: there is nothing to fail back",
-                "see `pchadr status`",
-            ));
+        if facts.state.seen() != Some(&facts.center.state()) {
+            let (id, why) = match facts.center {
+                Center::First => (
+                    "pool-not-normal",
+                    "the pool is not Normal: it is not served from the first data center",
+                ),
+                Center::Second => (
+                    "pool-not-failed-over",
+                    "the pool is not FailedOver: there is nothing to fail back",
+                ),
+            };
+            blocks.push(Block::site(id, why, "see `pchadr status`"));
         }
         if !active.is_empty() {
             blocks.extend(waiting_block(facts));
@@ -217,7 +206,7 @@ impl Kind for ClearActiveServers {
         // The consent may have taken minutes, and holds for what was named: of that, what still
         // holds on.
         let agreed = facts.to_stop();
-        let now = look(cx).await;
+        let now = look(cx, facts.center).await;
         if !matches!(Self::judge(&now), Standing::Pending { underway: true, .. }) {
             return Ok(());
         }
@@ -239,12 +228,47 @@ impl Kind for ClearActiveServers {
     }
 }
 
+/// What is sent where chat leaves that data center.
+pub(in crate::step) fn commands(site: &Site, center: Center) -> Vec<(Key, Command)> {
+    let mut parameters: Vec<(&'static str, Value)> = Vec::new();
+    if let Some(identity) = &site.pool.active_identity {
+        parameters.push(("Identity", json!(identity)));
+    }
+    parameters.push(("ActiveServers", Value::Null));
+    parameters.push(("Confirm", json!(false)));
+    let stop = holding::change(
+        "Stop-CsWindowsService",
+        site,
+        center.active(site).first().map(ToString::to_string),
+    );
+    vec![
+        Command::powershell("Set-CsPersistentChatActiveServer", parameters, Vec::new()).keyed(Key::Clear),
+        stop.when("sessions stay though no server is active, and the operator consents")
+            .each("server that holds on: its chat service; its compliance service too, where it holds the compliance database").keyed(Key::Stop),
+    ]
+}
+
+/// Looks twice before nobody is there.
+pub(in crate::step) async fn observe(cx: Context<'_>, center: Center) -> Facts {
+    let first = look(cx, center).await;
+    if !first.is_clear() {
+        return first;
+    }
+    tokio::time::sleep(SECOND_LOOK).await;
+    let second = look(cx, center).await;
+    Facts { looks: 2, ..second }
+}
+
 fn waiting_block(facts: &Facts) -> Option<Block> {
     let why = match facts.waiting.as_ref()? {
         Observed::Seen(0) | Observed::Absent => return None,
         Observed::Seen(events) => {
             format!(
-                "{events} compliance events wait for their adapter; nobody reads them after the failback"
+                "{events} compliance events wait for their adapter; nobody reads them after the {}",
+                match facts.center {
+                    Center::First => "failover",
+                    Center::Second => "failback",
+                }
             )
         }
         Observed::Unknown(why) => {
@@ -275,22 +299,23 @@ fn log_backups_block(facts: &Facts) -> Option<Block> {
     ))
 }
 
-async fn look(cx: Context<'_>) -> Facts {
+async fn look(cx: Context<'_>, center: Center) -> Facts {
     let access = cx.access;
     let service = pool::service(access, &cx.site.pool.fqdn).await;
     let computers = pool::computers(access, &cx.site.pool.fqdn).await;
     let hosts = chat_hosts(cx.site, computers.seen().map(Vec::as_slice));
     let state = identity_and_state(cx, &service).await.1;
-    let held = compliance(access, Role::Backup);
-    let mut places = vec![(Instance::chat(Role::Backup), &cx.site.database.chat, false)];
-    let mirror = Instance::chat(Role::BackupMirror);
-    let chat = database(access, Instance::chat(Role::Backup), &cx.site.database.chat).await;
+    let held = compliance(access, center.principal());
+    let principal = Instance::chat(center.principal());
+    let mut places = vec![(principal, &cx.site.database.chat, false)];
+    let mirror = Instance::chat(center.mirror());
+    let chat = database(access, principal, &cx.site.database.chat).await;
     if access.sql.has(mirror) && !chat.seen().is_some_and(Database::serves) {
         // It is the principal, and has the sessions.
         places.push((mirror, &cx.site.database.chat, false));
     }
     let mut log_backups = Vec::new();
-    if cx.site.log_backups.is_none() {
+    if center == Center::Second && cx.site.log_backups.is_none() {
         for (at, ..) in &places {
             if Side::look(cx, at.role)
                 .await
@@ -331,6 +356,7 @@ async fn look(cx: Context<'_>) -> Facts {
         Observed::Seen(_) | Observed::Absent | Observed::Unknown(_) => Vec::new(),
     };
     Facts {
+        center,
         state,
         computers,
         log_backups,

@@ -2,6 +2,7 @@
 //! and its log-shipping rows go (`steps.md` 6.3, 6.4; `procedure.md`, "leaves out" 9).
 
 mod commands;
+mod given;
 mod only_here;
 mod side;
 
@@ -303,6 +304,7 @@ fn blocks(facts: &Facts) -> Vec<Block> {
                 | Holds::Old { .. }
                 | Holds::Mirror
                 | Holds::Returned
+                | Holds::Given
                 | Holds::Unknown(_) => false,
             };
             if alone {
@@ -433,6 +435,10 @@ fn describe(facts: &Facts) -> String {
             }
             Holds::Returned => format!(
                 "the {} has what an earlier failback restored there, and the backup has it too",
+                side.role
+            ),
+            Holds::Given => format!(
+                "the {} is as a planned failover left it, and the backup has all of it",
                 side.role
             ),
             Holds::Unknown(_) => format!("the {} cannot be seen", side.role),

@@ -6,6 +6,7 @@ mod evidence;
 mod fence;
 mod lag;
 mod loss;
+mod planned;
 mod primary;
 mod recovered;
 #[cfg(test)]
@@ -42,8 +43,8 @@ use evidence::{Host, NewestLog};
 use fence::Fence;
 use lag::Lag;
 pub(in crate::step) use loss::accepts;
-use loss::loss_block;
-use primary::{PrimarySide, look_at_primary, primary_blocks};
+use planned::Planned;
+use primary::{PrimarySide, look_at_primary};
 use recovered::judge_recovered;
 use times::Times;
 
@@ -80,6 +81,9 @@ pub struct Facts {
     owner_has_login: bool,
     orphans: Observed<Vec<String>>,
     identity: Observed<Identity>,
+    /// Of a planned failover: the primary, as the run left it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned: Option<Planned>,
 }
 
 impl Facts {
@@ -153,10 +157,21 @@ impl Kind for RecoverDatabase {
         Step::StopLogShippingJobs,
         Step::CopyBackups,
         Step::ApplyLogs,
+        Step::StandDown,
+        Step::StopBackupJobs,
+        Step::UnmirrorPrimary,
+        Step::ClosePrimary,
         Step::EndConnections,
     ]);
-    const OVERTAKES: Earlier =
-        Earlier::These(&[Step::CopyBackups, Step::ApplyLogs, Step::EndConnections]);
+    const OVERTAKES: Earlier = Earlier::These(&[
+        Step::CopyBackups,
+        Step::ApplyLogs,
+        Step::StandDown,
+        Step::StopBackupJobs,
+        Step::UnmirrorPrimary,
+        Step::ClosePrimary,
+        Step::EndConnections,
+    ]);
     const POINT_OF_NO_RETURN: bool = true;
 
     fn limit(limits: &Limits) -> Option<Duration> {
@@ -255,6 +270,7 @@ impl Kind for RecoverDatabase {
                 Observed::Absent
             },
             identity: identity(access, backup).await,
+            planned: Planned::look(cx).await,
             files,
         }
     }
@@ -329,11 +345,10 @@ impl Kind for RecoverDatabase {
                 .cleared_by(Step::ApplyLogs),
             );
         }
-        if !facts.nothing_is_lost() && !facts.loss_is_accepted {
-            blocks.push(loss_block(facts, chain));
+        match planned::loss_and_primary(facts, chain) {
+            Ok(found) => blocks.extend(found),
+            Err(standing) => return standing,
         }
-        blocks.extend(facts.times.blocks(chain.last_finished));
-        blocks.extend(primary_blocks(facts));
         let agent = facts.agent_runs != Some(false);
         if facts
             .jobs

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::model::states::PoolState;
 use crate::model::{Fqdn, Instance, Role};
 use crate::site::{Limits, Site};
+use crate::step::center::Center;
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::hands::{Hands, StepError};
 use crate::step::observe::Observed;
@@ -42,6 +43,9 @@ pub(in crate::step) struct SetActiveServers;
 /// The list, and the proof that it serves.
 #[derive(Debug, Serialize)]
 pub struct Facts {
+    /// Where chat is to be served from.
+    #[serde(skip)]
+    center: Center,
     service: Observed<Service>,
     wanted: Vec<String>,
     computers: Observed<Vec<String>>,
@@ -238,7 +242,13 @@ impl Kind for SetActiveServers {
         };
         let equal = facts.to_remove().next().is_none() && facts.to_add().next().is_none();
         let mut blocks = Vec::new();
-        if facts.state.seen() != Some(&PoolState::FailedOver) {
+        if facts.center == Center::First && facts.state.seen() != Some(&facts.center.state()) {
+            blocks.push(Block::site(
+                "pool-not-normal",
+                "the pool is not Normal: its servers would use the backup's databases",
+                "see `pchadr status`, and who changed it",
+            ));
+        } else if facts.state.seen() != Some(&facts.center.state()) {
             blocks.push(
                 Block::site(
                     "pool-not-failed-over",
@@ -255,7 +265,8 @@ impl Kind for SetActiveServers {
             blocks.push(Block::site(
                 "compliance",
                 format!(
-                    "compliance is on, but its database on the backup side is {}: the compliance service cannot start",
+                    "compliance is on, but its database on the {} side is {}: the compliance service cannot start",
+                    facts.center.principal(),
                     match compliance {
                         Observed::Seen(row) => row.state.to_string(),
                         Observed::Absent | Observed::Unknown(_) => "not there".to_owned(),
@@ -270,7 +281,10 @@ impl Kind for SetActiveServers {
                 blocks.push(Block::site(
                     "no-such-server",
                     format!("`{server}` is no server of the pool"),
-                    "see `[pool.active_servers] failed_over`, and Get-CsPool",
+                    format!(
+                        "see `[pool.active_servers] {}`, and Get-CsPool",
+                        facts.center.key()
+                    ),
                 ));
             }
         }
@@ -285,7 +299,8 @@ impl Kind for SetActiveServers {
                     )),
                 };
             }
-            let log = if facts.log_backups { "" } else { LOG_GROWS };
+            let is_kept = facts.log_backups || facts.center == Center::First;
+            let log = if is_kept { "" } else { LOG_GROWS };
             let silent: Vec<String> = facts.without_session().into_iter().cloned().collect();
             if !silent.is_empty() {
                 Standing::underway(format!(
@@ -337,6 +352,7 @@ fn stopped_block(facts: &Facts) -> Option<Block> {
 /// Reads what the servers that are wanted would need, where `principal` has the chat database.
 pub(in crate::step) async fn look(cx: Context<'_>, wanted: Vec<String>, principal: Role) -> Facts {
     let access = cx.access;
+    let center = Center::of(principal);
     let chat = Instance::chat(principal);
     let service = pool::service(access, &cx.site.pool.fqdn).await;
     let (_, state) = identity_and_state(cx, &service).await;
@@ -349,12 +365,15 @@ pub(in crate::step) async fn look(cx: Context<'_>, wanted: Vec<String>, principa
         }
     }
     Facts {
+        center,
         wanted,
         computers: pool::computers(access, &cx.site.pool.fqdn).await,
         state,
         database: database(access, chat, &cx.site.database.chat).await,
         compliance: match &cx.site.database.compliance {
-            Some(name) => Some(database(access, compliance(access, Role::Backup), name).await),
+            Some(name) => {
+                Some(database(access, compliance(access, center.principal()), name).await)
+            }
             None => None,
         },
         stopped,

@@ -1,14 +1,14 @@
 //! `disable-backup-jobs`: what came back writes no log backup into the share any more: it would be of
 //! another fork than what the second data center writes (`procedure.md`, "leaves out" 9).
 
-mod undo;
+pub(in crate::step) mod undo;
 
 use serde::Serialize;
 use serde_json::json;
 
 use super::survivor::Survivor;
 use crate::model::words::count;
-use crate::model::{Instance, Role};
+use crate::model::{Instance, Problem, Role};
 use crate::site::Site;
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::hands::{Hands, StepError};
@@ -31,7 +31,7 @@ pub struct Facts {
 
 /// The backup jobs of an instance.
 #[derive(Debug, Serialize)]
-struct Side {
+pub(in crate::step) struct Side {
     role: Role,
     presence: Presence,
     jobs: Observed<Vec<Job>>,
@@ -39,7 +39,7 @@ struct Side {
 
 impl Side {
     /// `None` where it does not answer: its database is judged by the next step.
-    async fn look(cx: Context<'_>, role: Role) -> Self {
+    pub(in crate::step) async fn look(cx: Context<'_>, role: Role) -> Self {
         let at = Instance::chat(role);
         let presence = presence(cx.access, at).await;
         let jobs = if let Presence::Answers(_) = presence {
@@ -60,8 +60,21 @@ impl Side {
         }
     }
 
-    fn jobs(&self) -> impl Iterator<Item = &Job> {
+    pub(in crate::step) fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.seen().into_iter().flatten()
+    }
+
+    pub(in crate::step) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Why its jobs are not known, where it answers.
+    pub(in crate::step) fn unknown(&self) -> Option<&Problem> {
+        self.jobs.unknown()
+    }
+
+    pub(in crate::step) fn is_silent(&self) -> bool {
+        self.silent().is_some()
     }
 
     /// What is said of it where it does not answer.
@@ -77,7 +90,7 @@ impl Side {
 }
 
 /// The command that sets whether a job's schedules count.
-fn update(site: &Site, role: Role, enabled: bool) -> Command {
+pub(in crate::step) fn update(site: &Site, role: Role, enabled: bool) -> Command {
     let job = Hole::new(
         "job",
         HoleType::Text,
@@ -91,7 +104,7 @@ fn update(site: &Site, role: Role, enabled: bool) -> Command {
     Command::tsql(role, &address(site, role), text, vec![job])
 }
 
-fn send(role: Role, job: &Job, what: &str) -> Next<Role> {
+pub(in crate::step) fn send(role: Role, job: &Job, what: &str) -> Next<Role> {
     Next::Send(Sending {
         what: format!("{what} the backup job `{}` of the {role}", job.name),
         to: Door::Sql(Instance::chat(role)),

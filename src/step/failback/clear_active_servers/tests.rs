@@ -10,6 +10,7 @@ fn held() -> Facts {
         runs: Some(true),
     };
     Facts {
+        center: Center::Second,
         service: Observed::Seen(Service {
             active_servers: Some(Vec::new()),
             ..service()

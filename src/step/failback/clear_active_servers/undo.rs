@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::model::{Instance, Role};
 use crate::site::{Limits, Site};
 use crate::step::before::Before;
+use crate::step::center::Center;
 use crate::step::command::{Command, Values};
 use crate::step::failback::clear_active_servers::holding::{Service, change, describe, values};
 use crate::step::failover::set_active_servers::{self, SetActiveServers, add};
@@ -58,49 +59,11 @@ impl Back for Facts {
     }
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
-        let start = change("Start-CsWindowsService", site, None)
-            .each("service that this run stopped and that does not run");
-        vec![
-            add(site, &site.pool.failed_over)
-                .each("server that was active before the run and is not now")
-                .keyed(Key::Add),
-            start.keyed(Key::Start),
-        ]
+        commands(site, Center::Second)
     }
 
     async fn observe(cx: Context<'_>, before: Option<&Before>) -> Self {
-        let kept = before.and_then(|before| before.active_servers.clone());
-        let site = cx.site.pool.failed_over.iter().map(ToString::to_string);
-        let backup = Instance::chat(Role::Backup);
-        let row = database(cx.access, backup, &cx.site.database.chat).await;
-        // Its mirror has it where the run was cut off before it could change that.
-        let principal = if row.seen().is_some_and(is_mirror) {
-            Role::BackupMirror
-        } else {
-            Role::Backup
-        };
-        let (mut stopped, mut unseen) = (Vec::new(), Vec::new());
-        for (server, service) in before.into_iter().flat_map(|it| &it.stopped_services) {
-            let seen = chat_services(cx.access, server).await;
-            if seen.unknown().is_some() && !unseen.contains(server) {
-                unseen.push(server.clone());
-            }
-            let mut services = seen.seen().into_iter().flatten();
-            let rests =
-                |it: &ChatService| it.name.as_ref() == Some(service) && it.runs == Some(false);
-            if services.any(rests) {
-                stopped.push((server.clone(), service.clone()));
-            }
-        }
-        Self {
-            kept: kept.is_some(),
-            principal,
-            stopped,
-            unseen,
-            list: set_active_servers::look(cx, kept.unwrap_or_else(|| site.collect()), principal)
-                .await
-                .with_those_active(),
-        }
+        look(cx, before, Center::Second).await
     }
 
     fn next(&self) -> Result<Next<Key>, Standing> {
@@ -140,7 +103,8 @@ impl Back for Facts {
         match standing {
             Standing::Satisfied { why } if self.kept => Ok(Next::Nothing(format!("{why}{unseen}"))),
             Standing::Satisfied { why } => Ok(Next::Nothing(format!(
-                "{why}{unseen}; who was active before was not kept: these are `[pool.active_servers] failed_over` of the site file"
+                "{why}{unseen}; who was active before was not kept: these are `[pool.active_servers] {}` of the site file",
+                Center::of(self.principal).key()
             ))),
             Standing::Pending {
                 what,
@@ -159,5 +123,56 @@ impl Back for Facts {
                 Err(other)
             }
         }
+    }
+}
+
+/// What is sent where chat is to be served from that data center again.
+pub(in crate::step) fn commands(site: &Site, center: Center) -> Vec<(Key, Command)> {
+    let start = change("Start-CsWindowsService", site, None)
+        .each("service that this run stopped and that does not run");
+    vec![
+        add(site, center.active(site))
+            .each("server that was active before the run and is not now")
+            .keyed(Key::Add),
+        start.keyed(Key::Start),
+    ]
+}
+
+/// Looks at what is left of it.
+pub(in crate::step) async fn look(
+    cx: Context<'_>,
+    before: Option<&Before>,
+    center: Center,
+) -> Facts {
+    let kept = before.and_then(|before| before.active_servers.clone());
+    let site = center.active(cx.site).iter().map(ToString::to_string);
+    let at = Instance::chat(center.principal());
+    let row = database(cx.access, at, &cx.site.database.chat).await;
+    // Its mirror has it where the run was cut off before it could change that.
+    let principal = if row.seen().is_some_and(is_mirror) {
+        center.mirror()
+    } else {
+        center.principal()
+    };
+    let (mut stopped, mut unseen) = (Vec::new(), Vec::new());
+    for (server, service) in before.into_iter().flat_map(|it| &it.stopped_services) {
+        let seen = chat_services(cx.access, server).await;
+        if seen.unknown().is_some() && !unseen.contains(server) {
+            unseen.push(server.clone());
+        }
+        let mut services = seen.seen().into_iter().flatten();
+        let rests = |it: &ChatService| it.name.as_ref() == Some(service) && it.runs == Some(false);
+        if services.any(rests) {
+            stopped.push((server.clone(), service.clone()));
+        }
+    }
+    Facts {
+        kept: kept.is_some(),
+        principal,
+        stopped,
+        unseen,
+        list: set_active_servers::look(cx, kept.unwrap_or_else(|| site.collect()), principal)
+            .await
+            .with_those_active(),
     }
 }

@@ -15,6 +15,7 @@ use crate::model::states::DatabaseState;
 use crate::model::{Instance, Problem, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::before::Before;
+use crate::step::center::Center;
 use crate::step::command::{Command, Hole, HoleType, Values};
 use crate::step::lost::Lost;
 use crate::step::next::{Door, Next, Sending};
@@ -42,6 +43,9 @@ pub(in crate::step) enum Key {
 /// What is looked at.
 #[derive(Debug, Serialize)]
 pub(in crate::step) struct Facts {
+    /// Whose log was ended.
+    #[serde(skip)]
+    at: Role,
     backup: Observed<Database>,
     /// How it was before it was closed.
     before: Option<Database>,
@@ -79,84 +83,12 @@ impl Back for Facts {
     }
 
     fn commands(site: &Site) -> Vec<(Self::Key, Command)> {
-        let database = quote::identifier(site.database.chat.as_str());
-        let send = |text: String, holes: Vec<Hole>| {
-            Command::tsql(Role::Backup, &address(site, Role::Backup), text, holes)
-        };
-        let set = |option: &str| send(format!("ALTER DATABASE {database} SET {option};"), vec![]);
-        let owner = Hole::new(
-            "owner",
-            HoleType::Identifier,
-            "owner of the backup's database before it was closed",
-            r"LITWARE\svc-chat",
-        );
-        vec![
-            send(format!("RESTORE DATABASE {database} WITH RECOVERY;"), vec![])
-                .when("the backup's database is closed, and no other of its family is writable or could become so").long().keyed(Key::Recover),
-            set("MULTI_USER").when("it is not MULTI_USER after recovery, and was").keyed(Key::MultiUser),
-            send(
-                format!("ALTER AUTHORIZATION ON DATABASE::{database} TO {{owner}};"),
-                vec![owner],
-            )
-            .when("its owner is another than before").keyed(Key::Owner),
-            set("TRUSTWORTHY ON").when("it was on before it was closed").keyed(Key::Trustworthy),
-            set("ENABLE_BROKER WITH ROLLBACK IMMEDIATE").when("it was enabled before it was closed").keyed(Key::Broker),
-        ]
+        commands(site, Role::Backup)
     }
 
     async fn observe(cx: Context<'_>, before: Option<&Before>) -> Self {
-        let access = cx.access;
-        let backup = Instance::chat(Role::Backup);
-        let name = &cx.site.database.chat;
-        // A backup that is closed tells nothing of itself; what was restored there before does.
-        let past = history(access, backup, name).await;
-        let mut family = past
-            .seen()
-            .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
-        for (path, kind) in [(full_path(cx), 1), (tail_path(cx), 2)] {
-            if family.is_some() {
-                break;
-            }
-            let sets = sets(access, backup, &path).await;
-            let set = only_set(&sets, kind, name.as_str());
-            family = set.and_then(|set| set.family.clone());
-        }
-        let mut names = vec![(Role::Backup, identity(access, backup).await)];
-        let mut others = Vec::new();
-        for role in [Role::Primary, Role::PrimaryMirror, Role::BackupMirror] {
-            let at = Instance::chat(role);
-            if !access.sql.has(at) {
-                continue;
-            }
-            names.push((role, identity(access, at).await));
-            // In this order: what ends in between shows in the database.
-            let restores = restores(access, at, name).await;
-            let database = database(access, at, name).await;
-            others.push(Other {
-                role,
-                lineage: match database.seen() {
-                    Some(row) if row.serves() => lineage(access, at, name).await,
-                    _ => Observed::Absent,
-                },
-                restores,
-                database,
-            });
-        }
-        let silent = others.iter().filter(|it| it.database.unknown().is_some());
-        let silent = silent.map(|it| it.role);
-        let silent = silent.filter(|it| *it != Role::BackupMirror).collect();
-        let lost = Lost::look(cx, silent).await;
-        Self {
-            lost,
-            // The last look before it: the others were looked at for it, and it changes nothing in them.
-            backup: database(access, backup, name).await,
-            before: before.and_then(|before| before.chat.clone()),
-            kept: before.is_some(),
-            names,
-            family,
-            logins: logins(access, backup).await,
-            others,
-        }
+        let files = [(full_path(cx), 1), (tail_path(cx), 2)];
+        look(cx, before, Role::Backup, &files).await
     }
 
     fn next(&self) -> Result<Next<Key>, Standing> {
@@ -165,8 +97,8 @@ impl Back for Facts {
             Observed::Absent => {
                 return Err(blocked(
                     "no-database",
-                    "the backup has no chat database".to_owned(),
-                    "see `[sql] backup` and `[database] chat`",
+                    format!("the {} has no chat database", self.at),
+                    "see `[sql]` and `[database] chat`",
                 ));
             }
             Observed::Seen(row) => row,
@@ -181,8 +113,8 @@ impl Back for Facts {
             DatabaseState::Restoring if row.mirroring.is_none() => {
                 self.nothing_else_is_writable()?;
                 self.each_is_itself()?;
-                let what = "recover the backup's chat database: it serves again";
-                return Ok(Next::sql(Instance::chat(Role::Backup), Key::Recover, what));
+                let what = format!("recover the {}'s chat database: it serves again", self.at);
+                return Ok(Next::sql(Instance::chat(self.at), Key::Recover, what));
             }
             DatabaseState::Restoring
             | DatabaseState::RecoveryPending
@@ -193,7 +125,8 @@ impl Back for Facts {
         Err(blocked(
             "not-closed-by-this-run",
             format!(
-                "the backup's chat database is {}{}: this run does not leave it so",
+                "the {}'s chat database is {}{}: this run does not leave it so",
+                self.at,
                 row.state,
                 if row.mirroring.is_some() {
                     ", a mirror"
@@ -206,22 +139,122 @@ impl Back for Facts {
     }
 }
 
+/// What is sent to an instance whose log was ended.
+pub(in crate::step) fn commands(site: &Site, at: Role) -> Vec<(Key, Command)> {
+    let database = quote::identifier(site.database.chat.as_str());
+    let send = |text: String, holes: Vec<Hole>| Command::tsql(at, &address(site, at), text, holes);
+    let set = |option: &str| send(format!("ALTER DATABASE {database} SET {option};"), vec![]);
+    let owner = Hole::new(
+        "owner",
+        HoleType::Identifier,
+        format!("owner of the {at}'s database before it was closed"),
+        r"LITWARE\svc-chat",
+    );
+    vec![
+        send(format!("RESTORE DATABASE {database} WITH RECOVERY;"), vec![])
+            .when(format!("the {at}'s database is closed, and no other of its family is writable or could become so")).long().keyed(Key::Recover),
+        set("MULTI_USER").when("it is not MULTI_USER after recovery, and was").keyed(Key::MultiUser),
+        send(
+            format!("ALTER AUTHORIZATION ON DATABASE::{database} TO {{owner}};"),
+            vec![owner],
+        )
+        .when("its owner is another than before").keyed(Key::Owner),
+        set("TRUSTWORTHY ON").when("it was on before it was closed").keyed(Key::Trustworthy),
+        set("ENABLE_BROKER WITH ROLLBACK IMMEDIATE").when("it was enabled before it was closed").keyed(Key::Broker),
+    ]
+}
+
+/// Looks at it, and at every other one; `files` say its family, of a kind each.
+pub(in crate::step) async fn look(
+    cx: Context<'_>,
+    before: Option<&Before>,
+    at: Role,
+    files: &[(String, i64)],
+) -> Facts {
+    let access = cx.access;
+    let own = Instance::chat(at);
+    let name = &cx.site.database.chat;
+    // A backup that is closed tells nothing of itself; what was restored there before does.
+    let past = history(access, own, name).await;
+    let mut family = past
+        .seen()
+        .and_then(|rows| rows.iter().find_map(|row| row.family.clone()));
+    for (path, kind) in files {
+        if family.is_some() {
+            break;
+        }
+        let sets = sets(access, own, path).await;
+        let set = only_set(&sets, *kind, name.as_str());
+        family = set.and_then(|set| set.family.clone());
+    }
+    let mut names = vec![(at, identity(access, own).await)];
+    let mut others = Vec::new();
+    for role in Role::ALL.into_iter().filter(|role| *role != at) {
+        let other = Instance::chat(role);
+        if !access.sql.has(other) {
+            continue;
+        }
+        names.push((role, identity(access, other).await));
+        // In this order: what ends in between shows in the database.
+        let restores = restores(access, other, name).await;
+        let database = database(access, other, name).await;
+        others.push(Other {
+            role,
+            lineage: match database.seen() {
+                Some(row) if row.serves() => lineage(access, other, name).await,
+                _ => Observed::Absent,
+            },
+            restores,
+            database,
+        });
+    }
+    let silent = others.iter().filter(|it| it.database.unknown().is_some());
+    let silent = silent.map(|it| it.role);
+    // Only the first data center is ever said to be lost for good.
+    let may_be_lost =
+        |role: &Role| Center::of(at) == Center::Second && !is_left_restoring(at, *role);
+    let silent = silent.filter(may_be_lost).collect();
+    let lost = Lost::look(cx, silent).await;
+    Facts {
+        at,
+        lost,
+        // The last look before it: the others were looked at for it, and it changes nothing in them.
+        backup: database(access, own, name).await,
+        before: before.and_then(|before| before.chat.clone()),
+        kept: before.is_some(),
+        names,
+        family,
+        logins: logins(access, own).await,
+        others,
+    }
+}
+
+/// An instance that only mirrored what was closed, or would: a copy that is RESTORING there, which nothing
+/// of a switch wakes; chat does not wait for it.
+fn is_left_restoring(at: Role, role: Role) -> bool {
+    match Center::of(at) {
+        Center::First => matches!(role, Role::PrimaryMirror | Role::BackupMirror),
+        Center::Second => role == Role::BackupMirror,
+    }
+}
+
 impl Facts {
     /// It serves. What recovery turned off is turned on again (`sql-server.md` 6.4).
     fn mend(&self, row: &Database) -> Result<Next<Key>, Standing> {
-        let send = |key: Key, what: &str| Ok(Next::sql(Instance::chat(Role::Backup), key, what));
+        let send = |key: Key, what: &str| Ok(Next::sql(Instance::chat(self.at), key, what));
         let Some(before) = &self.before else {
             let words = if self.kept {
-                "the backup's chat database was never closed"
+                "was never closed"
             } else {
-                "the backup's chat database serves; how it was before was not kept: see its owner, TRUSTWORTHY and Service Broker"
+                "serves; how it was before was not kept: see its owner, TRUSTWORTHY and Service Broker"
             };
-            return Ok(Next::Nothing(words.to_owned()));
+            let words = format!("the {}'s chat database {words}", self.at);
+            return Ok(Next::Nothing(words));
         };
         if row.user_access != 0 && before.user_access == 0 {
             return send(Key::MultiUser, "make it MULTI_USER");
         }
-        let mut words = "the backup's chat database serves".to_owned();
+        let mut words = format!("the {}'s chat database serves", self.at);
         let differs = |owner: &&String| {
             let now = row.owner.as_ref();
             !now.is_some_and(|now| now.eq_ignore_ascii_case(owner))
@@ -236,7 +269,7 @@ impl Facts {
             if logins.iter().any(|name| name.eq_ignore_ascii_case(owner)) {
                 return Ok(Next::Send(Sending {
                     what: format!("make {owner} its owner, as before"),
-                    to: Door::Sql(Instance::chat(Role::Backup)),
+                    to: Door::Sql(Instance::chat(self.at)),
                     key: Key::Owner,
                     values: Values::from([("owner".to_owned(), json!(owner))]),
                 }));
@@ -256,7 +289,7 @@ impl Facts {
     /// No role is answered for by the instance of another one.
     fn each_is_itself(&self) -> Result<(), Standing> {
         for (role, identity) in &self.names {
-            let waits = *role != Role::BackupMirror && !self.lost.has(*role);
+            let waits = !is_left_restoring(self.at, *role) && !self.lost.has(*role);
             if let Some(why) = identity.unknown().filter(|_| waits) {
                 return Err(Standing::unknown(why.about(format!("who the {role} is"))));
             }
@@ -277,10 +310,9 @@ impl Facts {
         for other in &self.others {
             match self.could_be_written(other) {
                 Ok(block) => blocks.extend(block),
-                // `remove-mirroring` left a copy RESTORING there that nothing of a failback wakes, and
-                // chat does not wait for an instance that only mirrors it.
                 Err(_)
-                    if other.role == Role::BackupMirror && other.database.unknown().is_some() => {}
+                    if is_left_restoring(self.at, other.role)
+                        && other.database.unknown().is_some() => {}
                 Err(_) if other.database.unknown().is_some() && self.lost.has(other.role) => {}
                 Err(why) if other.database.unknown().is_some() => {
                     return Err(self.lost.standing(other.role, &why));
@@ -336,8 +368,11 @@ impl Facts {
                     (Some(ours), Some(theirs)) if !ours.eq_ignore_ascii_case(theirs) => {
                         return Ok(None);
                     }
-                    (Some(_), Some(_)) => "is ONLINE and of the backup's family".to_owned(),
-                    _ => return Err("its family, or the backup's, cannot be seen".into()),
+                    (Some(_), Some(_)) => format!("is ONLINE and of the {}'s family", self.at),
+                    _ => {
+                        let why = format!("its family, or the {}'s, cannot be seen", self.at);
+                        return Err(why.into());
+                    }
                 }
             }
             DatabaseState::Restoring | DatabaseState::Offline if row.mirroring.is_none() => {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::given::was_given;
 use super::only_here::OnlyHere;
 
 use crate::model::states::DatabaseState;
@@ -41,6 +42,8 @@ pub(super) enum Holds {
     /// What an earlier failback restored there, and was undone: the backup has had all of it ever
     /// since.
     Returned,
+    /// What a planned failover left, closed: the backup has all of it.
+    Given,
     /// Its state could not be determined.
     Unknown(Problem),
 }
@@ -95,12 +98,14 @@ pub(super) async fn look(cx: Context<'_>, role: Role, family: Option<&str>) -> S
         Holds::Leftover | Holds::Unknown(_) if was_returned(cx, role, &database).await => {
             Holds::Returned
         }
+        Holds::Leftover if was_given(cx, role, &database, family).await => Holds::Given,
         holds @ (Holds::Nothing
         | Holds::Fresh
         | Holds::Old { .. }
         | Holds::Mirror
         | Holds::Leftover
         | Holds::Returned
+        | Holds::Given
         | Holds::Unknown(_)) => holds,
     };
     let rows = primary(access, instance, name).await;
@@ -253,7 +258,8 @@ impl Side {
             | Holds::Old { .. }
             | Holds::Mirror
             | Holds::Leftover
-            | Holds::Returned => None,
+            | Holds::Returned
+            | Holds::Given => None,
         }
     }
 

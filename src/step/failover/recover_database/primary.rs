@@ -282,9 +282,14 @@ fn serving(facts: &Facts, side: &PrimarySide, row: &Database) -> Option<Block> {
             .lifted_by(Lift::Override)
         });
     }
-    let mut mend = vec![Remedy::to_do(
-        "it can be fenced, and nothing is lost: clear the active servers, disable its log-shipping backup job, end its sessions",
-    )];
+    let mut mend = vec![
+        Remedy::to_do(
+            "it lives: where its mirror answers too, switch with `pchadr failover --planned`, which loses nothing (a run that has begun is undone first: `pchadr abort`)",
+        ),
+        Remedy::to_do(
+            "or by hand: it can be fenced, and nothing is lost: clear the active servers, disable its log-shipping backup job, end its sessions",
+        ),
+    ];
     mend.extend(tail(&facts.fence, row.mirroring.is_some()));
     mend.extend("this cannot be overridden".into_remedies());
     Some(Block::site(

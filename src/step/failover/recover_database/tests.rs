@@ -18,6 +18,7 @@ mod primary_side;
 pub(super) fn facts() -> Facts {
     let silent = |role| side(role, Presence::Dead("no answer".into()), Observed::Absent);
     Facts {
+        planned: None,
         files: files(chain(Vec::new())),
         last_set: Observed::Seen(set_facts()),
         jobs: Observed::Seen(vec![job("Copy"), job("Restore")]),

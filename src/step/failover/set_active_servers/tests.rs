@@ -5,6 +5,7 @@ use crate::step::sample::{holder, in_short, online, restoring, service, unknown,
 fn facts() -> Facts {
     let servers = || vec!["pc5.dc2.x.com".to_owned(), "pc6.dc2.x.com".to_owned()];
     Facts {
+        center: Center::Second,
         service: Observed::Seen(service()),
         wanted: servers(),
         computers: Observed::Seen([servers(), vec!["pc1.dc1.x.com".to_owned()]].concat()),

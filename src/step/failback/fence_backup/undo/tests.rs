@@ -27,6 +27,7 @@ fn other(role: Role, database: Observed<Database>, family: &str) -> Other {
 
 fn closed(others: Vec<Other>) -> Facts {
     Facts {
+        at: Role::Backup,
         backup: Observed::Seen(restoring()),
         before: Some(online()),
         kept: true,
