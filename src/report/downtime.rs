@@ -99,9 +99,14 @@ pub fn measured(account: &Account) -> Option<Vec<(&str, Duration)>> {
     let began = account.steps[first].first_began?;
     let mut parts = Vec::new();
     let mut before = 0;
-    let mut steps = account.steps.iter();
-    let served = steps.position(|it| step(&it.line.id) == Some(Step::ReturnPoolState))?;
-    for it in account.steps.get(first..=served)? {
+    // What comes behind the step that serves holds nobody up.
+    let is_last = |step: Option<Step>| {
+        step == Some(Step::SetActiveServers) || step == Some(Step::ReturnPoolState)
+    };
+    let last = account.steps[first..]
+        .iter()
+        .position(|it| is_last(step(&it.line.id)))?;
+    for it in &account.steps[first..=first + last] {
         let ended = it.ended_at.filter(|_| it.is_done())?;
         // Of whole seconds since the beginning, the differences add up; those of rounded parts do not.
         let seconds = ended.duration_since(began).as_secs();
@@ -111,10 +116,6 @@ pub fn measured(account: &Account) -> Option<Vec<(&str, Duration)>> {
             Duration::from_secs(seconds.saturating_sub(before)),
         ));
         before = seconds.max(before);
-        // What comes behind it holds nobody up.
-        if step(&it.line.id) == Some(Step::SetActiveServers) {
-            break;
-        }
     }
     Some(parts)
 }

@@ -269,7 +269,11 @@ impl Execution<'_> {
                 Turn::Done | Turn::HeldUp(..) => index += if pair.is_some() { 2 } else { 1 },
             }
         }
-        self.wait_for(later).await
+        let halt = self.wait_for(later).await?;
+        if halt.is_some() {
+            return Ok(halt);
+        }
+        Ok(self.see_that_it_serves().await)
     }
 
     /// Reopens a step, and with it the one that goes with it; the index of the first. What was done behind

@@ -4,11 +4,16 @@
 
 use super::{Checked, Execution, Halt, Turn};
 use crate::model::problem::spell;
-use crate::model::{Direction, Problem, Remedy, WayOn};
+use crate::model::{Direction, Instance, Problem, Remedy, Role, WayOn};
 use crate::run::event::{Event, StepOutcome};
+use crate::run::exit::Exit;
+use crate::run::fold::StepState;
 use crate::run::journal::JournalError;
+use crate::run::orphaned;
 use crate::run::preflight::{is_overtaken, open, work};
 use crate::step::hands::StepError;
+use crate::step::observe::Observed;
+use crate::step::observe::database::{Database, database};
 use crate::step::pool::is_unseen_pool;
 use crate::step::{Standing, Step};
 
@@ -125,6 +130,44 @@ impl Execution<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where something was left out at the end of a failover: that the chat database serves all the same.
+    /// What kept it from being done may be the death of the only instance that does.
+    pub(super) async fn see_that_it_serves(&self) -> Option<Halt> {
+        let state = self.ledger.state()?;
+        let is_left = |step: &Step| {
+            let entry = state.step(step.id());
+            entry.is_some_and(|it| it.state == StepState::Ended(StepOutcome::Left))
+        };
+        let mut steps = self.plan.steps.iter().map(|planned| planned.step);
+        let left = steps.find(is_left)?;
+        if self.plan.direction != Direction::Failover {
+            return None;
+        }
+        let name = &self.site.database.chat;
+        let seen = database(self.access, Instance::chat(Role::Backup), name).await;
+        if seen.seen().is_some_and(Database::serves) {
+            return None;
+        }
+        let mirror = Instance::chat(Role::BackupMirror);
+        if self.access.sql.has(mirror)
+            && let Observed::Seen(row) = database(self.access, mirror, name).await
+            && row.serves()
+        {
+            return None;
+        }
+        let about = "nothing serves in the second data center";
+        let problem = match &seen {
+            Observed::Seen(row) => {
+                Problem::from(format!("the backup's chat database is {}", row.state)).about(about)
+            }
+            Observed::Absent => Problem::from("the backup has no chat database").about(about),
+            Observed::Unknown(why) => why.about(about),
+        };
+        let ways = orphaned::ways(self.site, self.access, &state).await;
+        let problem = problem.with_remedy().then_go_on().or(ways);
+        Some(Halt::of_look(left, Exit::Stopped, problem))
     }
 
     /// Waits for the effects that users did not wait for.

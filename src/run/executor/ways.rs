@@ -61,13 +61,19 @@ impl Execution<'_> {
         let is_planned = self.plan.is_planned();
         let takes_it_down = self.plan.direction == Direction::Failback || is_planned;
         let is_ours = takes_it_down && outcome == Outcome::Stopped;
-        let Some(state) = self.ledger.state().filter(|_| is_down && is_ours) else {
+        let Some(state) = self.ledger.state().filter(|_| is_ours) else {
             return Vec::new();
         };
-        if is_planned {
-            return ways_of_a_planned(refusal(&state).is_none(), whole);
+        let refusal = refusal(&state);
+        // Users that are served before the mirror stands may lose what serves them behind that.
+        let may_be_lost = !is_planned && refusal.is_some();
+        if !is_down && !may_be_lost {
+            return Vec::new();
         }
-        let (words, command) = match refusal(&state) {
+        if is_planned {
+            return ways_of_a_planned(refusal.is_none(), whole);
+        }
+        let (words, command) = match refusal {
             // It is on that way already.
             None if whole == Outcome::Undone => return Vec::new(),
             None => (

@@ -90,10 +90,10 @@ async fn assert_new_failback(drill: &Drill, stage: &mut Stage, wanted: &End, wha
     // Once the backup has followed it, nobody can tell any more that it has all of the primary's copy.
     let hint = finished.error.as_ref().map_or("", |it| it.hint.as_str());
     let history = stage.simulated.world.history();
-    let mut shipped = history
+    let followed = history
         .iter()
-        .filter(|it| it.text.contains("sp_add_log_shipping_primary_database"));
-    if hint.contains("old-database-unreadable") && shipped.next().is_some() {
+        .any(|it| it.instance == BACKUP && it.text.contains("RESTORE LOG"));
+    if hint.contains("old-database-unreadable") && followed {
         stage.reopen(&drill.site);
         let mut terms = drill.terms.clone();
         let agreed = "it is what the failback restored".to_owned();
