@@ -28,7 +28,7 @@ use crate::abort::{killed, record_of, records, starts};
 use crate::kill_sweep::{kill_around, kill_at_moments, kill_before_records};
 use crate::site::{
     Drill, End, assert_once, assert_one_writable, assert_same_end, effects, end, litware, paused,
-    plan_by,
+    plan_by, plan_of,
 };
 use crate::sweep::sweep;
 
@@ -443,6 +443,25 @@ fn a_log_backup_in_between_is_applied_before_the_end_of_the_log() {
             applied.count() >= 3,
             "one that waited, one in between, the end"
         );
+    });
+}
+
+#[test]
+fn a_failover_that_is_refused_because_the_primary_serves_names_a_planned_one_which_is_then_done() {
+    let planned = drill(litware());
+    let forced = Drill {
+        plan: plan_of(Direction::Failover, &planned.site),
+        ..drill(litware())
+    };
+    paused(async {
+        let mut stage = forced.stage();
+        let refused = forced.run(&stage, &MemoryStore::default()).await.unwrap();
+        assert_eq!(refused.outcome, Outcome::Refused);
+        let hint = refused.error.unwrap().hint;
+        assert!(hint.contains("`pchadr failover --planned`"), "{hint}");
+        stage.reopen(&planned.site);
+        let finished = planned.run_again(&stage).await;
+        assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.error);
     });
 }
 

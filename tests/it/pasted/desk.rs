@@ -231,6 +231,12 @@ impl<'a> Desk<'a> {
         match command {
             Command::Failover(options) => {
                 let options = options.whole();
+                if options.part.planned {
+                    // The other way, of a site before this run: `planned.rs` takes it.
+                    self.assert_site(options.config.as_deref(), text);
+                    self.count("failover --planned");
+                    return None;
+                }
                 self.go(Direction::Failover, &options, text).await
             }
             Command::Failback(options) => {

@@ -53,6 +53,43 @@ const KNOWN: &[(&str, &str, &str, usize)] = &[
     ("failback", "share: backup", "configure-log-shipping", 1),
     ("failback", "share: backup", "set-active-servers", 6),
     ("failback", "share: backup", "set-pool-state", 1),
+    // It was the principal for a moment, for its half of log shipping: forced service on the primary.
+    (
+        "failback --service-first",
+        "primary mirror",
+        "configure-log-shipping",
+        13,
+    ),
+    (
+        "failback --service-first",
+        "first data center",
+        "configure-log-shipping",
+        1,
+    ),
+    (
+        "failback --service-first",
+        "second data center",
+        "back-up-database",
+        3,
+    ),
+    (
+        "failback --service-first",
+        "second data center",
+        "prove-share",
+        3,
+    ),
+    (
+        "failback --service-first",
+        "share: backup",
+        "set-active-servers",
+        6,
+    ),
+    (
+        "failback --service-first",
+        "share: backup",
+        "set-pool-state",
+        1,
+    ),
 ];
 
 /// Fails where a dead end is found that is not known, or one that is known is not found any more.

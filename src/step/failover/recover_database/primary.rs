@@ -284,7 +284,7 @@ fn serving(facts: &Facts, side: &PrimarySide, row: &Database) -> Option<Block> {
     }
     let mut mend = vec![
         Remedy::to_do(
-            "it lives: where its mirror answers too, switch with `pchadr failover --planned`, which loses nothing (a run that has begun is undone first: `pchadr abort`)",
+            "it lives: where its mirror answers too, switch with `pchadr failover --planned`, which loses nothing",
         ),
         Remedy::to_do(
             "or by hand: it can be fenced, and nothing is lost: clear the active servers, disable its log-shipping backup job, end its sessions",
