@@ -210,7 +210,6 @@ impl<'a> Desk<'a> {
         for it in typed {
             match it {
                 Printed::Statement(statement) => self.by_hand(statement).await,
-                // A part of it may be taken.
                 Printed::Command(words) => went_on = self.paste(words, text).await.or(went_on),
             }
         }
@@ -231,12 +230,6 @@ impl<'a> Desk<'a> {
         match command {
             Command::Failover(options) => {
                 let options = options.whole();
-                if options.part.planned {
-                    // The other way, of a site before this run: `planned.rs` takes it.
-                    self.assert_site(options.config.as_deref(), text);
-                    self.count("failover --planned");
-                    return None;
-                }
                 self.go(Direction::Failover, &options, text).await
             }
             Command::Failback(options) => {
@@ -289,6 +282,10 @@ impl<'a> Desk<'a> {
     ) -> Option<(RunFinished, String)> {
         self.assert_site(options.config.as_deref(), text);
         assert!(!options.dry_run && !options.rehearsal.rehearse, "{text}");
+        // `planned.rs` takes that way.
+        if options.part.planned {
+            return None;
+        }
         let mut terms = options.rehearsal.terms();
         // Questions are answered.
         terms.yes = true;
@@ -440,9 +437,8 @@ impl<'a> Desk<'a> {
             .into_iter()
             .filter(up)
             .collect();
-        let Some(role) = living.first().copied() else {
-            panic!("{}: nobody lives to take `{statement}`", self.what);
-        };
+        let role = living.first().copied();
+        let role = role.unwrap_or_else(|| panic!("{}: nobody takes `{statement}`", self.what));
         match begins {
             "ALTER" | "BACKUP" => {
                 self.stage.reopen(&self.drill.site);
