@@ -297,9 +297,10 @@ impl RunState {
     }
 
     /// True where the run can only be undone to its end. A failback whose undoing has begun is one:
-    /// its two backup files do not join what the backup writes from there on.
+    /// its two backup files do not join what the backup writes from there on. So is a planned failover:
+    /// its end of the log stands for one life of the primary.
     pub fn goes_back_only(&self) -> bool {
-        self.turned_back && self.runbook == Direction::Failback.key()
+        self.turned_back && (self.runbook == Direction::Failback.key() || self.is_planned())
     }
 
     /// The steps that began to change the site, in any execution, and were not undone.
@@ -347,7 +348,7 @@ impl RunState {
         let earlier = step.execution < execution;
         let why = match step.state {
             _ if stopping => "after `run_stopped`",
-            _ if goes_back_only => "of a failback whose undoing has begun",
+            _ if goes_back_only => "of a run that takes chat down and whose undoing has begun",
             StepState::Started if !earlier => "twice",
             StepState::Ended(outcome) if outcome.is_done() => "after it was done",
             StepState::Ended(_) if !earlier => "after its end, without `run_resumed`",

@@ -16,6 +16,7 @@ use crate::run::operator::Answer;
 use crate::run::resume::{PlanChange, known};
 use crate::step::hands::{Means, StepError};
 use crate::step::ledger::Ledger as _;
+use crate::step::observe::pool;
 use crate::step::undo::backwards;
 use crate::step::{Standing, Step, before::Before};
 
@@ -154,7 +155,7 @@ impl Execution<'_> {
             let (_, steps) = known(state).ok()?;
             let mut steps = steps.into_iter();
             if let Some(step) = steps.find(|it| it.is_point_of_no_return() && untouched(it))
-                && let (_, Standing::Satisfied { why: seen }) = self.look(step).await
+                && let Some(seen) = self.effect_of(step, state).await
             {
                 why = Some(format!(
                     "step `{}` has its effect on the site ({seen}), and the record does not know of it: it ends early, or somebody else did that",
@@ -174,6 +175,24 @@ impl Execution<'_> {
             .extend(forth.map(|forth| Remedy::Command(forth.into())));
         problem.what = format!("run {} cannot be undone", self.run);
         Some(problem)
+    }
+
+    /// What shows on the site of a step that the record does not know to have begun. Of B6 what it changes
+    /// decides, whatever keeps the step itself from being judged: chat may have been written on a primary
+    /// that is lost since.
+    async fn effect_of(&self, step: Step, state: &RunState) -> Option<String> {
+        if let (_, Standing::Satisfied { why }) = self.look(step).await {
+            return Some(why);
+        }
+        let cleared = state.is_done(Step::ClearActiveServers.id()) && !state.turned_back();
+        if step != Step::ReturnActiveServers || !cleared {
+            return None;
+        }
+        let service = pool::service(self.access, &self.site.pool.fqdn).await;
+        let active = service.seen()?.active_servers.as_ref()?;
+        let home = |server: &&String| self.site.pool.normal.iter().any(|it| it.is(server));
+        let active: Vec<&str> = active.iter().filter(home).map(String::as_str).collect();
+        (!active.is_empty()).then(|| format!("active: {}", active.join(", ")))
     }
 
     async fn take_all_back(

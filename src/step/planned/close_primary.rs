@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::tail_path;
 use crate::model::states::DatabaseState;
-use crate::model::{Instance, Lsn, Role, quote};
+use crate::model::{Instance, Lsn, Remedy, Role, quote};
 use crate::site::{Limits, Site};
 use crate::step::before::Before;
 use crate::step::command::{Command, Hole, HoleType, Values};
@@ -99,7 +99,7 @@ impl Kind for ClosePrimary {
 
     fn commands(site: &Site) -> Vec<(Key, Command)> {
         let text = format!(
-            "BACKUP LOG {} TO DISK = {{tail}} WITH INIT, CHECKSUM, NORECOVERY, STATS = 5;",
+            "BACKUP LOG {} TO DISK = {{tail}} WITH FORMAT, CHECKSUM, NORECOVERY, STATS = 5;",
             quote::identifier(site.database.chat.as_str())
         );
         let tail = Hole::new(
@@ -182,6 +182,21 @@ impl Kind for ClosePrimary {
                 "primary-not-serving",
                 format!("the primary's chat database is {}", row.state),
                 "a planned switch begins where the primary serves; see the SQL Server error log of that instance, and where it is lost: `pchadr failover`",
+            ));
+        } else if only_set(&facts.tail, 2, &facts.name).is_some() {
+            // FORMAT, which a torn file needs (`sql-server.md` 6.1), would write over it.
+            blocks.push(Block::site(
+                "end-of-log-there",
+                format!(
+                    "`{}` holds an end of the log of this run, and the primary serves: it was opened again since",
+                    facts.path
+                ),
+                vec![
+                    Remedy::to_do(
+                        "undo the run, which gives that log to the backup, and begin a new one",
+                    ),
+                    Remedy::Command("pchadr abort".into()),
+                ],
             ));
         } else if let Err(standing) = joins(facts, &mut blocks) {
             return standing;

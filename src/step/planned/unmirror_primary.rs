@@ -5,7 +5,7 @@ pub(in crate::step) mod undo;
 
 use serde::Serialize;
 
-use crate::model::{Instance, Role, quote};
+use crate::model::{Instance, Remedy, Role, quote};
 use crate::site::Site;
 use crate::step::before::Before;
 use crate::step::command::{Command, Values};
@@ -28,11 +28,14 @@ const NOT_MIRRORED: u32 = 1416;
 
 pub(in crate::step) struct UnmirrorPrimary;
 
-/// The primary's database.
+/// The primary's database, and its mirror's.
 #[derive(Debug, Serialize)]
 pub struct Facts {
     primary: Observed<Database>,
+    /// `None` where the site has no primary mirror.
+    mirror: Option<Observed<Database>>,
     statement: String,
+    off: String,
 }
 
 impl Kind for UnmirrorPrimary {
@@ -47,7 +50,7 @@ impl Kind for UnmirrorPrimary {
         effect: Effect::Reversible,
         checks: &[
             "the primary is the principal",
-            "the primary's chat database is not mirrored",
+            "the primary's chat database is not mirrored, and its mirror knows that",
         ],
     };
 
@@ -76,12 +79,17 @@ impl Kind for UnmirrorPrimary {
 
     async fn observe(cx: Context<'_>) -> Facts {
         let name = &cx.site.database.chat;
+        let quoted = quote::identifier(name.as_str());
+        let mirror = Instance::chat(Role::PrimaryMirror);
         Facts {
             primary: database(cx.access, Instance::chat(Role::Primary), name).await,
-            statement: format!(
-                "ALTER DATABASE {} SET PARTNER FAILOVER",
-                quote::identifier(name.as_str())
-            ),
+            mirror: if cx.access.sql.has(mirror) {
+                Some(database(cx.access, mirror, name).await)
+            } else {
+                None
+            },
+            statement: format!("ALTER DATABASE {quoted} SET PARTNER FAILOVER"),
+            off: format!("ALTER DATABASE {quoted} SET PARTNER OFF"),
         }
     }
 
@@ -114,7 +122,7 @@ impl Kind for UnmirrorPrimary {
         if row.mirroring.is_some() {
             return Standing::pending("remove the mirroring of the primary's chat database");
         }
-        Standing::satisfied("not mirrored; the primary mirror keeps its copy, RESTORING")
+        judge_mirror(facts)
     }
 
     async fn act(cx: Context<'_>, _facts: &Facts, hands: &Hands<'_, Key>) -> Result<(), StepError> {
@@ -123,6 +131,39 @@ impl Kind for UnmirrorPrimary {
         match hands.send_at(cx.access, at, Key::Off, &Values::new()).await {
             Err(StepError::Sql(error)) if error.number() == Some(NOT_MIRRORED) => Ok(()),
             other => other,
+        }
+    }
+}
+
+/// A partner that was cut off learns of it at reconnection (`sql-server.md` 5): until then it may be a
+/// mirror that a witness, or a person, makes the principal.
+fn judge_mirror(facts: &Facts) -> Standing {
+    let blocked = |id, what: &str, mend: Vec<Remedy>| Standing::Blocked {
+        blocks: vec![Block::site(id, what, mend)],
+    };
+    match &facts.mirror {
+        None => Standing::satisfied("not mirrored"),
+        Some(Observed::Absent) => {
+            Standing::satisfied("not mirrored; the primary mirror has no chat database")
+        }
+        Some(Observed::Unknown(why)) => Standing::unknown(
+            why.about("whether the primary mirror knows that it is no mirror any more"),
+        ),
+        Some(Observed::Seen(row)) if row.serves() => blocked(
+            "mirror-serves",
+            "the chat database of the primary mirror is ONLINE: there are two writable ones",
+            vec![Remedy::to_do("see who opened it and what it holds")],
+        ),
+        Some(Observed::Seen(row)) if row.mirroring.is_some() => blocked(
+            "mirror-not-told",
+            "the primary mirror still takes itself for a mirror: it was cut off when the mirroring was removed",
+            vec![
+                Remedy::to_do("on the primary mirror"),
+                Remedy::Statement(facts.off.clone().into()),
+            ],
+        ),
+        Some(Observed::Seen(_)) => {
+            Standing::satisfied("not mirrored; the primary mirror keeps its copy, RESTORING")
         }
     }
 }

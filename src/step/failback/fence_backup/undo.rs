@@ -202,7 +202,7 @@ pub(in crate::step) async fn look(
             role,
             lineage: match database.seen() {
                 Some(row) if row.serves() => lineage(access, other, name).await,
-                _ => Observed::Absent,
+                Some(_) | None => Observed::Absent,
             },
             restores,
             database,
@@ -369,7 +369,7 @@ impl Facts {
                         return Ok(None);
                     }
                     (Some(_), Some(_)) => format!("is ONLINE and of the {}'s family", self.at),
-                    _ => {
+                    (Some(_), None) | (None, _) => {
                         let why = format!("its family, or the {}'s, cannot be seen", self.at);
                         return Err(why.into());
                     }

@@ -124,6 +124,17 @@ fn mirror(facts: &Facts) -> Result<Option<Block>, Standing> {
             ),
             "see who opened it and what it holds; this cannot be overridden",
         ))),
+        (Presence::Answers(_), Observed::Seen(row)) if row.mirroring.is_some() => {
+            Ok(Some(Block::site(
+                "mirror-not-told",
+                format!(
+                    "the {} takes itself for a mirror, and can be made the principal",
+                    side.role
+                ),
+                "remove its mirroring there (SET PARTNER OFF)",
+            )))
+        }
+        // A copy that `remove-mirroring` saw unmirrored stays RESTORING, whatever becomes of its instance.
         (Presence::Dead(_), _) | (Presence::Answers(_), Observed::Seen(_) | Observed::Absent) => {
             Ok(None)
         }

@@ -9,7 +9,9 @@ use super::fence::{fail_over_inside, silence, tail};
 use crate::model::states::{DatabaseState, MirroringRole, MirroringState};
 use crate::model::{Instance, IntoRemedies as _, Problem, Remedy, Role, SqlServer};
 use crate::step::observe::Observed;
-use crate::step::observe::database::{Content, Database, content, database, lineage};
+use crate::step::observe::database::{
+    Content, Database, RedoStart, content, database, lineage, redo_start,
+};
 use crate::step::observe::instance::{Presence, presence};
 use crate::step::shared::one_instance;
 use crate::step::{Block, Context, Lift};
@@ -59,6 +61,8 @@ pub(super) struct PrimarySide {
     pub database: Observed<Database>,
     pub family: Option<String>,
     pub content: Observed<Content>,
+    /// Where its log ended, of one that is closed: RESTORING, and no mirror.
+    pub ended: Observed<RedoStart>,
 }
 
 pub(super) async fn look_at_primary(
@@ -77,6 +81,7 @@ pub(super) async fn look_at_primary(
         database: Observed::Absent,
         family: None,
         content: Observed::Absent,
+        ended: Observed::Absent,
     };
     if !matches!(side.presence, Presence::Answers(_)) {
         return side;
@@ -88,6 +93,10 @@ pub(super) async fn look_at_primary(
             .seen()
             .and_then(|lineage| lineage.family.clone());
         side.content = content(access, instance, name).await;
+    }
+    let closed = |row: &Database| row.state == DatabaseState::Restoring && row.mirroring.is_none();
+    if side.database.seen().is_some_and(closed) {
+        side.ended = redo_start(access, instance, name).await;
     }
     side
 }
@@ -175,6 +184,9 @@ fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
     if row.serves() {
         return serving(facts, side, row);
     }
+    if let Some(block) = closed_with_more(facts, side) {
+        return Some(block);
+    }
     let role = row.mirroring.as_ref().map(|mirroring| mirroring.role);
     let is_principal = role == Some(Some(MirroringRole::Principal));
     // A mirror whose principal is dead can stay RECOVERING for good (`sql-server.md` 4).
@@ -193,6 +205,36 @@ fn primary_block(facts: &Facts, side: &PrimarySide) -> Option<Block> {
         );
         Block::site(MIRROR_ALIVE, why, mend).lifted_by(Lift::Override)
     })
+}
+
+/// It was closed by the end of its log, and has more of the same life than the backup can be given:
+/// opened again, it loses nothing.
+fn closed_with_more(facts: &Facts, side: &PrimarySide) -> Option<Block> {
+    let ended = side.ended.seen().filter(|_| side.role == Role::Primary)?;
+    let reaches = facts.files.chain.as_ref()?.to;
+    let ours = facts
+        .files
+        .redo
+        .seen()
+        .and_then(|redo| redo.fork.as_deref());
+    let forks = ours.zip(ended.fork.as_deref());
+    let another_life = forks.is_some_and(|(ours, theirs)| !ours.eq_ignore_ascii_case(theirs));
+    if ended.lsn <= reaches || another_life {
+        return None;
+    }
+    let why = format!(
+        "the {} answers, and its chat database is closed at LSN {}; what the backup has or can be given ends at {reaches}: the rest is there, and would be given up",
+        side.role, ended.lsn
+    );
+    let mend = vec![
+        Remedy::to_do(
+            "bring the end of its log to the share of the log backups, and run this again",
+        ),
+        Remedy::to_do(
+            "or bring chat back where it was, and nothing is lost: undo the run that closed it (`pchadr abort`), or open it by hand",
+        ),
+    ];
+    Some(Block::site("primary-has-more", why, mend))
 }
 
 /// It may be ONLINE at any moment. A principal without quorum waits for that without an end, and a

@@ -54,6 +54,7 @@ fn side(role: Role, presence: Presence, database: Observed<Database>) -> Primary
         presence,
         database,
         family: Some("FAMILY".to_owned()),
+        ended: Observed::Absent,
         content: content(),
     }
 }
